@@ -1,0 +1,60 @@
+# Needs GNU make and Python 3.11 or later; nothing else.
+# `make run` and `make test` are all that a newcomer types.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first interpreter that is new enough; PYTHON=/path/to/python overrides it.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate pyproject.toml
+SOURCES := app migrations tests
+
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_REQUIRE_VIRTUALENV := 1
+
+.PHONY: help run test check fix lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/runtime ## Start the service on 127.0.0.1:8000 with its own Postgres
+	@exec $(BIN)/rollcall serve
+
+test: check ## Everything that CI runs: check, then the tests with coverage
+	$(BIN)/coverage erase
+	$(BIN)/pytest --cov --cov-report=term
+
+check: $(VENV)/dev ## Format, lint, types and imports; writes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/dev ## Format, and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/dev ## Resolve the dependencies anew into the three lock files
+	$(LOCK) --upgrade -o requirements.lock
+	$(LOCK) --extra build -c requirements.lock -o requirements-build.lock
+	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove the virtual environment and the caches (never the data)
+	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/python:
+	@test -n "$(PYTHON)" || { echo "Rollcall needs Python 3.11 or later; set PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/runtime: $(VENV)/python requirements.lock requirements-build.lock pyproject.toml
+	@echo "Installing what Rollcall needs into $(VENV) (once) ..."
+	$(PIP) install --require-hashes -r requirements-build.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.lock
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""Rollcall: HTTP ingestion of B2B SaaS lifecycle events into Postgres."""

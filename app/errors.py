@@ -1,0 +1,235 @@
+"""The one tree of errors: what each means, and how it is answered.
+
+    RollcallError
+    |-- OperatorError                    told to whoever runs the command; exit 1
+    |   |-- ConfigurationError
+    |   |-- EmbeddedPostgresError
+    |   |-- SchemaError
+    |   `-- KeyNotFoundError
+    `-- RequestError                     told to the sender as problem JSON
+        |   code                   status  retryable
+        |-- InvalidJsonError          400  no
+        |-- InvalidBodyError          400  no
+        |-- EmptyBodyError            400  no
+        |-- InvalidParameterError     400  no
+        |-- InvalidEncodingError      400  no
+        |-- UnauthorizedError         401  no
+        |-- NotFoundError             404  no
+        |-- MethodNotAllowedError     405  no
+        |-- SlowClientError           408  yes
+        |-- BodyTooLargeError         413  no
+        |-- TooManyEventsError        413  no
+        |-- UnsupportedMediaError     415  no
+        |-- InternalError             500  yes
+        |-- OverloadedError           503  yes
+        `-- UnavailableError          503  yes
+
+What is wrong with one event alone is no exception: it is a `Flaw`
+(`app.events.verdict`), because its neighbours go on.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class RollcallError(Exception):
+    """Anything that Rollcall itself raises.
+
+    Args:
+        detail: one sentence for a person; never holds what the sender sent.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class OperatorError(RollcallError):
+    """Something that only the operator can mend; the text says how."""
+
+
+class ConfigurationError(OperatorError):
+    """A setting cannot be used."""
+
+
+class EmbeddedPostgresError(OperatorError):
+    """The embedded Postgres cannot be started, reached or stopped."""
+
+
+class SchemaError(OperatorError):
+    """The database's schema is not one that this code can work with."""
+
+
+class KeyNotFoundError(OperatorError):
+    """No write key matches what was asked for."""
+
+
+class RequestError(RollcallError):
+    """A whole request that is refused (RFC 9457 problem JSON).
+
+    Attributes:
+        code: stable and machine-readable; part of the wire contract.
+        status: the HTTP status.
+        title: the same words for each error of one code.
+        retryable: whether sending the same bytes again can succeed.
+        retry_after: whole seconds for `Retry-After`, where there is one.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    title: ClassVar[str]
+    retryable: ClassVar[bool] = False
+    retry_after: ClassVar[int | None] = None
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers that this answer carries beside the usual ones."""
+        if self.retry_after is None:
+            return {}
+        return {"Retry-After": str(self.retry_after)}
+
+
+class InvalidJsonError(RequestError):
+    """The body is not JSON (RFC 8259); the detail gives line and column."""
+
+    code = "invalid_json"
+    status = 400
+    title = "The body is not valid JSON"
+
+
+class InvalidBodyError(RequestError):
+    """The body is JSON but neither an object nor an array."""
+
+    code = "invalid_body"
+    status = 400
+    title = "The body is neither an event nor a list of events"
+
+
+class EmptyBodyError(RequestError):
+    """The body holds no event at all."""
+
+    code = "empty_body"
+    status = 400
+    title = "The body holds no event"
+
+
+class InvalidParameterError(RequestError):
+    """A query parameter has a value that it cannot have."""
+
+    code = "invalid_parameter"
+    status = 400
+    title = "A query parameter is invalid"
+
+
+class InvalidEncodingError(RequestError):
+    """The body is not what its `Content-Encoding` says."""
+
+    code = "invalid_encoding"
+    status = 400
+    title = "The body cannot be decompressed"
+
+
+class UnauthorizedError(RequestError):
+    """No key, or one that is unknown or revoked."""
+
+    code = "unauthorized"
+    status = 401
+    title = "A valid write key is required"
+
+    def headers(self) -> Mapping[str, str]:
+        """RFC 9110 section 11.6.1: a 401 names the schemes that it takes."""
+        return {"WWW-Authenticate": 'Bearer realm="rollcall", Basic realm="rollcall"'}
+
+
+class NotFoundError(RequestError):
+    """Nothing lives at this path."""
+
+    code = "not_found"
+    status = 404
+    title = "Nothing is here"
+
+
+class MethodNotAllowedError(RequestError):
+    """The path exists, the method does not.
+
+    Args:
+        detail: one sentence for a person.
+        allow: the methods that the path takes.
+    """
+
+    code = "method_not_allowed"
+    status = 405
+    title = "This path does not take that method"
+
+    def __init__(self, detail: str, *, allow: str) -> None:
+        super().__init__(detail)
+        self.allow = allow
+
+    def headers(self) -> Mapping[str, str]:
+        """RFC 9110 section 15.5.6: a 405 lists what is allowed."""
+        return {"Allow": self.allow}
+
+
+class SlowClientError(RequestError):
+    """The body did not arrive within its time."""
+
+    code = "slow_client"
+    status = 408
+    title = "The body took too long to arrive"
+    retryable = True
+
+    def headers(self) -> Mapping[str, str]:
+        """The rest of the body may still come: the connection ends here."""
+        return {"Connection": "close"}
+
+
+class BodyTooLargeError(RequestError):
+    """The decoded body is over its limit."""
+
+    code = "body_too_large"
+    status = 413
+    title = "The body is too large"
+
+
+class TooManyEventsError(RequestError):
+    """The body holds more events than one body may."""
+
+    code = "too_many_events"
+    status = 413
+    title = "The body holds too many events"
+
+
+class UnsupportedMediaError(RequestError):
+    """The body's type or encoding is none that Rollcall reads."""
+
+    code = "unsupported_media_type"
+    status = 415
+    title = "The body's media type or encoding is not supported"
+
+
+class InternalError(RequestError):
+    """A defect of Rollcall's; the log holds its trace under the request id."""
+
+    code = "internal_error"
+    status = 500
+    title = "Rollcall failed"
+    retryable = True
+
+
+class OverloadedError(RequestError):
+    """More is in flight than this worker may hold."""
+
+    code = "overloaded"
+    status = 503
+    title = "Too much is in flight"
+    retryable = True
+    retry_after = 1
+
+
+class UnavailableError(RequestError):
+    """Postgres did not confirm in time; the events may or may not be in."""
+
+    code = "unavailable"
+    status = 503
+    title = "The database did not confirm in time"
+    retryable = True
+    retry_after = 2

@@ -1,0 +1,1 @@
+"""What an event is: pure functions and models, without I/O, clock or settings."""
