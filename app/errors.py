@@ -24,8 +24,8 @@
         |-- OverloadedError           503  yes
         `-- UnavailableError          503  yes
 
-What is wrong with one event alone is no exception: it is a `Flaw`
-(`app.events.verdict`), because its neighbours go on.
+What is wrong with one event alone is no exception but a `Remark`
+(`app.events.remark`): its neighbours go on.
 """
 
 from collections.abc import Mapping

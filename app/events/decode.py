@@ -1,0 +1,122 @@
+"""Bytes to JSON values: by the fast parser where it is right, else exactly.
+
+orjson reads integers beyond 64 bits as floats and refuses NaN, Infinity and lone
+surrogates; the standard library reads all of them but takes `1e400` for infinity.
+So the fast one decides only over bodies in which none of this can occur, and what
+it refuses is read again by the exact one, which accepts or explains.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.errors import InvalidJsonError
+
+MAX_INTEGER_DIGITS = 1_000
+MAX_BODY_DEPTH = 1_000
+
+# The shortest run of digits that may not fit 64 bits; a fraction or an id made of
+# digits may match too, which costs time and nothing else.
+_LONG_DIGITS = b"0" * 19
+_DIGITS_TO_ZERO = bytes(
+    ord("0") if ord("0") <= byte <= ord("9") else ord(".") for byte in range(256)
+)
+_TOO_DEEP = f"The body is nested deeper than {MAX_BODY_DEPTH} levels."
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRangeNumber:
+    """A number that is no finite double, or an integer of over 1,000 digits."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded body.
+
+    Attributes:
+        value: dict, list, str, int, float, bool or None; where `plain` is false
+            also NaN, infinities, NULs, lone surrogates, integers of any size and
+            `OutOfRangeNumber`.
+        plain: whether all of `value` can be stored as it is.
+        deep: whether it holds so many containers that depths must be measured.
+    """
+
+    value: Any
+    plain: bool
+    deep: bool
+
+
+def decode(body: bytes, *, max_depth: int) -> Decoded:
+    """Read a body as JSON (RFC 8259), with NaN and Infinity beside it.
+
+    Args:
+        body: UTF-8, without a byte order mark.
+        max_depth: the depth that an event may have; fewer containers than this
+            in all of the body cannot exceed it.
+
+    Raises:
+        InvalidJsonError: with line and column, or for over 1,000 levels.
+    """
+    deep = body.count(b"[") + body.count(b"{") > max_depth
+    if b"\\u0000" not in body and _LONG_DIGITS not in body.translate(_DIGITS_TO_ZERO):
+        try:
+            return Decoded(orjson.loads(body), plain=True, deep=deep)
+        except orjson.JSONDecodeError:
+            pass
+    return Decoded(_decode_exactly(body), plain=False, deep=deep)
+
+
+def depth_of(value: object) -> int:
+    """How many containers enclose the innermost one below `value`.
+
+    0 for a container that holds none. Stops above `MAX_BODY_DEPTH`.
+    """
+    depth = -1
+    level = [value]
+    while level and depth <= MAX_BODY_DEPTH:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)  # type: ignore[attr-defined]
+            if type(inner) is dict or type(inner) is list
+        ]
+    return depth
+
+
+def _decode_exactly(body: bytes) -> Any:
+    try:
+        return _EXACT.decode(body.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidJsonError(_place("not UTF-8", body, error.start)) from None
+    except json.JSONDecodeError as error:
+        raise InvalidJsonError(
+            f"{error.msg} at line {error.lineno}, column {error.colno}."
+        ) from None
+    except RecursionError:
+        raise InvalidJsonError(_TOO_DEEP) from None
+
+
+def _place(what: str, body: bytes, at: int) -> str:
+    before = body[:at].decode()
+    line = before.count("\n") + 1
+    column = len(before) - before.rfind("\n")
+    return f"The body is {what} at line {line}, column {column}."
+
+
+def _integer(text: str) -> int | OutOfRangeNumber:
+    digits = len(text) - text.startswith("-")
+    return int(text) if digits <= MAX_INTEGER_DIGITS else OutOfRangeNumber(text)
+
+
+def _fraction(text: str) -> float | OutOfRangeNumber:
+    value = float(text)
+    return value if math.isfinite(value) else OutOfRangeNumber(text)
+
+
+_EXACT = json.JSONDecoder(parse_int=_integer, parse_float=_fraction)
