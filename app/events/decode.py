@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from typing_extensions import override
 
 from app.errors import InvalidJsonError
 
@@ -33,6 +34,10 @@ class OutOfRangeNumber:
 
     text: str
 
+    @override
+    def __str__(self) -> str:
+        return self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -43,7 +48,7 @@ class Decoded:
             also NaN, infinities, NULs, lone surrogates, integers of any size and
             `OutOfRangeNumber`.
         plain: whether all of `value` can be stored as it is.
-        deep: whether it holds so many containers that depths must be measured.
+        deep: whether some event in it may be deeper than an event may be.
     """
 
     value: Any
@@ -56,29 +61,40 @@ def decode(body: bytes, *, max_depth: int) -> Decoded:
 
     Args:
         body: UTF-8, without a byte order mark.
-        max_depth: the depth that an event may have; fewer containers than this
-            in all of the body cannot exceed it.
+        max_depth: the depth that an event may have.
 
     Raises:
         InvalidJsonError: with line and column, or for over 1,000 levels.
     """
-    deep = body.count(b"[") + body.count(b"{") > max_depth
-    if b"\\u0000" not in body and _LONG_DIGITS not in body.translate(_DIGITS_TO_ZERO):
+    plain = b"\\u0000" not in body and _LONG_DIGITS not in body.translate(
+        _DIGITS_TO_ZERO
+    )
+    value: Any = None
+    if plain:
         try:
-            return Decoded(orjson.loads(body), plain=True, deep=deep)
+            value = orjson.loads(body)
         except orjson.JSONDecodeError:
-            pass
-    return Decoded(_decode_exactly(body), plain=False, deep=deep)
+            plain = False
+    if not plain:
+        value = _decode_exactly(body)
+    # Fewer containers than the limit cannot be nested deeper than it.
+    deep = body.count(b"[") + body.count(b"{") > max_depth
+    if deep:
+        depth = depth_of(value)
+        if depth >= MAX_BODY_DEPTH:
+            raise InvalidJsonError(_TOO_DEEP)
+        deep = depth > max_depth
+    return Decoded(value, plain=plain, deep=deep)
 
 
 def depth_of(value: object) -> int:
     """How many containers enclose the innermost one below `value`.
 
-    0 for a container that holds none. Stops above `MAX_BODY_DEPTH`.
+    0 for a container that holds none. Stops at `MAX_BODY_DEPTH`.
     """
     depth = -1
     level = [value]
-    while level and depth <= MAX_BODY_DEPTH:
+    while level and depth < MAX_BODY_DEPTH:
         depth += 1
         level = [
             inner

@@ -19,28 +19,20 @@ def encode_plain(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def encode_exactly(value: Any, *, limit: int | None = None) -> str:
+def encode_exactly(value: Any) -> str:
     r"""Compact ASCII JSON with sorted keys, of anything that `decode` can return.
 
     What JSON cannot say is written as it was sent: `NaN`, `-Infinity`, `1e400`,
-    lone surrogates as `\\ud800`. Not recursive, so that any depth can be written.
-
-    Args:
-        value: what `decode` returned, or a part of it.
-        limit: characters after which writing stops; the result is then longer
-            than the limit by at most one token.
+    lone surrogates as `\\ud800`.
     """
-    parts: list[str] = []
-    size = 0
-    for token in _tokens(value):
-        parts.append(token)
-        size += len(token)
-        if limit is not None and size > limit:
-            break
-    return "".join(parts)
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    except (TypeError, RecursionError):
+        return "".join(_tokens(value))
 
 
 def _tokens(value: Any) -> Iterator[str]:
+    """The same text for what json.dumps refuses; of any depth, as not recursive."""
     stack: list[Iterator[tuple[str, Any]]] = [iter([("", value)])]
     closers = [""]
     while stack:

@@ -55,42 +55,37 @@ class Repair:
             value: decoded JSON, at most a few hundred levels deep.
             path: where it stands in the event.
         """
-        match value:
-            case str():
-                return self._text(value, path)
-            case dict():
-                return self._members(value, path)
-            case list():
-                return [
-                    self.mend(inner, f"{path}[{i}]") for i, inner in enumerate(value)
-                ]
-            case float() | int():
-                return self._number(value, path)
-            case OutOfRangeNumber():
-                self.odd = True
-                self._note(
-                    self.errors,
-                    "number_out_of_range",
-                    path,
-                    "A number must be a finite double or an integer of at most "
-                    f"{MAX_INTEGER_DIGITS} digits.",
-                )
+        if isinstance(value, str):
+            return self._text(value, path)
+        if isinstance(value, dict):
+            return self._members(value, path)
+        if isinstance(value, list):
+            return [self.mend(inner, f"{path}[{i}]") for i, inner in enumerate(value)]
+        if isinstance(value, float):
+            return self._float(value, path)
+        if isinstance(value, OutOfRangeNumber):
+            self._note(
+                self.errors,
+                "number_out_of_range",
+                path,
+                "A number must be a finite double or an integer of at most "
+                f"{MAX_INTEGER_DIGITS} digits.",
+            )
+        elif isinstance(value, int):
+            self.odd = self.odd or not _MIN_64_BIT <= value <= _MAX_64_BIT
         return value
 
-    def _number(self, value: float, path: str) -> float | None:
-        if isinstance(value, float):
-            if math.isfinite(value):
-                return value
-            self.odd = True
-            self._note(
-                self.warnings,
-                "non_finite_number",
-                path,
-                "JSON has no NaN and no Infinity: stored as null.",
-            )
-            return None
-        self.odd = self.odd or not _MIN_64_BIT <= value <= _MAX_64_BIT
-        return value
+    def _float(self, value: float, path: str) -> float | None:
+        if math.isfinite(value):
+            return value
+        self.odd = True
+        self._note(
+            self.warnings,
+            "non_finite_number",
+            path,
+            "JSON has no NaN and no Infinity: stored as null.",
+        )
+        return None
 
     def _text(self, value: str, path: str) -> str:
         if is_storable(value):

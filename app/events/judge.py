@@ -1,0 +1,175 @@
+"""The pipeline of one event: from what was sent to what is stored.
+
+fold names -> mend -> validate -> read the timestamp -> identify -> Record, or a
+Rejection that says why not. Pure: receipt and policy are arguments.
+"""
+
+import json
+from typing import Any
+
+from app.events.catalog import check
+from app.events.decode import depth_of
+from app.events.encode import encode_exactly, encode_plain
+from app.events.envelope import Folded, fold
+from app.events.identity import content_of, hash_content, identify
+from app.events.record import Body, Policy, Receipt, Record
+from app.events.rejection import Rejection, reject
+from app.events.remark import Remark
+from app.events.repair import Repair, is_storable, replace_unstorable
+from app.events.timestamps import ParsedTimestamp, TimestampError, parse_timestamp
+
+
+def judge(
+    sent: Any,
+    *,
+    receipt: Receipt,
+    policy: Policy,
+    body: Body,
+    idempotency_key: str | None = None,
+) -> Record | Rejection:
+    """Validate and normalise one event.
+
+    Args:
+        sent: one decoded JSON value; stays untouched.
+        receipt: who sent it, and when.
+        policy: what an event may be.
+        body: what holds for all events of the body.
+        idempotency_key: the header, where the body is this one object.
+    """
+    if not isinstance(sent, dict):
+        error = Remark("invalid_type", "", "An event must be a JSON object.")
+        return reject(sent, receipt=receipt, errors=[error])
+    misfit = _measure(sent, policy=policy, body=body)
+    if misfit is not None:
+        return reject(sent, receipt=receipt, errors=[misfit])
+    folded = fold(sent, idempotency_key=idempotency_key)
+    repair = Repair()
+    usable = _prepare(folded, repair, plain=body.plain)
+    checked = check(usable)
+    errors = _first_of_each_place(folded.errors, repair.errors, checked.errors)
+    warnings = [*repair.warnings, *checked.warnings]
+    parsed = _read_timestamp(usable, receipt, policy, errors)
+    if parsed is None or errors:
+        return reject(
+            sent,
+            receipt=receipt,
+            errors=errors,
+            warnings=warnings,
+            message_id=idempotency_key,
+        )
+    path = usable.names["timestamp"]
+    warnings += [Remark(code, path, message) for code, message in parsed.warnings]
+    fields = usable.fields
+    content = content_of(folded.fields, odd=repair.odd)
+    encode = encode_exactly if repair.odd else _encode_plainly
+    return Record(
+        id=identify(
+            receipt.source,
+            user_id=fields["user_id"],
+            message_id=fields.get("message_id"),
+            content=content,
+        ),
+        source=receipt.source,
+        event=checked.name,
+        user_id=fields["user_id"],
+        group_id=fields.get("group_id"),
+        timestamp=parsed.instant,
+        timestamp_raw=parsed.raw,
+        received_at=receipt.received_at,
+        message_id=fields.get("message_id"),
+        properties=encode(fields["properties"]),
+        context=encode(fields.get("context") or {}),
+        warnings=tuple(warnings),
+        content_hash=hash_content(content),
+        sent=sent,
+        request_id=receipt.request_id,
+    )
+
+
+def _measure(sent: dict[str, Any], *, policy: Policy, body: Body) -> Remark | None:
+    if body.deep and depth_of(sent) > policy.max_depth:
+        return Remark(
+            "too_deep", "", f"An event is at most {policy.max_depth} levels deep."
+        )
+    if body.large and _size(sent, plain=body.plain) > policy.max_event_bytes:
+        return Remark(
+            "event_too_large",
+            "",
+            f"An event is at most {policy.max_event_bytes} bytes of compact JSON.",
+        )
+    return None
+
+
+def _size(sent: dict[str, Any], *, plain: bool) -> int:
+    if plain:
+        return len(encode_plain(sent))
+    text = json.dumps(sent, ensure_ascii=False, separators=(",", ":"), default=str)
+    return len(text.encode(errors="surrogatepass"))
+
+
+def _prepare(folded: Folded, repair: Repair, *, plain: bool) -> Folded:
+    """The fields as they can be validated; those of `folded` stay as sent."""
+    fields = dict(folded.fields)
+    if not plain:
+        for name in ("user_id", "group_id", "message_id"):
+            _refuse_unstorable(fields, name, folded, repair)
+        for name in ("properties", "context"):
+            if name in fields:
+                fields[name] = repair.mend(fields[name], name)
+    for name in ("user_id", "group_id"):
+        if type(fields.get(name)) is int:
+            fields[name] = str(fields[name])
+            repair.warnings.append(
+                Remark(
+                    "coerced_to_text",
+                    folded.names[name],
+                    "An id is text: the integer was taken as its decimal text.",
+                )
+            )
+    return Folded(fields, folded.names)
+
+
+def _refuse_unstorable(
+    fields: dict[str, Any], name: str, folded: Folded, repair: Repair
+) -> None:
+    """An id is never mended: two ids could become one."""
+    value = fields.get(name)
+    if isinstance(value, str):
+        if not is_storable(value):
+            fields[name] = replace_unstorable(value)
+            repair.errors.append(
+                Remark(
+                    "invalid_character",
+                    folded.names[name],
+                    "An id must hold neither NUL nor a lone surrogate.",
+                )
+            )
+    elif value is not None:
+        repair.mend(value, folded.names[name])
+
+
+def _read_timestamp(
+    usable: Folded, receipt: Receipt, policy: Policy, errors: list[Remark]
+) -> ParsedTimestamp | None:
+    sent = usable.fields.get("timestamp")
+    if sent is None:
+        return None
+    try:
+        return parse_timestamp(
+            sent, received_at=receipt.received_at, policy=policy.timestamps
+        )
+    except TimestampError as error:
+        errors.append(Remark(error.code, usable.names["timestamp"], error.message))
+        return None
+
+
+def _first_of_each_place(*groups: list[Remark]) -> list[Remark]:
+    places: dict[str, Remark] = {}
+    for group in groups:
+        for remark in group:
+            places.setdefault(remark.path, remark)
+    return list(places.values())
+
+
+def _encode_plainly(value: Any) -> str:
+    return encode_plain(value).decode()

@@ -1,0 +1,88 @@
+"""What is kept of an event that is not stored."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.events.encode import encode_exactly
+from app.events.envelope import MAX_TEXT, fold
+from app.events.identity import identify_rejection
+from app.events.record import Receipt
+from app.events.remark import Remark
+from app.events.repair import replace_unstorable
+
+MAX_PAYLOAD = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An event that is not stored: one row of `rejected_events`.
+
+    Attributes:
+        id: UUID as text; equal for the same payload with the same reason.
+        event: the name as sent, made storable and cut to 255 characters.
+        message_id: likewise.
+        reason: the code of the first error.
+        payload: the event's JSON before repair, ASCII, at most 128 KiB of it.
+        payload_bytes: of the payload before it was cut.
+        truncated: whether it was cut.
+    """
+
+    id: str
+    received_at: datetime
+    source: str
+    event: str | None
+    message_id: str | None
+    reason: str
+    errors: tuple[Remark, ...]
+    warnings: tuple[Remark, ...]
+    payload: str
+    payload_bytes: int
+    truncated: bool
+    request_id: str
+
+
+def reject(
+    sent: Any,
+    *,
+    receipt: Receipt,
+    errors: list[Remark],
+    warnings: list[Remark] | tuple[Remark, ...] = (),
+    message_id: str | None = None,
+) -> Rejection:
+    """Make the row that keeps an event which is not stored.
+
+    Args:
+        sent: the event as decoded.
+        receipt: who sent it, and when.
+        errors: at least one; the first gives the reason.
+        warnings: what was found beside them.
+        message_id: the one that holds where the event has none of its own.
+    """
+    payload = encode_exactly(sent)
+    name = message = None
+    if isinstance(sent, dict):
+        fields = fold(sent).fields
+        name = _as_column(fields.get("event"))
+        message = _as_column(fields.get("message_id", message_id))
+    reason = errors[0].code
+    return Rejection(
+        id=identify_rejection(
+            receipt.source, message_id=message, payload=payload, reason=reason
+        ),
+        received_at=receipt.received_at,
+        source=receipt.source,
+        event=name,
+        message_id=message,
+        reason=reason,
+        errors=tuple(errors),
+        warnings=tuple(warnings),
+        payload=payload[:MAX_PAYLOAD],
+        payload_bytes=len(payload),
+        truncated=len(payload) > MAX_PAYLOAD,
+        request_id=receipt.request_id,
+    )
+
+
+def _as_column(value: object) -> str | None:
+    return replace_unstorable(value[:MAX_TEXT]) if isinstance(value, str) else None
