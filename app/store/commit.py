@@ -1,0 +1,106 @@
+"""One transaction, its retries and its deadline; and what to do with poison.
+
+Only an error of the data is the data's fault. Everything else (a lost connection, a
+deadlock, a full disk, a missing partition) is tried again while there is time, and
+is nobody's fault but the moment's.
+"""
+
+import asyncio
+import logging
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.events.record import Record
+from app.events.remark import Remark
+from app.logs import fields
+from app.store.failures import (
+    DATABASE_ERRORS,
+    lacks_partition,
+    refuses_data,
+    sqlstate_of,
+)
+from app.store.insert import Entry, Outcome, quarantine, store
+from app.store.partitions import ensure_partitions
+from app.store.transaction import transaction
+
+log = logging.getLogger(__name__)
+
+_RETRY_PAUSES_S = (0.01, 0.05, 0.2)
+_UNSTORABLE = Remark(
+    "unstorable", "", "The database refused this event; it is kept as it was sent."
+)
+
+
+class Committer:
+    """Commits entries, each exactly once, and isolates what Postgres refuses.
+
+    Args:
+        engine: at READ COMMITTED.
+        timeout_s: for one transaction with its retries; then its connection is cut,
+            so that a frozen Postgres holds nobody.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
+        self._engine = engine
+        self._timeout_s = timeout_s
+
+    async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
+        """Commit entries; where Postgres refuses data, isolate it by halves.
+
+        Returns:
+            An outcome for each entry, in the same order; None where no commit was
+            confirmed: such an entry may be in or not, and sending it again is safe.
+        """
+        try:
+            return [*await self._commit_in_time(entries)]
+        except DATABASE_ERRORS as error:
+            if not refuses_data(error):
+                log.warning(
+                    "commit failed",
+                    extra=fields(
+                        error=type(error).__name__,
+                        sqlstate=sqlstate_of(error),
+                        entries=len(entries),
+                    ),
+                )
+                return [None] * len(entries)
+            if len(entries) == 1:
+                return [await self._give_up_on(entries[0], sqlstate_of(error))]
+        half = len(entries) // 2
+        return [
+            *await self.settle(entries[:half]),
+            *await self.settle(entries[half:]),
+        ]
+
+    async def _give_up_on(self, entry: Entry, sqlstate: str) -> Outcome | None:
+        log.error("event refused by the database", extra=fields(sqlstate=sqlstate))
+        if not isinstance(entry, Record):
+            return Outcome("rejected", errors=entry.errors, kept=False)
+        [outcome] = await self.settle([quarantine(entry, _UNSTORABLE)])
+        return outcome
+
+    async def _commit_in_time(self, entries: list[Entry]) -> list[Outcome]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_s
+        pauses = iter(_RETRY_PAUSES_S)
+        mended_partition = False
+        while True:
+            try:
+                async with transaction(self._engine, deadline=deadline) as connection:
+                    return await store(connection, entries)
+            except DATABASE_ERRORS as error:
+                pause = next(pauses, _RETRY_PAUSES_S[-1])
+                if refuses_data(error) or loop.time() + pause >= deadline:
+                    raise
+                if lacks_partition(error):
+                    if mended_partition:
+                        raise
+                    mended_partition = True
+                    await self._mend_partitions(deadline)
+                    continue
+            await asyncio.sleep(pause)
+
+    async def _mend_partitions(self, deadline: float) -> None:
+        log.warning("a partition was missing")
+        async with transaction(self._engine, deadline=deadline) as connection:
+            await ensure_partitions(connection)

@@ -1,0 +1,55 @@
+"""What a failed statement means: the data's fault, or the moment's.
+
+Codes are those of PostgreSQL's appendix A, "PostgreSQL Error Codes".
+"""
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+# All that using a database can raise; while connecting, the driver's own errors and
+# those of the socket reach us as they are.
+DATABASE_ERRORS = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+)
+_NOT_NULL_VIOLATION = "23502"
+_CHECK_VIOLATION = "23514"
+# Data exception; program limit exceeded.
+_REFUSING_CLASSES = ("22", "54")
+
+
+def refuses_data(error: Exception) -> bool:
+    """Whether Postgres refused what was to be stored: no retry can help.
+
+    A check violation counts only with a constraint's name: without one it says
+    that no partition takes the row.
+    """
+    state = sqlstate_of(error)
+    return (
+        state.startswith(_REFUSING_CLASSES)
+        or state == _NOT_NULL_VIOLATION
+        or (state == _CHECK_VIOLATION and _constraint_of(error) is not None)
+    )
+
+
+def lacks_partition(error: Exception) -> bool:
+    """Whether a row found no partition to go to."""
+    return sqlstate_of(error) == _CHECK_VIOLATION and _constraint_of(error) is None
+
+
+def sqlstate_of(error: Exception) -> str:
+    """The five characters, or none where Postgres did not say anything."""
+    return getattr(_driver_error(error), "sqlstate", None) or ""
+
+
+def _constraint_of(error: Exception) -> str | None:
+    return getattr(_driver_error(error), "constraint_name", None)
+
+
+def _driver_error(error: Exception) -> BaseException:
+    """The driver's own error, from below the two that SQLAlchemy lays over it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error

@@ -1,0 +1,40 @@
+"""A transaction that ends in time, whatever becomes of Postgres."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+@asynccontextmanager
+async def transaction(
+    engine: AsyncEngine, *, deadline: float
+) -> AsyncIterator[AsyncConnection]:
+    """A pooled connection in a transaction, cut at the deadline.
+
+    Cancelling a statement asks Postgres to co-operate, and closing a connection
+    says goodbye to it; a frozen one does neither. Cutting the socket needs nobody.
+
+    Args:
+        engine: where the connection comes from and goes back to.
+        deadline: on the event loop's clock, in seconds.
+
+    Raises:
+        TimeoutError: no connection could be had in time.
+        sqlalchemy.exc.DBAPIError: also for a connection that was cut.
+    """
+    async with asyncio.timeout_at(deadline):
+        connection = await engine.connect()
+    try:
+        raw = await connection.get_raw_connection()
+        driver: asyncpg.Connection = raw.driver_connection
+        watchdog = asyncio.get_running_loop().call_at(deadline, driver.terminate)
+        try:
+            async with connection.begin():
+                yield connection
+        finally:
+            watchdog.cancel()
+    finally:
+        await connection.close()

@@ -1,0 +1,125 @@
+"""Group commit: one writer for each process, one transaction for what has gathered.
+
+A request submits its entries and awaits one future. The writer takes what is there,
+without waiting for more, commits it, and only then resolves the futures: an answer
+never runs ahead of the disk.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+
+from app.errors import UnavailableError
+from app.store.commit import Committer
+from app.store.insert import Entry, Outcome
+
+log = logging.getLogger(__name__)
+
+# Entries in one transaction: larger ones gain nothing and hold their locks longer.
+# A body is never split, so a transaction holds fewer than this and one body more.
+MAX_BATCH = 1_000
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """The entries of one body, and the future of whoever waits for them.
+
+    Attributes:
+        entries: in the order sent.
+        done: gets an outcome for each entry once all are committed, or
+            `UnavailableError`: then some may be in and some not.
+    """
+
+    entries: list[Entry]
+    done: asyncio.Future[list[Outcome]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Writer:
+    """Takes submissions and commits them, in order of arrival.
+
+    Whoever submits bounds what is in flight (`app.api.admission`), and may stop
+    waiting by cancelling the future; what has not begun by then is dropped.
+
+    Args:
+        committer: what commits; one commit is under way at a time.
+    """
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+        self._waiting: deque[Submission] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write; needs a running event loop."""
+        self._task = asyncio.create_task(self._run(), name="writer")
+
+    async def stop(self) -> None:
+        """Write what is waiting, then end; submissions after this are refused."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    def submit(self, entries: list[Entry]) -> asyncio.Future[list[Outcome]]:
+        """Hand over the entries of one body.
+
+        Raises:
+            UnavailableError: the writer is stopping.
+        """
+        if self._closing:
+            raise UnavailableError("The service is stopping; send this again.")
+        submission = Submission(entries)
+        self._waiting.append(submission)
+        self._wake.set()
+        return submission.done
+
+    async def _run(self) -> None:
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch = self._take()
+            if batch:
+                await self._write(batch)
+
+    def _take(self) -> list[Submission]:
+        batch: list[Submission] = []
+        size = 0
+        while self._waiting and size < MAX_BATCH:
+            submission = self._waiting.popleft()
+            if not submission.done.done():
+                batch.append(submission)
+                size += len(submission.entries)
+        return batch
+
+    async def _write(self, batch: list[Submission]) -> None:
+        entries = [entry for submission in batch for entry in submission.entries]
+        outcomes: list[Outcome | None] = [None] * len(entries)
+        try:
+            outcomes = await self._committer.settle(entries)
+        except Exception:
+            # A defect: without this the writer would end, and every sender wait.
+            log.exception("commit failed")
+        start = 0
+        for submission in batch:
+            end = start + len(submission.entries)
+            _resolve(submission.done, outcomes[start:end])
+            start = end
+
+
+def _resolve(
+    done: asyncio.Future[list[Outcome]], outcomes: list[Outcome | None]
+) -> None:
+    if done.done():  # whoever waited has left
+        return
+    confirmed = [outcome for outcome in outcomes if outcome is not None]
+    if len(confirmed) == len(outcomes):
+        done.set_result(confirmed)
+    else:
+        done.set_exception(UnavailableError("The database did not confirm in time."))
