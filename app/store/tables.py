@@ -1,0 +1,198 @@
+r"""The tables, as SQLAlchemy Core sees them.
+
+The migrations make them; a test holds the two against each other.
+What each column means is its comment here, and `\d+ TABLE` in psql.
+"""
+
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
+
+_Kind: TypeAlias = TypeEngine[Any] | type[TypeEngine[Any]]
+
+
+def _column(
+    name: str, kind: _Kind, comment: str, *items: SchemaItem, **options: Any
+) -> Column[Any]:
+    return Column(name, kind, *items, comment=comment, nullable=False, **options)
+
+
+def _optional(name: str, kind: _Kind, comment: str) -> Column[Any]:
+    return Column(name, kind, comment=comment)
+
+
+_INSTANT = DateTime(timezone=True)
+_ID = "The event's identity; event_ids keeps it unique"
+_RECEIVED_AT = "When its request arrived, by the service's clock"
+_SOURCE = "Who sent it: the source of the write key"
+_WARNINGS = "What was repaired or assumed: a list of {code, path, message}"
+
+# Postgres's own default names, so that a constraint has one name everywhere.
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    _column(
+        "name",
+        Text,
+        "The sender's name, such as billing-backend: 1 to 63 of a-z 0-9 . _ -",
+        CheckConstraint("name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'", name="name"),
+        primary_key=True,
+    ),
+    _column(
+        "created_at",
+        _INSTANT,
+        "When the source was registered",
+        server_default=func.now(),
+    ),
+    comment="The named senders; each may hold several live write keys",
+)
+
+write_keys = Table(
+    "write_keys",
+    metadata,
+    _column(
+        "id",
+        Text,
+        "Public name of the key: the first 12 hex digits of its SHA-256",
+        primary_key=True,
+    ),
+    _column(
+        "key_hash",
+        LargeBinary,
+        "SHA-256 of the key; the key itself is stored nowhere",
+        CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
+        unique=True,
+    ),
+    _column(
+        "source",
+        Text,
+        "The source that whoever holds the key writes as",
+        ForeignKey("sources.name"),
+    ),
+    _column("created_at", _INSTANT, "When the key was made", server_default=func.now()),
+    _optional(
+        "revoked_at", _INSTANT, "When the key was revoked; NULL while it is live"
+    ),
+    comment="The keys that may write; made and revoked by `rollcall keys`",
+)
+
+events = Table(
+    "events",
+    metadata,
+    _column("id", Uuid, _ID),
+    _column("source", Text, _SOURCE),
+    _column("event", Text, "Which event: signed_up or account_added_user"),
+    _column("user_id", Text, "The user it is about, as sent; any text, seldom a UUID"),
+    _optional(
+        "group_id", Text, "The account it is about, as sent; NULL if none was named"
+    ),
+    _column(
+        "timestamp", _INSTANT, "When it happened, says the sender, to the microsecond"
+    ),
+    _column(
+        "timestamp_raw",
+        Text,
+        "The timestamp as sent; warnings tell what was assumed",
+    ),
+    _column("received_at", _INSTANT, _RECEIVED_AT),
+    _column(
+        "stored_at",
+        _INSTANT,
+        "When its transaction began, by Postgres's clock; the partition key",
+        server_default=func.now(),
+    ),
+    _optional("message_id", Text, "The sender's own id of it; NULL if none was sent"),
+    _column("properties", JSONB, "The properties as sent; the views name some"),
+    _column("context", JSONB, "The context as sent; {} if none was sent"),
+    _column("warnings", JSONB, _WARNINGS, server_default=text("'[]'::jsonb")),
+    # Each index names the query that it serves in its own comment.
+    Index("events_user_id_timestamp_idx", "user_id", "timestamp"),
+    Index(
+        "events_group_id_timestamp_idx",
+        "group_id",
+        "timestamp",
+        postgresql_where=text("group_id IS NOT NULL"),
+    ),
+    Index(
+        "events_stored_at_idx",
+        "stored_at",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 8, "autosummarize": "on"},
+    ),
+    Index(
+        "events_timestamp_idx",
+        "timestamp",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+    ),
+    comment="Every event, exactly once; a partition a week of stored_at (UTC)",
+    postgresql_partition_by="RANGE (stored_at)",
+)
+
+event_ids = Table(
+    "event_ids",
+    metadata,
+    _column(
+        "id",
+        Uuid,
+        "The event's identity: a hash of source and message id or content",
+        primary_key=True,
+    ),
+    _column(
+        "stored_at", _INSTANT, "stored_at of its row in events: finds its partition"
+    ),
+    _column(
+        "content_hash",
+        LargeBinary,
+        "Hash of the content, to tell a retry from other content",
+    ),
+    comment="Which events are stored: claims each id in the transaction of its row",
+)
+
+rejected_events = Table(
+    "rejected_events",
+    metadata,
+    _column(
+        "id", Uuid, "Hash of source, message id, payload and reason", primary_key=True
+    ),
+    _column("received_at", _INSTANT, _RECEIVED_AT),
+    _column("source", Text, _SOURCE),
+    _optional("event", Text, "Its event name; NULL if it had none to read"),
+    _optional("message_id", Text, "The sender's own id of it; NULL if none was sent"),
+    _column("reason", Text, "Code of the first error, such as invalid_timestamp"),
+    _column("errors", JSONB, "All that is wrong: a list of {code, path, message}"),
+    _column("warnings", JSONB, _WARNINGS),
+    _column("payload", Text, "Its JSON before repair, ASCII-escaped, at most 128 KiB"),
+    _column("payload_bytes", Integer, "Bytes of the whole payload, cut or not"),
+    _column("truncated", Boolean, "Whether payload was cut, so cannot be replayed"),
+    _column("request_id", Text, "Id of the request that brought it; the log has it"),
+    Index("rejected_events_source_received_at_idx", "source", "received_at"),
+    comment="The quarantine: events that were refused, with the reasons",
+)

@@ -1,0 +1,65 @@
+"""What Alembic runs for each of its commands.
+
+`app.store.schema` hands a connection over, with the lock on it taken.
+A developer's `alembic` finds none, and makes one for ROLLCALL_DATABASE_URL.
+"""
+
+import asyncio
+import logging.config
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from alembic import context
+from alembic.operations import MigrationScript
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+from app.errors import ConfigurationError
+from app.settings import read_settings
+from app.store.schema import migration_connection
+from app.store.tables import metadata
+
+
+def _is_ours(name: str | None, kind: str, _: Any) -> bool:
+    """Leave out the partitions, which a function makes, and other programs' tables."""
+    return kind != "table" or name in metadata.tables
+
+
+def _stamp(
+    _: MigrationContext,
+    __: str | Iterable[str | None] | Iterable[str],
+    scripts: list[MigrationScript],
+) -> None:
+    """Name a new revision by its time, so that the files sort."""
+    for script in scripts:
+        script.rev_id = datetime.now(UTC).strftime("%Y%m%dT%H%MZ")
+
+
+def _run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_server_default=True,
+        include_name=_is_ours,
+        process_revision_directives=_stamp,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def _connect_and_run() -> None:
+    url = read_settings().database_url
+    if url is None:
+        raise ConfigurationError("Set ROLLCALL_DATABASE_URL for `alembic` to work on.")
+    async with migration_connection(url.get_secret_value()) as connection:
+        await connection.run_sync(_run)
+
+
+given: Connection | None = context.config.attributes.get("connection")
+if given is not None:
+    _run(given)
+else:
+    if context.config.config_file_name is not None:
+        logging.config.fileConfig(context.config.config_file_name)
+    asyncio.run(_connect_and_run())

@@ -1,0 +1,139 @@
+"""The fixtures of every test that needs Postgres, or the public test vectors.
+
+One cluster a session, one migrated template in it, one clone of it a test.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.store.embedded import Cluster, running
+from app.store.engine import create_engine
+from app.store.schema import migrate
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideServer:
+    """The server that ROLLCALL_TEST_DATABASE_URL names."""
+
+    any_url: str
+
+    def url(self, database: str) -> str:
+        url = make_url(self.any_url).set(database=database)
+        return url.render_as_string(hide_password=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Runs single statements on the server, each committed by itself."""
+
+    server: Cluster | OutsideServer
+    runner: asyncio.Runner
+    engine: AsyncEngine
+
+    def scalar(self, statement: str) -> object:
+        return self.runner.run(self._scalar(statement))
+
+    @contextmanager
+    def database(self, *, template: str | None = None) -> Iterator[str]:
+        """A new database, for as long as the context lasts; yields its URL."""
+        name = f"rollcall_test_{secrets.token_hex(6)}"
+        self.scalar(f"CREATE DATABASE {name} TEMPLATE {template or 'template1'}")
+        try:
+            yield self.server.url(name)
+        finally:
+            self.scalar(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def _scalar(self, statement: str) -> object:
+        autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        async with autocommit.connect() as connection:
+            result = await connection.execute(text(statement))
+            return result.scalar() if result.returns_rows else None
+
+
+def environment(name: str) -> str | None:
+    # What tests run on is no setting of the service that they test.
+    return os.environ.get(name)  # noqa: TID251
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster | OutsideServer]:
+    """A Postgres of the session's own, or the one that the caller names."""
+    outside = environment("ROLLCALL_TEST_DATABASE_URL")
+    if outside:
+        yield OutsideServer(outside)
+        return
+    # Not pytest's tmp_path, which the server's user could not reach if we are root.
+    state_dir = Path(tempfile.mkdtemp(prefix="rollcall-test-"))
+    state_dir.chmod(0o711)
+    try:
+        with running(state_dir, settings={"shared_buffers": "32MB"}) as own:
+            yield own
+    finally:
+        shutil.rmtree(state_dir)
+
+
+@pytest.fixture(scope="session")
+def admin(cluster: Cluster | OutsideServer) -> Iterator[Admin]:
+    # With a factory, the runner leaves alone the event loops that tests use.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        engine = create_engine(cluster.url("postgres"), command_timeout_s=30)
+        admin = Admin(cluster, runner, engine)
+        if isinstance(cluster, Cluster):
+            directory = admin.scalar("SHOW data_directory")
+            assert directory == str(cluster.data_dir), "not the server that we started"
+        yield admin
+        runner.run(engine.dispose())
+
+
+@pytest.fixture(scope="session")
+def template_url(admin: Admin) -> Iterator[str]:
+    """A database at the newest revision: to clone, never to write to."""
+    with admin.database() as url:
+        admin.runner.run(migrate(url))
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(admin: Admin) -> Iterator[str]:
+    """A database without any schema."""
+    with admin.database() as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(admin: Admin, template_url: str) -> Iterator[str]:
+    """A database at the newest revision, this test's own."""
+    with admin.database(template=make_url(template_url).database) as url:
+        yield url
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """The service's engine, on a database of this test's own."""
+    engine = create_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The public test vectors, which lie beside the checkout and are not ours."""
+    default = ROOT.parent / "shared" / "corpora"
+    path = Path(environment("ROLLCALL_TEST_CORPORA") or default)
+    if not path.is_dir():
+        pytest.skip(f"no test vectors at {path}; see ROLLCALL_TEST_CORPORA")
+    return path
