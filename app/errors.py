@@ -3,6 +3,7 @@
     RollcallError
     |-- OperatorError                    told to whoever runs the command; exit 1
     |   |-- ConfigurationError
+    |   |-- DatabaseError
     |   |-- EmbeddedPostgresError
     |   |-- SchemaError
     |   `-- KeyNotFoundError
@@ -31,6 +32,8 @@ What is wrong with one event alone is no exception but a `Remark`
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 
 class RollcallError(Exception):
     """Anything that Rollcall itself raises.
@@ -50,6 +53,10 @@ class OperatorError(RollcallError):
 
 class ConfigurationError(OperatorError):
     """A setting cannot be used."""
+
+
+class DatabaseError(OperatorError):
+    """The database does not answer, or does not do what a command asks."""
 
 
 class EmbeddedPostgresError(OperatorError):
@@ -135,6 +142,7 @@ class UnauthorizedError(RequestError):
     status = 401
     title = "A valid write key is required"
 
+    @override
     def headers(self) -> Mapping[str, str]:
         """RFC 9110 section 11.6.1: a 401 names the schemes that it takes."""
         return {"WWW-Authenticate": 'Bearer realm="rollcall", Basic realm="rollcall"'}
@@ -164,6 +172,7 @@ class MethodNotAllowedError(RequestError):
         super().__init__(detail)
         self.allow = allow
 
+    @override
     def headers(self) -> Mapping[str, str]:
         """RFC 9110 section 15.5.6: a 405 lists what is allowed."""
         return {"Allow": self.allow}
@@ -177,6 +186,7 @@ class SlowClientError(RequestError):
     title = "The body took too long to arrive"
     retryable = True
 
+    @override
     def headers(self) -> Mapping[str, str]:
         """The rest of the body may still come: the connection ends here."""
         return {"Connection": "close"}

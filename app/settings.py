@@ -3,14 +3,13 @@
 Each field is the environment variable `ROLLCALL_` + its name in capitals.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from app.errors import ConfigurationError
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -86,10 +85,11 @@ class Settings(BaseSettings):
         description="Bodies that one worker holds at a time, from the first byte to "
         "the commit; over it 503. At least `ROLLCALL_MAX_BODY_BYTES`.",
     )
-    keyless_bodies: int = Field(
-        default=4,
+    keyless_bytes: int = Field(
+        default=10 * MIB,
         ge=1,
-        description="Bodies without a key in a header that one worker reads at a time.",
+        description="Bodies without a key in a header that one worker reads at a time, "
+        "apart from `ROLLCALL_QUEUE_BYTES`; over it 503.",
     )
     body_timeout_seconds: float = Field(
         default=10.0, gt=0, description="For a body to arrive; over it 408."
@@ -137,20 +137,6 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.max_future_seconds)
 
 
-def read_settings(**overrides: object) -> Settings:
-    """The settings of this process; an override of None counts as absent.
-
-    Raises:
-        ConfigurationError: naming each variable that cannot be used.
-    """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise ConfigurationError(
-            "; ".join(
-                "_".join(["ROLLCALL", *map(str, detail["loc"])]).upper()
-                + f": {detail['msg']}"
-                for detail in error.errors(include_url=False, include_input=False)
-            )
-        ) from None
+def child_environment(**extra: str) -> dict[str, str]:
+    """This process's environment for a program that it starts, with more in it."""
+    return {**os.environ, **extra}  # noqa: TID251 - this is the one reader

@@ -96,13 +96,13 @@ class Outcome(NamedTuple):
 
     Attributes:
         status: `stored` by this transaction; `duplicate` of what was stored before;
-            `rejected` and in quarantine.
+            `rejected` and in quarantine; `valid`, of a dry run.
         differs: for a duplicate, whether what is stored has other content.
         errors: why it was rejected.
         kept: whether a rejected one is in quarantine.
     """
 
-    status: Literal["stored", "duplicate", "rejected"]
+    status: Literal["stored", "duplicate", "rejected", "valid"]
     differs: bool = False
     errors: tuple[Remark, ...] = ()
     kept: bool = True

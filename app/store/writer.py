@@ -8,6 +8,7 @@ never runs ahead of the disk.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.errors import UnavailableError
@@ -27,11 +28,13 @@ class Submission:
 
     Attributes:
         entries: in the order sent.
+        release: called once the writer is done with the entries.
         done: gets an outcome for each entry once all are committed, or
             `UnavailableError`: then some may be in and some not.
     """
 
     entries: list[Entry]
+    release: Callable[[], None]
     done: asyncio.Future[list[Outcome]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -65,15 +68,22 @@ class Writer:
         if self._task is not None:
             await self._task
 
-    def submit(self, entries: list[Entry]) -> asyncio.Future[list[Outcome]]:
+    def submit(
+        self, entries: list[Entry], *, release: Callable[[], None]
+    ) -> asyncio.Future[list[Outcome]]:
         """Hand over the entries of one body.
+
+        Args:
+            entries: in the order sent.
+            release: called once the writer is done with them, whoever still waits.
 
         Raises:
             UnavailableError: the writer is stopping.
         """
         if self._closing:
+            release()
             raise UnavailableError("The service is stopping; send this again.")
-        submission = Submission(entries)
+        submission = Submission(entries, release)
         self._waiting.append(submission)
         self._wake.set()
         return submission.done
@@ -93,9 +103,11 @@ class Writer:
         size = 0
         while self._waiting and size < MAX_BATCH:
             submission = self._waiting.popleft()
-            if not submission.done.done():
-                batch.append(submission)
-                size += len(submission.entries)
+            if submission.done.done():
+                submission.release()
+                continue
+            batch.append(submission)
+            size += len(submission.entries)
         return batch
 
     async def _write(self, batch: list[Submission]) -> None:
@@ -109,6 +121,7 @@ class Writer:
         start = 0
         for submission in batch:
             end = start + len(submission.entries)
+            submission.release()
             _resolve(submission.done, outcomes[start:end])
             start = end
 

@@ -1,0 +1,138 @@
+"""The answer to a body: a result for each event, in the order sent."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from app.events.record import Record
+from app.events.rejection import Rejection
+from app.events.timestamps import format_timestamp
+from app.store.insert import CONTENT_DIFFERS, Entry, Outcome
+
+JSON = b"application/json"
+PROBLEM_JSON = b"application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back over the wire.
+
+    Attributes:
+        status: the HTTP status.
+        body: JSON.
+        media_type: of the body.
+        headers: beside the type, the length and the request id.
+        counts: events by result, for the log.
+    """
+
+    status: int
+    body: bytes
+    media_type: bytes = JSON
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def answer_events(
+    entries: list[Entry],
+    outcomes: list[Outcome],
+    *,
+    request_id: str,
+    lenient: bool,
+    dry_run: bool = False,
+) -> Answer:
+    """Shape what became of each event.
+
+    Args:
+        entries: in the order sent.
+        outcomes: one for each entry.
+        request_id: ours.
+        lenient: whether a body without a good event is answered 200 all the same:
+            the SDKs of this door drop a whole batch on a 4xx.
+        dry_run: whether nothing was written.
+    """
+    counts: Counter[str] = Counter(outcome.status for outcome in outcomes)
+    results = [
+        _result(index, entry, outcome)
+        for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True))
+    ]
+    content: dict[str, Any] = {
+        "success": not counts["rejected"],
+        "message": _summary(counts),
+        "response_id": request_id,
+        "stored": counts["stored"],
+        "duplicates": counts["duplicate"],
+        "rejected": counts["rejected"],
+        "results": results,
+    }
+    if dry_run:
+        content["dry_run"] = True
+    if counts["rejected"] < len(outcomes) or lenient:
+        return Answer(HTTPStatus.OK, orjson.dumps(content), counts=dict(counts))
+    problem = {
+        "type": "about:blank",
+        "title": "Every event was rejected",
+        "status": 422,
+        "detail": content["message"],
+        "code": "all_rejected",
+        "errors": [
+            {"index": result["index"], **error}
+            for result in results
+            for error in result["errors"]
+        ],
+    }
+    return Answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        orjson.dumps(problem | content),
+        media_type=PROBLEM_JSON,
+        counts=dict(counts),
+    )
+
+
+def _result(index: int, entry: Entry, outcome: Outcome) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "index": index,
+        "status": outcome.status,
+        "id": entry.id,
+    }
+    warnings = entry.warnings
+    if outcome.differs:
+        warnings = (*warnings, CONTENT_DIFFERS)
+    if isinstance(entry, Record):
+        result["event"] = entry.event
+        result["timestamp"] = format_timestamp(entry.timestamp)
+    result["warnings"] = [remark.as_json() for remark in warnings]
+    if outcome.status == "rejected":
+        result |= _rejected(entry, outcome)
+    return result
+
+
+def _rejected(entry: Entry, outcome: Outcome) -> dict[str, Any]:
+    result: dict[str, Any] = {"errors": [remark.as_json() for remark in outcome.errors]}
+    if not outcome.kept:
+        result["kept"] = False
+    if isinstance(entry, Rejection) and entry.truncated:
+        result["truncated"] = True
+    return result
+
+
+def _summary(counts: Counter[str]) -> str:
+    said = [
+        f"{counts[status]} {_plural(noun, counts[status])}"
+        for status, noun in (
+            ("stored", "event stored"),
+            ("valid", "event valid"),
+            ("duplicate", "duplicate"),
+            ("rejected", "event rejected"),
+        )
+        if counts[status]
+    ]
+    return ", ".join(said) or "0 events stored"
+
+
+def _plural(noun: str, count: int) -> str:
+    first, _, rest = noun.partition(" ")
+    return f"{first}{'' if count == 1 else 's'} {rest}".rstrip()

@@ -1,0 +1,67 @@
+"""Who sends: which header carries the key.
+
+The first that is present decides, and nothing falls through: a wrong key in one
+place is never mended by a right one in another.
+"""
+
+import base64
+import binascii
+
+from app.errors import UnauthorizedError
+
+# In the order in which they decide.
+KEY_HEADERS = (b"authorization", b"x-api-key", b"x-write-key", b"key")
+BODY_FIELD = "writeKey"
+
+
+def key_from_headers(headers: dict[bytes, bytes]) -> bytes | None:
+    """The key that the headers carry; None where no header of a key is present.
+
+    Args:
+        headers: lower-case names; of a repeated one the first.
+
+    Raises:
+        UnauthorizedError: the header that decides carries no key.
+    """
+    for name in KEY_HEADERS:
+        value = headers.get(name)
+        if value is not None:
+            key = _from_authorization(value) if name == b"authorization" else value
+            if not key:
+                raise UnauthorizedError(
+                    f"The header {name.decode()} is present but carries no key."
+                )
+            return key
+    return None
+
+
+def key_from_body(value: object) -> bytes:
+    """The key that a decoded body carries.
+
+    Raises:
+        UnauthorizedError: it carries none.
+    """
+    key = value.get(BODY_FIELD) if isinstance(value, dict) else None
+    if not isinstance(key, str) or not key:
+        raise UnauthorizedError(
+            "Send a write key: `Authorization: Bearer KEY`, Basic with the key as "
+            "user name, `x-api-key`, `X-Write-Key`, or `writeKey` in the body."
+        )
+    return key.encode(errors="surrogatepass")
+
+
+def _from_authorization(value: bytes) -> bytes:
+    """RFC 6750 section 2.1, or RFC 7617 with the key as the user name."""
+    scheme, _, credentials = value.partition(b" ")
+    credentials = credentials.strip()
+    match scheme.lower():
+        case b"bearer":
+            return credentials
+        case b"basic":
+            try:
+                decoded = base64.b64decode(credentials, validate=True)
+            except binascii.Error:
+                return b""
+            return decoded.partition(b":")[0]
+        case _:
+            return b""

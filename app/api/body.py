@@ -1,0 +1,144 @@
+"""What was sent: the bytes of a body, within their limits.
+
+RFC 9110 section 8.3 and 8.4, RFC 8259; one representation of each, nothing guessed.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.api.admission import Lease
+from app.errors import (
+    BodyTooLargeError,
+    InvalidEncodingError,
+    SlowClientError,
+    UnsupportedMediaError,
+)
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class ClientLeftError(Exception):
+    """The client is gone: there is nobody to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Limits of one body.
+
+    Attributes:
+        max_bytes: decompressed.
+        timeout_s: from the end of the headers to the last byte.
+    """
+
+    max_bytes: int
+    timeout_s: float
+
+
+def check_headers(headers: dict[bytes, bytes], limits: BodyLimits) -> bool:
+    """Refuse what the headers alone condemn.
+
+    Returns:
+        Whether the body is compressed with gzip.
+
+    Raises:
+        UnsupportedMediaError: neither JSON in UTF-8, nor gzip or plain.
+        BodyTooLargeError: it says of itself that it is.
+    """
+    _check_type(headers.get(b"content-type", b""))
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in {b"identity", b"gzip"}:
+        raise UnsupportedMediaError("Content-Encoding must be gzip or absent.")
+    declared = headers.get(b"content-length")
+    # uvicorn has parsed it already: anything but digits never gets here.
+    if declared is not None and int(declared) > limits.max_bytes:
+        raise _too_large(limits)
+    return encoding == b"gzip"
+
+
+async def read_body(
+    receive: Receive,
+    *,
+    headers: dict[bytes, bytes],
+    gzipped: bool,
+    limits: BodyLimits,
+    lease: Lease,
+) -> bytes:
+    """Read a body whole, decompressing as it comes.
+
+    Args:
+        receive: the ASGI callable.
+        headers: lower-case names.
+        gzipped: from `check_headers`.
+        limits: of one body.
+        lease: holds what has been read.
+
+    Raises:
+        BodyTooLargeError, InvalidEncodingError, SlowClientError, OverloadedError,
+        ClientLeftError.
+    """
+    lease.hold(int(headers.get(b"content-length", 0)))
+    chunks = _decompressed(receive, limits) if gzipped else _chunks(receive)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(limits.timeout_s):
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limits.max_bytes:
+                    raise _too_large(limits)
+                lease.hold(size)
+                parts.append(chunk)
+    except TimeoutError:
+        raise SlowClientError(
+            f"The body did not arrive within {limits.timeout_s:g} s."
+        ) from None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _check_type(content_type: bytes) -> None:
+    media_type, *parameters = content_type.lower().split(b";")
+    if media_type.strip() != b"application/json":
+        raise UnsupportedMediaError("Content-Type must be application/json.")
+    for parameter in parameters:
+        name, _, value = parameter.strip().partition(b"=")
+        if name == b"charset" and value.strip(b'"') not in {b"utf-8", b"utf8"}:
+            raise UnsupportedMediaError("The charset must be UTF-8.")
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
+
+
+async def _decompressed(receive: Receive, limits: BodyLimits) -> AsyncIterator[bytes]:
+    """One gzip member (RFC 1952), never more than the limit of it at a time."""
+    inflater = zlib.decompressobj(_GZIP)
+    async for chunk in _chunks(receive):
+        rest = chunk
+        while rest:
+            try:
+                out = inflater.decompress(rest, limits.max_bytes + 1)
+            except zlib.error:
+                raise InvalidEncodingError("The body is not valid gzip.") from None
+            if inflater.unused_data:
+                raise InvalidEncodingError("Bytes follow the end of the gzip data.")
+            rest = inflater.unconsumed_tail
+            yield out
+    if not inflater.eof:
+        raise InvalidEncodingError("The gzip data ends too early.")
+
+
+def _too_large(limits: BodyLimits) -> BodyTooLargeError:
+    return BodyTooLargeError(
+        f"A body is at most {limits.max_bytes} bytes, decompressed."
+    )

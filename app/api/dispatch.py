@@ -1,0 +1,132 @@
+"""The outermost ASGI app: the doors ahead of FastAPI, one log line a request.
+
+FastAPI's stack costs more than all that a door does, so doors are found by path and
+answered here; everything else is FastAPI's.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from app.api.answers import Answer
+from app.api.body import ClientLeftError, Receive
+from app.api.doors import Door
+from app.api.problems import answer_problem
+from app.api.track import Scope, Tracker
+from app.errors import InternalError, RequestError
+from app.logs import fields
+
+log = logging.getLogger("rollcall.requests")
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+REQUEST_ID = "request_id"
+_REQUEST_ID_HEADER = b"x-request-id"
+
+
+class Dispatcher:
+    """Sends each request to its door, or to the rest of the app.
+
+    Args:
+        doors: each also answers with a trailing slash.
+        tracker: what is behind the doors.
+        rest: the ASGI app that has every other path, and the lifespan.
+    """
+
+    def __init__(self, doors: Iterable[Door], *, tracker: Tracker, rest: App) -> None:
+        self._doors = {
+            path: door for door in doors for path in (door.path, door.path + "/")
+        }
+        self._tracker = tracker
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        door = self._doors.get(scope["path"])
+        request_id = secrets.token_hex(16)
+        if door is None:
+            await self._pass_on(scope, receive, send, request_id)
+        else:
+            await self._answer(door, scope, receive, send, request_id)
+
+    async def _answer(
+        self, door: Door, scope: Scope, receive: Receive, send: Send, request_id: str
+    ) -> None:
+        began = time.perf_counter()
+        source = None
+        try:
+            answer, source = await self._tracker.track(
+                door, scope, receive, request_id=request_id
+            )
+        except ClientLeftError:
+            log.info("client left", extra=fields(request_id=request_id, door=door.path))
+            return
+        except RequestError as error:
+            answer = answer_problem(error, request_id=request_id)
+        except Exception:
+            log.exception("request failed", extra=fields(request_id=request_id))
+            answer = answer_problem(
+                InternalError("Rollcall failed; whether the events are in is unknown."),
+                request_id=request_id,
+            )
+        await _send(send, answer, request_id)
+        log.info(
+            "request",
+            extra=fields(
+                request_id=request_id,
+                door=door.path,
+                status=answer.status,
+                source=source,
+                milliseconds=round((time.perf_counter() - began) * 1000, 3),
+                **answer.counts,
+            ),
+        )
+
+    async def _pass_on(
+        self, scope: Scope, receive: Receive, send: Send, request_id: str
+    ) -> None:
+        began = time.perf_counter()
+        status = 0
+
+        async def send_named(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (_REQUEST_ID_HEADER, request_id.encode()),
+                ]
+            await send(message)
+
+        scope.setdefault("state", {})[REQUEST_ID] = request_id
+        await self._rest(scope, receive, send_named)
+        log.info(
+            "request",
+            extra=fields(
+                request_id=request_id,
+                status=status,
+                milliseconds=round((time.perf_counter() - began) * 1000, 3),
+            ),
+        )
+
+
+async def _send(send: Send, answer: Answer, request_id: str) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [
+                (b"content-type", answer.media_type),
+                (b"content-length", b"%d" % len(answer.body)),
+                (_REQUEST_ID_HEADER, request_id.encode()),
+                *answer.headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body})

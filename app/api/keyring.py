@@ -1,0 +1,82 @@
+"""Which source a key belongs to: looked up once, trusted for seconds."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+# A negative answer is short, so that a new key works at once.
+UNKNOWN_TRUST_S = 1.0
+# Entries of each kind; the oldest goes first.
+MAX_ENTRIES = 10_000
+
+LookUp = Callable[[bytes], Awaitable[str | None]]
+
+
+class _Known(NamedTuple):
+    source: str | None
+    until: float
+
+
+class Keyring:
+    """A cache in front of the table of keys, safe against a flood of unknown ones.
+
+    One look-up is under way at a time and one for each key, so that guessing keys
+    takes no more than one connection from those who write.
+
+    Args:
+        look_up: takes the SHA-256 of a key, returns its source if it is live.
+        trust_s: how long a known key is trusted before it is looked up again.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        look_up: LookUp,
+        *,
+        trust_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look_up = look_up
+        self._trust_s = trust_s
+        self._clock = clock
+        # Apart, so that a flood of unknown keys cannot push out the known ones.
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._unknown: OrderedDict[bytes, _Known] = OrderedDict()
+        self._under_way: dict[bytes, asyncio.Task[str | None]] = {}
+        self._one_at_a_time = asyncio.Semaphore(1)
+
+    async def source_of(self, key: bytes) -> str | None:
+        """The source that a live key belongs to; None for any other.
+
+        Raises whatever the look-up raises.
+        """
+        digest = hashlib.sha256(key).digest()
+        entry = self._known.get(digest) or self._unknown.get(digest)
+        if entry is not None and self._clock() < entry.until:
+            return entry.source
+        task = self._under_way.get(digest)
+        if task is None:
+            task = asyncio.create_task(self._refresh(digest))
+            self._under_way[digest] = task
+            task.add_done_callback(lambda _: self._under_way.pop(digest))
+        # Others wait for the same task: one that leaves must not end it.
+        return await asyncio.shield(task)
+
+    async def _refresh(self, digest: bytes) -> str | None:
+        async with self._one_at_a_time:
+            # The answer is as old as the question.
+            asked_at = self._clock()
+            source = await self._look_up(digest)
+        self._known.pop(digest, None)
+        self._unknown.pop(digest, None)
+        if source is None:
+            cache, trust_s = self._unknown, UNKNOWN_TRUST_S
+        else:
+            cache, trust_s = self._known, self._trust_s
+        cache[digest] = _Known(source, asked_at + trust_s)
+        if len(cache) > MAX_ENTRIES:
+            cache.popitem(last=False)
+        return source

@@ -1,0 +1,36 @@
+"""How long one request waits for the database, all in all."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from app.errors import UnavailableError
+
+T = TypeVar("T")
+
+
+class Patience:
+    """The time that one request may wait; every wait uses some of it up.
+
+    Args:
+        limit_s: seconds in all.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._left_s = limit_s
+
+    async def wait(self, awaitable: Awaitable[T]) -> T:
+        """Await it, as long as there is time.
+
+        Raises:
+            UnavailableError: the time is used up; what was awaited is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(self._left_s):
+                return await awaitable
+        except TimeoutError:
+            raise UnavailableError("The database did not answer in time.") from None
+        finally:
+            self._left_s -= loop.time() - began

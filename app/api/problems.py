@@ -1,0 +1,79 @@
+"""Errors of whole requests, rendered once: RFC 9457 problem JSON.
+
+It carries `code` and `message` beside the RFC's members, because several SDKs retry
+for ever on an error body that lacks either.
+"""
+
+from http import HTTPStatus
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from app.api.answers import PROBLEM_JSON, Answer
+from app.errors import (
+    InternalError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestError,
+)
+
+
+def answer_problem(error: RequestError, *, request_id: str) -> Answer:
+    """Render an error; nothing of what was sent is in it.
+
+    Args:
+        error: its detail is for a person, its code for a program.
+        request_id: ours.
+    """
+    problem = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "message": error.detail,
+        "success": False,
+        "response_id": request_id,
+    }
+    return Answer(
+        error.status,
+        orjson.dumps(problem),
+        media_type=PROBLEM_JSON,
+        headers=[
+            (name.lower().encode(), value.encode())
+            for name, value in error.headers().items()
+        ],
+    )
+
+
+def install_problems(app: FastAPI) -> None:
+    """Have FastAPI answer its errors, and ours, as problem JSON."""
+
+    @app.exception_handler(RequestError)
+    async def refused(request: Request, error: RequestError) -> Response:
+        return _render(request, error)
+
+    @app.exception_handler(HTTPException)
+    async def unrouted(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            allow = (error.headers or {}).get("Allow", "GET")
+            return _render(
+                request,
+                MethodNotAllowedError(f"This path takes {allow}.", allow=allow),
+            )
+        return _render(request, NotFoundError("There is nothing at this path."))
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, _: Exception) -> Response:
+        return _render(request, InternalError("Rollcall failed."))
+
+
+def _render(request: Request, error: RequestError) -> Response:
+    answer = answer_problem(error, request_id=request.state.request_id)
+    return Response(
+        answer.body,
+        status_code=answer.status,
+        media_type=PROBLEM_JSON.decode(),
+        headers=error.headers(),
+    )

@@ -1,0 +1,31 @@
+"""The JSON Schemas of the events, made from the models that validate."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from app.api.openapi import problem_responses
+from app.errors import NotFoundError
+from app.events.catalog import CATALOG
+from app.events.schema import all_schemas, json_schema
+
+
+def schema_routes() -> APIRouter:
+    """`/schemas` and `/schemas/{event}`."""
+    routes = APIRouter(tags=["schemas"])
+
+    @routes.get("/schemas", summary="The JSON Schema of each event, by its name")
+    async def schemas() -> dict[str, dict[str, Any]]:
+        return all_schemas()
+
+    @routes.get(
+        "/schemas/{event}",
+        summary="The JSON Schema of one event",
+        responses=problem_responses(404),
+    )
+    async def schema(event: str) -> dict[str, Any]:
+        if event not in CATALOG:
+            raise NotFoundError("There is no such event; GET /schemas lists them.")
+        return json_schema(event)
+
+    return routes

@@ -1,0 +1,208 @@
+"""`/track`: one ASGI endpoint, one straight pipeline, an answer after the commit.
+
+who sends -> what was sent -> decode -> judge each event -> commit -> answer
+"""
+
+import asyncio
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
+
+from app.api.admission import Admission, Lease
+from app.api.answers import Answer, answer_events
+from app.api.auth import key_from_body, key_from_headers
+from app.api.body import BodyLimits, Receive, check_headers, read_body
+from app.api.doors import Door
+from app.api.keyring import Keyring
+from app.api.patience import Patience
+from app.api.unpack import judge_all, unpack
+from app.errors import (
+    InvalidParameterError,
+    MethodNotAllowedError,
+    UnauthorizedError,
+)
+from app.events.record import Policy, Receipt, Record
+from app.store.insert import Entry, Outcome
+from app.store.writer import Writer
+
+Scope = MutableMapping[str, Any]
+T = TypeVar("T")
+
+# Larger bodies are decoded and judged in a thread, so that others are answered
+# meanwhile; for smaller ones the change of thread costs more than it saves.
+_LARGE_BODY = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TrackLimits:
+    """Limits of one request.
+
+    Attributes:
+        body: of its bytes.
+        max_events: in one body.
+        queue_bytes: of bodies in flight, from the first byte to the commit.
+        keyless_bytes: of bodies that are read before it is known who sends.
+        database_s: for all waiting on the database.
+    """
+
+    body: BodyLimits
+    max_events: int
+    queue_bytes: int
+    keyless_bytes: int
+    database_s: float
+
+
+class Tracker:
+    """Takes events in.
+
+    Args:
+        keyring: knows the keys.
+        writer: commits.
+        policy: what an event may be.
+        limits: what a request may be.
+        clock: the time of receipt, aware UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring,
+        writer: Writer,
+        policy: Policy,
+        limits: TrackLimits,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._keyring = keyring
+        self._writer = writer
+        self._admission = Admission(limits.queue_bytes)
+        self._policy = policy
+        self._limits = limits
+        self._clock = clock
+        # Apart, so that who sends without a key cannot shut out those who have one.
+        self._keyless = Admission(limits.keyless_bytes)
+
+    async def track(
+        self, door: Door, scope: Scope, receive: Receive, *, request_id: str
+    ) -> tuple[Answer, str]:
+        """Take in one request.
+
+        Returns:
+            The answer, and the name of the source that sent it.
+
+        Raises:
+            RequestError: the request as a whole is refused.
+            ClientLeftError: nobody waits for an answer.
+        """
+        if scope["method"] != "POST":
+            raise MethodNotAllowedError("Events are sent by POST.", allow="POST")
+        received_at = self._clock()
+        headers = _first_headers(scope)
+        patience = Patience(self._limits.database_s)
+        key = key_from_headers(headers)
+        source = None if key is None else await self._source_of(key, patience)
+        gzipped = check_headers(headers, self._limits.body)
+        admission = self._keyless if source is None else self._admission
+        lease = admission.lease()
+        try:
+            body = await read_body(
+                receive,
+                headers=headers,
+                gzipped=gzipped,
+                limits=self._limits.body,
+                lease=lease,
+            )
+            unpacked = await _compute(
+                body,
+                lambda: unpack(
+                    body,
+                    policy=self._policy,
+                    max_events=self._limits.max_events,
+                    lenient=door.lenient,
+                ),
+            )
+            dry_run = _dry_run(scope["query_string"])
+            if source is None:
+                key = key_from_body(unpacked.value)
+                source = await self._source_of(key, patience)
+                lease = _move(lease, self._admission, len(body))
+            receipt = Receipt(source, received_at, request_id)
+            entries = await _compute(
+                body,
+                lambda: judge_all(
+                    unpacked,
+                    receipt=receipt,
+                    policy=self._policy,
+                    idempotency_key=_idempotency_key(headers),
+                ),
+            )
+            if dry_run:
+                outcomes = [_verdict(entry) for entry in entries]
+            else:
+                outcomes = await self._commit(entries, lease, patience)
+        finally:
+            lease.release()
+        answer = answer_events(
+            entries,
+            outcomes,
+            request_id=request_id,
+            lenient=door.lenient,
+            dry_run=dry_run,
+        )
+        return answer, source
+
+    async def _source_of(self, key: bytes, patience: Patience) -> str:
+        source = await patience.wait(self._keyring.source_of(key))
+        if source is None:
+            raise UnauthorizedError("This key is unknown or revoked.")
+        return source
+
+    async def _commit(
+        self, entries: list[Entry], lease: Lease, patience: Patience
+    ) -> list[Outcome]:
+        if not entries:
+            return []
+        done = self._writer.submit(entries, release=lease.hand_over().release)
+        return await patience.wait(done)
+
+
+async def _compute(body: bytes, function: Callable[[], T]) -> T:
+    """Call a function here; for a large body, in a thread."""
+    if len(body) <= _LARGE_BODY:
+        return function()
+    return await asyncio.to_thread(function)
+
+
+def _first_headers(scope: Scope) -> dict[bytes, bytes]:
+    # Reversed, so that of a repeated header the first one stays.
+    return dict(reversed(scope["headers"]))
+
+
+def _idempotency_key(headers: dict[bytes, bytes]) -> str | None:
+    key = headers.get(b"idempotency-key")
+    return None if key is None else key.decode("latin-1")
+
+
+def _dry_run(query: bytes) -> bool:
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("dry_run")
+    match values:
+        case None | ["false"]:
+            return False
+        case ["true"]:
+            return True
+        case _:
+            raise InvalidParameterError("dry_run is either true or false.")
+
+
+def _verdict(entry: Entry) -> Outcome:
+    if isinstance(entry, Record):
+        return Outcome("valid")
+    return Outcome("rejected", errors=entry.errors)
+
+
+def _move(lease: Lease, admission: Admission, size: int) -> Lease:
+    lease.release()
+    moved = admission.lease()
+    moved.hold(size)
+    return moved

@@ -1,0 +1,100 @@
+"""From the bytes of a body to a verdict on each event in it.
+
+All of it is pure computing, so that a large body can be left to a thread.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import EmptyBodyError, InvalidBodyError, TooManyEventsError
+from app.events.decode import decode
+from app.events.judge import judge
+from app.events.record import Body, Policy, Receipt
+from app.store.insert import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """The events of a body, not yet judged.
+
+    Attributes:
+        value: all of the body.
+        events: what stands where events stand, in the order sent.
+        body: what holds for all of them.
+    """
+
+    value: Any
+    events: list[Any]
+    body: Body
+
+    @property
+    def is_one_object(self) -> bool:
+        """Whether the body is an event itself, in no array and no batch."""
+        return len(self.events) == 1 and self.events[0] is self.value
+
+
+def unpack(body: bytes, *, policy: Policy, max_events: int, lenient: bool) -> Unpacked:
+    """Decode a body and find the events in it.
+
+    Args:
+        body: decompressed.
+        policy: what an event may be.
+        max_events: in one body.
+        lenient: whether a body may hold none.
+
+    Raises:
+        InvalidJsonError, InvalidBodyError, TooManyEventsError, EmptyBodyError.
+    """
+    decoded = decode(body, max_depth=policy.max_depth)
+    events = _events_in(decoded.value)
+    if len(events) > max_events:
+        raise TooManyEventsError(f"A body holds at most {max_events} events.")
+    if not events and not lenient:
+        raise EmptyBodyError("The body holds no event.")
+    return Unpacked(
+        decoded.value,
+        events,
+        Body(
+            plain=decoded.plain,
+            deep=decoded.deep,
+            large=len(body) > policy.max_event_bytes,
+        ),
+    )
+
+
+def judge_all(
+    unpacked: Unpacked,
+    *,
+    receipt: Receipt,
+    policy: Policy,
+    idempotency_key: str | None = None,
+) -> list[Entry]:
+    """Judge each event of a body.
+
+    Args:
+        unpacked: from `unpack`.
+        receipt: who sent it, and when.
+        policy: what an event may be.
+        idempotency_key: the header; of no effect in a batch, where it would give
+            all events one name.
+    """
+    key = idempotency_key if unpacked.is_one_object else None
+    return [
+        judge(
+            event,
+            receipt=receipt,
+            policy=policy,
+            body=unpacked.body,
+            idempotency_key=key,
+        )
+        for event in unpacked.events
+    ]
+
+
+def _events_in(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, dict):
+        raise InvalidBodyError("Send one JSON object, or an array of objects.")
+    batch = value.get("batch")
+    return batch if isinstance(batch, list) else [value]

@@ -1,0 +1,47 @@
+"""The `rollcall` command.
+
+stdout carries what was asked for and nothing else; all that is said beside it goes
+to stderr. An error that the operator can mend is one line there, and exit status 1.
+"""
+
+import sys
+
+import typer
+
+from app.cli.keys import keys
+from app.cli.migrate import migrate
+from app.cli.psql import psql
+from app.cli.serve import serve
+from app.errors import OperatorError
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    try:
+        _commands()()
+    except OperatorError as error:
+        typer.echo(f"rollcall: {error.detail}", err=True)
+        sys.exit(1)
+
+
+def _commands() -> typer.Typer:
+    commands = typer.Typer(
+        name="rollcall",
+        help="Takes in B2B SaaS lifecycle events, and commits before it answers.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    commands.command()(serve)
+    commands.command()(migrate)
+    commands.add_typer(keys, name="keys")
+    commands.command(
+        # All of them are psql's, --help included.
+        context_settings={
+            "allow_extra_args": True,
+            "ignore_unknown_options": True,
+            "help_option_names": [],
+        },
+        add_help_option=False,
+    )(psql)
+    return commands

@@ -1,0 +1,58 @@
+"""The database that a command works on: the configured one, or the embedded."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+
+from app.settings import Settings
+from app.store.embedded import running
+from app.store.schema import migrate
+
+
+class Database(NamedTuple):
+    """A database that can be used now.
+
+    Attributes:
+        url: with its password.
+        bin_dir: the programs that belong to an embedded one; None for another.
+    """
+
+    url: str
+    bin_dir: Path | None
+
+
+def say(text: str) -> None:
+    """Tell the operator something beside what was asked for."""
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    """The configured database; without one the embedded, started if it is not up.
+
+    Raises:
+        EmbeddedPostgresError: it cannot be started.
+    """
+    if settings.database_url is not None:
+        yield Database(settings.database_url.get_secret_value(), None)
+        return
+    with running(
+        settings.data_dir, bin_dir=settings.postgres_bin, announce=say
+    ) as cluster:
+        yield Database(cluster.url(), cluster.bin_dir)
+
+
+@contextmanager
+def usable(settings: Settings) -> Iterator[Database]:
+    """As `opened`; an embedded database also has its schema brought up to date.
+
+    Another's schema is changed by nothing but `rollcall migrate`.
+    """
+    with opened(settings) as database:
+        if database.bin_dir is not None:
+            asyncio.run(migrate(database.url))
+        yield database

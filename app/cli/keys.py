@@ -1,0 +1,60 @@
+"""`rollcall keys`: who may send."""
+
+import asyncio
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.configuration import read_settings
+from app.cli.database import say, usable
+from app.store.keys import create_key, list_keys, revoke_key
+from app.store.session import in_transaction
+
+keys = typer.Typer(help="Make, list and revoke write keys.", no_args_is_help=True)
+
+
+@keys.command()
+def create(
+    source: Annotated[
+        str, typer.Option(help="Who will send with it, such as billing-backend.")
+    ],
+) -> None:
+    """Make a key and print it: the only time that it can be seen."""
+    with usable(read_settings()) as database:
+        key = asyncio.run(
+            in_transaction(database.url, partial(create_key, source=source))
+        )
+    typer.echo(key)
+
+
+@keys.command(name="list")
+def list_all() -> None:
+    """List all keys, by their ids: the keys themselves are stored nowhere."""
+    with usable(read_settings()) as database:
+        rows = asyncio.run(in_transaction(database.url, list_keys))
+    table = Table("id", "source", "created", "revoked", box=None)
+    for row in rows:
+        table.add_row(
+            row.id,
+            row.source,
+            f"{row.created_at:%Y-%m-%d %H:%M:%SZ}",
+            f"{row.revoked_at:%Y-%m-%d %H:%M:%SZ}" if row.revoked_at else "",
+        )
+    Console(width=None if typer.get_text_stream("stdout").isatty() else 200).print(
+        table
+    )
+
+
+@keys.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="The id that `list` shows, or the key.")],
+) -> None:
+    """Revoke a key; every worker refuses it within 5 seconds."""
+    with usable(read_settings()) as database:
+        row = asyncio.run(
+            in_transaction(database.url, partial(revoke_key, key_or_id=key))
+        )
+    say(f"Revoked {row.id} of {row.source}.")

@@ -1,0 +1,17 @@
+"""`rollcall migrate`."""
+
+import asyncio
+
+from app.cli.configuration import read_settings
+from app.cli.database import opened, say
+from app.store.schema import migrate as migrate_schema
+
+
+def migrate() -> None:
+    """Bring the database's schema up to date; safe to run twice, or by several."""
+    with opened(read_settings()) as database:
+        before, after = asyncio.run(migrate_schema(database.url))
+    if before == after:
+        say(f"The schema is up to date, at {after}.")
+    else:
+        say(f"The schema went from {before or 'nothing'} to {after}.")

@@ -1,0 +1,149 @@
+"""All wiring: settings in, an ASGI app out; nothing is built at import."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from app.api.body import BodyLimits
+from app.api.dispatch import Dispatcher
+from app.api.doors import DOORS
+from app.api.health import Readiness, health_routes
+from app.api.keyring import Keyring
+from app.api.openapi import describe
+from app.api.problems import install_problems
+from app.api.schemas import schema_routes
+from app.api.track import Tracker, TrackLimits
+from app.errors import ConfigurationError, UnavailableError
+from app.events.record import Policy
+from app.events.timestamps import TimestampPolicy
+from app.logs import configure_logs
+from app.settings import Settings
+from app.store.commit import Committer
+from app.store.engine import create_engine
+from app.store.lookups import Lookups
+from app.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+_LOOKUP_TIMEOUT_S = 1.0
+_PARTITION_CHECK_S = 3600.0
+
+
+class Service:
+    """What lives as long as the app does: started in order, stopped in reverse.
+
+    Args:
+        settings: with a database URL.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.database_url is None:
+            raise ConfigurationError(
+                "ROLLCALL_DATABASE_URL is not set; `rollcall serve` runs a Postgres "
+                "of its own, a bare app needs one."
+            )
+        self._engine = create_engine(
+            settings.database_url.get_secret_value(),
+            command_timeout_s=settings.commit_timeout_seconds,
+        )
+        self._lookups = Lookups(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
+        self._writer = Writer(
+            Committer(self._engine, timeout_s=settings.commit_timeout_seconds)
+        )
+        self.readiness = Readiness(self._lookups.check_ready)
+        self.tracker = Tracker(
+            keyring=Keyring(
+                self._lookups.source_of_key, trust_s=settings.key_cache_seconds
+            ),
+            writer=self._writer,
+            policy=event_policy(settings),
+            limits=TrackLimits(
+                body=BodyLimits(
+                    max_bytes=settings.max_body_bytes,
+                    timeout_s=settings.body_timeout_seconds,
+                ),
+                max_events=settings.max_body_events,
+                queue_bytes=settings.queue_bytes,
+                keyless_bytes=settings.keyless_bytes,
+                database_s=settings.answer_timeout_seconds,
+            ),
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Take events in, until left; then drain what is waiting.
+
+        Raises:
+            SchemaError: the schema is older than this code needs. A database that
+                does not answer is no reason not to start: it may come.
+        """
+        try:
+            await self._lookups.check_ready()
+        except UnavailableError as error:
+            log.warning("not ready: %s", error.detail)
+        self._writer.start()
+        partitions = asyncio.create_task(self._keep_partitions())
+        try:
+            yield
+        finally:
+            partitions.cancel()
+            await self._writer.stop()
+            await self._engine.dispose()
+
+    async def _keep_partitions(self) -> None:
+        """Stay four weeks ahead; if this fails for a month, the writer mends it."""
+        while True:
+            try:
+                await self._lookups.make_partitions()
+            except UnavailableError as error:
+                log.warning("%s", error.detail)
+            await asyncio.sleep(_PARTITION_CHECK_S)
+
+
+def create_app(settings: Settings) -> Dispatcher:
+    """Build the service as an ASGI app.
+
+    Args:
+        settings: with a database URL, whose schema is up to date.
+
+    Raises:
+        ConfigurationError: there is no database URL, or not one that can be used.
+    """
+    configure_logs(settings.log_level)
+    service = Service(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    app = FastAPIOffline(
+        redoc_url=None,
+        title="Rollcall",
+        summary="Takes in B2B SaaS lifecycle events, and commits before it answers.",
+        version="0.1.0",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.include_router(health_routes(service.readiness))
+    app.include_router(schema_routes())
+    install_problems(app)
+    app.openapi = lambda: describe(app, DOORS)  # type: ignore[method-assign]
+    return Dispatcher(DOORS, tracker=service.tracker, rest=app)
+
+
+def event_policy(settings: Settings) -> Policy:
+    """What an event may be, as the settings say."""
+    return Policy(
+        TimestampPolicy(
+            two_digit_year=settings.two_digit_year,
+            earliest=settings.earliest_timestamp,
+            max_future=settings.max_future,
+        ),
+        max_event_bytes=settings.max_event_bytes,
+        max_depth=settings.max_event_depth,
+    )

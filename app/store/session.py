@@ -1,0 +1,36 @@
+"""One transaction for a command, on an engine of its own."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import DatabaseError
+from app.store.engine import create_engine
+from app.store.failures import DATABASE_ERRORS, sqlstate_of
+
+T = TypeVar("T")
+
+_TIMEOUT_S = 30.0
+
+
+async def in_transaction(
+    url: str, work: Callable[[AsyncConnection], Awaitable[T]]
+) -> T:
+    """Do some work in a transaction and commit it.
+
+    Raises:
+        DatabaseError: the database did not take part.
+        OperatorError: whatever the work raises.
+    """
+    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
+    try:
+        async with engine.begin() as connection:
+            return await work(connection)
+    except DATABASE_ERRORS as error:
+        raise DatabaseError(
+            f"The database did not do it ({type(error).__name__} "
+            f"{sqlstate_of(error)}); is ROLLCALL_DATABASE_URL right, and is it up?"
+        ) from error
+    finally:
+        await engine.dispose()
