@@ -41,6 +41,10 @@ def _run(connection: Connection) -> None:
         connection=connection,
         target_metadata=metadata,
         compare_server_default=True,
+        autogenerate_plugins=[
+            "alembic.autogenerate.*",
+            "alembic.ext.checkconstraint_byname",
+        ],
         include_name=_is_ours,
         process_revision_directives=_stamp,
     )

@@ -29,7 +29,6 @@ _LIBPQ_ONLY = frozenset(
     }
 )
 _MIGRATION_CONNECT_TIMEOUT_S = 10.0
-_MIGRATION_LOCK_TIMEOUT_S = 5.0
 _IDLE_IN_TRANSACTION_TIMEOUT_S = 10.0
 
 
@@ -77,11 +76,13 @@ def create_engine(
     )
 
 
-def create_migration_engine(url: str) -> AsyncEngine:
-    """Make the engine that changes the schema.
+def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:
+    """Make the engine that changes the schema; its statements may take their time.
 
-    Statements may take their time, but none waits longer than 5 s for a lock:
-    behind a waiting DDL statement, every reader and writer would queue.
+    Args:
+        url: as for `create_engine`.
+        lock_timeout_s: how long a statement may wait for a lock. Behind one that
+            waits to change a table, all its readers and writers queue.
 
     Raises:
         ConfigurationError: the URL cannot be used; the text never shows it.
@@ -94,7 +95,7 @@ def create_migration_engine(url: str) -> AsyncEngine:
             "dsn": _dsn(url),
             "timeout": _MIGRATION_CONNECT_TIMEOUT_S,
             "server_settings": _server_settings(
-                lock_timeout_s=_MIGRATION_LOCK_TIMEOUT_S,
+                lock_timeout_s=lock_timeout_s,
                 statement_timeout_s=0,
                 idle_timeout_s=0,
             ),

@@ -1,7 +1,7 @@
 """Bringing the schema up to date, and refusing to work with an older one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
@@ -16,18 +16,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import SchemaError
 from app.store.engine import create_migration_engine
 
-_LOCK = "rollcall_migrations"
-_LOCK_POLL_S = 0.1
-_LOCK_WAIT_S = 600
+_TAKE_LOCK = select(func.pg_try_advisory_lock(func.hashtext("rollcall_migrations")))
+_TURN_POLL_S = 0.1
+_TURN_WAIT_S = 600
 _LOCK_NOT_AVAILABLE = "55P03"
+_TABLES = text(
+    "SELECT to_regclass('alembic_version') IS NOT NULL AS versioned,"
+    " to_regclass('event_ids') IS NOT NULL AS ours"
+)
+_REVISION = text("SELECT version_num FROM alembic_version")
 
 
-async def migrate(url: str) -> tuple[str | None, str]:
+async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None, str]:
     """Bring the schema to the revision that this code needs; idempotent.
 
-    Any number of processes may call it at once. All of it is one transaction
-    (of each migration that asks for no other), so that whatever kills it leaves
-    the schema as it was. A newer schema than this code knows is left alone.
+    Any number of processes may call it at once: they take turns. All of it is one
+    transaction, so that whatever ends it early leaves the schema as it was.
+    A schema that is newer than this code is left alone.
+
+    Args:
+        url: of the database; its user owns the tables from then on.
+        lock_timeout_s: how long one statement may wait for a lock on a table.
 
     Returns:
         The revision before (None: there was no schema) and after.
@@ -37,12 +46,10 @@ async def migrate(url: str) -> tuple[str | None, str]:
         SchemaError: a lock was not to be had, or the schema is not Rollcall's.
         OSError, DBAPIError: Postgres cannot be reached, or refuses.
     """
-    async with migration_connection(url) as connection:
-        before, ours = await _find_revision(connection)
+    async with migration_connection(url, lock_timeout_s=lock_timeout_s) as connection:
+        before = await _find_revision(connection)
         await connection.commit()
-        if before is not None and before not in _revisions():
-            if not ours:
-                raise _foreign(before)
+        if before is not None and before not in _known_revisions():
             return before, before
         try:
             await connection.run_sync(_upgrade)
@@ -50,92 +57,85 @@ async def migrate(url: str) -> tuple[str | None, str]:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
             raise SchemaError(
-                "The schema was left as it was, because a table stayed locked for"
-                " 5 s; end the query that holds it (see pg_stat_activity) and run"
+                "The schema is as it was: another session kept a table locked for"
+                f" {lock_timeout_s:g} s. Look for it in pg_stat_activity, then run"
                 " `rollcall migrate` again."
             ) from error
-        return before, _revisions()[0]
+        return before, _known_revisions()[0]
 
 
-async def check_schema(connection: AsyncConnection) -> None:
+async def check_schema(
+    connection: AsyncConnection, *, known: Sequence[str] | None = None
+) -> None:
     """Refuse a schema that is older than this code needs.
 
-    A newer one passes: migrations only expand what the last release uses.
+    A newer one passes: a migration leaves in place what the release before it uses.
+
+    Args:
+        connection: to the database; nothing is written.
+        known: the revisions that this code knows, the newest, which it needs, first;
+            by default those that come with it.
 
     Raises:
         SchemaError: naming the command that mends it.
     """
-    revision, ours = await _find_revision(connection)
+    known = known or _known_revisions()
+    revision = await _find_revision(connection)
     if revision is None:
         raise SchemaError(
             "The database has no Rollcall schema yet; run `rollcall migrate`."
         )
-    if revision not in _revisions():
-        if not ours:
-            raise _foreign(revision)
-    elif revision != _revisions()[0]:
+    if revision in known[1:]:
         raise SchemaError(
             f"The database's schema is at {revision}, but this release needs"
-            f" {_revisions()[0]}; run `rollcall migrate`."
+            f" {known[0]}; run `rollcall migrate`."
         )
 
 
 @asynccontextmanager
-async def migration_connection(url: str) -> AsyncIterator[AsyncConnection]:
-    """The one connection that may change the schema at a time.
+async def migration_connection(
+    url: str, *, lock_timeout_s: float = 5.0
+) -> AsyncIterator[AsyncConnection]:
+    """Wait for one's turn, then be the only one that changes the schema.
 
     Raises:
         ConfigurationError: the URL cannot be used.
         SchemaError: another process has been at it for ten minutes.
+        OSError, DBAPIError: Postgres cannot be reached, or refuses.
     """
-    engine = create_migration_engine(url)
-    try:
-        # Closing the connection, or losing it, is what frees the lock.
-        async with engine.connect() as connection:
-            await _take_lock(connection)
-            yield connection
-    finally:
-        await engine.dispose()
+    engine = create_migration_engine(url, lock_timeout_s=lock_timeout_s)
+    # The end of the connection, however it ends, is what gives the turn away.
+    async with engine.connect() as connection:
+        await _wait_for_turn(connection)
+        yield connection
 
 
-async def _take_lock(connection: AsyncConnection) -> None:
+async def _wait_for_turn(connection: AsyncConnection) -> None:
     """Poll: a waiting statement would hold up CREATE INDEX CONCURRENTLY for ever."""
-    take = select(func.pg_try_advisory_lock(func.hashtext(_LOCK)))
     try:
-        async with asyncio.timeout(_LOCK_WAIT_S):
-            while not await connection.scalar(take):
-                await connection.rollback()
-                await asyncio.sleep(_LOCK_POLL_S)
+        async with asyncio.timeout(_TURN_WAIT_S):
+            while not await connection.scalar(_TAKE_LOCK):
+                await connection.commit()
+                await asyncio.sleep(_TURN_POLL_S)
     except TimeoutError:
         raise SchemaError(
-            "Another process has been migrating this database for ten minutes;"
-            " see pg_stat_activity, then run `rollcall migrate` again."
+            "Another process has been migrating this database for ten minutes."
+            " Look for it in pg_stat_activity, then run `rollcall migrate` again."
         ) from None
     await connection.commit()
 
 
-async def _find_revision(connection: AsyncConnection) -> tuple[str | None, bool]:
-    """The revision, and whether the tables beside it are Rollcall's."""
-    row = (
-        await connection.execute(
-            text(
-                "SELECT to_regclass('alembic_version') IS NOT NULL,"
-                " to_regclass('event_ids') IS NOT NULL"
-            )
+async def _find_revision(connection: AsyncConnection) -> str | None:
+    tables = (await connection.execute(_TABLES)).one()
+    revision: str | None = None
+    if tables.versioned:
+        revision = await connection.scalar(_REVISION)
+    if revision is not None and not tables.ours:
+        raise SchemaError(
+            f"This database's alembic_version ({revision}) is another program's;"
+            " give Rollcall a database of its own."
         )
-    ).one()
-    if not row[0]:
-        return None, row[1]
-    return await connection.scalar(
-        text("SELECT version_num FROM alembic_version")
-    ), row[1]
-
-
-def _foreign(revision: str) -> SchemaError:
-    return SchemaError(
-        f"The database's alembic_version, {revision}, is another program's;"
-        " give Rollcall a database of its own."
-    )
+    return revision
 
 
 def _upgrade(connection: Connection) -> None:
@@ -145,8 +145,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 @cache
-def _revisions() -> tuple[str, ...]:
-    """All that this code knows, the newest first."""
+def _known_revisions() -> tuple[str, ...]:
     scripts = ScriptDirectory.from_config(_config()).walk_revisions()
     return tuple(script.revision for script in scripts)
 
