@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from app.errors import EmbeddedPostgresError
 from app.store.embedded.account import account_for
@@ -23,6 +23,7 @@ from app.store.embedded.binaries import find_binaries
 from app.store.embedded.locks import exclusive, shared, try_exclusive
 from app.store.embedded.server import ensure, stop
 from app.store.embedded.site import DATABASE, PORT, SUPERUSER, Site
+from app.store.embedded.watch import kept_alive
 
 __all__ = ["Cluster", "find_binaries", "running"]
 
@@ -43,8 +44,9 @@ class Cluster:
 
     def url(self, database: str = DATABASE) -> str:
         """SQLAlchemy's URL of a database of this cluster; it holds no secret."""
-        where = urlencode({"host": str(self.socket_dir), "port": PORT}, safe="/")
-        return f"postgresql+asyncpg://{SUPERUSER}@/{database}?{where}"
+        query = {"host": str(self.socket_dir), "port": PORT}
+        where = urlencode(query, safe="/", quote_via=quote)
+        return f"postgresql+asyncpg://{SUPERUSER}@/{quote(database)}?{where}"
 
 
 def _say_nothing(_: str) -> None:
@@ -61,14 +63,16 @@ def running(
 ) -> Iterator[Cluster]:
     """Attach to the Postgres of a state directory, or start it; leave it at the end.
 
-    The first use creates the cluster and the database `rollcall`. The last user
-    to leave stops the server. Blocks while the server recovers (at most 600 s),
-    so call it before the event loop starts.
+    The first use creates the cluster and the database `rollcall`. A server that
+    ends in between is started again, under the same URL. The last user to leave
+    stops it. Blocks while the server recovers (at most 600 s), so call it before
+    the event loop starts.
 
     Args:
         state_dir: made where it is missing; its parents are never changed.
         bin_dir: Postgres binaries to use instead of those that are found.
-        announce: told, in sentences, what takes long or lands elsewhere.
+        announce: told, in sentences, what takes long, lands elsewhere or fails
+            later; another thread may call it.
         settings: Postgres settings that override Rollcall's own; they count for
             whoever starts the server, not for those who attach to it.
 
@@ -90,8 +94,9 @@ def running(
             users = stack.enter_context(shared(site.users_lock))
             stack.callback(_leave, site, users)
             with exclusive(site.start_lock):
-                socket_dir = ensure(site)
-        yield Cluster(site.data_dir, socket_dir, site.bin_dir)
+                ensure(site)
+        stack.enter_context(kept_alive(site))
+        yield Cluster(site.data_dir, site.socket.resolve(), site.bin_dir)
 
 
 def _leave(site: Site, users: int) -> None:

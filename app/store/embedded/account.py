@@ -47,7 +47,7 @@ class Account:
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=output,
             text=True,
             errors="replace",
             cwd="/",
@@ -115,14 +115,14 @@ def account_for(data_dir: Path) -> Account:
                 "user, or set ROLLCALL_DATA_DIR to another directory."
             )
         return Account()
-    if owner is not None:
-        if owner.st_uid == 0:
-            raise EmbeddedPostgresError(
-                f"{data_dir} belongs to root, and Postgres refuses to run as root: "
-                f"give it to a user with chown -R postgres {data_dir}."
-            )
-        return Account(owner.st_uid, owner.st_gid)
-    return _service_user()
+    if owner is None or not any(data_dir.iterdir()):
+        return _service_user()
+    if owner.st_uid == 0:
+        raise EmbeddedPostgresError(
+            f"{data_dir} belongs to root, and Postgres refuses to run as root: "
+            f"give it to a user with chown -R postgres {data_dir}."
+        )
+    return Account(owner.st_uid, owner.st_gid)
 
 
 def _service_user() -> Account:

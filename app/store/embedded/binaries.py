@@ -100,6 +100,7 @@ def _copy(bin_dir: Path, target: Path) -> None:
         if libraries.is_dir():
             shutil.copytree(libraries, tree / libraries.name, symlinks=True)
         _open_to_all(tree)
+        os.sync()  # a name that survives a power failure promises whole programs
         try:
             tree.rename(target)
         except OSError:

@@ -52,7 +52,7 @@ def ensure_cluster(site: Site, bin_dir: Path) -> None:
         shutil.rmtree(unfinished)
         raise EmbeddedPostgresError(
             f"Postgres could not create its database in {site.data_dir}. "
-            f"initdb says:\n{done.stdout.strip()}"
+            f"initdb says:\n{done.stderr.strip()}"
         )
     unfinished.rename(site.data_dir)
     for directory in (site.state_dir, site.state_dir.parent):

@@ -8,59 +8,65 @@ zombie's, and in containers it is soon that of another process.
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from subprocess import CompletedProcess
 
 from app.errors import EmbeddedPostgresError
+from app.store.embedded.account import Account
 from app.store.embedded.binaries import binaries_for
 from app.store.embedded.creation import ensure_cluster
 from app.store.embedded.locks import if_free
 from app.store.embedded.site import DATABASE, PORT, SUPERUSER, Site
-from app.store.embedded.sockets import (
-    forget_socket_dir,
-    listener,
-    make_socket_dir,
-    recorded_socket_dir,
-)
+from app.store.embedded.sockets import forget_socket_dir, listener, make_socket_dir
 from app.store.embedded.tuning import server_settings
 
 START_SECONDS = 600.0
 STOP_SECONDS = 120.0
-POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 2.0
 LOG_BYTES = 8 * 1024 * 1024
-SAID_LINES = 6
+LOG_LINES = 6
 
 
-def ensure(site: Site) -> Path:
-    """Return the socket's directory once the server answers; start it if need be.
+def lives(site: Site) -> bool:
+    """Whether any process of the server exists, one that only starts included."""
+    with if_free(site.server_lock) as lock:
+        return lock is None
 
-    Call it under the start lock. A server that dies before it answers is not
-    started twice; one that recovers is waited for.
+
+def ensure(site: Site, *, sleep: Callable[[float], object] = time.sleep) -> None:
+    """Return once the server answers and has the database; start it if need be.
+
+    Call it under the start lock. A server that recovers is waited for; one that
+    ends before it answers is not started twice.
 
     Raises:
         EmbeddedPostgresError: the server ends, or does not answer in 600 s.
     """
     began = time.monotonic()
-    said_from: int | None = None
-    patient = False
-    while time.monotonic() - began < START_SECONDS:
+    log_from: int | None = None
+    announced = False
+    waited = 0.0
+    words = ""
+    while waited < START_SECONDS:
         with if_free(site.server_lock) as lock:
             if lock is not None:
-                if said_from is not None:
-                    raise _failed(site, said_from)
-                said_from = _start(site, lock)
-        socket_dir = recorded_socket_dir(site)
-        if socket_dir is not None and _answers(site, socket_dir):
-            return socket_dir
-        if not patient and time.monotonic() - began > PATIENCE_SECONDS:
-            site.announce("Postgres is starting; after a crash that can take minutes.")
-            patient = True
-        time.sleep(POLL_SECONDS)
+                if log_from is not None:
+                    raise _ended(site, log_from)
+                log_from = _start(site, lock)
+                began = time.monotonic()
+        answer = _ask(site)
+        if answer.returncode == 0:
+            return
+        words = answer.stderr.strip()
+        if waited > PATIENCE_SECONDS and not announced:
+            site.announce(f"Waiting for Postgres in {site.data_dir}: {words}")
+            announced = True
+        sleep(_pause(waited))
+        waited = time.monotonic() - began
     raise EmbeddedPostgresError(
-        f"Postgres in {site.data_dir} does not answer after {START_SECONDS:.0f} s: "
-        f"{site.log} tells what it does."
+        f"Postgres in {site.data_dir} does not answer after {START_SECONDS:.0f} s "
+        f"({words}): {site.log} tells what it does."
     )
 
 
@@ -72,30 +78,28 @@ def stop(site: Site) -> None:
     Raises:
         EmbeddedPostgresError: it still lives after 120 s.
     """
-    deadline = time.monotonic() + STOP_SECONDS
+    began = time.monotonic()
     told = False
-    socket_dir = recorded_socket_dir(site)
-    while _lives(site):
-        pid = listener(socket_dir) if socket_dir is not None and not told else None
+    while lives(site):
+        pid = None if told else listener(site.socket.resolve())
         if pid == 0:
             return
         if pid is not None:
             os.kill(pid, signal.SIGINT)
             told = True
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > STOP_SECONDS:
             raise EmbeddedPostgresError(
                 f"Postgres in {site.data_dir} has not stopped after "
                 f"{STOP_SECONDS:.0f} s: {site.log} tells what it does."
             )
-        time.sleep(POLL_SECONDS)
-        socket_dir = recorded_socket_dir(site) or socket_dir
-    if socket_dir is not None:
-        forget_socket_dir(site, socket_dir)
+        time.sleep(_pause(waited))
+    forget_socket_dir(site)
 
 
-def _lives(site: Site) -> bool:
-    with if_free(site.server_lock) as lock:
-        return lock is None
+def _pause(waited: float) -> float:
+    """How long to sleep between two looks: short at first, then up to 0.5 s."""
+    return min(max(waited / 20, 0.005), 0.5)
 
 
 def _start(site: Site, lock: int) -> int:
@@ -116,7 +120,7 @@ def _start(site: Site, lock: int) -> int:
         _log_of(site) as log,
         site.account.path_to(site.data_dir) as (path, descriptors),
     ):
-        said_from = os.fstat(log).st_size
+        log_from = os.fstat(log).st_size
         # The shell leaves at once, so that init and not we owns the server; its
         # processes hold the lock from here on.
         site.account.run(
@@ -126,7 +130,7 @@ def _start(site: Site, lock: int) -> int:
             pass_fds=(lock, *descriptors),
             environment={"PG_GRANDPARENT_PID": _stale_pid(site)},
         )
-        return said_from
+        return log_from
 
 
 @contextmanager
@@ -142,40 +146,39 @@ def _log_of(site: Site) -> Iterator[int]:
 
 
 def _stale_pid(site: Site) -> str:
-    """The pid that Postgres shall take for its own, and so ignore.
+    """The pid that Postgres shall take for its own family's, and so ignore.
 
     No server lives (we hold its lock), whatever process now has that number.
     """
     try:
-        first = site.pid_file.read_text().partition("\n")[0]
+        first = (site.data_dir / "postmaster.pid").read_text().partition("\n")[0]
     except FileNotFoundError:
         return "0"
     return first.lstrip("-")
 
 
-def _answers(site: Site, socket_dir: Path) -> bool:
-    """Whether SQL works; if it does, the database exists from then on."""
-    known = f"SELECT count(*) FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608
-    answer = _psql(site, socket_dir, known)
-    if answer == "0":
-        answer = _psql(site, socket_dir, f"CREATE DATABASE {DATABASE}")
-    return answer is not None
+def _ask(site: Site) -> CompletedProcess[str]:
+    """See whether SQL works; where it does, the database exists from then on."""
+    known = f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608
+    answer = _psql(site, known)
+    if answer.returncode == 0 and not answer.stdout.strip():
+        answer = _psql(site, f"CREATE DATABASE {DATABASE}")
+    return answer
 
 
-def _psql(site: Site, socket_dir: Path, statement: str) -> str | None:
-    done = site.account.run(
-        *(site.bin_dir / "psql", "-XAtq", "-h", socket_dir, "-p", str(PORT)),
-        *("-U", SUPERUSER, "-d", "postgres", "-c", statement),
+def _psql(site: Site, statement: str) -> CompletedProcess[str]:
+    return Account().run(
+        *(site.bin_dir / "psql", "-XAtq", "-h", site.socket.resolve()),
+        *("-p", str(PORT), "-U", SUPERUSER, "-d", "postgres", "-c", statement),
     )
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _failed(site: Site, said_from: int) -> EmbeddedPostgresError:
+def _ended(site: Site, log_from: int) -> EmbeddedPostgresError:
     with site.log.open("rb") as log:
-        log.seek(said_from)
-        said = log.read().decode(errors="replace").splitlines()
-    grave = [line for line in said if "FATAL:" in line or "PANIC:" in line]
-    words = "\n".join((grave or said)[-SAID_LINES:]) or "nothing"
+        log.seek(log_from)
+        lines = log.read().decode(errors="replace").splitlines()
+    grave = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
+    words = "\n".join((grave or lines)[-LOG_LINES:])
     return EmbeddedPostgresError(
         f"Postgres could not start in {site.data_dir}. It says:\n{words}\n"
         f"({site.log} holds the rest.)"

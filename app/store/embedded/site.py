@@ -35,9 +35,9 @@ class Site:
         return self.state_dir / "postgres"
 
     @property
-    def pid_file(self) -> Path:
-        """Postgres's own record of the server; it outlives a crash."""
-        return self.data_dir / "postmaster.pid"
+    def socket(self) -> Path:
+        """The directory of the socket, or a symlink to it."""
+        return self.state_dir / "socket"
 
     @property
     def log(self) -> Path:

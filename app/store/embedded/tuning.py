@@ -1,7 +1,7 @@
 """The settings that the embedded Postgres runs with."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 MEGABYTE = 1024 * 1024
@@ -45,25 +45,25 @@ def server_settings(overrides: Mapping[str, str]) -> Mapping[str, str]:
         **WRITE_LOAD,
         **UTC,
         **DISCREET,
-        "shared_buffers": f"{_shared_buffers_mb(_memory())}MB",
+        "shared_buffers": f"{shared_buffers_mb(memory_bytes())}MB",
         **overrides,
     }
 
 
-def _shared_buffers_mb(memory: int) -> int:
+def shared_buffers_mb(memory: int) -> int:
     """An eighth of the memory (bytes) in MB, from 16 to 1024."""
     return max(16, min(memory // 8 // MEGABYTE, 1024))
 
 
-def _memory() -> int:
-    """The bytes that this machine or its container may use."""
+def memory_bytes(limit_files: Iterable[Path] = CGROUP_LIMITS) -> int:
+    """What this machine has, or what its container may use where that is less."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(machine, *_container_limits(), machine)
+    return min([machine, *_limits(limit_files)])
 
 
-def _container_limits() -> Iterator[int]:
-    for limit in CGROUP_LIMITS:
+def _limits(files: Iterable[Path]) -> Iterator[int]:
+    for file in files:
         try:
-            yield int(limit.read_text())
+            yield int(file.read_text())
         except (OSError, ValueError):  # not in a container, or `max`
             continue

@@ -1,0 +1,111 @@
+"""What the tests of the embedded Postgres share: a place, a user, a question."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.store.embedded import Cluster, find_binaries
+from app.store.embedded.locks import exclusive
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {"shared_buffers": "16MB"}
+
+# Uses the cluster until its standard input ends.
+USER = """
+import sys
+from pathlib import Path
+from app.store.embedded import running
+
+bin_dir = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+with running(
+    Path(sys.argv[1]), bin_dir=bin_dir, settings={"shared_buffers": "16MB"}
+) as cluster:
+    print(cluster.socket_dir, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def reachable_directory() -> Iterator[Path]:
+    """A directory that every user can enter; pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory(prefix="rollcall-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@contextmanager
+def user_process(
+    *arguments: Path,
+    command: Sequence[str | Path] = (sys.executable,),
+    modules: Path = ROOT,
+    account: int | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """Another process that uses the cluster; it leaves when its input is closed."""
+    with subprocess.Popen(  # noqa: S603 -- our own words
+        [*command, "-c", USER, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        env={"PYTHONPATH": str(modules)},
+        user=account,
+        group=account,
+        extra_groups=None if account is None else (),
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said_ready(process: subprocess.Popen[str]) -> Path:
+    """Wait until the process has its cluster; the directory of the socket."""
+    assert process.stdout is not None
+    line = process.stdout.readline().strip()
+    assert line, "the process ended before it had a cluster"
+    return Path(line)
+
+
+def sql(cluster: Cluster, statement: str) -> str:
+    done = subprocess.run(  # noqa: S603 -- our own words
+        [
+            *(cluster.bin_dir / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"),
+            *("-h", cluster.socket_dir, "-U", "postgres", "-d", "rollcall"),
+            *("-c", statement),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def postmaster(state_dir: Path) -> int:
+    """The pid that Postgres recorded."""
+    recorded = (state_dir / "postgres" / "postmaster.pid").read_text()
+    return int(recorded.partition("\n")[0])
+
+
+def wait_until_gone(state_dir: Path) -> None:
+    """Block until no process of the server is left."""
+    with exclusive(state_dir / "server.lock"):
+        pass
+
+
+def crash(state_dir: Path, statement: str) -> None:
+    """Commit a statement, then kill the only user and the server, in this order."""
+    with user_process(state_dir) as user:
+        socket_dir = said_ready(user)
+        cluster = Cluster(state_dir / "postgres", socket_dir, find_binaries())
+        sql(cluster, statement)
+        user.kill()
+        user.wait()
+        os.kill(postmaster(state_dir), signal.SIGKILL)
+    wait_until_gone(state_dir)

@@ -1,0 +1,236 @@
+"""The embedded Postgres in ordinary times."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.errors import EmbeddedPostgresError
+from app.store.embedded import find_binaries, running
+from tests.store.embedded_users import (
+    SMALL,
+    postmaster,
+    reachable_directory,
+    said_ready,
+    sql,
+    user_process,
+    wait_until_gone,
+)
+
+
+@pytest.fixture
+def fresh() -> Iterator[Path]:
+    """A state directory that does not exist yet."""
+    with reachable_directory() as directory:
+        yield directory / "state"
+
+
+@pytest.fixture(scope="module")
+def state_dir() -> Iterator[Path]:
+    """A state directory whose cluster exists; each test leaves it stopped."""
+    with reachable_directory() as directory:
+        with running(directory / "state"):
+            pass
+        yield directory / "state"
+
+
+def test_data_outlives_a_stop_and_a_start(fresh: Path) -> None:
+    said: list[str] = []
+    creating = f"Creating a Postgres database in {fresh}/postgres."
+    with running(fresh, settings=SMALL, announce=said.append) as cluster:
+        sql(cluster, "CREATE TABLE kept AS SELECT 42 AS answer")
+    wait_until_gone(fresh)
+    with running(fresh, settings=SMALL, announce=said.append) as cluster:
+        assert sql(cluster, "SELECT answer FROM kept") == "42"
+    assert said.count(creating) == 1
+
+
+@pytest.fixture(params=["plain", "a b, c'ü", "long" * 25])
+def moved(state_dir: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The same state directory at another place."""
+    place = state_dir.rename(state_dir.with_name(request.param))
+    yield place
+    place.rename(state_dir)
+
+
+async def test_the_url_works_wherever_the_state_directory_lies(moved: Path) -> None:
+    with running(moved, settings=SMALL) as cluster:
+        engine = create_async_engine(cluster.url())
+        async with engine.connect() as connection:
+            answer = await connection.execute(
+                text("SELECT current_database(), current_setting('data_directory')")
+            )
+            assert answer.one() == ("rollcall", str(moved / "postgres"))
+        await engine.dispose()
+        assert len(str(cluster.socket_dir)) <= 80
+        assert cluster.socket_dir.stat().st_mode & 0o777 == 0o700
+    # What lay in /tmp is gone.
+    assert cluster.socket_dir.is_dir() == (moved.name == "plain")
+
+
+def test_a_second_user_attaches_and_the_last_one_out_stops(state_dir: Path) -> None:
+    with running(state_dir, settings=SMALL) as first:
+        pid = postmaster(state_dir)
+        with running(state_dir) as second:
+            assert second == first
+            assert postmaster(state_dir) == pid
+        with user_process(state_dir) as other:
+            assert said_ready(other) == first.socket_dir
+        assert sql(first, "SELECT 1") == "1"
+        assert postmaster(state_dir) == pid
+    wait_until_gone(state_dir)
+    assert not (state_dir / "postgres" / "postmaster.pid").exists()
+
+
+def test_a_user_who_stays_keeps_the_server_of_one_who_leaves(state_dir: Path) -> None:
+    with user_process(state_dir) as starter:
+        said_ready(starter)
+        with running(state_dir) as cluster:
+            pid = postmaster(state_dir)
+            starter.communicate()
+            assert starter.returncode == 0
+            assert sql(cluster, "SELECT 1") == "1"
+            assert postmaster(state_dir) == pid
+
+
+def test_three_who_start_at_once_get_one_server(fresh: Path) -> None:
+    with (
+        user_process(fresh) as one,
+        user_process(fresh) as two,
+        user_process(fresh) as three,
+    ):
+        starters: tuple[Popen[str], ...] = (one, two, three)
+        assert len({said_ready(starter) for starter in starters}) == 1
+        log = (fresh / "postgres.log").read_text()
+        assert log.count("ready to accept connections") == 1
+        for starter in starters:
+            starter.communicate()
+            assert starter.returncode == 0
+    wait_until_gone(fresh)
+
+
+PROMISED = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "data_checksums": "on",
+    "max_wal_size": "4GB",
+    "wal_compression": "pglz",
+    "listen_addresses": "",
+    "log_statement": "none",
+    "timezone": "UTC",
+    "server_encoding": "UTF8",
+    "lc_messages": "C",
+    "work_mem": "7MB",
+}
+
+
+def test_what_is_promised_is_set(state_dir: Path) -> None:
+    with running(state_dir, settings={"work_mem": "7MB"}) as cluster:
+        assert {name: sql(cluster, f"SHOW {name}") for name in PROMISED} == PROMISED
+        # Ctrl-C goes to a session; the server's is its own.
+        assert os.getsid(postmaster(state_dir)) != os.getsid(0)
+
+
+def test_the_log_is_private_and_holds_no_personal_data(state_dir: Path) -> None:
+    with running(state_dir, settings=SMALL) as cluster:
+        sql(cluster, "CREATE TABLE person (email text PRIMARY KEY, age int)")
+        insert = "INSERT INTO person VALUES ('ada@example.com', 36)"
+        sql(cluster, insert)
+        for refused in (insert, "SELECT 'ada@example.com'::int"):
+            with pytest.raises(AssertionError, match="ada@example"):
+                sql(cluster, refused)
+    log = state_dir / "postgres.log"
+    assert "ada@example" not in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_long_log_is_begun_anew(state_dir: Path) -> None:
+    log = state_dir / "postgres.log"
+    with log.open("wb") as file:
+        file.truncate(9 * 1024 * 1024)
+    with running(state_dir, settings=SMALL):
+        assert log.stat().st_size < 64 * 1024
+    assert (state_dir / "postgres.log.1").stat().st_size == 9 * 1024 * 1024
+
+
+def test_another_major_version_is_named(state_dir: Path) -> None:
+    version = state_dir / "postgres" / "PG_VERSION"
+    ours = version.read_text()
+    version.write_text("14\n")
+    with (
+        pytest.raises(EmbeddedPostgresError, match="was made by Postgres 14, and the"),
+        running(state_dir),
+    ):
+        pass
+    version.write_text(ours)
+
+
+def test_files_that_are_no_cluster_are_left_alone(fresh: Path) -> None:
+    (fresh / "postgres").mkdir(parents=True)
+    if os.geteuid() == 0:
+        os.chown(fresh / "postgres", 1, 1)
+    (fresh / "postgres" / "thesis.txt").write_text("mine")
+    with (
+        pytest.raises(EmbeddedPostgresError, match="no Postgres cluster"),
+        running(fresh),
+    ):
+        pass
+    assert (fresh / "postgres" / "thesis.txt").read_text() == "mine"
+
+
+def test_initdb_is_quoted_and_may_try_again(fresh: Path) -> None:
+    real = find_binaries()
+    fakes = fresh.parent / "bin"
+    fakes.mkdir(mode=0o755)
+    for name in ("postgres", "psql"):
+        (fakes / name).symlink_to(real / name)
+    initdb = fakes / "initdb"
+    initdb.write_text("#!/bin/sh\necho 'initdb: error: No space left' >&2; exit 1\n")
+    initdb.chmod(0o755)
+    with (
+        pytest.raises(EmbeddedPostgresError, match=r"initdb: error: No space left$"),
+        running(fresh, bin_dir=fakes),
+    ):
+        pass
+    with running(fresh, settings=SMALL) as cluster:
+        assert sql(cluster, "SELECT 1") == "1"
+
+
+def test_a_server_that_refuses_to_start_is_quoted(state_dir: Path) -> None:
+    wrong = {"shared_bufers": "16MB"}
+    with (
+        pytest.raises(EmbeddedPostgresError, match='parameter "shared_bufers"'),
+        running(state_dir, settings=wrong),
+    ):
+        pass
+    with running(state_dir, settings=SMALL) as cluster:
+        assert sql(cluster, "SELECT 1") == "1"
+
+
+def test_a_place_that_cannot_be_made_is_told(fresh: Path) -> None:
+    fresh.write_text("a file")
+    with (
+        pytest.raises(EmbeddedPostgresError, match=re.escape(str(fresh))),
+        running(fresh),
+    ):
+        pass
+
+
+def test_the_binaries_named_are_taken_or_refused(tmp_path: Path) -> None:
+    found = find_binaries()
+    assert find_binaries(found) == found
+    assert {"postgres", "initdb", "psql"} <= {file.name for file in found.iterdir()}
+    with pytest.raises(EmbeddedPostgresError, match="does not hold"):
+        find_binaries(tmp_path)
+    for name in ("postgres", "initdb", "psql"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 14.9'\n")
+        program.chmod(0o755)
+    with pytest.raises(EmbeddedPostgresError, match="Postgres 15 or later"):
+        find_binaries(tmp_path)

@@ -1,0 +1,147 @@
+"""The embedded Postgres when one side is killed, and when pids lie."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.store.embedded import running
+from app.store.embedded.account import account_for
+from app.store.embedded.locks import exclusive
+from tests.store.embedded_users import (
+    SMALL,
+    crash,
+    postmaster,
+    reachable_directory,
+    said_ready,
+    sql,
+    user_process,
+    wait_until_gone,
+)
+
+
+@pytest.fixture(scope="module")
+def state_dir() -> Iterator[Path]:
+    """A state directory whose cluster exists; each test leaves it stopped."""
+    with reachable_directory() as directory:
+        with running(directory / "state"):
+            pass
+        yield directory / "state"
+
+
+@pytest.fixture
+def far_away(state_dir: Path) -> Iterator[Path]:
+    """The same, at a path that is too long for a socket."""
+    place = state_dir.rename(state_dir.with_name("long" * 25))
+    yield place
+    place.rename(state_dir)
+
+
+def test_the_server_of_a_killed_user_is_attached_to(state_dir: Path) -> None:
+    with user_process(state_dir) as user:
+        said_ready(user)
+        user.kill()
+        user.wait()
+    pid = postmaster(state_dir)
+    with running(state_dir) as cluster:
+        assert postmaster(state_dir) == pid
+        assert sql(cluster, "SELECT 1") == "1"
+    wait_until_gone(state_dir)
+
+
+def test_a_killed_server_recovers_what_was_committed(state_dir: Path) -> None:
+    crash(state_dir, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+    with running(state_dir, settings=SMALL) as cluster:
+        assert sql(cluster, "SELECT count(*) FROM kept") == "1000"
+
+
+def test_a_server_killed_in_use_comes_back_under_the_same_url(far_away: Path) -> None:
+    ended = threading.Event()
+
+    def announce(sentence: str) -> None:
+        if "ended" in sentence:
+            ended.set()
+
+    with running(far_away, settings=SMALL, announce=announce) as cluster:
+        sql(cluster, "CREATE TABLE used AS SELECT 7 AS n")
+        killed = postmaster(far_away)
+        os.kill(killed, signal.SIGKILL)
+        assert ended.wait(30)
+        with exclusive(far_away / "start.lock"):  # held until it answers
+            assert postmaster(far_away) != killed
+        assert sql(cluster, "SELECT n FROM used") == "7"
+    assert not cluster.socket_dir.exists()
+
+
+def test_leaving_a_server_that_was_killed_is_no_error(far_away: Path) -> None:
+    with running(far_away, settings=SMALL) as cluster:
+        os.kill(postmaster(far_away), signal.SIGKILL)
+    wait_until_gone(far_away)
+    assert not cluster.socket_dir.exists()
+
+
+@contextmanager
+def sleeper(state_dir: Path) -> Iterator[int]:
+    """A process of the server's user that is no Postgres."""
+    account = account_for(state_dir / "postgres")
+    with subprocess.Popen(
+        ["/bin/sleep", "60"], user=account.uid, group=account.gid
+    ) as process:
+        yield process.pid
+        process.kill()
+
+
+@contextmanager
+def zombie(state_dir: Path) -> Iterator[int]:
+    """A process of the server's user that has ended, and that nobody reaped."""
+    with sleeper(state_dir) as pid:
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        yield pid
+
+
+@pytest.mark.parametrize("impostor", [sleeper, zombie])
+def test_a_pid_that_is_another_process_is_not_believed(
+    state_dir: Path, impostor: Callable[[Path], AbstractContextManager[int]]
+) -> None:
+    crash(state_dir, "SELECT 1")
+    pid_file = state_dir / "postgres" / "postmaster.pid"
+    _, _, rest = pid_file.read_text().partition("\n")
+    with impostor(state_dir) as pid:
+        pid_file.write_text(f"{pid}\n{rest}")
+        with running(state_dir, settings=SMALL) as cluster:
+            assert sql(cluster, "SELECT 1") == "1"
+            assert postmaster(state_dir) != pid
+        os.kill(pid, 0)  # and it was left alone
+
+
+def test_an_interrupted_initdb_is_begun_anew() -> None:
+    with reachable_directory() as directory:
+        unfinished = directory / "postgres.new"
+        unfinished.mkdir()
+        (unfinished / "PG_VERSION").write_text("18\n")
+        with running(directory, settings=SMALL) as cluster:
+            assert sql(cluster, "SELECT 1") == "1"
+        assert not unfinished.exists()
+
+
+def test_a_socket_directory_is_used_again_only_if_it_is_private(
+    far_away: Path,
+) -> None:
+    crash(far_away, "SELECT 1")
+    left = (far_away / "socket").resolve()
+    with running(far_away, settings=SMALL) as cluster:
+        assert cluster.socket_dir == left
+    assert not left.exists()
+    crash(far_away, "SELECT 1")
+    left = (far_away / "socket").resolve()
+    left.chmod(0o777)
+    with running(far_away, settings=SMALL) as cluster:
+        assert cluster.socket_dir != left
+    for file in (*left.iterdir(), left):
+        file.rmdir() if file.is_dir() else file.unlink()

