@@ -8,6 +8,7 @@ it refuses is read again by the exact one, which accepts or explains.
 
 import json
 import math
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,13 +107,16 @@ def depth_of(value: object) -> int:
 
 
 def _decode_exactly(body: bytes) -> Any:
+    if body.startswith(BOM_UTF8):  # RFC 8259 section 8.1
+        raise InvalidJsonError(_place("led by a byte order mark", body, 0))
     try:
         return _EXACT.decode(body.decode())
     except UnicodeDecodeError as error:
         raise InvalidJsonError(_place("not UTF-8", body, error.start)) from None
     except json.JSONDecodeError as error:
         raise InvalidJsonError(
-            f"{error.msg} at line {error.lineno}, column {error.colno}."
+            f"{error.msg.removesuffix(' at')} at line {error.lineno}, "
+            f"column {error.colno}."
         ) from None
     except RecursionError:
         raise InvalidJsonError(_TOO_DEEP) from None

@@ -23,7 +23,7 @@ def encode_exactly(value: Any) -> str:
     r"""Compact ASCII JSON with sorted keys, of anything that `decode` can return.
 
     What JSON cannot say is written as it was sent: `NaN`, `-Infinity`, `1e400`,
-    lone surrogates as `\\ud800`.
+    lone surrogates as `\ud800`.
     """
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -34,7 +34,7 @@ def content_of(fields: dict[str, Any], *, odd: bool) -> bytes:
         odd: whether they hold what the plain encoder cannot write.
     """
     context = fields.get("context") or {}
-    if any(name in context for name in GROUP_NAMES):
+    if type(context) is dict and any(name in context for name in GROUP_NAMES):
         context = {k: v for k, v in context.items() if k not in GROUP_NAMES}
     content = [
         fields["event"],

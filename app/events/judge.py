@@ -18,6 +18,8 @@ from app.events.remark import Remark
 from app.events.repair import Repair, is_storable, replace_unstorable
 from app.events.timestamps import ParsedTimestamp, TimestampError, parse_timestamp
 
+_IDS = frozenset({"user_id", "group_id", "message_id"})
+
 
 def judge(
     sent: Any,
@@ -41,14 +43,17 @@ def judge(
         return reject(sent, receipt=receipt, errors=[error])
     misfit = _measure(sent, policy=policy, body=body)
     if misfit is not None:
-        return reject(sent, receipt=receipt, errors=[misfit])
+        return reject(
+            sent, receipt=receipt, errors=[misfit], message_id=idempotency_key
+        )
     folded = fold(sent, idempotency_key=idempotency_key)
     repair = Repair()
-    usable = _prepare(folded, repair, plain=body.plain)
+    usable = _prepare(folded, repair, plain=body.plain and idempotency_key is None)
     checked = check(usable)
-    errors = _first_of_each_place(folded.errors, repair.errors, checked.errors)
-    warnings = [*repair.warnings, *checked.warnings]
-    parsed = _read_timestamp(usable, receipt, policy, errors)
+    parsed, unread = _read_timestamp(usable, receipt, policy)
+    errors = _first_of_each_place(folded.errors, repair.errors, checked.errors, unread)
+    # A group id in the context is mended twice: as an id and where it stands.
+    warnings = [*dict.fromkeys(repair.warnings), *checked.warnings]
     if parsed is None or errors:
         return reject(
             sent,
@@ -91,7 +96,7 @@ def _measure(sent: dict[str, Any], *, policy: Policy, body: Body) -> Remark | No
         return Remark(
             "too_deep", "", f"An event is at most {policy.max_depth} levels deep."
         )
-    if body.large and _size(sent, plain=body.plain) > policy.max_event_bytes:
+    if body.large and _size(sent) > policy.max_event_bytes:
         return Remark(
             "event_too_large",
             "",
@@ -100,22 +105,24 @@ def _measure(sent: dict[str, Any], *, policy: Policy, body: Body) -> Remark | No
     return None
 
 
-def _size(sent: dict[str, Any], *, plain: bool) -> int:
-    if plain:
+def _size(sent: dict[str, Any]) -> int:
+    """Bytes of compact JSON; what else is in the body has no part in it."""
+    try:
         return len(encode_plain(sent))
-    text = json.dumps(sent, ensure_ascii=False, separators=(",", ":"), default=str)
-    return len(text.encode(errors="surrogatepass"))
+    except TypeError:
+        text = json.dumps(sent, ensure_ascii=False, separators=(",", ":"), default=str)
+        return len(text.encode(errors="surrogatepass"))
 
 
 def _prepare(folded: Folded, repair: Repair, *, plain: bool) -> Folded:
     """The fields as they can be validated; those of `folded` stay as sent."""
     fields = dict(folded.fields)
     if not plain:
-        for name in ("user_id", "group_id", "message_id"):
-            _refuse_unstorable(fields, name, folded, repair)
-        for name in ("properties", "context"):
-            if name in fields:
-                fields[name] = repair.mend(fields[name], name)
+        for name, value in folded.fields.items():
+            mended = _mend_field(name, value, folded.names[name], repair)
+            fields[name] = mended
+            if mended is None:
+                del fields[name]
     for name in ("user_id", "group_id"):
         if type(fields.get(name)) is int:
             fields[name] = str(fields[name])
@@ -129,38 +136,33 @@ def _prepare(folded: Folded, repair: Repair, *, plain: bool) -> Folded:
     return Folded(fields, folded.names)
 
 
-def _refuse_unstorable(
-    fields: dict[str, Any], name: str, folded: Folded, repair: Repair
-) -> None:
-    """An id is never mended: two ids could become one."""
-    value = fields.get(name)
-    if isinstance(value, str):
-        if not is_storable(value):
-            fields[name] = replace_unstorable(value)
-            repair.errors.append(
-                Remark(
-                    "invalid_character",
-                    folded.names[name],
-                    "An id must hold neither NUL nor a lone surrogate.",
-                )
-            )
-    elif value is not None:
-        repair.mend(value, folded.names[name])
+def _mend_field(name: str, value: Any, path: str, repair: Repair) -> Any:
+    """The field as it can be stored. A text id is refused: two could become one."""
+    if name not in _IDS or not isinstance(value, str) or is_storable(value):
+        return repair.mend(value, path)
+    repair.errors.append(
+        Remark(
+            "invalid_character",
+            path,
+            "An id must hold neither NUL nor a lone surrogate.",
+        )
+    )
+    return replace_unstorable(value)
 
 
 def _read_timestamp(
-    usable: Folded, receipt: Receipt, policy: Policy, errors: list[Remark]
-) -> ParsedTimestamp | None:
+    usable: Folded, receipt: Receipt, policy: Policy
+) -> tuple[ParsedTimestamp | None, list[Remark]]:
     sent = usable.fields.get("timestamp")
     if sent is None:
-        return None
+        return None, []
     try:
-        return parse_timestamp(
+        parsed = parse_timestamp(
             sent, received_at=receipt.received_at, policy=policy.timestamps
         )
     except TimestampError as error:
-        errors.append(Remark(error.code, usable.names["timestamp"], error.message))
-        return None
+        return None, [Remark(error.code, usable.names["timestamp"], error.message)]
+    return parsed, []
 
 
 def _first_of_each_place(*groups: list[Remark]) -> list[Remark]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from app.events.encode import encode_exactly
-from app.events.envelope import MAX_TEXT, fold
+from app.events.envelope import EVENT_NAMES, MAX_TEXT, MESSAGE_NAMES
 from app.events.identity import identify_rejection
 from app.events.record import Receipt
 from app.events.remark import Remark
@@ -62,9 +62,8 @@ def reject(
     payload = encode_exactly(sent)
     name = message = None
     if isinstance(sent, dict):
-        fields = fold(sent).fields
-        name = _as_column(fields.get("event"))
-        message = _as_column(fields.get("message_id", message_id))
+        name = _as_column(_first(sent, EVENT_NAMES))
+        message = _as_column(_first(sent, MESSAGE_NAMES, default=message_id))
     reason = errors[0].code
     return Rejection(
         id=identify_rejection(
@@ -82,6 +81,11 @@ def reject(
         truncated=len(payload) > MAX_PAYLOAD,
         request_id=receipt.request_id,
     )
+
+
+def _first(sent: dict[str, Any], names: tuple[str, ...], default: Any = None) -> Any:
+    """As `fold` picks it, but comparing nothing: the event may be deeper than that."""
+    return next((sent[name] for name in names if sent.get(name) is not None), default)
 
 
 def _as_column(value: object) -> str | None:

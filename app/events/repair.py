@@ -13,7 +13,7 @@ from typing import Any
 from app.events.decode import MAX_INTEGER_DIGITS, OutOfRangeNumber
 from app.events.remark import Remark
 
-# Warnings of one code for one event; the last one says that there are more.
+# Remarks of one code for one event; the last one says that no more are listed.
 MAX_WARNINGS = 16
 _MAX_KEY_IN_PATH = 64
 _MAX_64_BIT = 2**64 - 1
@@ -119,7 +119,7 @@ class Repair:
         if count < MAX_WARNINGS:
             remarks.append(Remark(code, path, message))
         elif count == MAX_WARNINGS:
-            remarks.append(Remark(code, path, f"{message} More places follow."))
+            remarks.append(Remark(code, path, f"{message} No further place is listed."))
 
 
 def join_path(path: str, key: str) -> str:
