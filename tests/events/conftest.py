@@ -1,0 +1,15 @@
+"""How Hypothesis runs here: longer, and with no deadline for a busy machine to miss.
+
+What the profile that Hypothesis chose says stays true: on a CI server it is one that
+draws the same examples each time.
+"""
+
+from hypothesis import settings
+
+settings.register_profile(
+    "events",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    max_examples=300,
+)
+settings.load_profile("events")
