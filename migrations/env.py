@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from app.errors import ConfigurationError
-from app.settings import read_settings
+from app.settings import Settings
 from app.store.schema import migration_connection
 from app.store.tables import metadata
 
@@ -53,7 +53,7 @@ def _run(connection: Connection) -> None:
 
 
 async def _connect_and_run() -> None:
-    url = read_settings().database_url
+    url = Settings().database_url
     if url is None:
         raise ConfigurationError("Set ROLLCALL_DATABASE_URL for `alembic` to work on.")
     async with migration_connection(url.get_secret_value()) as connection:

@@ -17,7 +17,7 @@ DECLARE
     monday timestamptz;
     partition text;
 BEGIN
-    IF weeks_ahead NOT BETWEEN 0 AND 520 THEN
+    IF (weeks_ahead BETWEEN 0 AND 520) IS NOT TRUE THEN
         RAISE EXCEPTION 'weeks_ahead is %, but must be from 0 to 520', weeks_ahead
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
