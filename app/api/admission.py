@@ -47,6 +47,18 @@ class Lease:
         self._admission.used -= self._held
         self._held = 0
 
+    def move_to(self, admission: Admission) -> "Lease":
+        """Hold the same of another budget instead.
+
+        Raises:
+            OverloadedError: it has not that much left; what was held is given back.
+        """
+        size = self._held
+        self.release()
+        lease = admission.lease()
+        lease.hold(size)
+        return lease
+
     def hand_over(self) -> "Lease":
         """Move what is held to a lease of its own; this one is empty then."""
         lease = self._admission.lease()

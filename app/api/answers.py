@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from app.api.doors import Door
+from app.api.unpack import Ignored
 from app.events.record import Record
 from app.events.rejection import Rejection
 from app.events.timestamps import format_timestamp
@@ -37,11 +39,11 @@ class Answer:
 
 
 def answer_events(
-    entries: list[Entry],
+    entries: list[Entry | Ignored],
     outcomes: list[Outcome],
     *,
+    door: Door,
     request_id: str,
-    lenient: bool,
     dry_run: bool = False,
 ) -> Answer:
     """Shape what became of each event.
@@ -49,9 +51,8 @@ def answer_events(
     Args:
         entries: in the order sent.
         outcomes: one for each entry.
+        door: where they came in.
         request_id: ours.
-        lenient: whether a body without a good event is answered 200 all the same:
-            the SDKs of this door drop a whole batch on a 4xx.
         dry_run: whether nothing was written.
     """
     counts: Counter[str] = Counter(outcome.status for outcome in outcomes)
@@ -68,9 +69,13 @@ def answer_events(
         "rejected": counts["rejected"],
         "results": results,
     }
+    if door.calls != "track":
+        content["ignored"] = counts["ignored"]
+    if door.lists_warnings:
+        content["warnings"] = _gather(results, "warnings")
     if dry_run:
         content["dry_run"] = True
-    if counts["rejected"] < len(outcomes) or lenient:
+    if counts["rejected"] < len(outcomes) or door.lenient:
         return Answer(HTTPStatus.OK, orjson.dumps(content), counts=dict(counts))
     problem = {
         "type": "about:blank",
@@ -78,11 +83,7 @@ def answer_events(
         "status": 422,
         "detail": content["message"],
         "code": "all_rejected",
-        "errors": [
-            {"index": result["index"], **error}
-            for result in results
-            for error in result["errors"]
-        ],
+        "errors": _gather(results, "errors"),
     }
     return Answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -92,16 +93,23 @@ def answer_events(
     )
 
 
-def _result(index: int, entry: Entry, outcome: Outcome) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "index": index,
-        "status": outcome.status,
-        "id": entry.id,
-    }
+def _gather(results: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [
+        {"index": result["index"], **remark}
+        for result in results
+        for remark in result[kind]
+    ]
+
+
+def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> dict[str, Any]:
+    result: dict[str, Any] = {"index": index, "status": outcome.status}
+    if isinstance(entry, Ignored):
+        return result | {"warnings": []}
+    result["id"] = outcome.rejection_id or entry.id
     warnings = entry.warnings
     if outcome.differs:
         warnings = (*warnings, CONTENT_DIFFERS)
-    if isinstance(entry, Record):
+    if isinstance(entry, Record) and outcome.status != "rejected":
         result["event"] = entry.event
         result["timestamp"] = format_timestamp(entry.timestamp)
     result["warnings"] = [remark.as_json() for remark in warnings]
@@ -127,6 +135,7 @@ def _summary(counts: Counter[str]) -> str:
             ("valid", "event valid"),
             ("duplicate", "duplicate"),
             ("rejected", "event rejected"),
+            ("ignored", "call ignored"),
         )
         if counts[status]
     ]

@@ -11,7 +11,7 @@ from app.errors import UnauthorizedError
 
 # In the order in which they decide.
 KEY_HEADERS = (b"authorization", b"x-api-key", b"x-write-key", b"key")
-BODY_FIELD = "writeKey"
+BODY_FIELDS = ("writeKey", "api_key")
 
 
 def key_from_headers(headers: dict[bytes, bytes]) -> bytes | None:
@@ -41,13 +41,14 @@ def key_from_body(value: object) -> bytes:
     Raises:
         UnauthorizedError: it carries none.
     """
-    key = value.get(BODY_FIELD) if isinstance(value, dict) else None
-    if not isinstance(key, str) or not key:
+    found = value if isinstance(value, dict) else {}
+    present = [found[name] for name in BODY_FIELDS if found.get(name) is not None]
+    if not present or not isinstance(present[0], str):
         raise UnauthorizedError(
             "Send a write key: `Authorization: Bearer KEY`, Basic with the key as "
             "user name, `x-api-key`, `X-Write-Key`, or `writeKey` in the body."
         )
-    return key.encode(errors="surrogatepass")
+    return present[0].encode(errors="surrogatepass")
 
 
 def _from_authorization(value: bytes) -> bytes:

@@ -1,6 +1,13 @@
-"""The paths that take events, and how each is answered."""
+"""The paths that take events: where each sender's SDK knocks, and how it is answered.
+
+A door is a description. Behind all of them is one pipeline (`app.api.track`).
+"""
 
 from dataclasses import dataclass
+from typing import Any, Literal
+
+# The calls of the Segment family that are no track: Rollcall has no use for them.
+OTHER_CALLS = ("identify", "group", "page", "screen", "alias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,10 +18,52 @@ class Door:
         path: without a trailing slash; the same with one is the same door.
         lenient: whether whatever can be decoded is answered 200: the SDKs of this
             door drop a whole batch, unread, on a 4xx.
+        calls: `track` takes everything for an event; `typed` ignores what its
+            `type` says is another call; `other` ignores everything.
+        lists_warnings: whether the answer has all warnings in one list, too.
     """
 
     path: str
     lenient: bool = False
+    calls: Literal["track", "typed", "other"] = "track"
+    lists_warnings: bool = False
+
+    def ignores(self, event: Any) -> bool:
+        """Whether this is a call that is answered, counted and not stored."""
+        if self.calls == "typed":
+            return isinstance(event, dict) and event.get("type") in OTHER_CALLS
+        return self.calls == "other"
 
 
-DOORS = (Door("/track"), Door("/api/track"), Door("/v1/track", lenient=True))
+def _sdk(*paths: str) -> tuple[Door, ...]:
+    return tuple(Door(path, lenient=True, calls="typed") for path in paths)
+
+
+def _other(prefix: str, *, lists_warnings: bool = False) -> tuple[Door, ...]:
+    return tuple(
+        Door(
+            f"{prefix}/{call}",
+            lenient=True,
+            calls="other",
+            lists_warnings=lists_warnings,
+        )
+        for call in OTHER_CALLS
+    )
+
+
+DOORS = (
+    Door("/track"),
+    # ThriveStack's API.
+    Door("/api/track", lists_warnings=True),
+    *_other("/api", lists_warnings=True),
+    # Segment's API, which RudderStack, Customer.io, Hightouch and others speak.
+    *_sdk("/v1/batch", "/v1/import", "/v1/track"),
+    *_other("/v1"),
+    # June's.
+    *_sdk("/sdk/batch", "/sdk/import", "/sdk/track"),
+    *_other("/sdk"),
+    # Jitsu's, for servers and for browsers.
+    *_sdk("/api/s/s2s/track", "/api/s/track"),
+    *_other("/api/s/s2s"),
+    *_other("/api/s"),
+)

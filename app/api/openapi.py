@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from app.api.doors import Door
+from app.api.views import AnswerView, ProblemView
 from app.errors import RequestError
 from app.events.account_added_user import SAMPLE as ACCOUNT_ADDED_USER
 from app.events.schema import track_body_schema
@@ -17,79 +17,6 @@ from app.events.signed_up import SAMPLE as SIGNED_UP
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
 _PROBLEM_JSON = "application/problem+json"
-
-
-class RemarkView(BaseModel):
-    """One error or warning."""
-
-    code: str = Field(examples=["two_digit_year"])
-    path: str = Field(description="Where, in the sender's names.")
-    message: str
-
-
-class IndexedRemark(RemarkView):
-    """One error, and the event that has it."""
-
-    index: int
-
-
-class ResultView(BaseModel):
-    """What became of one event."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    index: int = Field(description="Where it stood in the body, from 0.")
-    status: Literal["stored", "duplicate", "rejected", "valid"]
-    id: str = Field(
-        description="Of the row in `events`; for a rejected one in `rejected_events`.",
-        json_schema_extra={"format": "uuid"},
-    )
-    event: str | None = Field(default=None, description="Absent where rejected.")
-    timestamp: str | None = Field(
-        default=None, description="ISO-8601 in UTC; absent where rejected."
-    )
-    warnings: list[RemarkView]
-    errors: list[RemarkView] | None = Field(
-        default=None, description="Why it was rejected."
-    )
-    kept: bool | None = Field(
-        default=None, description="False where a rejected event could not be kept."
-    )
-    truncated: bool | None = Field(
-        default=None, description="True where only 128 KiB of it were kept."
-    )
-
-
-class AnswerView(BaseModel):
-    """The answer to a body: all that it reports is committed."""
-
-    success: bool = Field(description="Whether no event was rejected.")
-    message: str
-    response_id: str = Field(description="The request id, as in `X-Request-Id`.")
-    stored: int
-    duplicates: int
-    rejected: int
-    results: list[ResultView] = Field(description="One for each event, in order.")
-    dry_run: bool | None = None
-
-
-class ProblemView(BaseModel):
-    """Why a whole request was refused (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str = Field(description="Stable; for programs.")
-    message: str = Field(description="The detail once more, where SDKs look for it.")
-    success: Literal[False]
-    response_id: str
-    stored: int | None = None
-    duplicates: int | None = None
-    rejected: int | None = None
-    errors: list[IndexedRemark] | None = None
-    results: list[ResultView] | None = None
-    dry_run: bool | None = None
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -111,12 +38,17 @@ def describe(app: FastAPI, doors: Iterable[Door]) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(views["$defs"])
+    components["schemas"] |= {"EventBody": track_body_schema(), "CallBody": _CALL_BODY}
     components["securitySchemes"] = _SECURITY
     for door in doors:
         document["paths"][door.path] = {"post": _operation(door)}
     return document
 
 
+_CALL_BODY = {
+    "description": "A call that is no event, or several: answered, and not stored.",
+    "type": ["object", "array"],
+}
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "basic": {
@@ -130,6 +62,23 @@ _SECURITY = {
 }
 
 
+_SUMMARIES = {
+    "track": "Send events",
+    "typed": "Send events as an SDK does",
+    "other": "Send calls that are no events",
+}
+_DESCRIPTION = (
+    "One event, an array of events, or an object whose `batch` is one. "
+    "200 means that each event reported `stored` or `duplicate` is committed, "
+    "and each `rejected` one is kept with its reasons. Sending a body again "
+    "stores nothing twice. The key may also stand in the body, as `writeKey`."
+)
+_MORE = {
+    False: "",
+    True: " A body whose every event is rejected is answered 200 all the same.",
+}
+
+
 def _operation(door: Door) -> dict[str, Any]:
     refusals = [400, 401, 408, 413, 415, 500, 503]
     if not door.lenient:
@@ -137,18 +86,8 @@ def _operation(door: Door) -> dict[str, Any]:
     return {
         "tags": ["events"],
         "operationId": door.path.strip("/").replace("/", "_"),
-        "summary": "Send events",
-        "description": (
-            "One event, an array of events, or an object whose `batch` is one. "
-            "200 means that each event reported `stored` or `duplicate` is committed, "
-            "and each `rejected` one is kept with its reasons. Sending a body again "
-            "stores nothing twice. The key may also stand in the body, as `writeKey`."
-            + (
-                " A body whose every event is rejected is answered 200 all the same."
-                if door.lenient
-                else ""
-            )
-        ),
+        "summary": _SUMMARIES[door.calls],
+        "description": _DESCRIPTION + _MORE[door.lenient],
         "security": [{name: []} for name in _SECURITY],
         "parameters": [
             {
@@ -168,7 +107,9 @@ def _operation(door: Door) -> dict[str, Any]:
             "required": True,
             "content": {
                 _JSON: {
-                    "schema": track_body_schema(),
+                    "schema": _ref(
+                        "CallBody" if door.calls == "other" else "EventBody"
+                    ),
                     "examples": {
                         "signed_up": {"value": SIGNED_UP},
                         "account_added_user": {"value": ACCOUNT_ADDED_USER},

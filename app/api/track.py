@@ -4,7 +4,7 @@ who sends -> what was sent -> decode -> judge each event -> commit -> answer
 """
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -17,13 +17,14 @@ from app.api.body import BodyLimits, Receive, check_headers, read_body
 from app.api.doors import Door
 from app.api.keyring import Keyring
 from app.api.patience import Patience
-from app.api.unpack import judge_all, unpack
+from app.api.unpack import Ignored, judge_all, unpack
 from app.errors import (
     InvalidParameterError,
     MethodNotAllowedError,
     UnauthorizedError,
 )
 from app.events.record import Policy, Receipt, Record
+from app.events.rejection import Rejection
 from app.store.insert import Entry, Outcome
 from app.store.writer import Writer
 
@@ -126,7 +127,7 @@ class Tracker:
             if source is None:
                 key = key_from_body(unpacked.value)
                 source = await self._source_of(key, patience)
-                lease = _move(lease, self._admission, len(body))
+                lease = lease.move_to(self._admission)
             receipt = Receipt(source, received_at, request_id)
             entries = await _compute(
                 body,
@@ -135,6 +136,7 @@ class Tracker:
                     receipt=receipt,
                     policy=self._policy,
                     idempotency_key=_idempotency_key(headers),
+                    ignores=door.ignores,
                 ),
             )
             if dry_run:
@@ -146,8 +148,8 @@ class Tracker:
         answer = answer_events(
             entries,
             outcomes,
+            door=door,
             request_id=request_id,
-            lenient=door.lenient,
             dry_run=dry_run,
         )
         return answer, source
@@ -159,12 +161,17 @@ class Tracker:
         return source
 
     async def _commit(
-        self, entries: list[Entry], lease: Lease, patience: Patience
+        self, entries: list[Entry | Ignored], lease: Lease, patience: Patience
     ) -> list[Outcome]:
-        if not entries:
-            return []
-        done = self._writer.submit(entries, release=lease.hand_over().release)
-        return await patience.wait(done)
+        events = [entry for entry in entries if not isinstance(entry, Ignored)]
+        outcomes: Iterator[Outcome] = iter(())
+        if events:
+            done = self._writer.submit(events, release=lease.hand_over().release)
+            outcomes = iter(await patience.wait(done))
+        return [
+            Outcome("ignored") if isinstance(entry, Ignored) else next(outcomes)
+            for entry in entries
+        ]
 
 
 async def _compute(body: bytes, function: Callable[[], T]) -> T:
@@ -195,14 +202,7 @@ def _dry_run(query: bytes) -> bool:
             raise InvalidParameterError("dry_run is either true or false.")
 
 
-def _verdict(entry: Entry) -> Outcome:
-    if isinstance(entry, Record):
-        return Outcome("valid")
-    return Outcome("rejected", errors=entry.errors)
-
-
-def _move(lease: Lease, admission: Admission, size: int) -> Lease:
-    lease.release()
-    moved = admission.lease()
-    moved.hold(size)
-    return moved
+def _verdict(entry: Entry | Ignored) -> Outcome:
+    if isinstance(entry, Rejection):
+        return Outcome("rejected", errors=entry.errors)
+    return Outcome("valid" if isinstance(entry, Record) else "ignored")

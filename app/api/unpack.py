@@ -3,6 +3,7 @@
 All of it is pure computing, so that a large body can be left to a thread.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,13 @@ from app.events.decode import decode
 from app.events.judge import judge
 from app.events.record import Body, Policy, Receipt
 from app.store.insert import Entry
+
+
+class Ignored:
+    """A call that is no event: answered and counted, never stored."""
+
+
+IGNORED = Ignored()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ def unpack(body: bytes, *, policy: Policy, max_events: int, lenient: bool) -> Un
         body: decompressed.
         policy: what an event may be.
         max_events: in one body.
-        lenient: whether a body may hold none.
+        lenient: whether a body may hold none, or be one that is no object.
 
     Raises:
         InvalidJsonError, InvalidBodyError, TooManyEventsError, EmptyBodyError.
@@ -49,8 +57,11 @@ def unpack(body: bytes, *, policy: Policy, max_events: int, lenient: bool) -> Un
     events = _events_in(decoded.value)
     if len(events) > max_events:
         raise TooManyEventsError(f"A body holds at most {max_events} events.")
-    if not events and not lenient:
-        raise EmptyBodyError("The body holds no event.")
+    if not lenient:
+        if not events:
+            raise EmptyBodyError("The body holds no event.")
+        if not isinstance(decoded.value, dict | list):
+            raise InvalidBodyError("Send one JSON object, or an array of objects.")
     return Unpacked(
         decoded.value,
         events,
@@ -68,7 +79,8 @@ def judge_all(
     receipt: Receipt,
     policy: Policy,
     idempotency_key: str | None = None,
-) -> list[Entry]:
+    ignores: Callable[[Any], bool] = lambda _: False,
+) -> list[Entry | Ignored]:
     """Judge each event of a body.
 
     Args:
@@ -77,10 +89,13 @@ def judge_all(
         policy: what an event may be.
         idempotency_key: the header; of no effect in a batch, where it would give
             all events one name.
+        ignores: tells the calls that are no events.
     """
     key = idempotency_key if unpacked.is_one_object else None
     return [
-        judge(
+        IGNORED
+        if ignores(event)
+        else judge(
             event,
             receipt=receipt,
             policy=policy,
@@ -94,7 +109,5 @@ def judge_all(
 def _events_in(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
-    if not isinstance(value, dict):
-        raise InvalidBodyError("Send one JSON object, or an array of objects.")
-    batch = value.get("batch")
+    batch = value.get("batch") if isinstance(value, dict) else None
     return batch if isinstance(batch, list) else [value]

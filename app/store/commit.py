@@ -76,8 +76,9 @@ class Committer:
         log.error("event refused by the database", extra=fields(sqlstate=sqlstate))
         if not isinstance(entry, Record):
             return Outcome("rejected", errors=entry.errors, kept=False)
-        [outcome] = await self.settle([quarantine(entry, _UNSTORABLE)])
-        return outcome
+        rejection = quarantine(entry, _UNSTORABLE)
+        [outcome] = await self.settle([rejection])
+        return outcome and outcome._replace(rejection_id=rejection.id)
 
     async def _commit_in_time(self, entries: list[Entry]) -> list[Outcome]:
         loop = asyncio.get_running_loop()

@@ -96,16 +96,19 @@ class Outcome(NamedTuple):
 
     Attributes:
         status: `stored` by this transaction; `duplicate` of what was stored before;
-            `rejected` and in quarantine; `valid`, of a dry run.
+            `rejected` and in quarantine; `valid`, of a dry run; `ignored`, of a call
+            that is no event.
         differs: for a duplicate, whether what is stored has other content.
         errors: why it was rejected.
         kept: whether a rejected one is in quarantine.
+        rejection_id: its id there, where it was rejected only by the database.
     """
 
-    status: Literal["stored", "duplicate", "rejected", "valid"]
+    status: Literal["stored", "duplicate", "rejected", "valid", "ignored"]
     differs: bool = False
     errors: tuple[Remark, ...] = ()
     kept: bool = True
+    rejection_id: str | None = None
 
 
 STORED = Outcome("stored")
