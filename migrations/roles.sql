@@ -1,0 +1,38 @@
+-- Two roles that own nothing, each with the least that it needs:
+--   rollcall_service   what `rollcall serve` does: look up keys, store events
+--   rollcall_reader    SELECT on everything but the hashes of keys
+--
+-- Run this as the owner of the tables (who also runs `rollcall migrate` and
+-- `rollcall keys`), after each migration; running it again changes nothing.
+-- Neither role can log in. Give each login the role that it needs:
+--   CREATE ROLE rollcall_1 LOGIN PASSWORD '...' IN ROLE rollcall_service;
+--
+-- Partitions need no grants of their own: whoever goes through events, as the
+-- service and the views do, is held to the grants on events.
+
+DO $do$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['rollcall_service', 'rollcall_reader'] LOOP
+        IF to_regrole(role_name) IS NULL THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+        END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role_name);
+    END LOOP;
+END
+$do$;
+
+GRANT SELECT ON alembic_version TO rollcall_service;
+GRANT SELECT (key_hash, source, revoked_at) ON write_keys TO rollcall_service;
+GRANT INSERT ON events TO rollcall_service;
+GRANT INSERT, SELECT ON event_ids TO rollcall_service;
+-- ON CONFLICT (id) reads the id.
+GRANT INSERT, SELECT (id) ON rejected_events TO rollcall_service;
+GRANT EXECUTE ON FUNCTION rollcall_ensure_partitions(integer) TO rollcall_service;
+
+GRANT SELECT ON
+    events, signed_up, account_added_user, event_ids, rejected_events, sources,
+    alembic_version
+    TO rollcall_reader;
+GRANT SELECT (id, source, created_at, revoked_at) ON write_keys TO rollcall_reader;

@@ -1,0 +1,237 @@
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.events.record import Receipt, Record
+from app.events.rejection import reject
+from app.events.remark import Remark
+from app.store.commit import Committer
+from app.store.engine import create_engine
+from app.store.insert import DIFFERING, DUPLICATE, STORED
+from app.store.keys import create_key, find_source, hash_key
+from app.store.partitions import ensure_partitions
+from app.store.schema import check_schema, migrate
+from migrations.statements import statements
+from tests.conftest import Admin
+
+OWNER = "rollcall_test_owner"
+MAKE_OWNER = f"""
+DO $$ BEGIN
+    IF to_regrole('{OWNER}') IS NULL THEN CREATE ROLE {OWNER} CREATEROLE; END IF;
+END $$
+"""
+PARTITION = """
+SELECT min(inhrelid::regclass::text) FROM pg_inherits
+WHERE inhparent = 'events'::regclass
+"""
+RECEIVED_AT = datetime(2023, 11, 2, tzinfo=UTC)
+RECEIPT = Receipt("billing", RECEIVED_AT, "r1")
+
+
+def record(*, content_hash: bytes = b"0123456789abcdef") -> Record:
+    return Record(
+        id=str(UUID(int=1)),
+        source="billing",
+        event="signed_up",
+        user_id="u1",
+        group_id=None,
+        timestamp=RECEIVED_AT,
+        timestamp_raw="2023-11-02",
+        received_at=RECEIVED_AT,
+        message_id="m1",
+        properties='{"email": "ann@example.com"}',
+        context="{}",
+        warnings=(),
+        content_hash=content_hash,
+        sent={},
+        request_id="r1",
+    )
+
+
+def acting_as(role: str, url: str) -> str:
+    """The URL of sessions that have the rights of a role and no others."""
+    return f"{url}&options={quote(f'-c role={role}')}"
+
+
+async def run(
+    engine: AsyncEngine, command: str, **parameters: object
+) -> Sequence[tuple[Any, ...]]:
+    async with engine.begin() as connection:
+        result = await connection.execute(text(command), parameters)
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
+@pytest.fixture
+def owned_url(admin: Admin, empty_database_url: str) -> str:
+    """A database that no superuser, but its owner, has migrated."""
+    name = make_url(empty_database_url).database
+    admin.scalar(MAKE_OWNER)
+    admin.scalar(f"ALTER DATABASE {name} OWNER TO {OWNER}")
+    admin.runner.run(migrate(acting_as(OWNER, empty_database_url)))
+    return empty_database_url
+
+
+@pytest.fixture
+async def owner(owned_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(acting_as(OWNER, owned_url))
+    for statement in statements("roles.sql"):
+        await run(engine, statement)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def service(owned_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(acting_as("rollcall_service", owned_url))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def reader(owned_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(acting_as("rollcall_reader", owned_url))
+    yield engine
+    await engine.dispose()
+
+
+async def test_making_the_roles_again_changes_nothing(owner: AsyncEngine) -> None:
+    for statement in statements("roles.sql"):
+        await run(owner, statement)
+
+
+async def test_the_service_stores_what_comes_in(
+    owner: AsyncEngine, service: AsyncEngine
+) -> None:
+    committer = Committer(service, timeout_s=10)
+    other = record(content_hash=b"another content.")
+    rejection = reject({}, receipt=RECEIPT, errors=[Remark("bad", "", "It is bad.")])
+
+    assert await committer.settle([record()]) == [STORED]
+    assert await committer.settle([record(), other]) == [DUPLICATE, DIFFERING]
+    for _ in range(2):
+        [outcome] = await committer.settle([rejection])
+        assert outcome is not None
+        assert outcome.kept
+
+    assert await run(owner, "SELECT email FROM signed_up") == [("ann@example.com",)]
+    reasons = await run(owner, "SELECT reason FROM rejected_events ORDER BY reason")
+    assert reasons == [("bad",), ("id_conflict",)]
+
+
+async def test_the_service_makes_a_missing_partition_that_it_does_not_own(
+    owner: AsyncEngine, service: AsyncEngine
+) -> None:
+    [(partition,)] = await run(owner, PARTITION)
+    await run(owner, f"DROP TABLE {partition}")
+
+    assert await Committer(service, timeout_s=10).settle([record()]) == [STORED]
+
+    [(maker,)] = await run(
+        owner,
+        "SELECT tableowner FROM pg_tables WHERE tablename = :name",
+        name=partition,
+    )
+    assert maker == OWNER
+    assert await run(owner, "SELECT tableoid::regclass::text FROM events") == [
+        (partition,)
+    ]
+
+
+async def test_the_service_starts_and_knows_its_keys(
+    owner: AsyncEngine, service: AsyncEngine
+) -> None:
+    async with owner.begin() as connection:
+        key = await create_key(connection, source="billing")
+
+    async with service.begin() as connection:
+        await check_schema(connection)
+        assert await ensure_partitions(connection) == 0
+        source = await find_source(connection, key_hash=hash_key(key.encode()))
+    assert source == "billing"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "DROP TABLE events",
+        "DROP TABLE {partition}",
+        "DROP VIEW signed_up",
+        "ALTER TABLE events ADD COLUMN extra text",
+        "ALTER TABLE events DETACH PARTITION {partition}",
+        "ALTER FUNCTION rollcall_ensure_partitions(integer) SECURITY INVOKER",
+        "CREATE TABLE mine ()",
+        "TRUNCATE events",
+        "DELETE FROM events",
+        "DELETE FROM event_ids",
+        "DELETE FROM rejected_events",
+        "UPDATE events SET user_id = 'x'",
+        "UPDATE event_ids SET stored_at = now()",
+        "SELECT user_id FROM events",
+        "SELECT user_id FROM {partition}",
+        "INSERT INTO {partition} SELECT * FROM events",
+        "SELECT email FROM signed_up",
+        "SELECT payload FROM rejected_events",
+        "INSERT INTO sources VALUES ('mine')",
+        "INSERT INTO write_keys (id, key_hash, source) VALUES ('1', '', 'billing')",
+        "UPDATE write_keys SET revoked_at = NULL",
+        "UPDATE alembic_version SET version_num = '0'",
+    ],
+)
+async def test_the_service_can_do_nothing_else(
+    owner: AsyncEngine, service: AsyncEngine, command: str
+) -> None:
+    [(partition,)] = await run(owner, PARTITION)
+
+    with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+        await run(service, command.format(partition=partition))
+
+
+async def test_the_reader_reads(
+    owner: AsyncEngine, service: AsyncEngine, reader: AsyncEngine
+) -> None:
+    async with owner.begin() as connection:
+        await create_key(connection, source="billing")
+    await Committer(service, timeout_s=10).settle([record()])
+
+    assert await run(reader, "SELECT email FROM signed_up") == [("ann@example.com",)]
+    assert await run(reader, "SELECT user_id FROM events") == [("u1",)]
+    by_id = "SELECT user_id FROM events JOIN event_ids USING (id, stored_at)"
+    assert await run(reader, by_id) == [("u1",)]
+    assert await run(reader, "TABLE account_added_user") == []
+    assert await run(reader, "TABLE rejected_events") == []
+    assert await run(reader, "SELECT count(*) FROM alembic_version") == [(1,)]
+    rows = await run(
+        reader,
+        "SELECT source, revoked_at FROM write_keys JOIN sources ON name = source",
+    )
+    assert rows == [("billing", None)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "SELECT key_hash FROM write_keys",
+        "SELECT * FROM write_keys",
+        "SELECT rollcall_ensure_partitions()",
+        "INSERT INTO event_ids VALUES (gen_random_uuid(), now(), '')",
+        "INSERT INTO events SELECT * FROM events",
+        "INSERT INTO sources VALUES ('mine')",
+        "UPDATE rejected_events SET reason = ''",
+        "DELETE FROM events",
+        "TRUNCATE rejected_events",
+        "CREATE TABLE mine ()",
+        "DROP VIEW signed_up",
+    ],
+)
+@pytest.mark.usefixtures("owner")
+async def test_the_reader_only_reads(reader: AsyncEngine, command: str) -> None:
+    with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+        await run(reader, command)
