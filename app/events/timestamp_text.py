@@ -16,6 +16,8 @@ TimestampWarning = tuple[str, str]  # code and message
 
 MAX_TEXT = 1000  # characters; "any number" of fraction digits ends here
 
+_CYCLE = timedelta(days=146_097)  # 400 years, after which the calendar repeats
+
 _OFFSET = r"[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?"
 _HOUR, _MINUTE, _SECOND = r"([01]\d|2[0-4])", r"([0-5]\d)", r"([0-5]\d|60)"
 # All three have the same eight groups: year, month, day, hour, minute, second,
@@ -129,33 +131,34 @@ def _order(parts: _Parts, order: TwoDigitYear) -> tuple[_Parts, TimestampWarning
 
 
 def _assemble(parts: _Parts) -> datetime:
-    midnight = _midnight(int(parts.year), int(parts.month), int(parts.day))
+    year = int(parts.year)
+    try:
+        # Nothing overflows in the same year of this cycle: what is no instant at all
+        # is told apart from what no datetime can hold.
+        midnight = datetime(
+            2000 + year % 400, int(parts.month), int(parts.day), tzinfo=UTC
+        )
+    except ValueError:
+        raise _invalid(_EXPECTED_DAY) from None
     if parts.hour == "24" and any(map(_is_not_zero, parts[4:7])):
         raise _invalid(_EXPECTED_MIDNIGHT)
     # Counting from midnight gives 24:00 and :60 their meaning without a case for each.
-    instant = midnight + (
-        timedelta(
-            hours=int(parts.hour or 0),
-            minutes=int(parts.minute or 0),
-            seconds=int(parts.second or 0),
-            microseconds=int(parts.fraction[:6].ljust(6, "0")),
-        )
-        - _offset(parts.offset)
-    )
+    instant = midnight + _clock(parts) - _offset(parts.offset)
     starts_month = (instant.day, instant.hour, instant.minute) == (1, 0, 0)
     if parts.second == "60" and not starts_month:
         raise _invalid(_EXPECTED_LEAP)
-    return instant
-
-
-def _midnight(year: int, month: int, day: int) -> datetime:
-    try:
-        midnight = datetime(year or 4, month, day, tzinfo=UTC)  # 0 and 4 are leap years
-    except ValueError:
-        raise _invalid(_EXPECTED_DAY) from None
     if year == 0:
         raise OverflowError
-    return midnight
+    return instant + _CYCLE * (year // 400 - 5)
+
+
+def _clock(parts: _Parts) -> timedelta:
+    return timedelta(
+        hours=int(parts.hour or 0),
+        minutes=int(parts.minute or 0),
+        seconds=int(parts.second or 0),
+        microseconds=int(parts.fraction[:6].ljust(6, "0")),
+    )
 
 
 def _offset(text: str) -> timedelta:

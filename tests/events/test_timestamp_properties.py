@@ -40,7 +40,7 @@ MESSAGES = {
     "Expected a year of four digits, as in 2023-11-02T00:30:08.276Z.",
     "Expected an instant from 1970-01-01T00:00:00.000Z to 24 hours after receipt.",
 }
-LETTERS = "0123456789-+:.,TtZz W/\n\u2212\u0663"
+LETTERS = "0123456789-+:.,TtZz W/_\n\u2212\u0663"
 
 quick = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

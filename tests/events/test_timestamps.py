@@ -174,6 +174,7 @@ def test_two_digit_years_never_fall_through(sent: str, order: TwoDigitYear) -> N
         "",
         "2023-11-02T00:30:08.276Z\n",
         "2023-11-02T00:30:08.276Z\x00",
+        "2023-11-02_00:30:08Z",
         "2023-11-02T00:30:08.Z",
         "2023-11-02T00:30:08.276 +01:00",
         "2023-11-02T00:30:08\u221205:00",
@@ -194,6 +195,9 @@ def test_two_digit_years_never_fall_through(sent: str, order: TwoDigitYear) -> N
         "2100-02-29",
         "20231131",
         "0000-02-30",
+        "0000-12-31T24:00:01Z",
+        "0000-12-30T23:59:60Z",
+        "9999-12-31T23:58:60-01:00",
         "+2023-11-02",
         "12023-11-02",
         "2023-11-0\u0662",
@@ -206,6 +210,23 @@ def test_two_digit_years_never_fall_through(sent: str, order: TwoDigitYear) -> N
 )
 def test_anything_else_is_rejected(sent: str) -> None:
     assert refusal(sent, UNLIMITED).code == "invalid_timestamp"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "2023-11-02T00:30:08.276Z",
+        "2023-11-02T00:30:08.2765431+05:30",
+        "20231102T003008.276+0530",
+        "20-11-23T22:28:55.111+05:30",
+    ],
+)
+def test_only_ascii_digits_are_digits(sent: str) -> None:
+    parse(sent)
+    for place in (at for at, letter in enumerate(sent) if letter.isdigit()):
+        other = chr(ord("\u0660") + int(sent[place]))
+        text = sent[:place] + other + sent[place + 1 :]
+        assert refusal(text).code == "invalid_timestamp"
 
 
 class Count(IntEnum):
