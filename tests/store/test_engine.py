@@ -144,7 +144,7 @@ async def test_jsonb_goes_in_as_text_and_comes_back_as_objects(
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
 async def test_each_usual_scheme_connects(database_url: str, scheme: str) -> None:
-    engine = create_engine(scheme + database_url.removeprefix("postgresql+asyncpg"))
+    engine = create_engine(f"{scheme}://{database_url.partition('://')[2]}")
     assert await read(engine, ONE) == [(1,)]
     await engine.dispose()
 
