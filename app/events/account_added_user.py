@@ -1,10 +1,23 @@
 """`account_added_user`: a user was added to an account."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.events.envelope import Envelope, Identifier, Properties, ShortText
+
+# The documented sample, to the letter.
+SAMPLE: dict[str, Any] = {
+    "user_id": "766b3aef-5904-46fe-af05-a293fee8h345",
+    "event": "account_added_user",
+    "properties": {
+        "user_name": "Mark Wood",
+        "user_email": "mark.wood@example.com",
+        "user_role": "Developer",
+    },
+    "context": {"group_id": "47464e5b-4727-11ee-aeb6-fefbf8354ds3"},
+    "timestamp": "2023-11-02T00:30:08.276Z",
+}
 
 
 class AccountAddedUserProperties(Properties):
@@ -22,6 +35,8 @@ class AccountAddedUserProperties(Properties):
 
 class AccountAddedUser(Envelope):
     """A user was added to an account."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SAMPLE]})
 
     event: Literal["account_added_user"]
     group_id: Identifier = Field(

@@ -37,7 +37,8 @@ CATALOG: dict[str, Kind] = {
     ),
 }
 
-_TITLES = {name.replace("_", " ").title(): name for name in CATALOG}
+# Names as some SDKs write them, each with the name that it stands for.
+TITLES = {name.replace("_", " ").title(): name for name in CATALOG}
 # What is not known is held against the envelope alone, so that all is said at once.
 _UNKNOWN = Kind(Envelope, (), ())
 _LONGEST_NAME = 64
@@ -69,8 +70,8 @@ def check(folded: Folded) -> Checked:
     warnings: list[Remark] = []
     errors: list[Remark] = []
     name = sent_name if isinstance(sent_name, str) else ""
-    if name in _TITLES:
-        name = _TITLES[name]
+    if name in TITLES:
+        name = TITLES[name]
         warnings.append(
             Remark("event_name_folded", folded.names["event"], f"Read as `{name}`.")
         )

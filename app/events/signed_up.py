@@ -1,14 +1,29 @@
 """`signed_up`: a user signed up for the product."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.events.envelope import Envelope, Properties
 
+# The documented sample, to the letter; its year has two digits.
+SAMPLE: dict[str, Any] = {
+    "event": "signed_up",
+    "properties": {
+        "email": "john.doe@example.com",
+        "name": "John Doe",
+        "first_name": "John",
+        "last_name": "Doe",
+    },
+    "user_id": "766b3aef-5904-46fe-af05-a293fee8h345",
+    "timestamp": "20-11-23T22:28:55.111Z",
+}
+
 # One @ with something on both sides, no white space, no control characters: what a
 # mailbox cannot be without, and no more, so that international addresses pass.
-_EMAIL = r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+$"
+# Spelt out because `\s` is not the same in Rust as in the dialect of JSON Schema.
+_NO_SPACE = r"[^@\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+_EMAIL = f"^{_NO_SPACE}@{_NO_SPACE}$"
 # RFC 5321 section 4.5.3.1.3, less the angle brackets of a path.
 _MAX_EMAIL = 254
 
@@ -33,6 +48,8 @@ class SignedUpProperties(Properties):
 
 class SignedUp(Envelope):
     """A user signed up for the product."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SAMPLE]})
 
     event: Literal["signed_up"]
     properties: SignedUpProperties

@@ -1,7 +1,11 @@
-"""Strategies for JSON, with all that senders get wrong in it, and for events."""
+"""Strategies for JSON, with all that senders get wrong in it, and for events.
+
+Cached, since an event draws from many of them and each takes its time to be made.
+"""
 
 import json
 import random
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -28,11 +32,13 @@ _TIMESTAMPS = [
 ]
 
 
+@cache
 def plain_texts(**limits: Any) -> st.SearchStrategy[str]:
     """Text that Postgres can hold."""
     return st.text(st.characters(codec="utf-8", exclude_characters="\0"), **limits)
 
 
+@cache
 def plain_values() -> st.SearchStrategy[Any]:
     """JSON values that both parsers and both encoders know."""
     leaves = st.one_of(
@@ -45,6 +51,7 @@ def plain_values() -> st.SearchStrategy[Any]:
     return _nested(leaves, plain_texts())
 
 
+@cache
 def odd_values() -> st.SearchStrategy[Any]:
     """JSON values, and what senders send beside them."""
     texts = st.one_of(plain_texts(), st.sampled_from(_ODD_TEXTS), st.text())
@@ -59,6 +66,7 @@ def odd_values() -> st.SearchStrategy[Any]:
     return _nested(leaves, texts)
 
 
+@cache
 def number_texts() -> st.SearchStrategy[str]:
     """Numbers as RFC 8259 section 6 writes them, whether or not they fit."""
     return st.from_regex(
@@ -67,6 +75,7 @@ def number_texts() -> st.SearchStrategy[str]:
     )
 
 
+@cache
 def json_texts() -> st.SearchStrategy[str]:
     """JSON in many spellings: white space, escapes, repeated keys, big numbers."""
     space = st.sampled_from(["", " ", "\n\t", "\r"])
@@ -100,7 +109,7 @@ def json_texts() -> st.SearchStrategy[str]:
 @st.composite
 def canonical_events(draw: st.DrawFn) -> dict[str, Any]:
     """A valid event of either kind under canonical names, nothing odd in it."""
-    ids = st.one_of(plain_texts(min_size=1, max_size=255), st.integers(0, 2**64 - 1))
+    ids = _ids()
     event: dict[str, Any] = dict(draw(st.sampled_from([SIGNED_UP, ADDED_USER])))
     added = draw(st.dictionaries(plain_texts(), plain_values(), max_size=3))
     event["properties"] = added | event["properties"]
@@ -115,6 +124,11 @@ def canonical_events(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         event["message_id"] = draw(plain_texts(min_size=1, max_size=255))
     return event
+
+
+@cache
+def _ids() -> st.SearchStrategy[str | int]:
+    return st.one_of(plain_texts(min_size=1, max_size=255), st.integers(0, 2**64 - 1))
 
 
 def without_groups(context: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 import json
+import unicodedata
 from typing import Any
 
 import pytest
 
 from app.events import account_added_user, signed_up
 from app.events.catalog import CATALOG
+from app.events.rejection import Rejection
 from app.events.remark import Remark
 from tests.events.pipeline import (
     added_user_with,
+    judge_body,
     rejected,
     signed_up_with,
     stored,
@@ -187,6 +190,17 @@ def test_an_email_is_one_at_with_something_on_both_sides(name: str, email: str) 
 def test_anything_else_is_no_email(name: str, email: str) -> None:
     rejection = rejected(signed_up_with(properties={name: email}))
     assert told(rejection.errors) == {("invalid_email", f"properties.{name}")}
+
+
+def test_every_white_space_and_control_character_is_refused_and_no_other() -> None:
+    for code in range(0x3100):
+        character = chr(code)
+        space = character.isspace() or unicodedata.category(character) == "Cc"
+        refused = space or character == "@"
+        sent = signed_up_with(properties={"email": f"a{character}b@c", "name": "A"})
+        verdict = judge_body(json.dumps(sent).encode())
+        # A NUL becomes U+FFFD before the email is looked at.
+        assert isinstance(verdict, Rejection) == (refused and code != 0), hex(code)
 
 
 def test_an_email_has_at_most_254_characters() -> None:
