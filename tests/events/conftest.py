@@ -1,4 +1,4 @@
-"""How Hypothesis runs here: longer, and with no deadline for a busy machine to miss.
+"""How Hypothesis runs here: with no deadline for a busy machine to miss.
 
 What the profile that Hypothesis chose says stays true: on a CI server it is one that
 draws the same examples each time.
@@ -10,6 +10,5 @@ settings.register_profile(
     "events",
     settings.get_profile(settings.get_current_profile_name()),
     deadline=None,
-    max_examples=300,
 )
 settings.load_profile("events")

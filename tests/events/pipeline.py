@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -89,6 +89,26 @@ def rejected(event: Any, **options: Any) -> Rejection:
 def told(remarks: Iterable[Remark]) -> set[tuple[str, str]]:
     """Code and path of each remark."""
     return {(remark.code, remark.path) for remark in remarks}
+
+
+def leaves(value: Any) -> Iterator[str | float]:
+    """Each text, key and double of a JSON value."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner)
+    elif isinstance(value, str | float):
+        yield value
+
+
+def is_storable_object(text: str) -> bool:
+    """Whether Postgres takes it as jsonb: strict JSON without NUL and surrogates."""
+    value = json.loads(text)
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    texts = [leaf for leaf in leaves(value) if isinstance(leaf, str)]
+    return isinstance(value, dict) and not any("\0" in leaf for leaf in texts)
 
 
 def _as_body(event: Any) -> bytes:

@@ -1,6 +1,5 @@
 import copy
 import math
-from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
@@ -17,7 +16,7 @@ from app.events.repair import (
     replace_unstorable,
 )
 from tests.events.json_strategies import odd_values, plain_values
-from tests.events.pipeline import told
+from tests.events.pipeline import leaves, told
 
 
 def mend(value: Any) -> tuple[Any, Repair]:
@@ -42,7 +41,7 @@ def test_what_is_mended_can_be_stored_and_what_was_sent_is_untouched(
     assert encode_exactly(value) == before
     assert all(
         "\0" not in leaf and leaf.encode() if isinstance(leaf, str) else isfinite(leaf)
-        for leaf in _leaves(mended)
+        for leaf in leaves(mended)
         if leaf != ""
     )
     assert mended == Repair().mend(mended, "properties"), "mended in one go"
@@ -61,7 +60,7 @@ def test_odd_is_what_the_plain_encoder_cannot_write_as_it_was_sent(value: Any) -
     _, repair = mend(value)
     odd = any(
         "\0" in leaf if isinstance(leaf, str) else not isfinite(leaf)
-        for leaf in _leaves(value)
+        for leaf in leaves(value)
     )
     try:
         encode_plain(value)
@@ -162,15 +161,3 @@ def test_a_key_in_a_path_is_cut_and_can_be_shown() -> None:
         join_path("a", "x\0\n\x1b\ud800\x85y\u00a0") == "a.x" + "\ufffd" * 5 + "y\ufffd"
     )
     assert join_path("a", "é😀 b") == "a.é😀 b"
-
-
-def _leaves(value: Any) -> Iterator[str | float]:
-    """Each text, key and double."""
-    if isinstance(value, dict):
-        yield from value
-        value = list(value.values())
-    if isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner)
-    elif isinstance(value, str | float):
-        yield value
