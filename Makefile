@@ -24,7 +24,9 @@ run: $(VENV)/runtime ## Start the service on 127.0.0.1:8000 with its own Postgre
 
 test: check ## Everything that CI runs: check, then the tests with coverage
 	$(BIN)/coverage erase
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 check: $(VENV)/dev ## Format, lint, types and imports; writes nothing
 	$(BIN)/ruff format --check .
