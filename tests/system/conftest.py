@@ -1,0 +1,77 @@
+"""The service as it runs: a process and a port.
+
+To start one takes a second or two, so whoever does not stop or set it shares one, as
+a source of its own; whoever does has a database of its own.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.conftest import Admin
+from tests.system.database import Database
+from tests.system.service import Service, environment, serving
+from tests.system.tenant import Tenant
+
+Serve = Callable[..., Service]
+
+
+@pytest.fixture(scope="session")
+def shared_database(admin: Admin, template_url: str) -> Iterator[Database]:
+    with admin.database(template=make_url(template_url).database) as url:
+        yield Database(url, admin)
+
+
+@pytest.fixture(scope="session")
+def shared_service(
+    shared_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    env = environment(database_url=shared_database.url)
+    log = tmp_path_factory.mktemp("shared") / "log.jsonl"
+    with serving("--port", "0", env=env, log=log) as service:
+        yield service
+
+
+@pytest.fixture
+def tenant(shared_service: Service, shared_database: Database) -> Iterator[Tenant]:
+    """A source of the test's own at the service that many tests share."""
+    source = f"tenant-{secrets.token_hex(8)}"
+    key = shared_database.key(source)
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    with httpx.Client(
+        base_url=shared_service.address, headers=headers, timeout=20
+    ) as client:
+        yield Tenant(shared_service, shared_database, source, key, client)
+
+
+@pytest.fixture
+def database(database_url: str, admin: Admin) -> Database:
+    return Database(database_url, admin)
+
+
+@pytest.fixture
+def env(database: Database) -> dict[str, str]:
+    """The environment of a service, or a command, on this test's database."""
+    return environment(database_url=database.url)
+
+
+@pytest.fixture
+def serve(env: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
+    """Start a service: `serve("--workers", "2", port=0, max_body_bytes="10")`."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str, port: int = 0, **settings: str) -> Service:
+            return stack.enter_context(
+                serving(
+                    *("--port", str(port), *arguments),
+                    env=env | environment(**settings),
+                    log=tmp_path / "log.jsonl",
+                )
+            )
+
+        yield start

@@ -1,0 +1,36 @@
+"""The stored side, asked in SQL by tests that are no coroutines."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.store.keys import create_key
+from app.store.session import in_transaction
+from tests.conftest import Admin
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database at the newest revision."""
+
+    url: str
+    admin: Admin
+
+    def rows(self, statement: str, **parameters: object) -> list[Any]:
+        async def ask(connection: AsyncConnection) -> list[Any]:
+            result = await connection.execute(text(statement), parameters)
+            return list(result)
+
+        return self.admin.runner.run(in_transaction(self.url, ask))
+
+    def scalar(self, statement: str, **parameters: object) -> Any:
+        [[value]] = self.rows(statement, **parameters)
+        return value
+
+    def key(self, source: str = "billing-backend") -> str:
+        """A new write key."""
+        make = partial(create_key, source=source)
+        return self.admin.runner.run(in_transaction(self.url, make))

@@ -1,0 +1,167 @@
+"""`rollcall serve` in a process of its own, as an operator runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import orjson
+
+from app.settings import child_environment
+
+T = TypeVar("T")
+
+ROLLCALL = Path(sys.executable).with_name("rollcall")
+_LEAVING_S = 25
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment with no setting of Rollcall's but these."""
+    inherited = child_environment()
+    foreign = {k: v for k, v in inherited.items() if not k.startswith("ROLLCALL_")}
+    return foreign | {f"ROLLCALL_{name.upper()}": v for name, v in settings.items()}
+
+
+def rollcall(
+    *arguments: str, env: dict[str, str], stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(  # noqa: S603 - our own words
+        [ROLLCALL, *arguments],
+        env=env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+def until(found: Callable[[], T | None], *, within_s: float, what: str) -> T:
+    """Ask again and again, until there is an answer that is true."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        answer = found()
+        if answer:
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"not within {within_s:g} s: {what}")
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; a zombie has."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service.
+
+    Attributes:
+        process: the one that the operator started.
+        address: as it said itself.
+        introduction: the lines that followed on stdout; the embedded default's.
+        log: where its stderr goes.
+    """
+
+    process: subprocess.Popen[str]
+    address: str
+    introduction: list[str]
+    log: Path
+
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Host and port, for a socket."""
+        parts = urlsplit(self.address)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    def workers(self) -> list[int]:
+        """The pids of those that answer, where there are several."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [
+            int(child)
+            for child in children
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """Ask it to leave; returns its exit status."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(_LEAVING_S)
+
+    def kill(self) -> None:
+        """End the process that was started, and no other."""
+        self.signal(signal.SIGKILL)
+        self.process.wait(_LEAVING_S)
+
+    def peak_memory(self) -> int:
+        """The most bytes that it has held since it started."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+
+    def requests(self) -> list[dict[str, object]]:
+        """The log's line of each request."""
+        lines = map(orjson.loads, self.log.read_bytes().splitlines())
+        return [line for line in lines if line["logger"] == "rollcall.requests"]
+
+
+@contextmanager
+def serving(
+    *arguments: str, env: dict[str, str], log: Path, introduced: bool = False
+) -> Iterator[Service]:
+    """Start the service, and see to it that nothing of it is left afterwards.
+
+    Args:
+        arguments: of `rollcall serve`.
+        env: its environment.
+        log: gets its stderr.
+        introduced: whether it tells a newcomer what to try.
+    """
+    with (
+        log.open("ab") as stderr,
+        subprocess.Popen(  # noqa: S603 - our own words
+            [ROLLCALL, "serve", *arguments],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            assert first.startswith("Rollcall listens on "), log.read_text()
+            said = [process.stdout.readline() for _ in range(4 if introduced else 0)]
+            address = first.split()[-1]
+            service = Service(process, address, said, log)
+            yield service
+        finally:
+            if process.poll() is None:
+                _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_LEAVING_S)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+        raise

@@ -1,0 +1,149 @@
+"""Bytes on the connection: limits, early refusals, and what follows them."""
+
+import pytest
+
+from tests.system.conftest import Serve
+from tests.system.database import Database
+from tests.system.tenant import Tenant
+from tests.system.wire import LAST_CHUNK, chunk, connected, event, head, request
+
+MIB = 1024 * 1024
+LIMIT = 10 * MIB
+CHUNKED = "Transfer-Encoding: chunked"
+EXPECTING = "Expect: 100-continue"
+# Refused by its key before the body is read; refused by its length.
+EARLY = pytest.mark.parametrize(
+    ("known", "length", "expected"),
+    [(False, 300_000, 401), (True, LIMIT + 1, 413)],
+    ids=["401", "413"],
+)
+
+
+def padded(size: int) -> bytes:
+    return event().ljust(size)
+
+
+def test_a_body_of_exactly_the_limit_is_stored(tenant: Tenant) -> None:
+    with connected(tenant.service) as wire:
+        wire.send(request(tenant.key, padded(LIMIT)))
+        status, _, answer = wire.answer()
+
+    assert (status, answer["stored"]) == (200, 1)
+
+
+def test_one_byte_over_the_limit_is_refused_by_its_header_alone(
+    tenant: Tenant,
+) -> None:
+    with connected(tenant.service) as wire:
+        wire.send(head(tenant.key, length=LIMIT + 1))
+        status, _, answer = wire.answer()
+
+    assert (status, answer["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(("over", "expected"), [(0, 200), (1, 413)])
+def test_a_chunked_body_is_measured_as_it_comes(
+    tenant: Tenant, over: int, expected: int
+) -> None:
+    body = padded(LIMIT + over)
+    with connected(tenant.service) as wire:
+        wire.send(head(tenant.key, CHUNKED))
+        for start in range(0, len(body), 1_000_003):
+            wire.send(chunk(body[start : start + 1_000_003]))
+        wire.send(LAST_CHUNK)
+        status, _, _ = wire.answer()
+
+    assert status == expected
+
+
+def test_500_mb_are_refused_without_being_held(
+    serve: Serve, database: Database
+) -> None:
+    service, key = serve(), database.key()
+    with connected(service) as wire:
+        wire.send(request(key, event()))
+        assert wire.answer()[0] == 200
+        before = service.peak_memory()
+
+        wire.send(head(key, CHUNKED))
+        megabyte = chunk(b" " * MIB)
+        for _ in range(500):
+            wire.send(megabyte)
+        wire.send(LAST_CHUNK)
+        status, _, _ = wire.answer()
+        grown = service.peak_memory() - before
+
+        wire.send(request(key, event()))
+        assert wire.answer()[0] == 200, "the connection is out of step"
+
+    assert status == 413
+    assert grown < 64 * MIB
+
+
+@EARLY
+def test_a_connection_stays_in_step_after_a_refusal_with_a_body_unread(
+    tenant: Tenant, *, known: bool, length: int, expected: int
+) -> None:
+    # What is left unread looks like requests: none must be taken for one.
+    decoy = request(tenant.key, event("decoy"))
+    body = (decoy * (length // len(decoy))).ljust(length)
+    with connected(tenant.service) as wire:
+        wire.send(request(tenant.key if known else "rc_unknown", body))
+        wire.send(request(tenant.key, event("real")))
+        refused, _, _ = wire.answer()
+        status, _, answer = wire.answer()
+
+    assert (refused, status, answer["stored"]) == (expected, 200, 1)
+    assert tenant.rows("SELECT message_id FROM events WHERE source = :source") == [
+        ("real",)
+    ]
+
+
+def test_pipelined_requests_are_answered_in_their_order(tenant: Tenant) -> None:
+    key = tenant.key
+    with connected(tenant.service) as wire:
+        wire.send(
+            request(key, event())
+            + request("rc_unknown", event())
+            + request(key, b"[")
+            + request(key, event())
+        )
+        answers = [wire.answer() for _ in range(4)]
+
+    assert [status for status, _, _ in answers] == [200, 401, 400, 200]
+    assert answers[3][2]["duplicates"] == 1
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(tenant: Tenant) -> None:
+    body = event()
+    with connected(tenant.service) as wire:
+        wire.send(head(tenant.key, EXPECTING, length=len(body)))
+        interim, _, _ = wire.answer()
+        wire.send(body)
+        status, _, _ = wire.answer()
+
+    assert (interim, status) == (100, 200)
+
+
+@EARLY
+def test_a_client_that_asks_first_is_refused_before_it_sends(
+    tenant: Tenant, *, known: bool, length: int, expected: int
+) -> None:
+    key = tenant.key if known else "rc_unknown"
+    with connected(tenant.service) as wire:
+        wire.send(head(key, EXPECTING, length=length))
+        status, _, _ = wire.answer()
+
+    assert status == expected
+
+
+def test_a_slow_body_is_answered_408_and_the_connection_ends(
+    serve: Serve, database: Database
+) -> None:
+    with connected(serve(body_timeout_seconds="0.2")) as wire:
+        wire.send(head(database.key(), length=100) + b'{"event":')
+        status, headers, answer = wire.answer()
+        assert wire.is_closed()
+
+    assert (status, answer["code"]) == (408, "slow_client")
+    assert headers["connection"] == "close"
