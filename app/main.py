@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -25,12 +26,13 @@ from app.settings import Settings
 from app.store.commit import Committer
 from app.store.engine import create_engine
 from app.store.lookups import Lookups
+from app.store.quarantine import Quarantine
 from app.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
 _LOOKUP_TIMEOUT_S = 1.0
-_PARTITION_CHECK_S = 3600.0
+_UPKEEP_PAUSE_S = 3600.0
 
 
 class Service:
@@ -52,7 +54,19 @@ class Service:
         )
         self._lookups = Lookups(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self._writer = Writer(
-            Committer(self._engine, timeout_s=settings.commit_timeout_seconds)
+            Committer(
+                self._engine,
+                timeout_s=settings.commit_timeout_seconds,
+                quarantine=Quarantine(
+                    max_events=settings.quarantine_max_events,
+                    max_bytes=settings.quarantine_max_bytes,
+                ),
+            )
+        )
+        self._upkeep: tuple[Callable[[], Awaitable[int]], ...] = (
+            # Four weeks ahead; if this fails for a month, the writer mends it.
+            self._lookups.make_partitions,
+            partial(self._lookups.expire_rejected, days=settings.quarantine_days),
         )
         self.readiness = Readiness(self._lookups.check_ready)
         self.tracker = Tracker(
@@ -86,22 +100,14 @@ class Service:
         except UnavailableError as error:
             log.warning("not ready: %s", error.detail)
         self._writer.start()
-        partitions = asyncio.create_task(self._keep_partitions())
+        upkeep = [asyncio.create_task(_repeat(work)) for work in self._upkeep]
         try:
             yield
         finally:
-            partitions.cancel()
+            for task in upkeep:
+                task.cancel()
             await self._writer.stop()
             await self._engine.dispose()
-
-    async def _keep_partitions(self) -> None:
-        """Stay four weeks ahead; if this fails for a month, the writer mends it."""
-        while True:
-            try:
-                await self._lookups.make_partitions()
-            except UnavailableError as error:
-                log.warning("%s", error.detail)
-            await asyncio.sleep(_PARTITION_CHECK_S)
 
 
 def create_app(settings: Settings) -> Dispatcher:
@@ -134,6 +140,16 @@ def create_app(settings: Settings) -> Dispatcher:
     install_problems(app)
     app.openapi = lambda: describe(app, DOORS)  # type: ignore[method-assign]
     return Dispatcher(DOORS, tracker=service.tracker, rest=app)
+
+
+async def _repeat(work: Callable[[], Awaitable[int]]) -> None:
+    """Work once an hour, now first; what fails is tried again the next hour."""
+    while True:
+        try:
+            await work()
+        except UnavailableError as error:
+            log.warning("%s", error.detail)
+        await asyncio.sleep(_UPKEEP_PAUSE_S)
 
 
 def event_policy(settings: Settings) -> Policy:

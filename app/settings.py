@@ -110,6 +110,25 @@ class Settings(BaseSettings):
         gt=0,
         description="For requests in flight to end when the service stops.",
     )
+    quarantine_max_events: int = Field(
+        default=100_000,
+        ge=0,
+        le=1_000_000,
+        description="Rejected events that are kept of one source; over it they are "
+        "answered `kept: false` and only counted.",
+    )
+    quarantine_max_bytes: int = Field(
+        default=256 * MIB,
+        ge=0,
+        description="Of the rejected events that are kept of one source; over it "
+        "likewise.",
+    )
+    quarantine_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="How long a rejected event is kept.",
+    )
     key_cache_seconds: float = Field(
         default=4.0,
         ge=0,

@@ -27,12 +27,15 @@ GRANT SELECT ON alembic_version TO rollcall_service;
 GRANT SELECT (key_hash, source, revoked_at) ON write_keys TO rollcall_service;
 GRANT INSERT ON events TO rollcall_service;
 GRANT INSERT, SELECT ON event_ids TO rollcall_service;
--- ON CONFLICT (id) reads the id.
-GRANT INSERT, SELECT (id) ON rejected_events TO rollcall_service;
+-- It counts what is in quarantine and deletes what is too old, but reads none of it.
+-- FOR UPDATE asks for the right to update any one column.
+GRANT INSERT, DELETE, SELECT (id, source, received_at, payload_bytes), UPDATE (id)
+    ON rejected_events TO rollcall_service;
+GRANT INSERT, DELETE, SELECT, UPDATE (events) ON rejected_drops TO rollcall_service;
 GRANT EXECUTE ON FUNCTION rollcall_ensure_partitions(integer) TO rollcall_service;
 
 GRANT SELECT ON
-    events, signed_up, account_added_user, event_ids, rejected_events, sources,
-    alembic_version
+    events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,
+    sources, alembic_version
     TO rollcall_reader;
 GRANT SELECT (id, source, created_at, revoked_at) ON write_keys TO rollcall_reader;

@@ -13,7 +13,7 @@ from app.api.unpack import Ignored
 from app.events.record import Record
 from app.events.rejection import Rejection
 from app.events.timestamps import format_timestamp
-from app.store.insert import CONTENT_DIFFERS, Entry, Outcome
+from app.store.insert import CONTENT_DIFFERS, CONTENT_DROPPED, Entry, Outcome
 
 JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
@@ -108,20 +108,21 @@ def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> dict[str, A
     result["id"] = outcome.rejection_id or entry.id
     warnings = entry.warnings
     if outcome.differs:
-        warnings = (*warnings, CONTENT_DIFFERS)
+        differs = CONTENT_DIFFERS if outcome.kept else CONTENT_DROPPED
+        warnings = (*warnings, differs)
     if isinstance(entry, Record) and outcome.status != "rejected":
         result["event"] = entry.event
         result["timestamp"] = format_timestamp(entry.timestamp)
     result["warnings"] = [remark.as_json() for remark in warnings]
     if outcome.status == "rejected":
         result |= _rejected(entry, outcome)
+    if not outcome.kept:
+        result["kept"] = False
     return result
 
 
 def _rejected(entry: Entry, outcome: Outcome) -> dict[str, Any]:
     result: dict[str, Any] = {"errors": [remark.as_json() for remark in outcome.errors]}
-    if not outcome.kept:
-        result["kept"] = False
     if isinstance(entry, Rejection) and entry.truncated:
         result["truncated"] = True
     return result

@@ -19,16 +19,15 @@ from app.store.failures import (
     refuses_data,
     sqlstate_of,
 )
-from app.store.insert import Entry, Outcome, quarantine, store
+from app.store.insert import Entry, Outcome, store
 from app.store.partitions import ensure_partitions
+from app.store.quarantine import Quarantine, reject_record
 from app.store.transaction import transaction
 
 log = logging.getLogger(__name__)
 
 _RETRY_PAUSES_S = (0.01, 0.05, 0.2)
-_UNSTORABLE = Remark(
-    "unstorable", "", "The database refused this event; it is kept as it was sent."
-)
+_UNSTORABLE = Remark("unstorable", "", "The database refused this event.")
 
 
 class Committer:
@@ -38,11 +37,19 @@ class Committer:
         engine: at READ COMMITTED.
         timeout_s: for one transaction with its retries; then its connection is cut,
             so that a frozen Postgres holds nobody.
+        quarantine: keeps what is rejected; by default with the usual caps.
     """
 
-    def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        timeout_s: float,
+        quarantine: Quarantine | None = None,
+    ) -> None:
         self._engine = engine
         self._timeout_s = timeout_s
+        self._quarantine = quarantine or Quarantine()
 
     async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
         """Commit entries; where Postgres refuses data, isolate it by halves.
@@ -76,7 +83,7 @@ class Committer:
         log.error("event refused by the database", extra=fields(sqlstate=sqlstate))
         if not isinstance(entry, Record):
             return Outcome("rejected", errors=entry.errors, kept=False)
-        rejection = quarantine(entry, _UNSTORABLE)
+        rejection = reject_record(entry, _UNSTORABLE)
         [outcome] = await self.settle([rejection])
         return outcome and outcome._replace(rejection_id=rejection.id)
 
@@ -88,8 +95,9 @@ class Committer:
         while True:
             try:
                 async with transaction(self._engine, deadline=deadline) as connection:
-                    return await store(connection, entries)
+                    return await store(connection, entries, quarantine=self._quarantine)
             except DATABASE_ERRORS as error:
+                self._quarantine.forget()
                 pause = next(pauses, _RETRY_PAUSES_S[-1])
                 if refuses_data(error) or loop.time() + pause >= deadline:
                     raise

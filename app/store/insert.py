@@ -8,19 +8,24 @@ orders wait for each other.
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.events.record import Receipt, Record
-from app.events.rejection import Rejection, reject
-from app.events.remark import UNSTORED_WARNINGS, Remark
+from app.events.record import Record
+from app.events.rejection import Rejection
+from app.events.remark import Remark
+from app.store.quarantine import Quarantine, reject_record
+from app.store.remarks import stored_warnings
 
 CONTENT_DIFFERS = Remark(
     "content_differs",
     "",
     "An event with this id and other content is stored already and stays; "
     "this one is kept among the rejected events.",
+)
+CONTENT_DROPPED = CONTENT_DIFFERS._replace(
+    message="An event with this id and other content is stored already and stays; "
+    "this one is kept nowhere, because the quarantine is full."
 )
 _ID_CONFLICT = Remark(
     "id_conflict", "", "An event with this id and other content is stored already."
@@ -66,28 +71,6 @@ _STORED_HASHES = text("""
 SELECT id, content_hash FROM event_ids WHERE id = ANY(CAST(:id AS uuid[]))
 """)
 
-_QUARANTINE = text("""
-INSERT INTO rejected_events (
-    id, received_at, source, event, message_id, reason, errors, warnings,
-    payload, payload_bytes, truncated, request_id
-)
-SELECT
-    id, received_at, source, event, message_id, reason, CAST(errors AS jsonb),
-    CAST(warnings AS jsonb), payload, payload_bytes, truncated, request_id
-FROM unnest(
-    CAST(:id AS uuid[]), CAST(:received_at AS timestamptz[]),
-    CAST(:source AS text[]), CAST(:event AS text[]), CAST(:message_id AS text[]),
-    CAST(:reason AS text[]), CAST(:errors AS text[]), CAST(:warnings AS text[]),
-    CAST(:payload AS text[]), CAST(:payload_bytes AS integer[]),
-    CAST(:truncated AS boolean[]), CAST(:request_id AS text[])
-) AS input (
-    id, received_at, source, event, message_id, reason, errors, warnings,
-    payload, payload_bytes, truncated, request_id
-)
-ORDER BY id
-ON CONFLICT (id) DO NOTHING
-""")
-
 Entry = Record | Rejection
 
 
@@ -100,7 +83,7 @@ class Outcome(NamedTuple):
             that is no event.
         differs: for a duplicate, whether what is stored has other content.
         errors: why it was rejected.
-        kept: whether a rejected one is in quarantine.
+        kept: whether one that is rejected or differs is in quarantine.
         rejection_id: its id there, where it was rejected only by the database.
     """
 
@@ -116,51 +99,70 @@ DUPLICATE = Outcome("duplicate")
 DIFFERING = Outcome("duplicate", differs=True)
 
 
-async def store(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Outcome]:
+async def store(
+    connection: AsyncConnection, entries: Sequence[Entry], *, quarantine: Quarantine
+) -> list[Outcome]:
     """Write entries in the caller's transaction; final once that has committed.
 
     Args:
         connection: in a transaction, at READ COMMITTED.
-        entries: records and rejections in the order of their arrival. Of records
-            with one id the first is inserted; the others answer from it.
+        entries: records and rejections in the order of their arrival.
+        quarantine: keeps the rejections, and the records that differ from what is
+            stored under their id.
 
     Returns:
         An outcome for each entry, in the same order.
     """
-    records: dict[str, Record] = {}
-    for entry in entries:
-        if isinstance(entry, Record):
-            records.setdefault(entry.id, entry)
-    claimed = await _claim(connection, list(records.values()))
-    hashes = {id_: records[id_].content_hash for id_ in claimed}
-    hashes |= await _read_hashes(connection, records.keys() - claimed)
+    records = [entry for entry in entries if isinstance(entry, Record)]
+    settled = iter(await store_records(connection, records))
     outcomes: list[Outcome] = []
-    quarantined: list[Rejection] = []
+    rejected: list[Rejection] = []
     for entry in entries:
         if isinstance(entry, Rejection):
-            quarantined.append(entry)
+            rejected.append(entry)
             outcomes.append(Outcome("rejected", errors=entry.errors))
-        elif entry.content_hash != hashes[entry.id]:
-            quarantined.append(quarantine(entry, _ID_CONFLICT))
+            continue
+        outcome = next(settled)
+        outcomes.append(outcome)
+        if outcome.differs:
+            rejected.append(reject_record(entry, _ID_CONFLICT))
+    kept = iter(await quarantine.keep(connection, rejected))
+    return [
+        outcome._replace(kept=next(kept))
+        if outcome.status == "rejected" or outcome.differs
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+async def store_records(
+    connection: AsyncConnection, records: Sequence[Record]
+) -> list[Outcome]:
+    """Store the records whose ids are new, in the caller's transaction.
+
+    Args:
+        connection: in a transaction, at READ COMMITTED.
+        records: of those with one id the first is inserted; the others answer from
+            it.
+
+    Returns:
+        `STORED`, `DUPLICATE` or `DIFFERING` for each record, in the same order.
+    """
+    first: dict[str, Record] = {}
+    for record in records:
+        first.setdefault(record.id, record)
+    claimed = await _claim(connection, list(first.values()))
+    hashes = {id_: first[id_].content_hash for id_ in claimed}
+    hashes |= await _read_hashes(connection, first.keys() - claimed)
+    outcomes: list[Outcome] = []
+    for record in records:
+        if record.content_hash != hashes[record.id]:
             outcomes.append(DIFFERING)
-        elif entry.id in claimed and entry is records[entry.id]:
+        elif record.id in claimed and record is first[record.id]:
             outcomes.append(STORED)
         else:
             outcomes.append(DUPLICATE)
-    await _quarantine(connection, quarantined)
     return outcomes
-
-
-def quarantine(record: Record, error: Remark) -> Rejection:
-    """Make the row that keeps a record which cannot be stored after all."""
-    receipt = Receipt(record.source, record.received_at, record.request_id)
-    return reject(
-        record.sent,
-        receipt=receipt,
-        errors=[error],
-        warnings=record.warnings,
-        message_id=record.message_id,
-    )
 
 
 async def _claim(connection: AsyncConnection, records: list[Record]) -> set[str]:
@@ -181,7 +183,7 @@ async def _claim(connection: AsyncConnection, records: list[Record]) -> set[str]
             "message_id": [record.message_id for record in records],
             "properties": [record.properties for record in records],
             "context": [record.context for record in records],
-            "warnings": [_stored_warnings(record.warnings) for record in records],
+            "warnings": [stored_warnings(record.warnings) for record in records],
             "content_hash": [record.content_hash for record in records],
         },
     )
@@ -196,35 +198,3 @@ async def _read_hashes(
         return {}
     result = await connection.execute(_STORED_HASHES, {"id": wanted})
     return {str(id_): content_hash for id_, content_hash in result}
-
-
-async def _quarantine(connection: AsyncConnection, rows: list[Rejection]) -> None:
-    if not rows:
-        return
-    await connection.execute(
-        _QUARANTINE,
-        {
-            "id": [row.id for row in rows],
-            "received_at": [row.received_at for row in rows],
-            "source": [row.source for row in rows],
-            "event": [row.event for row in rows],
-            "message_id": [row.message_id for row in rows],
-            "reason": [row.reason for row in rows],
-            "errors": [_remarks_json(row.errors) for row in rows],
-            "warnings": [_stored_warnings(row.warnings) for row in rows],
-            "payload": [row.payload for row in rows],
-            "payload_bytes": [row.payload_bytes for row in rows],
-            "truncated": [row.truncated for row in rows],
-            "request_id": [row.request_id for row in rows],
-        },
-    )
-
-
-def _stored_warnings(warnings: tuple[Remark, ...]) -> str:
-    if not warnings:
-        return "[]"
-    return _remarks_json(w for w in warnings if w.code not in UNSTORED_WARNINGS)
-
-
-def _remarks_json(remarks: Iterable[Remark]) -> str:
-    return orjson.dumps([remark.as_json() for remark in remarks]).decode()

@@ -9,10 +9,11 @@ from app.errors import UnavailableError
 from app.store.failures import DATABASE_ERRORS
 from app.store.keys import find_source
 from app.store.partitions import ensure_partitions
+from app.store.retention import expire_rejected
 from app.store.schema import check_schema
 from app.store.transaction import transaction
 
-_PARTITIONS_TIMEOUT_S = 10.0
+_UPKEEP_TIMEOUT_S = 10.0
 
 _IS_READ_ONLY = text("SELECT current_setting('transaction_read_only') = 'on'")
 
@@ -71,11 +72,34 @@ class Lookups:
         """
         try:
             async with transaction(
-                self._engine, deadline=_from_now(_PARTITIONS_TIMEOUT_S)
+                self._engine, deadline=_from_now(_UPKEEP_TIMEOUT_S)
             ) as connection:
                 return await ensure_partitions(connection)
         except DATABASE_ERRORS:
             raise UnavailableError("The partitions could not be made.") from None
+
+    async def expire_rejected(self, *, days: int) -> int:
+        """Delete what has been in quarantine for longer; returns how many events.
+
+        In small transactions, and passing over rows that are locked: nobody waits.
+
+        Raises:
+            UnavailableError: the database did not do it, or not to the end.
+        """
+        expired = 0
+        try:
+            while True:
+                async with transaction(
+                    self._engine, deadline=_from_now(_UPKEEP_TIMEOUT_S)
+                ) as connection:
+                    batch = await expire_rejected(connection, days=days)
+                if not batch:
+                    return expired
+                expired += batch
+        except DATABASE_ERRORS:
+            raise UnavailableError(
+                "What is too old in quarantine could not be deleted."
+            ) from None
 
 
 def _from_now(seconds: float) -> float:

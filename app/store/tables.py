@@ -4,12 +4,10 @@ The migrations make them; a test holds the two against each other.
 What each column means is its comment here, and `\d+ TABLE` in psql.
 """
 
-from typing import Any, TypeAlias
-
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
-    Column,
     DateTime,
     ForeignKey,
     Index,
@@ -23,21 +21,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.schema import SchemaItem
-from sqlalchemy.types import TypeEngine
 
-_Kind: TypeAlias = TypeEngine[Any] | type[TypeEngine[Any]]
-
-
-def _column(
-    name: str, kind: _Kind, comment: str, *items: SchemaItem, **options: Any
-) -> Column[Any]:
-    return Column(name, kind, *items, comment=comment, nullable=False, **options)
-
-
-def _optional(name: str, kind: _Kind, comment: str) -> Column[Any]:
-    return Column(name, kind, comment=comment)
-
+from app.store.columns import column, optional
 
 _INSTANT = DateTime(timezone=True)
 _ID = "The event's identity; event_ids keeps it unique"
@@ -58,14 +43,14 @@ metadata = MetaData(
 sources = Table(
     "sources",
     metadata,
-    _column(
+    column(
         "name",
         Text,
         "The sender's name, such as billing-backend: 1 to 63 of a-z 0-9 . _ -",
         CheckConstraint("name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'", name="name"),
         primary_key=True,
     ),
-    _column(
+    column(
         "created_at",
         _INSTANT,
         "When the source was registered",
@@ -77,61 +62,59 @@ sources = Table(
 write_keys = Table(
     "write_keys",
     metadata,
-    _column(
+    column(
         "id",
         Text,
         "Public name of the key: the first 12 hex digits of its SHA-256",
         primary_key=True,
     ),
-    _column(
+    column(
         "key_hash",
         LargeBinary,
         "SHA-256 of the key; the key itself is stored nowhere",
         CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
         unique=True,
     ),
-    _column(
+    column(
         "source",
         Text,
         "The source that whoever holds the key writes as",
         ForeignKey("sources.name"),
     ),
-    _column("created_at", _INSTANT, "When the key was made", server_default=func.now()),
-    _optional(
-        "revoked_at", _INSTANT, "When the key was revoked; NULL while it is live"
-    ),
+    column("created_at", _INSTANT, "When the key was made", server_default=func.now()),
+    optional("revoked_at", _INSTANT, "When the key was revoked; NULL while it is live"),
     comment="The keys that may write; made and revoked by `rollcall keys`",
 )
 
 events = Table(
     "events",
     metadata,
-    _column("id", Uuid, _ID),
-    _column("source", Text, _SOURCE),
-    _column("event", Text, "Which event: signed_up or account_added_user"),
-    _column("user_id", Text, "The user it is about, as sent; any text, seldom a UUID"),
-    _optional(
+    column("id", Uuid, _ID),
+    column("source", Text, _SOURCE),
+    column("event", Text, "Which event: signed_up or account_added_user"),
+    column("user_id", Text, "The user it is about, as sent; any text, seldom a UUID"),
+    optional(
         "group_id", Text, "The account it is about, as sent; NULL if none was named"
     ),
-    _column(
+    column(
         "timestamp", _INSTANT, "When it happened, says the sender, to the microsecond"
     ),
-    _column(
+    column(
         "timestamp_raw",
         Text,
         "The timestamp as sent; warnings tell what was assumed",
     ),
-    _column("received_at", _INSTANT, _RECEIVED_AT),
-    _column(
+    column("received_at", _INSTANT, _RECEIVED_AT),
+    column(
         "stored_at",
         _INSTANT,
         "When its transaction began, by Postgres's clock; the partition key",
         server_default=func.now(),
     ),
-    _optional("message_id", Text, "The sender's own id of it; NULL if none was sent"),
-    _column("properties", JSONB, "The properties as sent; the views name some"),
-    _column("context", JSONB, "The context as sent; {} if none was sent"),
-    _column("warnings", JSONB, _WARNINGS, server_default=text("'[]'::jsonb")),
+    optional("message_id", Text, "The sender's own id of it; NULL if none was sent"),
+    column("properties", JSONB, "The properties as sent; the views name some"),
+    column("context", JSONB, "The context as sent; {} if none was sent"),
+    column("warnings", JSONB, _WARNINGS, server_default=text("'[]'::jsonb")),
     # Each index names the query that it serves in its own comment.
     Index("events_user_id_timestamp_idx", "user_id", "timestamp"),
     Index(
@@ -159,16 +142,16 @@ events = Table(
 event_ids = Table(
     "event_ids",
     metadata,
-    _column(
+    column(
         "id",
         Uuid,
         "The event's identity: a hash of source and message id or content",
         primary_key=True,
     ),
-    _column(
+    column(
         "stored_at", _INSTANT, "stored_at of its row in events: finds its partition"
     ),
-    _column(
+    column(
         "content_hash",
         LargeBinary,
         "Hash of the content, to tell a retry from other content",
@@ -179,20 +162,43 @@ event_ids = Table(
 rejected_events = Table(
     "rejected_events",
     metadata,
-    _column(
+    column(
         "id", Uuid, "Hash of source, message id, payload and reason", primary_key=True
     ),
-    _column("received_at", _INSTANT, _RECEIVED_AT),
-    _column("source", Text, _SOURCE),
-    _optional("event", Text, "Its event name; NULL if it had none to read"),
-    _optional("message_id", Text, "The sender's own id of it; NULL if none was sent"),
-    _column("reason", Text, "Code of the first error, such as invalid_timestamp"),
-    _column("errors", JSONB, "All that is wrong: a list of {code, path, message}"),
-    _column("warnings", JSONB, _WARNINGS),
-    _column("payload", Text, "Its JSON before repair, ASCII-escaped, at most 128 KiB"),
-    _column("payload_bytes", Integer, "Bytes of the whole payload, cut or not"),
-    _column("truncated", Boolean, "Whether payload was cut, so cannot be replayed"),
-    _column("request_id", Text, "Id of the request that brought it; the log has it"),
-    Index("rejected_events_source_received_at_idx", "source", "received_at"),
+    column("received_at", _INSTANT, _RECEIVED_AT),
+    column("source", Text, _SOURCE),
+    optional("event", Text, "Its event name; NULL if it had none to read"),
+    optional("message_id", Text, "The sender's own id of it; NULL if none was sent"),
+    column("reason", Text, "Code of the first error, such as invalid_timestamp"),
+    column("errors", JSONB, "All that is wrong: a list of {code, path, message}"),
+    column("warnings", JSONB, _WARNINGS),
+    column("payload", Text, "Its JSON before repair, ASCII-escaped, at most 128 KiB"),
+    column("payload_bytes", Integer, "Bytes of the whole payload, cut or not"),
+    column("truncated", Boolean, "Whether payload was cut, so cannot be replayed"),
+    column("request_id", Text, "Id of the request that brought it; the log has it"),
+    Index(
+        "rejected_events_source_received_at_idx",
+        "source",
+        "received_at",
+        postgresql_include=["payload_bytes"],
+    ),
+    Index("rejected_events_received_at_id_idx", "received_at", "id"),
     comment="The quarantine: events that were refused, with the reasons",
+)
+
+rejected_drops = Table(
+    "rejected_drops",
+    metadata,
+    column(
+        "minute",
+        _INSTANT,
+        "The minute in which the events were received",
+        primary_key=True,
+    ),
+    column("source", Text, "Who sent them", primary_key=True),
+    column(
+        "worker", Text, "Random id of the process that counted them", primary_key=True
+    ),
+    column("events", BigInteger, "How many; one that was sent twice counts twice"),
+    comment="Counts of rejected events that were not kept: the quarantine was full",
 )

@@ -17,7 +17,9 @@ from app.store.commit import Committer
 from app.store.engine import create_engine
 from app.store.insert import DIFFERING, DUPLICATE, STORED
 from app.store.keys import create_key, find_source, hash_key
+from app.store.lookups import Lookups
 from app.store.partitions import ensure_partitions
+from app.store.quarantine import Quarantine
 from app.store.schema import check_schema, migrate
 from migrations.statements import statements
 from tests.conftest import Admin
@@ -126,6 +128,25 @@ async def test_the_service_stores_what_comes_in(
     assert reasons == [("bad",), ("id_conflict",)]
 
 
+async def test_the_service_drops_what_is_over_the_cap_and_deletes_what_is_old(
+    owner: AsyncEngine, service: AsyncEngine
+) -> None:
+    committer = Committer(service, timeout_s=10, quarantine=Quarantine(max_events=1))
+    rejections = [
+        reject({"n": n}, receipt=RECEIPT, errors=[Remark("bad", "", "It is bad.")])
+        for n in range(2)
+    ]
+
+    for _ in range(2):
+        outcomes = await committer.settle([*rejections])
+        assert [outcome and outcome.kept for outcome in outcomes] == [True, False]
+    assert await run(owner, "SELECT sum(events) FROM rejected_drops") == [(2,)]
+
+    assert await Lookups(service, timeout_s=1).expire_rejected(days=30) == 2
+    assert await run(owner, "TABLE rejected_events") == []
+    assert await run(owner, "TABLE rejected_drops") == []
+
+
 async def test_the_service_makes_a_missing_partition_that_it_does_not_own(
     owner: AsyncEngine, service: AsyncEngine
 ) -> None:
@@ -171,7 +192,7 @@ async def test_the_service_starts_and_knows_its_keys(
         "TRUNCATE events",
         "DELETE FROM events",
         "DELETE FROM event_ids",
-        "DELETE FROM rejected_events",
+        "UPDATE rejected_events SET payload = ''",
         "UPDATE events SET user_id = 'x'",
         "UPDATE event_ids SET stored_at = now()",
         "SELECT user_id FROM events",
@@ -207,6 +228,7 @@ async def test_the_reader_reads(
     assert await run(reader, by_id) == [("u1",)]
     assert await run(reader, "TABLE account_added_user") == []
     assert await run(reader, "TABLE rejected_events") == []
+    assert await run(reader, "TABLE rejected_drops") == []
     assert await run(reader, "SELECT count(*) FROM alembic_version") == [(1,)]
     rows = await run(
         reader,
@@ -227,6 +249,7 @@ async def test_the_reader_reads(
         "UPDATE rejected_events SET reason = ''",
         "DELETE FROM events",
         "TRUNCATE rejected_events",
+        "DELETE FROM rejected_drops",
         "CREATE TABLE mine ()",
         "DROP VIEW signed_up",
     ],

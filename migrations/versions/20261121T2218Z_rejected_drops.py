@@ -1,0 +1,21 @@
+"""What the quarantine needs to hold to a cap: a cheap count, and a count of drops."""
+
+from alembic import op
+
+from migrations.statements import statements
+
+revision = "20261121T2218Z"
+down_revision = "20261121T2140Z"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the table, and the indexes that counting and listing go by."""
+    for statement in statements("tables/rejected_drops_v1.sql"):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Refuse: the release before this one works with the schema as it is."""
+    raise NotImplementedError("Nothing needs to be undone for an older release.")
