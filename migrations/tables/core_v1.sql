@@ -54,10 +54,9 @@ CREATE TABLE events (
 CREATE INDEX events_user_id_timestamp_idx ON events (user_id, "timestamp");
 CREATE INDEX events_group_id_timestamp_idx ON events (group_id, "timestamp")
     WHERE group_id IS NOT NULL;
-CREATE INDEX events_stored_at_idx ON events USING brin (stored_at)
-    WITH (pages_per_range = 8, autosummarize = on);
+CREATE INDEX events_stored_at_idx ON events (stored_at);
 CREATE INDEX events_timestamp_idx ON events USING brin ("timestamp")
-    WITH (pages_per_range = 32, autosummarize = on);
+    WITH (autosummarize = on);
 COMMENT ON TABLE events IS
     'Every event, exactly once; a partition a week of stored_at (UTC)';
 COMMENT ON COLUMN events.id IS 'The event''s identity; event_ids keeps it unique';
