@@ -64,7 +64,7 @@ def create_engine(
         pool_timeout=pool_timeout_s,
         json_serializer=_as_is,
         connect_args={
-            "dsn": _dsn(url),
+            "dsn": dsn_of(url),
             "timeout": connect_timeout_s,
             "command_timeout": command_timeout_s,
             "server_settings": _server_settings(
@@ -92,7 +92,7 @@ def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:
         poolclass=NullPool,
         json_serializer=_as_is,
         connect_args={
-            "dsn": _dsn(url),
+            "dsn": dsn_of(url),
             "timeout": _MIGRATION_CONNECT_TIMEOUT_S,
             "server_settings": _server_settings(
                 lock_timeout_s=lock_timeout_s,
@@ -127,11 +127,14 @@ def _milliseconds(seconds: float) -> str:
     return str(round(seconds * 1000))
 
 
-def _dsn(url: str) -> str:
+def dsn_of(url: str) -> str:
     """The URL as asyncpg takes it; whatever it might misread is refused here.
 
     An unescaped character in a password shifts the parts of a URL, and then a
     piece of the password would be shown as a host, a port or a database.
+
+    Raises:
+        ConfigurationError: the URL cannot be used; the text never shows it.
     """
     try:
         parts = urlsplit(url)

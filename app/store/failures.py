@@ -16,18 +16,25 @@ DATABASE_ERRORS = (
 )
 _NOT_NULL_VIOLATION = "23502"
 _CHECK_VIOLATION = "23514"
+_READ_ONLY_TRANSACTION = "25006"
 # Data exception; program limit exceeded.
 _REFUSING_CLASSES = ("22", "54")
 
 
 def refuses_data(error: Exception) -> bool:
-    """Whether Postgres refused what was to be stored: no retry can help.
+    """Whether what was to be stored was refused: no retry can help.
 
-    A check violation counts only with a constraint's name: without one it says
-    that no partition takes the row.
+    By Postgres, or by the driver, which could not encode it. A check violation
+    counts only with a constraint's name: without one it says that no partition
+    takes the row. What ends the session never counts: logging in can fail with
+    the code of a data exception too.
     """
+    cause = _driver_error(error)
+    if isinstance(cause, asyncpg.InterfaceError):
+        misconfigured = isinstance(cause, asyncpg.ClientConfigurationError)
+        return isinstance(cause, ValueError) and not misconfigured
     state = sqlstate_of(error)
-    return (
+    return getattr(cause, "severity_en", None) != "FATAL" and (
         state.startswith(_REFUSING_CLASSES)
         or state == _NOT_NULL_VIOLATION
         or (state == _CHECK_VIOLATION and _constraint_of(error) is not None)
@@ -37,6 +44,11 @@ def refuses_data(error: Exception) -> bool:
 def lacks_partition(error: Exception) -> bool:
     """Whether a row found no partition to go to."""
     return sqlstate_of(error) == _CHECK_VIOLATION and _constraint_of(error) is None
+
+
+def is_read_only(error: Exception) -> bool:
+    """Whether the session takes no writes."""
+    return sqlstate_of(error) == _READ_ONLY_TRANSACTION
 
 
 def sqlstate_of(error: Exception) -> str:
