@@ -145,6 +145,12 @@ def test_the_log_is_private_and_holds_no_personal_data(state_dir: Path) -> None:
         for refused in (insert, "SELECT 'ada@example.com'::int"):
             with pytest.raises(AssertionError, match="ada@example"):
                 sql(cluster, refused)
+        for deadly in (
+            "SELECT 'ada@example.com', pg_terminate_backend(pg_backend_pid())",
+            "COPY (SELECT 'ada@example.com') TO PROGRAM 'kill -9 $PPID'",
+        ):
+            with pytest.raises(AssertionError, match="connection"):
+                sql(cluster, deadly)
     log = state_dir / "postgres.log"
     assert "ada@example" not in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600

@@ -24,6 +24,8 @@ from tests.store.embedded_users import (
     wait_until_gone,
 )
 
+PID_OF_SOCKET = "socket/.s.PGSQL.5432.lock"
+
 
 @pytest.fixture(scope="module")
 def state_dir() -> Iterator[Path]:
@@ -85,6 +87,20 @@ def test_leaving_a_server_that_was_killed_is_no_error(far_away: Path) -> None:
     assert not cluster.socket_dir.exists()
 
 
+@pytest.mark.timeout(30)
+def test_leaving_while_a_backend_crash_is_recovered_does_not_hang(
+    state_dir: Path,
+) -> None:
+    with (
+        running(state_dir, settings=SMALL) as cluster,
+        pytest.raises(AssertionError, match="connection"),
+    ):
+        sql(cluster, "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'")
+    wait_until_gone(state_dir)
+    with running(state_dir, settings=SMALL) as cluster:
+        assert sql(cluster, "SELECT 1") == "1"
+
+
 @contextmanager
 def sleeper(state_dir: Path) -> Iterator[int]:
     """A process of the server's user that is no Postgres."""
@@ -106,14 +122,14 @@ def zombie(state_dir: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("impostor", [sleeper, zombie])
+@pytest.mark.parametrize("file", ["postgres/postmaster.pid", PID_OF_SOCKET])
 def test_a_pid_that_is_another_process_is_not_believed(
-    state_dir: Path, impostor: Callable[[Path], AbstractContextManager[int]]
+    state_dir: Path, impostor: Callable[[Path], AbstractContextManager[int]], file: str
 ) -> None:
     crash(state_dir, "SELECT 1")
-    pid_file = state_dir / "postgres" / "postmaster.pid"
-    _, _, rest = pid_file.read_text().partition("\n")
+    _, _, rest = (state_dir / file).read_text().partition("\n")
     with impostor(state_dir) as pid:
-        pid_file.write_text(f"{pid}\n{rest}")
+        (state_dir / file).write_text(f"{pid}\n{rest}")
         with running(state_dir, settings=SMALL) as cluster:
             assert sql(cluster, "SELECT 1") == "1"
             assert postmaster(state_dir) != pid
