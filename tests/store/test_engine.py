@@ -99,7 +99,7 @@ async def test_nothing_outranks_what_a_session_is_given(
 async def test_a_long_statement_is_ended_and_its_connection_serves_on(
     database_url: str,
 ) -> None:
-    engine = create_engine(database_url, command_timeout_s=0.5)
+    engine = create_engine(database_url, command_timeout_s=1)
     async with engine.connect() as connection:
         pid = await connection.scalar(text("SELECT pg_backend_pid()"))
         with pytest.raises(DBAPIError, match="statement timeout"):
@@ -110,7 +110,7 @@ async def test_a_long_statement_is_ended_and_its_connection_serves_on(
 
 
 async def test_a_lock_is_not_waited_for_without_end(database_url: str) -> None:
-    engine = create_engine(database_url, command_timeout_s=0.5)
+    engine = create_engine(database_url, command_timeout_s=1)
     lock = text("LOCK TABLE events")
     async with engine.begin() as holder, engine.begin() as waiter:
         await holder.execute(lock)

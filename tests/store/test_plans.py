@@ -73,6 +73,7 @@ async def filled(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         (AN_ACCOUNTS_MEMBERS, "group_id_timestamp_idx"),
         (SIGN_UPS_A_DAY, "timestamp_idx"),
     ],
+    ids=["by id", "the latest", "of a user", "of an account", "a day"],
 )
 async def test_a_query_that_is_documented_finds_its_index(
     filled: AsyncConnection, query: str, index: str
