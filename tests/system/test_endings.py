@@ -1,0 +1,136 @@
+"""However the service ends, what it answered for is there, once."""
+
+import os
+import signal
+import socket
+from collections import Counter
+from contextlib import ExitStack
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.system.conftest import Serve
+from tests.system.database import Database
+from tests.system.load import Load, under_load
+from tests.system.service import Service, is_gone, until
+from tests.system.spread import spread
+from tests.system.wire import connected, event, request
+
+SIGKILL, SIGTERM = signal.SIGKILL, signal.SIGTERM
+
+
+@pytest.fixture
+def key(database: Database) -> str:
+    return database.key()
+
+
+async def assert_kept(load: Load, engine: AsyncEngine) -> None:
+    """Nothing lost, nothing twice, nothing that was never sent."""
+    async with engine.connect() as connection:
+        rows = Counter(await connection.scalars(text("SELECT message_id FROM events")))
+    assert load.stored <= rows.keys()
+    assert set(rows.values()) == {1}
+    assert len(rows) <= load.sent
+
+
+async def assert_serves_again(serve: Serve, port: int, key: str) -> None:
+    """A restart on the same port takes events again."""
+    again = serve("--workers", "1", port=port)
+    with connected(again) as wire:
+        wire.send(request(key, event("afterwards")))
+        assert wire.answer()[0] == 200
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("ending", [SIGKILL, SIGTERM])
+async def test_what_was_answered_outlives_the_service(
+    serve: Serve, key: str, engine: AsyncEngine, ending: signal.Signals, workers: int
+) -> None:
+    service = serve("--workers", str(workers))
+    async with under_load(service.address, key) as load:
+        await load.until_stored(200)
+        pids = service.workers()
+        service.signal(ending)
+
+    assert load.refused == []
+    status = service.process.wait(20)
+    assert status == (-SIGKILL if ending is SIGKILL else 0)
+    until(lambda: all(map(is_gone, pids)), within_s=15, what="no worker is left")
+    await assert_kept(load, engine)
+    if ending is SIGKILL:
+        await assert_serves_again(serve, service.endpoint[1], key)
+
+
+async def test_a_killed_worker_is_replaced_and_loses_nothing(
+    serve: Serve, key: str, engine: AsyncEngine
+) -> None:
+    service = serve("--workers", "2")
+    async with under_load(service.address, key) as load:
+        await load.until_stored(200)
+        [victim, other] = service.workers()
+        os.kill(victim, SIGKILL)
+        await load.until_stored(200)
+        until(
+            lambda: {*service.workers()} - {victim, other},
+            within_s=15,
+            what="another worker",
+        )
+        service.signal(SIGTERM)
+
+    await assert_kept(load, engine)
+
+
+def read_by_the_service(service: Service) -> None:
+    """Return once what was sent before this has been read."""
+    for _ in range(3):
+        with connected(service) as wire:
+            wire.send(b"GET /livez HTTP/1.1\r\nHost: rollcall\r\n\r\n")
+            assert wire.answer()[0] == 200
+
+
+async def test_requests_in_flight_get_their_answers_before_it_leaves(
+    serve: Serve, key: str, engine: AsyncEngine
+) -> None:
+    service = serve(commit_timeout_seconds="15", answer_timeout_seconds="15")
+    with ExitStack() as stack:
+        wires = [stack.enter_context(connected(service)) for _ in range(20)]
+        async with engine.begin() as connection:
+            await connection.execute(text("LOCK TABLE event_ids"))
+            for number, wire in enumerate(wires):
+                wire.send(request(key, event(str(number))))
+            read_by_the_service(service)
+            service.signal(SIGTERM)
+            until(lambda: refuses(service), within_s=5, what="no new connections")
+            assert service.process.poll() is None
+        answers = [wire.answer() for wire in wires]
+
+    assert [status for status, _, _ in answers] == [200] * 20
+    assert [answer["stored"] for _, _, answer in answers] == [1] * 20
+    assert service.process.wait(10) == 0
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM events")) == 20
+
+
+def refuses(service: Service) -> bool:
+    try:
+        socket.create_connection(service.endpoint, timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_one_body_sent_64_times_at_once_to_two_workers_is_one_row(
+    serve: Serve, key: str, database: Database
+) -> None:
+    service = serve("--workers", "2")
+    with spread(service, at_least=64) as wires:
+        for wire in wires:
+            wire.send(request(key, event()))
+        answers = [wire.answer()[2] for wire in wires]
+
+    assert sum(answer["stored"] for answer in answers) == 1
+    assert sum(answer["duplicates"] for answer in answers) == len(wires) - 1 >= 63
+    assert {answer["results"][0]["id"] for answer in answers} == {
+        str(id_) for [id_] in database.rows("SELECT id FROM events")
+    }
