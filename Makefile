@@ -9,7 +9,6 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate pyproject.toml
-SOURCES := app migrations tests
 
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_REQUIRE_VIRTUALENV := 1
@@ -44,7 +43,8 @@ lock: $(VENV)/dev ## Resolve the dependencies anew into the three lock files
 	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the virtual environment and the caches (never the data)
-	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+		.ruff_cache
 
 $(VENV)/python:
 	@test -n "$(PYTHON)" || { echo "Rollcall needs Python 3.11 or later; set PYTHON=/path/to/python" >&2; exit 1; }

@@ -1,0 +1,234 @@
+"""What the documents tell people to run, run."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.settings import child_environment
+from app.store.embedded import find_binaries
+from app.store.psql import psql_environment
+from app.store.schema import check_schema
+from app.store.session import in_transaction
+from tests.conftest import Admin
+from tests.markdown import blocks, read, section
+from tests.system.database import Database
+from tests.system.service import environment, rollcall
+from tests.system.tenant import Tenant
+
+README = read("README.md")
+OPERATIONS = read("docs/operations.md")
+PYTHON_USER = """
+from datetime import datetime, timezone
+from types import SimpleNamespace
+user = SimpleNamespace(id=7, email="ann@example.com", name="Ann",
+                       created_at=datetime(2023, 11, 2, tzinfo=timezone.utc))
+print(after_sign_up(user)["status"])
+"""
+NODE_USER = """
+const user = { id: 7, email: "ann@example.com", name: "Ann",
+               createdAt: new Date("2023-11-02T00:00:00Z") };
+console.log((await afterSignUp(user)).status);
+"""
+
+
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def run(
+    *command: str | Path, env: dict[str, str], cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own documents
+        command,
+        env=child_environment(**env),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+def psql(url: str, script: str) -> str:
+    done = subprocess.run(  # noqa: S603 - our own documents
+        [find_binaries() / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+        env=child_environment(**psql_environment(url)),
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def snippet(title: str, language: str) -> str:
+    [text] = blocks(section(README, title), language)
+    return text
+
+
+def sql_of(title: str) -> list[str]:
+    return blocks(section(OPERATIONS, title), "sql")
+
+
+@pytest.fixture
+def sender(tenant: Tenant) -> dict[str, str]:
+    return {"TRACK_URL": tenant.service.address, "TRACK_KEY": tenant.key}
+
+
+def test_the_curl_of_the_readme_delivers(
+    tenant: Tenant, sender: dict[str, str]
+) -> None:
+    program("curl")
+    done = run(program("bash"), "-euc", snippet("curl", "sh"), env=sender)
+
+    assert '"status":"stored"' in done.stdout, done.stderr
+    assert '"warnings":[]' in done.stdout
+    told = tenant.rows(
+        "SELECT user_id, timestamp_iso FROM signed_up WHERE source = :source"
+    )
+    assert told == [("user_123", "2023-11-02T00:30:08.276Z")]
+
+
+@pytest.mark.parametrize("language", ["python", "js"])
+def test_the_code_of_the_readme_delivers_once_and_fails_aloud(
+    language: str, tenant: Tenant, sender: dict[str, str], tmp_path: Path
+) -> None:
+    if language == "python":
+        interpreter, name = sys.executable, "send.py"
+        code = snippet("Python", "python") + PYTHON_USER
+    else:
+        interpreter, name = program("node"), "send.mjs"
+        code = snippet("Node", "js") + NODE_USER
+    script = tmp_path / name
+    script.write_text(code)
+
+    first, again = (run(interpreter, script, env=sender) for _ in range(2))
+    refused = run(interpreter, script, env=sender | {"TRACK_KEY": "rc_wrong"})
+
+    assert (first.stdout, first.returncode) == ("stored\n", 0), first.stderr
+    assert (again.stdout, again.returncode) == ("duplicate\n", 0), again.stderr
+    assert refused.returncode != 0
+    assert "401" in refused.stderr
+    assert tenant.rows(
+        "SELECT user_id, message_id, warnings FROM signed_up WHERE source = :source"
+    ) == [("7", "signed_up:7", [])]
+
+
+def test_the_sql_of_the_quick_start_runs(tenant: Tenant) -> None:
+    [line] = [b for b in blocks(section(README, "Quick start"), "sh") if "psql" in b]
+    _, *arguments = shlex.split(line)
+    done = rollcall(*arguments, env=environment(database_url=tenant.database.url))
+    assert done.returncode == 0, done.stderr
+    assert "timestamp_iso" in done.stdout
+
+
+def test_the_roles_can_be_given(database_url: str) -> None:
+    [block] = sql_of("Roles")
+    # Roles are the whole server's, so none of this may last.
+    script = f"BEGIN;\n{read('migrations/roles.sql')}\n{block}\nROLLBACK;"
+    psql(database_url, script)
+
+
+def test_a_week_can_be_dropped(database: Database) -> None:
+    psql(database.url, KNOWN)
+    [week] = database.rows("SELECT tableoid::regclass::text FROM events LIMIT 1")
+    drop, _ = sql_of("Retention")
+
+    psql(database.url, drop.replace("events_p20261102", week[0]))
+
+    assert database.scalar("SELECT count(*) FROM events") == 0
+    assert database.scalar("SELECT count(*) FROM event_ids") == 0
+    assert database.scalar("SELECT to_regclass(:week)", week=week[0]) is None
+    assert database.scalar("SELECT rollcall_ensure_partitions()") == 1
+
+
+def test_a_user_can_be_erased(database: Database) -> None:
+    psql(database.url, KNOWN)
+    _, erase = sql_of("Retention")
+
+    psql(database.url, erase)
+
+    assert database.rows("SELECT user_id FROM events") == [("user_456",)]
+    assert database.scalar("SELECT count(*) FROM event_ids") == 1
+    assert database.scalar("SELECT count(*) FROM rejected_events") == 1
+
+
+def test_what_to_watch_can_be_asked(database: Database) -> None:
+    psql(database.url, KNOWN)
+    [block] = sql_of("What to watch")
+
+    answers = psql(database.url, block)
+
+    assert "billing|3\n" in answers
+    assert "event_ids|" in answers
+    assert "|active|1\n" in answers
+
+
+@pytest.fixture
+def other_database_url(admin: Admin) -> Iterator[str]:
+    with admin.database() as url:
+        yield url
+
+
+def test_a_dump_is_restored_whole(
+    database: Database, other_database_url: str, tmp_path: Path
+) -> None:
+    psql(database.url, KNOWN + read("migrations/roles.sql"))
+    commands = blocks(section(OPERATIONS, "Backup and restore"), "sh")[0]
+    restored = Database(other_database_url, database.admin)
+    libpq = {
+        "ROLLCALL_DATABASE_URL": database.url.replace("+asyncpg", ""),
+        "NEW": other_database_url.replace("+asyncpg", ""),
+        "PATH": f"{find_binaries()}:{child_environment()['PATH']}",
+    }
+
+    script = commands.replace("NEW_DATABASE", '"$NEW"')
+    done = run(program("bash"), "-euc", script, env=libpq, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    for each in (database, restored):
+        assert each.scalar("SELECT count(*) FROM events JOIN event_ids USING (id)") == 2
+    database.admin.runner.run(in_transaction(restored.url, check_schema))
+    assert restored.scalar(
+        "SELECT has_function_privilege('rollcall_service', "
+        "'rollcall_ensure_partitions(integer)', 'EXECUTE')"
+    )
+    assert not restored.scalar(
+        "SELECT has_function_privilege('public', "
+        "'rollcall_ensure_partitions(integer)', 'EXECUTE')"
+    )
+
+
+KNOWN = """
+INSERT INTO event_ids (id, stored_at, content_hash) VALUES
+    ('00000000-0000-8000-8000-000000000001', now(), ''),
+    ('00000000-0000-8000-8000-000000000002', now(), '');
+INSERT INTO events (
+    id, source, event, user_id, timestamp, timestamp_raw, received_at, properties,
+    context
+) VALUES
+    ('00000000-0000-8000-8000-000000000001', 'billing', 'signed_up', 'user_123',
+        now(), '', now(), '{}', '{}'),
+    ('00000000-0000-8000-8000-000000000002', 'billing', 'signed_up', 'user_456',
+        now(), '', now(), '{}', '{}');
+INSERT INTO rejected_events (
+    id, received_at, source, reason, errors, warnings, payload, payload_bytes,
+    truncated, request_id
+) VALUES
+    ('00000000-0000-8000-8000-000000000003', now(), 'billing', 'missing_field',
+        '[]', '[]', '{"user_id":"user_123"}', 22, false, ''),
+    ('00000000-0000-8000-8000-000000000004', now(), 'billing', 'missing_field',
+        '[]', '[]', '{"user_id":"user_1234"}', 23, false, '');
+INSERT INTO rejected_drops (minute, source, worker, events) VALUES
+    (now(), 'billing', 'a', 1), (now(), 'billing', 'b', 2);
+"""
