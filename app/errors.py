@@ -6,7 +6,8 @@
     |   |-- DatabaseError
     |   |-- EmbeddedPostgresError
     |   |-- SchemaError
-    |   `-- KeyNotFoundError
+    |   |-- KeyNotFoundError
+    |   `-- EventNotFoundError
     `-- RequestError                     told to the sender as problem JSON
         |   code                   status  retryable
         |-- InvalidJsonError          400  no
@@ -69,6 +70,10 @@ class SchemaError(OperatorError):
 
 class KeyNotFoundError(OperatorError):
     """No write key matches what was asked for."""
+
+
+class EventNotFoundError(OperatorError):
+    """No event has the id that was asked for."""
 
 
 class RequestError(RollcallError):

@@ -11,6 +11,7 @@ import typer
 from app.cli.keys import keys
 from app.cli.migrate import migrate
 from app.cli.psql import psql
+from app.cli.rejected import rejected
 from app.cli.serve import serve
 from app.errors import OperatorError
 
@@ -35,6 +36,7 @@ def _commands() -> typer.Typer:
     commands.command()(serve)
     commands.command()(migrate)
     commands.add_typer(keys, name="keys")
+    commands.add_typer(rejected, name="rejected")
     commands.command(
         # All of them are psql's, --help included.
         context_settings={

@@ -10,7 +10,8 @@ import typer
 
 from app.settings import Settings
 from app.store.embedded import running
-from app.store.schema import migrate
+from app.store.schema import check_schema, migrate
+from app.store.session import in_transaction
 
 
 class Database(NamedTuple):
@@ -55,4 +56,17 @@ def usable(settings: Settings) -> Iterator[Database]:
     with opened(settings) as database:
         if database.bin_dir is not None:
             asyncio.run(migrate(database.url))
+        yield database
+
+
+@contextmanager
+def current(settings: Settings) -> Iterator[Database]:
+    """As `usable`, and its schema is not older than this code needs.
+
+    Raises:
+        DatabaseError: it does not answer.
+        SchemaError: its schema is older.
+    """
+    with usable(settings) as database:
+        asyncio.run(in_transaction(database.url, check_schema))
         yield database

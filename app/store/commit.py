@@ -11,7 +11,6 @@ import logging
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.events.record import Record
-from app.events.remark import Remark
 from app.logs import fields
 from app.store.failures import (
     DATABASE_ERRORS,
@@ -21,13 +20,12 @@ from app.store.failures import (
 )
 from app.store.insert import Entry, Outcome, store
 from app.store.partitions import ensure_partitions
-from app.store.quarantine import Quarantine, reject_record
+from app.store.quarantine import UNSTORABLE, Quarantine, reject_record
 from app.store.transaction import transaction
 
 log = logging.getLogger(__name__)
 
 _RETRY_PAUSES_S = (0.01, 0.05, 0.2)
-_UNSTORABLE = Remark("unstorable", "", "The database refused this event.")
 
 
 class Committer:
@@ -83,7 +81,7 @@ class Committer:
         log.error("event refused by the database", extra=fields(sqlstate=sqlstate))
         if not isinstance(entry, Record):
             return Outcome("rejected", errors=entry.errors, kept=False)
-        rejection = reject_record(entry, _UNSTORABLE)
+        rejection = reject_record(entry, UNSTORABLE)
         [outcome] = await self.settle([rejection])
         return outcome and outcome._replace(rejection_id=rejection.id)
 

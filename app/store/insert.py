@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.events.record import Record
 from app.events.rejection import Rejection
 from app.events.remark import Remark
-from app.store.quarantine import Quarantine, reject_record
+from app.store.quarantine import ID_CONFLICT, Quarantine, reject_record
 from app.store.remarks import stored_warnings
 
 CONTENT_DIFFERS = Remark(
@@ -26,9 +26,6 @@ CONTENT_DIFFERS = Remark(
 CONTENT_DROPPED = CONTENT_DIFFERS._replace(
     message="An event with this id and other content is stored already and stays; "
     "this one is kept nowhere, because the quarantine is full."
-)
-_ID_CONFLICT = Remark(
-    "id_conflict", "", "An event with this id and other content is stored already."
 )
 
 # now() is the start of the transaction, so both rows of an event hold the same
@@ -125,7 +122,7 @@ async def store(
         outcome = next(settled)
         outcomes.append(outcome)
         if outcome.differs:
-            rejected.append(reject_record(entry, _ID_CONFLICT))
+            rejected.append(reject_record(entry, ID_CONFLICT))
     kept = iter(await quarantine.keep(connection, rejected))
     return [
         outcome._replace(kept=next(kept))

@@ -21,6 +21,12 @@ from app.store.rejected import (
     measure_rejected,
 )
 
+# Why an event that passed is rejected all the same.
+ID_CONFLICT = Remark(
+    "id_conflict", "", "An event with this id and other content is stored already."
+)
+UNSTORABLE = Remark("unstorable", "", "The database refused this event.")
+
 
 def reject_record(record: Record, error: Remark) -> Rejection:
     """Make the row that keeps a record which cannot be stored after all."""

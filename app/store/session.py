@@ -1,9 +1,9 @@
-"""One transaction for a command, on an engine of its own."""
+"""The database as a command uses it: on an engine of its own."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import DatabaseError
 from app.store.engine import create_engine
@@ -12,6 +12,25 @@ from app.store.failures import DATABASE_ERRORS, sqlstate_of
 T = TypeVar("T")
 
 _TIMEOUT_S = 30.0
+
+
+async def with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
+    """Do some work that begins and commits its transactions itself.
+
+    Raises:
+        DatabaseError: the database did not take part.
+        OperatorError: whatever the work raises.
+    """
+    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
+    try:
+        return await work(engine)
+    except DATABASE_ERRORS as error:
+        raise DatabaseError(
+            f"The database did not do it ({type(error).__name__} "
+            f"{sqlstate_of(error)}); is ROLLCALL_DATABASE_URL right, and is it up?"
+        ) from error
+    finally:
+        await engine.dispose()
 
 
 async def in_transaction(
@@ -23,14 +42,9 @@ async def in_transaction(
         DatabaseError: the database did not take part.
         OperatorError: whatever the work raises.
     """
-    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
-    try:
+
+    async def once(engine: AsyncEngine) -> T:
         async with engine.begin() as connection:
             return await work(connection)
-    except DATABASE_ERRORS as error:
-        raise DatabaseError(
-            f"The database did not do it ({type(error).__name__} "
-            f"{sqlstate_of(error)}); is ROLLCALL_DATABASE_URL right, and is it up?"
-        ) from error
-    finally:
-        await engine.dispose()
+
+    return await with_engine(url, once)

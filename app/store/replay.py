@@ -1,0 +1,199 @@
+"""Replay: rejected events are judged by today's rules, and moved if they now pass.
+
+An event leaves the quarantine in the transaction that stores it. So however often,
+by however many and however far a replay runs, each event is in one of the two places.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import InvalidJsonError
+from app.events.decode import decode
+from app.events.envelope import IDEMPOTENCY_HEADER
+from app.events.judge import judge
+from app.events.record import Body, Policy, Receipt, Record
+from app.events.remark import Remark
+from app.store.failures import refuses_data
+from app.store.insert import DIFFERING, STORED, Outcome, store_records
+from app.store.partitions import ensure_partitions
+from app.store.quarantine import ID_CONFLICT, UNSTORABLE
+from app.store.selection import Place, Selection, next_batch
+from app.store.tables import rejected_events
+from app.store.triage import delete_rejected
+
+BATCH = 500
+
+_COLUMNS = (
+    rejected_events.c.id,
+    rejected_events.c.received_at,
+    rejected_events.c.source,
+    rejected_events.c.message_id,
+    rejected_events.c.errors,
+    rejected_events.c.payload,
+    rejected_events.c.request_id,
+)
+_REFUSED = Outcome("rejected", errors=(UNSTORABLE,))
+
+
+class Waiting(NamedTuple):
+    """A rejected event, as far as judging it anew needs it."""
+
+    id: UUID
+    received_at: datetime
+    source: str
+    message_id: str | None
+    errors: list[dict[str, str]]
+    payload: str
+    request_id: str
+
+
+class Failure(NamedTuple):
+    """A rejected event that stays where it is, and why."""
+
+    id: UUID
+    errors: Sequence[Remark]
+
+
+class Replayed(NamedTuple):
+    """What became of one batch.
+
+    Attributes:
+        stored: events that are in `events` now.
+        duplicates: events that were there already, with the same content.
+        failures: those that stay in quarantine.
+    """
+
+    stored: int
+    duplicates: int
+    failures: list[Failure]
+
+    @property
+    def events(self) -> int:
+        """How many were judged."""
+        return self.stored + self.duplicates + len(self.failures)
+
+
+async def replay(
+    engine: AsyncEngine,
+    selection: Selection,
+    *,
+    policy: Policy,
+    report: Callable[[Replayed], None],
+    limit: int = BATCH,
+) -> None:
+    """Judge what is selected anew, and move what passes into `events`.
+
+    Left alone are conflicts of ids, where what is stored stays, and events whose
+    payload was cut, as well as rows that another session has locked.
+
+    Args:
+        engine: begins and commits a transaction for each batch.
+        selection: give it an end, or it goes on with what comes in.
+        policy: today's.
+        report: is told of each batch after its commit.
+        limit: events in a batch.
+    """
+    async with engine.begin() as connection:
+        await ensure_partitions(connection)
+    after = None
+    while True:
+        async with engine.begin() as connection:
+            rows = await _lock(connection, selection, after=after, limit=limit)
+            if not rows:
+                return
+            replayed = await _settle(connection, rows, policy=policy)
+        report(replayed)
+        after = Place(rows[-1].received_at, rows[-1].id)
+
+
+def rejudge(row: Waiting, *, policy: Policy) -> Record | Sequence[Remark]:
+    """Judge a rejected event by today's rules, as of its original receipt.
+
+    Returns:
+        What is to be stored, or what is still wrong.
+    """
+    for error in row.errors:
+        # The header itself is not kept whole, so it cannot be judged again.
+        if error["path"] == IDEMPOTENCY_HEADER:
+            return [Remark(**error)]
+    try:
+        decoded = decode(row.payload.encode(), max_depth=policy.max_depth)
+    except InvalidJsonError as error:
+        return [Remark(error.code, "", error.detail)]
+    verdict = judge(
+        decoded.value,
+        receipt=Receipt(row.source, row.received_at, row.request_id),
+        policy=policy,
+        body=Body(
+            plain=decoded.plain,
+            deep=decoded.deep,
+            large=len(row.payload) > policy.max_event_bytes,
+        ),
+        idempotency_key=row.message_id,
+    )
+    return verdict if isinstance(verdict, Record) else verdict.errors
+
+
+async def _lock(
+    connection: AsyncConnection,
+    selection: Selection,
+    *,
+    after: Place | None,
+    limit: int,
+) -> list[Waiting]:
+    query = next_batch(selection, *_COLUMNS, after=after, limit=limit)
+    rows = await connection.execute(
+        query.where(
+            ~rejected_events.c.truncated, rejected_events.c.reason != ID_CONFLICT.code
+        )
+    )
+    return [Waiting(*row) for row in rows]
+
+
+async def _settle(
+    connection: AsyncConnection, rows: list[Waiting], *, policy: Policy
+) -> Replayed:
+    passing: list[tuple[Record, Waiting]] = []
+    failures: list[Failure] = []
+    for row in rows:
+        verdict = rejudge(row, policy=policy)
+        if isinstance(verdict, Record):
+            passing.append((verdict, row))
+        else:
+            failures.append(Failure(row.id, verdict))
+    # Ids are claimed in order even where a refusal splits the batch.
+    passing.sort(key=lambda pair: pair[0].id)
+    outcomes = await _store(connection, [record for record, _ in passing])
+    settled: list[UUID] = []
+    for (_, row), outcome in zip(passing, outcomes, strict=True):
+        if outcome is DIFFERING:
+            failures.append(Failure(row.id, [ID_CONFLICT]))
+        elif outcome is _REFUSED:
+            failures.append(Failure(row.id, [UNSTORABLE]))
+        else:
+            settled.append(row.id)
+    await delete_rejected(connection, settled)
+    stored = sum(outcome is STORED for outcome in outcomes)
+    return Replayed(stored, len(settled) - stored, failures)
+
+
+async def _store(connection: AsyncConnection, records: list[Record]) -> list[Outcome]:
+    """Store records; one that Postgres refuses harms no other."""
+    try:
+        async with connection.begin_nested():
+            return await store_records(connection, records)
+    except DBAPIError as error:
+        if not refuses_data(error):
+            raise
+    if len(records) == 1:
+        return [_REFUSED]
+    half = len(records) // 2
+    return [
+        *await _store(connection, records[:half]),
+        *await _store(connection, records[half:]),
+    ]
