@@ -3,6 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+SENDERS := tests/system/senders
 # The first interpreter that is new enough; PYTHON=/path/to/python overrides it.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -21,7 +22,7 @@ help: ## List the targets
 run: $(VENV)/runtime ## Start the service on 127.0.0.1:8000 with its own Postgres
 	@exec $(BIN)/rollcall serve
 
-test: check ## Everything that CI runs: check, then the tests with coverage
+test: check $(VENV)/node ## Everything that CI runs: check, then the tests with coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
@@ -59,4 +60,11 @@ $(VENV)/runtime: $(VENV)/python requirements.lock requirements-build.lock pyproj
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Development tools only: the Node SDKs that the tests send with.
+$(VENV)/node: $(SENDERS)/package.json
+	@if command -v npm >/dev/null; then \
+		npm install --prefix $(SENDERS) --no-package-lock --ignore-scripts --no-audit --no-fund --silent; \
+	else echo "npm is not here: the tests of Node SDKs will be skipped."; fi
 	@touch $@

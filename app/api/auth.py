@@ -11,6 +11,7 @@ from app.errors import UnauthorizedError
 
 # In the order in which they decide.
 KEY_HEADERS = (b"authorization", b"x-api-key", b"x-write-key", b"key")
+_PREFIX = b"rc_"
 BODY_FIELDS = ("writeKey", "api_key")
 
 
@@ -26,7 +27,7 @@ def key_from_headers(headers: dict[bytes, bytes]) -> bytes | None:
     for name in KEY_HEADERS:
         value = headers.get(name)
         if value is not None:
-            key = _from_authorization(value) if name == b"authorization" else value
+            key = _READERS.get(name, bytes)(value)
             if not key:
                 raise UnauthorizedError(
                     f"The header {name.decode()} is present but carries no key."
@@ -66,3 +67,14 @@ def _from_authorization(value: bytes) -> bytes:
             return decoded.partition(b":")[0]
         case _:
             return b""
+
+
+def _from_write_key(value: bytes) -> bytes:
+    """Jitsu's SDK takes nothing but `id:secret`: the key may be either of them."""
+    for part in value.split(b":"):
+        if part.startswith(_PREFIX):
+            return part
+    return value
+
+
+_READERS = {b"authorization": _from_authorization, b"x-write-key": _from_write_key}

@@ -19,6 +19,14 @@ from app.errors import (
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
+_JSON = frozenset({b"application/json"})
+# What HTTP clients say of a body that they were told nothing about.
+_ANY = _JSON | {
+    b"",
+    b"application/octet-stream",
+    b"application/x-www-form-urlencoded",
+    b"text/plain",
+}
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -39,8 +47,15 @@ class BodyLimits:
     timeout_s: float
 
 
-def check_headers(headers: dict[bytes, bytes], limits: BodyLimits) -> bool:
+def check_headers(
+    headers: dict[bytes, bytes], limits: BodyLimits, *, lenient: bool = False
+) -> bool:
     """Refuse what the headers alone condemn.
+
+    Args:
+        headers: lower-case names.
+        limits: of one body.
+        lenient: whether a type that says nothing of the body is no reason.
 
     Returns:
         Whether the body is compressed with gzip.
@@ -49,7 +64,7 @@ def check_headers(headers: dict[bytes, bytes], limits: BodyLimits) -> bool:
         UnsupportedMediaError: neither JSON in UTF-8, nor gzip or plain.
         BodyTooLargeError: it says of itself that it is.
     """
-    _check_type(headers.get(b"content-type", b""))
+    _check_type(headers.get(b"content-type", b""), _ANY if lenient else _JSON)
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in {b"identity", b"gzip"}:
         raise UnsupportedMediaError("Content-Encoding must be gzip or absent.")
@@ -100,9 +115,9 @@ async def read_body(
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _check_type(content_type: bytes) -> None:
+def _check_type(content_type: bytes, taken: frozenset[bytes]) -> None:
     media_type, *parameters = content_type.lower().split(b";")
-    if media_type.strip() != b"application/json":
+    if media_type.strip() not in taken:
         raise UnsupportedMediaError("Content-Type must be application/json.")
     for parameter in parameters:
         name, _, value = parameter.strip().partition(b"=")

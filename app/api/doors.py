@@ -17,7 +17,8 @@ class Door:
     Attributes:
         path: without a trailing slash; the same with one is the same door.
         lenient: whether whatever can be decoded is answered 200: the SDKs of this
-            door drop a whole batch, unread, on a 4xx.
+            door drop a whole batch, unread, on a 4xx. JSON is then also taken under
+            the types that HTTP clients set by themselves: one SDK calls it a form.
         calls: `track` takes everything for an event; `typed` ignores what its
             `type` says is another call; `other` ignores everything.
         lists_warnings: whether the answer has all warnings in one list, too.

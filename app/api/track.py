@@ -103,7 +103,7 @@ class Tracker:
         patience = Patience(self._limits.database_s)
         key = key_from_headers(headers)
         source = None if key is None else await self._source_of(key, patience)
-        gzipped = check_headers(headers, self._limits.body)
+        gzipped = check_headers(headers, self._limits.body, lenient=door.lenient)
         admission = self._keyless if source is None else self._admission
         lease = admission.lease()
         try:

@@ -1,0 +1,12 @@
+import { Analytics } from "@customerio/cdp-analytics-node";
+import { base, calls, key, report } from "./plan.mjs";
+
+const analytics = new Analytics({ writeKey: key, host: base });
+const delivered = [];
+for (const { call, ...message } of calls()) {
+  analytics[call](message, (error) => {
+    if (!error && call === "track") delivered.push(message.userId);
+  });
+}
+await analytics.closeAndFlush();
+report(delivered);
