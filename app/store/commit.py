@@ -72,10 +72,11 @@ class Committer:
             if len(entries) == 1:
                 return [await self._give_up_on(entries[0], sqlstate_of(error))]
         half = len(entries) // 2
-        return [
-            *await self.settle(entries[:half]),
-            *await self.settle(entries[half:]),
-        ]
+        outcomes = await self.settle(entries[:half])
+        if None in outcomes:
+            # The moment's fault: asking for each of the rest would wait each time.
+            return [*outcomes, *[None] * (len(entries) - half)]
+        return [*outcomes, *await self.settle(entries[half:])]
 
     async def _give_up_on(self, entry: Entry, sqlstate: str) -> Outcome | None:
         log.error("event refused by the database", extra=fields(sqlstate=sqlstate))
@@ -108,6 +109,13 @@ class Committer:
             await asyncio.sleep(pause)
 
     async def _mend_partitions(self, deadline: float) -> None:
+        """Make what is missing; where that fails, the retry says what it was for."""
         log.warning("a partition was missing")
-        async with transaction(self._engine, deadline=deadline) as connection:
-            await ensure_partitions(connection)
+        try:
+            async with transaction(self._engine, deadline=deadline) as connection:
+                await ensure_partitions(connection)
+        except DATABASE_ERRORS as error:
+            log.warning(
+                "the partition could not be made",
+                extra=fields(sqlstate=sqlstate_of(error)),
+            )

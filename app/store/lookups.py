@@ -1,9 +1,12 @@
 """What is asked of the database beside the writing, each within a time of its own."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
 from app.store.failures import DATABASE_ERRORS
@@ -12,6 +15,8 @@ from app.store.partitions import ensure_partitions
 from app.store.retention import expire_rejected
 from app.store.schema import check_schema
 from app.store.transaction import transaction
+
+T = TypeVar("T")
 
 _UPKEEP_TIMEOUT_S = 10.0
 
@@ -36,15 +41,11 @@ class Lookups:
         Raises:
             UnavailableError: the database did not answer.
         """
-        try:
-            async with transaction(
-                self._engine, deadline=_from_now(self._timeout_s)
-            ) as connection:
-                return await find_source(connection, key_hash=key_hash)
-        except DATABASE_ERRORS:
-            raise UnavailableError(
-                "The key could not be looked up in time; send this again."
-            ) from None
+        return await self._ask(
+            partial(find_source, key_hash=key_hash),
+            timeout_s=self._timeout_s,
+            failure="The key could not be looked up in time; send this again.",
+        )
 
     async def check_ready(self) -> None:
         """Whether events can be stored now.
@@ -53,16 +54,11 @@ class Lookups:
             UnavailableError: the database does not answer, or takes no writes.
             SchemaError: its schema is older than this code needs.
         """
-        try:
-            async with transaction(
-                self._engine, deadline=_from_now(self._timeout_s)
-            ) as connection:
-                await check_schema(connection)
-                read_only = await connection.scalar(_IS_READ_ONLY)
-        except DATABASE_ERRORS:
-            raise UnavailableError("The database does not answer.") from None
-        if read_only:
-            raise UnavailableError("The database takes no writes: it is read-only.")
+        await self._ask(
+            _check_ready,
+            timeout_s=self._timeout_s,
+            failure="The database does not answer.",
+        )
 
     async def make_partitions(self) -> int:
         """Make the partitions of the weeks ahead; returns how many were new.
@@ -70,13 +66,11 @@ class Lookups:
         Raises:
             UnavailableError: the database did not do it.
         """
-        try:
-            async with transaction(
-                self._engine, deadline=_from_now(_UPKEEP_TIMEOUT_S)
-            ) as connection:
-                return await ensure_partitions(connection)
-        except DATABASE_ERRORS:
-            raise UnavailableError("The partitions could not be made.") from None
+        return await self._ask(
+            ensure_partitions,
+            timeout_s=_UPKEEP_TIMEOUT_S,
+            failure="The partitions could not be made.",
+        )
 
     async def expire_rejected(self, *, days: int) -> int:
         """Delete what has been in quarantine for longer; returns how many events.
@@ -87,20 +81,36 @@ class Lookups:
             UnavailableError: the database did not do it, or not to the end.
         """
         expired = 0
-        try:
-            while True:
-                async with transaction(
-                    self._engine, deadline=_from_now(_UPKEEP_TIMEOUT_S)
-                ) as connection:
-                    batch = await expire_rejected(connection, days=days)
-                if not batch:
-                    return expired
-                expired += batch
-        except DATABASE_ERRORS:
-            raise UnavailableError(
-                "What is too old in quarantine could not be deleted."
-            ) from None
+        while batch := await self._ask(
+            partial(expire_rejected, days=days),
+            timeout_s=_UPKEEP_TIMEOUT_S,
+            failure="What is too old in quarantine could not be deleted.",
+        ):
+            expired += batch
+        return expired
+
+    async def _ask(
+        self,
+        question: Callable[[AsyncConnection], Awaitable[T]],
+        *,
+        timeout_s: float,
+        failure: str,
+    ) -> T:
+        """Ask in a transaction; again, while there is time, if its session was lost."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            try:
+                async with transaction(self._engine, deadline=deadline) as connection:
+                    return await question(connection)
+            except DATABASE_ERRORS as error:
+                # One from the pool may have died while it was idle.
+                if not getattr(error, "connection_invalidated", False):
+                    raise UnavailableError(failure) from None
 
 
-def _from_now(seconds: float) -> float:
-    return asyncio.get_running_loop().time() + seconds
+async def _check_ready(connection: AsyncConnection) -> None:
+    await check_schema(connection)
+    if await connection.scalar(_IS_READ_ONLY):
+        # The session can stay so when the database no longer is.
+        await connection.invalidate()
+        raise UnavailableError("The database takes no writes: it is read-only.")

@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.store.failures import is_read_only
 
 
 @asynccontextmanager
@@ -34,7 +37,14 @@ async def transaction(
         try:
             async with connection.begin():
                 yield connection
+        except DBAPIError as error:
+            if is_read_only(error):
+                # A session can stay so when the database no longer is.
+                driver.terminate()
+            raise
         finally:
             watchdog.cancel()
+            if driver.is_closed():  # which the pool need not have noticed
+                await connection.invalidate()
     finally:
         await connection.close()

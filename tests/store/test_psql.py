@@ -1,6 +1,4 @@
-import socket
 from asyncio.subprocess import PIPE, STDOUT, create_subprocess_exec
-from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
@@ -143,11 +141,3 @@ async def ask_psql(url: str) -> str:
     )
     output, _ = await psql.communicate()
     return output.decode().strip()
-
-
-@pytest.fixture
-def closed_address() -> Iterator[str]:
-    """An address that refuses connections: its port is taken, and nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{taken.getsockname()[1]}"
