@@ -1,6 +1,7 @@
 """What the tests of the embedded Postgres share: a place, a user, a question."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,9 +32,16 @@ with running(
 
 
 @contextmanager
-def reachable_directory() -> Iterator[Path]:
-    """A directory that every user can enter; pytest's own are root's alone."""
-    with tempfile.TemporaryDirectory(prefix="rollcall-test-") as name:
+def reachable_directory(*, of_programs: bool = False) -> Iterator[Path]:
+    """A directory that every user can enter; pytest's own are root's alone.
+
+    In memory, where there is room: a dozen clusters are made. Programs may not run
+    from there.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the directory in it
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free >= 1 << 30
+    place = memory if roomy and not of_programs else None
+    with tempfile.TemporaryDirectory(prefix="rollcall-test-", dir=place) as name:
         Path(name).chmod(0o711)
         yield Path(name)
 
@@ -46,7 +54,7 @@ def user_process(
     account: int | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """Another process that uses the cluster; it leaves when its input is closed."""
-    with subprocess.Popen(  # noqa: S603 -- our own words
+    with subprocess.Popen(  # noqa: S603 - our own words
         [*command, "-c", USER, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -72,7 +80,7 @@ def said_ready(process: subprocess.Popen[str]) -> Path:
 
 
 def sql(cluster: Cluster, statement: str) -> str:
-    done = subprocess.run(  # noqa: S603 -- our own words
+    done = subprocess.run(  # noqa: S603 - our own words
         [
             *(cluster.bin_dir / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"),
             *("-h", cluster.socket_dir, "-U", "postgres", "-d", "rollcall"),

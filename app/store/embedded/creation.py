@@ -64,9 +64,9 @@ def _check_version(site: Site, major: str) -> None:
     if major != ours:
         raise EmbeddedPostgresError(
             f"{site.data_dir} was made by Postgres {major}, and the Postgres in "
-            f"{site.bin_dir} is {ours}: install Postgres {major} and name its "
-            "directory of programs, or move the data with pg_dump from the one to "
-            "the other, or set ROLLCALL_DATA_DIR to a new directory."
+            f"{site.bin_dir} is {ours}: install Postgres {major} and set "
+            "ROLLCALL_POSTGRES_BIN to its bin directory, and from there move the data "
+            "with pg_dump; or set ROLLCALL_DATA_DIR to a new directory."
         )
 
 

@@ -10,21 +10,19 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from subprocess import CompletedProcess
 
 from app.errors import EmbeddedPostgresError
-from app.store.embedded.account import Account
 from app.store.embedded.binaries import binaries_for
 from app.store.embedded.creation import ensure_cluster
 from app.store.embedded.locks import if_free
-from app.store.embedded.site import DATABASE, PORT, SUPERUSER, Site
+from app.store.embedded.probe import ask, psql, reason
+from app.store.embedded.site import PORT, Site
 from app.store.embedded.sockets import forget_socket_dir, listener, make_socket_dir
 from app.store.embedded.tuning import server_settings
 
 START_SECONDS = 600.0
 FAST_STOP_SECONDS = 60.0
 STOP_SECONDS = 120.0
-CONNECT_SECONDS = 10
 PATIENCE_SECONDS = 2.0
 LOG_BYTES = 8 * 1024 * 1024
 LOG_LINES = 6
@@ -57,10 +55,10 @@ def ensure(site: Site, *, sleep: Callable[[float], object] = time.sleep) -> None
                     raise _ended(site, log_from)
                 log_from = _start(site, lock)
                 began = time.monotonic()
-        answer = _ask(site)
+        answer = ask(site)
         if answer.returncode == 0:
             return
-        words = answer.stderr.strip()
+        words = reason(answer)
         if waited > PATIENCE_SECONDS and not announced:
             site.announce(f"Waiting for Postgres in {site.data_dir}: {words}")
             announced = True
@@ -84,7 +82,7 @@ def stop(site: Site) -> None:
         EmbeddedPostgresError: it still lives after 120 s.
     """
     began = time.monotonic()
-    answers = _psql(site, "SELECT 1").returncode == 0
+    answers = psql(site, "SELECT 1").returncode == 0
     sent: signal.Signals | None = None
     while lives(site):
         waited = time.monotonic() - began
@@ -165,27 +163,12 @@ def _stale_pid(site: Site) -> str:
     return first.lstrip("-")
 
 
-def _ask(site: Site) -> CompletedProcess[str]:
-    """See whether SQL works; where it does, the database exists from then on."""
-    known = f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608
-    answer = _psql(site, known)
-    if answer.returncode == 0 and not answer.stdout.strip():
-        answer = _psql(site, f"CREATE DATABASE {DATABASE}")
-    return answer
-
-
-def _psql(site: Site, statement: str) -> CompletedProcess[str]:
-    return Account().run(
-        *(site.bin_dir / "psql", "-XAtq", "-h", site.socket.resolve()),
-        *("-p", str(PORT), "-U", SUPERUSER, "-d", "postgres", "-c", statement),
-        environment={"PGCONNECT_TIMEOUT": str(CONNECT_SECONDS)},
-    )
-
-
 def _ended(site: Site, log_from: int) -> EmbeddedPostgresError:
     with site.log.open("rb") as log:
         log.seek(log_from)
         lines = log.read().decode(errors="replace").splitlines()
+    # What clients were told while they waited explains nothing.
+    lines = [line for line in lines if "the database system is" not in line]
     grave = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
     words = "\n".join((grave or lines)[-LOG_LINES:])
     return EmbeddedPostgresError(
