@@ -132,10 +132,7 @@ def _places(canonical: str, value: Schema) -> list[Schema]:
             for name in GROUP_NAMES
         ]
     if canonical == "timestamp":
-        for name in SDK_TIMESTAMP_NAMES:
-            place = _with(name, value)
-            place["properties"] |= dict.fromkeys(TIMESTAMP_NAMES, _NULL)
-            places.append(place)
+        places += [_with(name, value) for name in SDK_TIMESTAMP_NAMES]
     return places
 
 

@@ -45,7 +45,6 @@ def property_p(record: Record) -> str:
 @example(signed_up_with(context=float("nan")), None)
 @example(signed_up_with(properties=float("nan")), None)
 @example(signed_up_with(user_id=float("nan"), userId=float("nan")), None)
-@example(signed_up_with(), "\ud800\0")
 def test_content_never_raises_and_all_that_is_kept_fits_postgres(
     sent: Any, idempotency_key: str | None
 ) -> None:
@@ -224,6 +223,12 @@ def test_an_id_is_never_mended(place: dict[str, Any], path: str, odd: str) -> No
     text = json.dumps(signed_up_with(**place)).replace('"?"', json.dumps(odd))
     rejection = rejected(text.encode())
     assert told(rejection.errors) == {("invalid_character", path)}
+
+
+@pytest.mark.parametrize("key", ["\0", "a\0", "\ud800"])
+def test_a_header_is_never_mended_either(key: str) -> None:
+    rejection = rejected(signed_up_with(), idempotency_key=key)
+    assert told(rejection.errors) == {("invalid_character", "Idempotency-Key")}
 
 
 @pytest.mark.parametrize("place", ["properties", "context"])
