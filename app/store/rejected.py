@@ -42,16 +42,15 @@ _FIND = text("SELECT id FROM rejected_events WHERE id = ANY(CAST(:id AS uuid[]))
 # Answered by rejected_events_source_received_at_idx alone, and never by more of it
 # than the cap, however much an earlier, larger cap has left in the table.
 _MEASURE = text("""
-SELECT
-    source, count(payload_bytes),
-    coalesce(sum(least(payload_bytes, CAST(:longest AS integer))), 0)
+SELECT asked.source, count(kept_bytes), coalesce(sum(kept_bytes), 0)
 FROM unnest(CAST(:source AS text[])) AS asked (source)
 LEFT JOIN LATERAL (
-    SELECT payload_bytes FROM rejected_events
+    SELECT least(payload_bytes, CAST(:longest AS integer)) AS kept_bytes
+    FROM rejected_events
     WHERE rejected_events.source = asked.source
     LIMIT CAST(:limit AS bigint)
 ) AS held ON true
-GROUP BY source
+GROUP BY asked.source
 """)
 
 # The rows of one worker are touched by no other: nobody waits for a lock on them.
