@@ -170,7 +170,7 @@ def _ended(site: Site, log_from: int) -> EmbeddedPostgresError:
     # What clients were told while they waited explains nothing.
     lines = [line for line in lines if "the database system is" not in line]
     grave = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
-    words = "\n".join((grave or lines)[-LOG_LINES:])
+    words = "\n".join((grave or lines)[-LOG_LINES:]) or "(nothing: it was killed)"
     return EmbeddedPostgresError(
         f"Postgres could not start in {site.data_dir}. It says:\n{words}\n"
         f"({site.log} holds the rest.)"
