@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,7 +22,7 @@ from app.api.track import Tracker, TrackLimits
 from app.errors import ConfigurationError, UnavailableError
 from app.events.record import Policy
 from app.events.timestamps import TimestampPolicy
-from app.logs import configure_logs
+from app.logs import RequestLog, configure_logs
 from app.settings import Settings
 from app.store.commit import Committer
 from app.store.engine import create_engine
@@ -139,7 +140,10 @@ def create_app(settings: Settings) -> Dispatcher:
     app.include_router(schema_routes())
     install_problems(app)
     app.openapi = lambda: describe(app, DOORS)  # type: ignore[method-assign]
-    return Dispatcher(DOORS, tracker=service.tracker, rest=app)
+    requests = RequestLog(
+        sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
+    )
+    return Dispatcher(DOORS, tracker=service.tracker, rest=app, requests=requests)
 
 
 async def _repeat(work: Callable[[], Awaitable[int]]) -> None:

@@ -16,9 +16,9 @@ from app.api.doors import Door
 from app.api.problems import answer_problem
 from app.api.track import Scope, Tracker
 from app.errors import InternalError, RequestError
-from app.logs import fields
+from app.logs import RequestLog, fields
 
-log = logging.getLogger("rollcall.requests")
+log = logging.getLogger(__name__)
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -34,14 +34,23 @@ class Dispatcher:
         doors: each also answers with a trailing slash.
         tracker: what is behind the doors.
         rest: the ASGI app that has every other path, and the lifespan.
+        requests: gets a line for each.
     """
 
-    def __init__(self, doors: Iterable[Door], *, tracker: Tracker, rest: App) -> None:
+    def __init__(
+        self,
+        doors: Iterable[Door],
+        *,
+        tracker: Tracker,
+        rest: App,
+        requests: RequestLog,
+    ) -> None:
         self._doors = {
             path: door for door in doors for path in (door.path, door.path + "/")
         }
         self._tracker = tracker
         self._rest = rest
+        self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -76,16 +85,13 @@ class Dispatcher:
                 request_id=request_id,
             )
         await _send(send, answer, request_id)
-        log.info(
-            "request",
-            extra=fields(
-                request_id=request_id,
-                door=door.path,
-                status=answer.status,
-                source=source,
-                milliseconds=round((time.perf_counter() - began) * 1000, 3),
-                **answer.counts,
-            ),
+        self._requests.add(
+            request_id=request_id,
+            door=door.path,
+            status=answer.status,
+            source=source,
+            milliseconds=_since(began),
+            **answer.counts,
         )
 
     async def _pass_on(
@@ -106,14 +112,13 @@ class Dispatcher:
 
         scope.setdefault("state", {})[REQUEST_ID] = request_id
         await self._rest(scope, receive, send_named)
-        log.info(
-            "request",
-            extra=fields(
-                request_id=request_id,
-                status=status,
-                milliseconds=round((time.perf_counter() - began) * 1000, 3),
-            ),
+        self._requests.add(
+            request_id=request_id, status=status, milliseconds=_since(began)
         )
+
+
+def _since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)
 
 
 async def _send(send: Send, answer: Answer, request_id: str) -> None:

@@ -27,10 +27,15 @@ class Patience:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
+        future = asyncio.ensure_future(awaitable)
+        # As asyncio.timeout does, at a fraction of its price.
+        alarm = loop.call_later(self._left_s, future.cancel, self)
         try:
-            async with asyncio.timeout(self._left_s):
-                return await awaitable
-        except TimeoutError:
-            raise UnavailableError("The database did not answer in time.") from None
+            return await future
+        except asyncio.CancelledError as error:
+            if error.args == (self,):
+                raise UnavailableError("The database did not answer in time.") from None
+            raise
         finally:
+            alarm.cancel()
             self._left_s -= loop.time() - began

@@ -155,7 +155,11 @@ class Tracker:
         return answer, source
 
     async def _source_of(self, key: bytes, patience: Patience) -> str:
-        source = await patience.wait(self._keyring.source_of(key))
+        known = self._keyring.recall(key)
+        if known is None:
+            source = await patience.wait(self._keyring.source_of(key))
+        else:
+            source = known.source
         if source is None:
             raise UnauthorizedError("This key is unknown or revoked.")
         return source

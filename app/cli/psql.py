@@ -18,15 +18,11 @@ def psql(context: typer.Context) -> None:
     with opened(settings) as database:
         bin_dir = database.bin_dir or find_binaries(settings.postgres_bin)
         # Ctrl-C ends the query, not this process: psql must outlive it to say so.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # A handler of ours, unlike SIG_IGN, is not inherited by what is executed.
+        signal.signal(signal.SIGINT, lambda *_: None)
         done = subprocess.run(  # noqa: S603 - the operator's own arguments
             [bin_dir / "psql", *context.args],
             env=child_environment(**psql_environment(database.url)),
             check=False,
-            preexec_fn=_heed_interrupts,
         )
     raise typer.Exit(done.returncode if done.returncode >= 0 else 1)
-
-
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
