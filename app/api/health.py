@@ -59,14 +59,18 @@ class Readiness:
         asked_at = self._clock()
         async with self._lock:
             if self._asked_at + _TRUST_S < asked_at:
+                self._reason = await self._find_reason()
+                # Only now: a check that was cut short is no answer.
                 self._asked_at = asked_at
-                self._reason = None
-                try:
-                    await self._check()
-                except (UnavailableError, SchemaError) as error:
-                    self._reason = error.detail
         if self._reason is not None:
             raise UnavailableError(self._reason)
+
+    async def _find_reason(self) -> str | None:
+        try:
+            await self._check()
+        except (UnavailableError, SchemaError) as error:
+            return error.detail
+        return None
 
 
 def health_routes(readiness: Readiness) -> APIRouter:

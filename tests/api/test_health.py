@@ -1,0 +1,110 @@
+import asyncio
+
+import pytest
+
+from app.api.health import Readiness
+from app.errors import SchemaError, UnavailableError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Check:
+    """The database as a probe sees it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.error: Exception | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def __call__(self) -> None:
+        self.asked += 1
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def check() -> Check:
+    return Check()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def readiness(check: Check, clock: Clock) -> Readiness:
+    return Readiness(check, clock=clock)
+
+
+@pytest.mark.parametrize("error", [UnavailableError, SchemaError])
+async def test_what_the_check_says_is_told_and_not_for_ever(
+    readiness: Readiness, check: Check, clock: Clock, error: type[Exception]
+) -> None:
+    await readiness.ask()
+    clock.now += 1
+    check.error = error("The reason.")
+    with pytest.raises(UnavailableError, match="The reason"):
+        await readiness.ask()
+    clock.now += 1
+    check.error = None
+    await readiness.ask()
+
+
+async def test_one_answer_serves_all_who_ask_within_half_a_second(
+    readiness: Readiness, check: Check, clock: Clock
+) -> None:
+    check.error = UnavailableError("The reason.")
+    for _ in range(5):
+        with pytest.raises(UnavailableError):
+            await readiness.ask()
+    assert check.asked == 1
+    clock.now += 0.6
+    with pytest.raises(UnavailableError):
+        await readiness.ask()
+    assert check.asked == 2
+
+
+async def test_many_who_ask_at_once_ask_once(
+    readiness: Readiness, check: Check
+) -> None:
+    check.open.clear()
+    asking = [asyncio.create_task(readiness.ask()) for _ in range(10)]
+    await asyncio.sleep(0)
+    check.open.set()
+    await asyncio.gather(*asking)
+
+    assert check.asked == 1
+
+
+async def test_a_check_that_was_cut_short_is_no_good_news(
+    readiness: Readiness, check: Check
+) -> None:
+    check.open.clear()
+    asking = asyncio.create_task(readiness.ask())
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    check.open.set()
+    check.error = UnavailableError("The reason.")
+    with pytest.raises(UnavailableError):
+        await readiness.ask()
+
+
+async def test_a_check_that_broke_is_no_good_news(
+    readiness: Readiness, check: Check
+) -> None:
+    check.error = LookupError("a defect")
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            await readiness.ask()
