@@ -1,0 +1,129 @@
+"""A tracker on fakes: keys that are known, and commits as a test wants them."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from typing_extensions import override
+
+from app.api.answers import Answer
+from app.api.body import BodyLimits, Receive
+from app.api.doors import Door
+from app.api.keyring import Keyring
+from app.api.track import Tracker, TrackLimits
+from app.events.record import Policy, Record
+from app.events.timestamps import TimestampPolicy
+from app.store.commit import Committer
+from app.store.insert import Entry, Outcome
+from app.store.writer import Writer
+from tests.api.receiving import receiving
+from tests.events.pipeline import SIGNED_UP
+
+KEY = "rc_known"
+BUDGET = 4_000
+TRACK = Door("/track")
+
+
+class Commits(Committer):
+    """Commits that succeed, fail or take their time."""
+
+    def __init__(self) -> None:
+        self.settled: list[Entry] = []
+        self.confirms = True
+        self.begun = asyncio.Event()
+        self.open = asyncio.Event()
+        self.open.set()
+
+    @override
+    async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
+        self.begun.set()
+        await self.open.wait()
+        self.settled += entries
+        return [self._outcome(entry) for entry in entries]
+
+    def _outcome(self, entry: Entry) -> Outcome | None:
+        if not self.confirms:
+            return None
+        if isinstance(entry, Record):
+            return Outcome("stored")
+        return Outcome("rejected", errors=entry.errors)
+
+
+class Keys:
+    """The table of keys, with one key in it; answers while it is open."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def look_up(self, digest: bytes) -> str | None:
+        await self.open.wait()
+        return "billing" if digest == sha256(KEY.encode()).digest() else None
+
+
+class Bench:
+    """A tracker, and what it works with."""
+
+    def __init__(self, *, patience_s: float = 20, body_s: float = 20) -> None:
+        self.commits = Commits()
+        self.keys = Keys()
+        self.writer = Writer(self.commits)
+        self.tracker = Tracker(
+            keyring=Keyring(self.keys.look_up, trust_s=4),
+            writer=self.writer,
+            policy=Policy(TimestampPolicy()),
+            limits=TrackLimits(
+                body=BodyLimits(max_bytes=BUDGET, timeout_s=body_s),
+                max_events=10,
+                queue_bytes=BUDGET,
+                keyless_bytes=BUDGET,
+                database_s=patience_s,
+            ),
+            clock=lambda: datetime(2026, 11, 21, tzinfo=UTC),
+        )
+
+    async def track(
+        self,
+        *chunks: bytes,
+        receive: Receive | None = None,
+        door: Door = TRACK,
+        method: str = "POST",
+        query: bytes = b"",
+        headers: Sequence[tuple[bytes, bytes]] | None = None,
+    ) -> tuple[Answer, str]:
+        scope = {
+            "method": method,
+            "headers": with_key() if headers is None else headers,
+            "query_string": query,
+        }
+        return await self.tracker.track(
+            door, scope, receive or receiving(*chunks), request_id="request-1"
+        )
+
+    async def takes_as_much_as_ever(self) -> bool:
+        """Whether nothing is held any more, with a key in a header or without."""
+        answers = [
+            await self.track(filling(BUDGET)),
+            await self.track(filling(BUDGET, writeKey=KEY), headers=without_key()),
+        ]
+        return [answer.status for answer, _ in answers] == [200, 200]
+
+
+def without_key(*more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", b"application/json"), *more]
+
+
+def with_key(*more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    return without_key((b"authorization", b"Bearer " + KEY.encode()), *more)
+
+
+def event(**changes: Any) -> bytes:
+    return json.dumps(SIGNED_UP | changes).encode()
+
+
+def filling(size: int, **changes: Any) -> bytes:
+    """A good event that takes so many bytes."""
+    return event(**changes).ljust(size)
