@@ -111,24 +111,13 @@ class Dispatcher:
             await send(message)
 
         scope.setdefault("state", {})[REQUEST_ID] = request_id
-<<<<<<< Updated upstream
-        await self._rest(scope, receive, send_named)
-        self._requests.add(
-            request_id=request_id, status=status, milliseconds=_since(began)
-=======
         try:
             await self._rest(scope, receive, send_named)
         except Exception:
             # It is answered already: this is how Starlette hands on what it caught.
             log.exception("request failed", extra=fields(request_id=request_id))
-        log.info(
-            "request",
-            extra=fields(
-                request_id=request_id,
-                status=status,
-                milliseconds=round((time.perf_counter() - began) * 1000, 3),
-            ),
->>>>>>> Stashed changes
+        self._requests.add(
+            request_id=request_id, status=status, milliseconds=_since(began)
         )
 
 
