@@ -20,7 +20,9 @@ MAX_WAITING = 1_000
 LookUp = Callable[[bytes], Awaitable[str | None]]
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
+    """An answer, and until when it is trusted, on the keyring's clock."""
+
     source: str | None
     until: float
 
@@ -48,10 +50,16 @@ class Keyring:
         self._trust_s = trust_s
         self._clock = clock
         # Apart, so that a flood of unknown keys cannot push out the known ones.
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
-        self._unknown: OrderedDict[bytes, _Known] = OrderedDict()
+        self._known: OrderedDict[bytes, Known] = OrderedDict()
+        self._unknown: OrderedDict[bytes, Known] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Task[str | None]] = {}
         self._one_at_a_time = asyncio.Semaphore(1)
+
+    def recall(self, key: bytes) -> Known | None:
+        """What is known of a key without asking; None where that is too old."""
+        digest = hashlib.sha256(key).digest()
+        known = self._known.get(digest) or self._unknown.get(digest)
+        return known if known is not None and self._clock() < known.until else None
 
     async def source_of(self, key: bytes) -> str | None:
         """The source that a live key belongs to; None for any other.
@@ -60,10 +68,10 @@ class Keyring:
             OverloadedError: as many keys are being looked up as may be.
             Exception: whatever the look-up raises.
         """
+        known = self.recall(key)
+        if known is not None:
+            return known.source
         digest = hashlib.sha256(key).digest()
-        entry = self._known.get(digest) or self._unknown.get(digest)
-        if entry is not None and self._clock() < entry.until:
-            return entry.source
         task = self._under_way.get(digest)
         if task is None:
             if digest not in self._known and len(self._under_way) >= MAX_WAITING:
@@ -87,7 +95,7 @@ class Keyring:
             cache, trust_s = self._unknown, UNKNOWN_TRUST_S
         else:
             cache, trust_s = self._known, self._trust_s
-        cache[digest] = _Known(source, asked_at + trust_s)
+        cache[digest] = Known(source, asked_at + trust_s)
         if len(cache) > MAX_ENTRIES:
             cache.popitem(last=False)
         return source
