@@ -8,7 +8,7 @@ import typer
 
 from app.events.timestamps import TimestampError, TimestampPolicy, parse_timestamp
 
-_SPAN = re.compile(r"(\d{1,9})([smhdw])")
+_SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
