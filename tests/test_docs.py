@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from pydantic import TypeAdapter
 
 from app.api.doors import DOORS, OTHER_CALLS
 from app.api.views import AnswerView, ProblemView
+from app.cli import _commands as build_commands
 from app.errors import RequestError
 from app.events import account_added_user, signed_up
 from app.events.catalog import CATALOG, Kind
@@ -91,8 +93,8 @@ OF_THE_DATABASE = {"id_conflict", "unstorable", "content_differs"}
 
 
 def codes_in_the_code() -> Iterator[str]:
-    """Every code that a remark or a whole answer can carry."""
-    for path in (ROOT / "app").rglob("*.py"):
+    """Every code that a remark or a whole answer can carry over the wire."""
+    for path in {*(ROOT / "app").rglob("*.py")} - {*(ROOT / "app/cli").rglob("*.py")}:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for code in map(text_of, where_codes_stand(node)):
                 if re.fullmatch("[a-z_]+", code):
@@ -306,6 +308,24 @@ def test_every_command_of_make_is_listed_and_no_other() -> None:
     assert [row["command"] for row in rows] == [
         f"`make {target}`" for target in targets if target != "help"
     ]
+
+
+def commands_of(command: Any, path: str) -> Iterator[str]:
+    """The paths of a command's own commands; a command without any is its own."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield path
+    else:
+        for name in inner:
+            yield from commands_of(inner[name], f"{path} {name}")
+
+
+def test_every_command_is_listed_and_no_other() -> None:
+    told = [
+        name for row in table(OPERATIONS, "Commands") for name in named(row, "command")
+    ]
+    made = typer.main.get_command(build_commands())
+    assert sorted(told) == sorted(commands_of(made, "rollcall"))
 
 
 def test_every_log_message_that_is_explained_exists() -> None:

@@ -149,7 +149,14 @@ def test_the_builder_copies_what_is_there_and_let_through() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [".git/config", ".venv/bin/python", ".rollcall/quickstart.key", ".env"]
+    "path",
+    [
+        ".git/config",
+        ".venv/bin/python",
+        ".rollcall/quickstart.key",
+        ".env",
+        "app/api/__pycache__/track.cpython-313.pyc",
+    ],
 )
 def test_nothing_else_gets_into_the_image(path: str) -> None:
     assert is_ignored(path)
@@ -251,7 +258,7 @@ def test_the_build_machine_ends_with_what_pytest_said(
     (tmp_path / "Makefile").write_text(
         "test:\n"
         "\t@echo '==== 3 passed, 1 skipped in 12.34s (0:00:12) ===='\n"
-        f"\t@echo TOTAL 98% $$CI; ! read line; {target}\n"
+        f"\t@echo TOTAL 98% $$CI; ! read line && {target}\n"
     )
     done = subprocess.run(  # noqa: S603 - our own words
         [tmp_path / ".ci" / "run"],
