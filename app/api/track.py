@@ -192,7 +192,8 @@ def _first_headers(scope: Scope) -> dict[bytes, bytes]:
 
 def _idempotency_key(headers: dict[bytes, bytes]) -> str | None:
     key = headers.get(b"idempotency-key")
-    return None if key is None else key.decode("latin-1")
+    # What is not UTF-8 becomes surrogates, which no id may hold.
+    return None if key is None else key.decode(errors="surrogateescape")
 
 
 def _dry_run(query: bytes) -> bool:

@@ -14,6 +14,11 @@ from app.events.record import Body, Policy, Receipt
 from app.store.insert import Entry
 
 
+# An event's size is that of its compact JSON, which may be longer than what was sent:
+# 1e15 becomes 1000000000000000.0.
+_MAX_GROWTH = 4
+
+
 class Ignored:
     """A call that is no event: answered and counted, never stored."""
 
@@ -68,7 +73,7 @@ def unpack(body: bytes, *, policy: Policy, max_events: int, lenient: bool) -> Un
         Body(
             plain=decoded.plain,
             deep=decoded.deep,
-            large=len(body) > policy.max_event_bytes,
+            large=_MAX_GROWTH * len(body) > policy.max_event_bytes,
         ),
     )
 

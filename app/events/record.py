@@ -45,7 +45,7 @@ class Body:
     Attributes:
         plain: from `Decoded`.
         deep: from `Decoded`.
-        large: whether the body is larger than one event may be.
+        large: whether some event in it may be larger than an event may be.
     """
 
     plain: bool
