@@ -13,7 +13,6 @@ from app.events.judge import judge
 from app.events.record import Body, Policy, Receipt
 from app.store.insert import Entry
 
-
 # An event's size is that of its compact JSON, which may be longer than what was sent:
 # 1e15 becomes 1000000000000000.0.
 _MAX_GROWTH = 4
