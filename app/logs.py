@@ -6,6 +6,7 @@ No personal data: no body, no key, no id that a sender chose.
 import asyncio
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
@@ -59,9 +60,11 @@ class RequestLog:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
-        self._stream.write(b"".join(self._lines))
-        self._stream.flush()
-        self._lines.clear()
+        lines, self._lines = self._lines, []
+        # As the logging module does: where logs cannot go, requests still can.
+        with suppress(OSError):
+            self._stream.write(b"".join(lines))
+            self._stream.flush()
 
 
 def configure_logs(level: str) -> None:

@@ -1,0 +1,62 @@
+import asyncio
+import io
+import json
+
+import pytest
+from typing_extensions import override
+
+from app.logs import RequestLog
+
+
+class Disk(io.BytesIO):
+    """A file on a disk that can be full."""
+
+    full = False
+
+    @override
+    def write(self, data: object) -> int:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(data)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+def numbers(disk: Disk) -> list[int]:
+    return [json.loads(line)["n"] for line in disk.getvalue().splitlines()]
+
+
+async def test_each_request_is_a_line_before_the_loop_turns_twice(disk: Disk) -> None:
+    requests = RequestLog(disk, enabled=True)
+    for n in range(3):
+        requests.add(n=n)
+    await asyncio.sleep(0)
+    requests.add(n=3)
+    await asyncio.sleep(0)
+
+    assert numbers(disk) == [0, 1, 2, 3]
+
+
+async def test_what_a_full_disk_does_not_take_is_dropped_and_not_kept(
+    disk: Disk,
+) -> None:
+    requests = RequestLog(disk, enabled=True)
+    disk.full = True
+    for n in range(3):
+        requests.add(n=n)
+        await asyncio.sleep(0)
+    disk.full = False
+    requests.add(n=3)
+    await asyncio.sleep(0)
+
+    assert numbers(disk) == [3]
+
+
+async def test_where_no_line_is_wanted_none_is_made(disk: Disk) -> None:
+    RequestLog(disk, enabled=False).add(n=1)
+    await asyncio.sleep(0)
+
+    assert disk.getvalue() == b""
