@@ -120,7 +120,7 @@ class Service:
     def requests(self) -> list[dict[str, object]]:
         """The log's line of each request."""
         lines = map(orjson.loads, self.log.read_bytes().splitlines())
-        return [line for line in lines if line["logger"] == "rollcall.requests"]
+        return [line for line in lines if line["message"] == "request"]
 
 
 @contextmanager
