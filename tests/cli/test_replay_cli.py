@@ -16,8 +16,12 @@ from tests.system.service import ROLLCALL, environment
 
 RECEIPT = Receipt("billing", RECEIVED_AT, "request-1")
 WAITING = """
-SELECT count(*) FROM pg_stat_activity
+SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01)
 WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+WRITING = """
+SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01)
+WHERE backend_xid IS NOT NULL AND datname = current_database()
 """
 
 
@@ -97,6 +101,9 @@ async def test_one_that_is_killed_in_the_middle_is_finished_by_the_next(
         process.kill()
         await process.wait()
         await blocker.rollback()
+    # Only now does its backend find that nobody listens, and give up its locks.
+    while await read(engine, WRITING) != [(0,)]:
+        pass
 
     assert await count(engine, "events") == 500
     assert lines(await run("replay"))[0].startswith("100 stored")

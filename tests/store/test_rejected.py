@@ -1,20 +1,12 @@
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.api.dispatch import Dispatcher
-from app.api.doors import DOORS
 from app.events.rejection import MAX_PAYLOAD, Rejection
-from app.main import Service
-from app.settings import Settings
 from app.store.commit import Committer
-from app.store.keys import create_key
 from app.store.quarantine import Quarantine
 from app.store.rejected import measure_rejected
 from tests.store.rejections import RECEIVED_AT, count, keep, read, rejection
@@ -29,13 +21,6 @@ CREATE CONSTRAINT TRIGGER failing AFTER INSERT ON rejected_events
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
 WHEN (NEW.source = 'failing') EXECUTE FUNCTION fail()
 """
-SIGNED_UP = {
-    "event": "signed_up",
-    "user_id": "u1",
-    "message_id": "m1",
-    "timestamp": "2023-11-02T00:30:08.276Z",
-    "properties": {"email": "ann@example.com", "name": "Ann"},
-}
 
 
 def numbered(*numbers: int, **options: Any) -> list[Rejection]:
@@ -236,65 +221,3 @@ async def test_measuring_reads_the_index_and_no_more_than_the_cap(
     [(all_of_it, heap), (little, _)] = spent
     assert heap < 10  # of 400
     assert little < all_of_it / 5
-
-
-@pytest.fixture
-async def client(engine: AsyncEngine, database_url: str) -> AsyncIterator[Any]:
-    """A client of a service in this process, whose quarantine holds one event."""
-    async with engine.begin() as connection:
-        key = await create_key(connection, source="billing")
-    service = Service(
-        Settings(database_url=SecretStr(database_url), quarantine_max_events=1)
-    )
-
-    async def nowhere(*_: object) -> None:
-        raise NotImplementedError
-
-    app = Dispatcher(DOORS, tracker=service.tracker, rest=nowhere)
-    async with (
-        service.running(),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://rollcall",
-            headers={"authorization": f"Bearer {key}"},
-        ) as client,
-    ):
-        yield client
-
-
-async def send(client: Any, *events: object) -> list[dict[str, Any]]:
-    answer = await client.post("/track", json=events)
-    results: list[dict[str, Any]] = answer.json()["results"]
-    return results
-
-
-async def test_the_answer_says_what_is_not_kept(
-    client: Any, engine: AsyncEngine
-) -> None:
-    kept, dropped = await send(client, {"n": 1}, {"n": 2})
-
-    assert (kept["status"], "kept" in kept) == ("rejected", False)
-    assert (dropped["status"], dropped["kept"]) == ("rejected", False)
-    assert dropped["errors"]
-    [(id_,)] = await read(engine, "SELECT id FROM rejected_events")
-    assert str(id_) == kept["id"]
-
-
-async def test_a_conflict_never_claims_to_be_kept_where_it_is_not(
-    client: Any, engine: AsyncEngine
-) -> None:
-    stored, kept, dropped = await send(
-        client, *(SIGNED_UP | {"context": {"n": n}} for n in range(3))
-    )
-
-    assert stored["status"] == "stored"
-    assert kept["status"] == dropped["status"] == "duplicate"
-    assert ("kept" in kept, dropped["kept"]) == (False, False)
-    said = [result["warnings"][-1] for result in (kept, dropped)]
-    assert [warning["code"] for warning in said] == ["content_differs"] * 2
-    assert "is kept among" in said[0]["message"]
-    assert "is kept among" not in said[1]["message"]
-    assert await read(engine, "SELECT reason FROM rejected_events") == [
-        ("id_conflict",)
-    ]
-    assert await read(engine, "SELECT events FROM rejected_drops") == [(1,)]
