@@ -18,11 +18,16 @@ class Wire:
 
     def answer(self) -> tuple[int, dict[str, str], dict[str, Any]]:
         """The next answer: its status, its headers, its JSON; {} for no body."""
+        status, headers, body = self.answer_text()
+        return status, headers, json.loads(body or "{}")
+
+    def answer_text(self) -> tuple[int, dict[str, str], str]:
+        """The next answer, whatever its body is."""
         status = int(self._stream.readline().split()[1])
         lines = iter(lambda: self._stream.readline().decode().strip(), "")
         headers = dict(line.lower().split(": ", 1) for line in lines)
         body = self._stream.read(int(headers.get("content-length", 0)))
-        return status, headers, json.loads(body or b"{}")
+        return status, headers, body.decode()
 
     def is_closed(self) -> bool:
         """Whether the service ended the connection, once all is read."""
