@@ -92,15 +92,28 @@ async def test_no_room_at_all_is_a_cap_too(engine: AsyncEngine) -> None:
 async def test_what_is_sent_again_takes_no_room_and_is_never_dropped(
     engine: AsyncEngine,
 ) -> None:
-    quarantine = Quarantine(max_events=2)
+    quarantine = Quarantine(max_events=4)
 
-    assert await keep(engine, numbered(1, 1), quarantine) == [True, True]
-    assert await keep(engine, numbered(1, 1, 2), quarantine) == [True, True, True]
-    again = await keep(engine, numbered(3, 1, 2, 3), quarantine)
+    for _ in range(3):
+        assert await keep(engine, numbered(1, 1), quarantine) == [True, True]
+    assert await keep(engine, numbered(1, 2, 3, 4), quarantine) == [True] * 4
+    again = await keep(engine, numbered(5, 1, 2, 5), quarantine)
 
     assert again == [False, True, True, False]
-    assert await count(engine) == 2
+    assert await count(engine) == 4
     assert await read(engine, "SELECT events FROM rejected_drops") == [(2,)]
+
+
+async def test_of_equal_rows_the_first_is_kept(engine: AsyncEngine) -> None:
+    rows = [
+        *numbered(1),
+        *numbered(1, received_at=RECEIVED_AT + timedelta(seconds=1)),
+    ]
+
+    assert await keep(engine, rows, Quarantine()) == [True, True]
+    assert await read(engine, "SELECT received_at FROM rejected_events") == [
+        (RECEIVED_AT,)
+    ]
 
 
 async def test_each_source_has_a_cap_of_its_own(engine: AsyncEngine) -> None:
