@@ -1,0 +1,160 @@
+"""What operators and readers ask for: health, schemas, documentation."""
+
+import asyncio
+import re
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from jsonschema_rs import Draft202012Validator
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.api.doors import DOORS
+from app.errors import SchemaError
+from app.events.catalog import CATALOG
+from app.main import create_app
+from tests.api.app_client import Api, logging_restored, serving, settings, started
+from tests.conftest import Admin
+from tests.events.pipeline import ADDED_USER, SIGNED_UP
+
+AWAY = "postgresql://nobody@127.0.0.1:1/none"
+
+
+async def readyz(api: Api, *, until: int) -> httpx.Response:
+    """Ask until the status is this: an answer is trusted for half a second."""
+    async with asyncio.timeout(10):
+        while True:
+            response = await api.client.get("/readyz")
+            if response.status_code == until:
+                return response
+            await asyncio.sleep(0.02)
+
+
+async def test_it_lives_and_is_ready(api: Api) -> None:
+    alive, ready = await api.client.get("/livez"), await api.client.get("/readyz")
+
+    assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ready", "events": "stored"},
+    )
+
+
+async def test_an_old_schema_is_not_ready_until_it_is_mended(api: Api) -> None:
+    async with api.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE alembic_version RENAME TO away"))
+    response = await readyz(api, until=503)
+    assert "rollcall migrate" in response.json()["detail"]
+    assert response.headers["retry-after"].isdigit()
+
+    async with api.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE away RENAME TO alembic_version"))
+    await readyz(api, until=200)
+
+
+async def test_a_read_only_database_is_not_ready_and_answers_503(
+    api: Api, database_url: str, admin: Admin
+) -> None:
+    name = make_url(database_url).database
+    loop = asyncio.get_running_loop()
+
+    async def alter(statement: str) -> None:
+        await loop.run_in_executor(None, admin.scalar, statement)
+
+    await alter(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await alter(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"  # noqa: S608
+        f" WHERE datname = '{name}'"
+    )
+    response = await readyz(api, until=503)
+    assert "read-only" in response.json()["detail"]
+    refused = await api.post(SIGNED_UP)
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert refused.headers["retry-after"].isdigit()
+    assert (await api.client.get("/livez")).status_code == 200
+
+
+async def test_without_a_database_it_starts_lives_and_answers_503(
+    engine: AsyncEngine,
+) -> None:
+    async with serving(settings(AWAY), key="rc_some", engine=engine) as api:
+        assert (await api.client.get("/livez")).status_code == 200
+        assert (await api.client.get("/readyz")).status_code == 503
+        refused = await api.post(SIGNED_UP)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+
+
+async def test_it_does_not_start_on_a_database_without_schema(
+    empty_database_url: str,
+) -> None:
+    with logging_restored():
+        app = create_app(settings(empty_database_url))
+        with pytest.raises(SchemaError, match="rollcall migrate"):
+            async with started(app):
+                pass
+
+
+async def test_each_schema_takes_its_sample(api: Api) -> None:
+    schemas = (await api.client.get("/schemas")).json()
+
+    assert schemas.keys() == CATALOG.keys()
+    for name, sample in (("signed_up", SIGNED_UP), ("account_added_user", ADDED_USER)):
+        assert (await api.client.get(f"/schemas/{name}")).json() == schemas[name]
+        validator = Draft202012Validator(schemas[name])
+        assert validator.is_valid(sample)
+        assert not validator.is_valid(sample | {"user_id": None})
+
+
+async def test_the_documentation_needs_no_internet(api: Api) -> None:
+    page = await api.client.get("/docs")
+    assert page.status_code == 200
+
+    found = re.findall(r"(?:src|href)\s*=\s*[\"']([^\"']+)", page.text)
+    found += re.findall(r"url: '([^']+)'", page.text)
+    assert "/openapi.json" in found
+    assert len(found) > 3
+    for url in found:
+        assert urljoin("http://rollcall/docs", url).startswith("http://rollcall/"), url
+        asset = await api.client.get(url)
+        assert asset.status_code == 200
+        assert asset.content
+    assert not re.search(r"https?://", page.text)
+
+
+@pytest.fixture
+async def document(api: Api) -> dict[str, Any]:
+    content: dict[str, Any] = (await api.client.get("/openapi.json")).json()
+    return content
+
+
+def test_openapi_has_each_door_and_nothing_that_cannot_happen(
+    document: dict[str, Any],
+) -> None:
+    paths = document["paths"]
+
+    assert {door.path for door in DOORS} < paths.keys()
+    for door in DOORS:
+        responses = paths[door.path]["post"]["responses"]
+        assert ("422" in responses) is not door.lenient
+    operations = [o for path in paths.values() for o in path.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len({*ids})
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+async def test_the_examples_of_openapi_fit_their_schema_and_are_taken(
+    api: Api, document: dict[str, Any]
+) -> None:
+    for path in ("/track", "/api/track", "/v1/batch"):
+        [body] = document["paths"][path]["post"]["requestBody"]["content"].values()
+        validator = Draft202012Validator(
+            {"components": document["components"], **body["schema"]}
+        )
+        for example in body["examples"].values():
+            assert validator.is_valid(example["value"])
+            taken = await api.post(example["value"], path)
+            assert (taken.status_code, taken.json()["rejected"]) == (200, 0)
+        assert not validator.is_valid({"event": "signed_up"})
