@@ -1,0 +1,88 @@
+"""Defects: a 500 in the form of all problems, under the id that the log has."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.api.dispatch import Dispatcher
+from app.api.problems import install_problems
+from app.api.views import ProblemView
+from app.logs import RequestLog
+from tests.api.tracking import KEY, TRACK, Bench
+
+HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+
+
+@pytest.fixture
+def log() -> io.BytesIO:
+    return io.BytesIO()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+async def client(bench: Bench, log: io.BytesIO) -> AsyncIterator[httpx.AsyncClient]:
+    rest = FastAPI()
+    install_problems(rest)
+
+    @rest.get("/boom")
+    async def boom() -> None:
+        raise LookupError("a secret")
+
+    app = Dispatcher(
+        [TRACK],
+        tracker=bench.tracker,
+        rest=rest,
+        requests=RequestLog(log, enabled=True),
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://rollcall", headers=HEADERS
+    ) as client:
+        yield client
+
+
+async def assert_told_as_a_problem(
+    response: httpx.Response, log: io.BytesIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    content = response.json()
+    ProblemView.model_validate(content, strict=True)
+    assert content["code"] == "internal_error"
+    assert "secret" not in response.text
+    [record] = [r for r in caplog.records if r.message == "request failed"]
+    assert record.exc_info is not None
+    request_id = response.headers["x-request-id"]
+    assert record.__dict__["rollcall_fields"]["request_id"] == request_id
+    await asyncio.sleep(0)  # the log's turn
+    [line] = map(json.loads, log.getvalue().splitlines())
+    assert (line["request_id"], line["status"]) == (request_id, 500)
+
+
+async def test_a_defect_behind_a_door_is_a_problem(
+    client: httpx.AsyncClient,
+    bench: Bench,
+    log: io.BytesIO,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench.keys.error = LookupError("a secret")
+    response = await client.post("/track", json={})
+
+    await assert_told_as_a_problem(response, log, caplog)
+
+
+async def test_a_defect_on_fastapis_side_is_a_problem(
+    client: httpx.AsyncClient, log: io.BytesIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = await client.get("/boom")
+
+    await assert_told_as_a_problem(response, log, caplog)
