@@ -15,7 +15,7 @@ from app.cli.database import current
 from app.cli.filters import Event, Reason, Since, Source
 from app.cli.listing import say_remark
 from app.main import event_policy
-from app.store.replay import Replayed
+from app.store.replay import Failure, Replayed
 from app.store.replay import replay as replay_selected
 from app.store.selection import Selection
 from app.store.session import in_transaction, with_engine
@@ -39,55 +39,61 @@ def replay(
     """
     settings = read_settings()
     selection = Selection(reason, event, source, since)
-    batches: list[Replayed] = []
+    tally: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     with current(settings) as database:
         count = partial(survey, selection=selection)
         found = asyncio.run(in_transaction(database.url, count))
-        try:
-            with _progress() as progress:
-                task = progress.add_task("Replaying", total=found.replayable)
+        # Where each failure is named, that is progress enough.
+        with _progress(shown=not verbose) as progress:
+            task = progress.add_task("Replaying", total=found.replayable)
 
-                def report(batch: Replayed) -> None:
-                    batches.append(batch)
-                    progress.advance(task, batch.events)
+            def report(batch: Replayed) -> None:
+                tally["stored"] += batch.stored
+                tally["duplicates"] += batch.duplicates
+                reasons.update(failure.errors[0].code for failure in batch.failures)
+                progress.advance(task, batch.events)
+                if verbose:
+                    _name(batch.failures)
 
-                work = partial(
-                    replay_selected,
-                    selection=replace(selection, until=found.newest),
-                    policy=event_policy(settings),
-                    report=report,
-                )
+            work = partial(
+                replay_selected,
+                selection=replace(selection, until=found.newest),
+                policy=event_policy(settings),
+                report=report,
+            )
+            try:
                 asyncio.run(with_engine(database.url, work))
-        finally:
-            # Also where it ends early: what was moved stays moved.
-            _tell(batches, found, verbose=verbose)
+            finally:
+                # Also where it ends early: what was moved stays moved.
+                progress.stop()
+                _tell(tally, reasons, found)
 
 
-def _progress() -> Progress:
+def _progress(*, shown: bool) -> Progress:
     console = Console(stderr=True)
     return Progress(
         *Progress.get_default_columns(),
         MofNCompleteColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not (shown and console.is_terminal),
     )
 
 
-def _tell(batches: list[Replayed], found: Survey, *, verbose: bool) -> None:
-    failures = [failure for batch in batches for failure in batch.failures]
-    stored = sum(batch.stored for batch in batches)
-    duplicates = sum(batch.duplicates for batch in batches)
+def _name(failures: list[Failure]) -> None:
+    for failure in failures:
+        for error in failure.errors:
+            typer.echo(f"{failure.id} {say_remark(error)}")
+
+
+def _tell(tally: Counter[str], reasons: Counter[str], found: Survey) -> None:
     typer.echo(
-        f"{stored} stored, {duplicates} already stored, {len(failures)} still rejected."
+        f"{tally['stored']} stored, {tally['duplicates']} already stored,"
+        f" {reasons.total()} still rejected."
     )
-    reasons = Counter(failure.errors[0].code for failure in failures)
     for reason, count in reasons.most_common():
         typer.echo(f"  {count:7} {reason}")
     if found.conflicts or found.truncated:
         typer.echo(
             f"Left alone: {found.conflicts} id_conflict, {found.truncated} truncated."
         )
-    if verbose:
-        for failure in failures:
-            for error in failure.errors:
-                typer.echo(f"{failure.id} {say_remark(error)}")

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -26,8 +27,6 @@ from app.store.selection import Place, Selection, next_batch
 from app.store.tables import rejected_events
 from app.store.triage import delete_rejected
 
-BATCH = 500
-
 _COLUMNS = (
     rejected_events.c.id,
     rejected_events.c.received_at,
@@ -37,6 +36,8 @@ _COLUMNS = (
     rejected_events.c.payload,
     rejected_events.c.request_id,
 )
+# To judge a batch of the largest takes seconds in which Postgres is asked nothing.
+_TAKE_TIME = text("SET LOCAL idle_in_transaction_session_timeout = '5min'")
 _REFUSED = Outcome("rejected", errors=(UNSTORABLE,))
 
 
@@ -84,7 +85,7 @@ async def replay(
     *,
     policy: Policy,
     report: Callable[[Replayed], None],
-    limit: int = BATCH,
+    limit: int = 500,
 ) -> None:
     """Judge what is selected anew, and move what passes into `events`.
 
@@ -96,13 +97,14 @@ async def replay(
         selection: give it an end, or it goes on with what comes in.
         policy: today's.
         report: is told of each batch after its commit.
-        limit: events in a batch.
+        limit: of events in a batch.
     """
     async with engine.begin() as connection:
         await ensure_partitions(connection)
     after = None
     while True:
         async with engine.begin() as connection:
+            await connection.execute(_TAKE_TIME)
             rows = await _lock(connection, selection, after=after, limit=limit)
             if not rows:
                 return
@@ -111,12 +113,8 @@ async def replay(
         after = Place(rows[-1].received_at, rows[-1].id)
 
 
-def rejudge(row: Waiting, *, policy: Policy) -> Record | Sequence[Remark]:
-    """Judge a rejected event by today's rules, as of its original receipt.
-
-    Returns:
-        What is to be stored, or what is still wrong.
-    """
+def _rejudge(row: Waiting, *, policy: Policy) -> Record | Sequence[Remark]:
+    """What is to be stored, judged as of the original receipt; or what is wrong."""
     for error in row.errors:
         # The header itself is not kept whole, so it cannot be judged again.
         if error["path"] == IDEMPOTENCY_HEADER:
@@ -161,7 +159,7 @@ async def _settle(
     passing: list[tuple[Record, Waiting]] = []
     failures: list[Failure] = []
     for row in rows:
-        verdict = rejudge(row, policy=policy)
+        verdict = _rejudge(row, policy=policy)
         if isinstance(verdict, Record):
             passing.append((verdict, row))
         else:

@@ -128,6 +128,16 @@ async def test_what_another_session_holds_is_left_to_it(engine: AsyncEngine) -> 
     assert await places(engine) == (10, 10, 0)
 
 
+async def test_a_batch_may_take_its_time_to_judge(engine: AsyncEngine) -> None:
+    timeout = "current_setting('idle_in_transaction_session_timeout')"
+    await read(
+        engine, f"ALTER TABLE events ADD CONSTRAINT c CHECK ({timeout} = '5min')"
+    )
+    await commit(engine, passing())
+
+    assert total(await run(engine)) == (1, 0, {})
+
+
 async def test_one_that_ends_between_batches_is_finished_by_the_next(
     engine: AsyncEngine,
 ) -> None:
