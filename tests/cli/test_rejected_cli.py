@@ -19,7 +19,13 @@ from tests.store.rejections import commit, count, keep, read, rejection
 
 NOW = datetime.now(UTC)
 OTHER = Remark("other", "properties.email", "It is bad.")
-ODD = {"nan": float("nan"), "huge": 10**30, "half": "\ud800", "empty": {}, "none": []}
+ODD = {
+    "nan": float("nan"),
+    "huge": 10**30,
+    "half": "\ud800",
+    "empty": {},
+    "many": [1, []],
+}
 
 
 @pytest.fixture
@@ -153,7 +159,8 @@ async def test_show_tells_everything_and_the_payload_as_it_is(
     ]
     assert payload == (
         '{\n  "properties": {\n    "empty": {},\n    "half": "\\ud800",\n'
-        f'    "huge": {10**30},\n    "nan": NaN,\n    "none": [],\n'
+        f'    "huge": {10**30},\n    "many": [\n      1,\n      []\n    ],\n'
+        '    "nan": NaN,\n'
         '    "text": "{ \\"a\\\\\\": [1,2] }"\n  }\n}\n'
     )
 

@@ -55,6 +55,15 @@ async def test_it_goes_in_batches_the_oldest_first(engine: AsyncEngine) -> None:
     assert left == [(3, 3, youngest), (1, 1, youngest), (0, 0, [])]
 
 
+async def test_it_goes_on_until_all_of_it_is_gone(engine: AsyncEngine) -> None:
+    drops = (
+        "now() - interval '31 days', 'billing', n, 1 FROM generate_series(1, 2500) n"
+    )
+    await read(engine, f"INSERT INTO rejected_drops SELECT {drops}")  # noqa: S608
+
+    assert await Lookups(engine, timeout_s=1).expire_rejected(days=DAYS) == 2500
+
+
 async def test_it_waits_for_nobody(engine: AsyncEngine) -> None:
     await fill(engine, 2 * LIMIT, 3 * LIMIT)
     async with engine.begin() as connection:
