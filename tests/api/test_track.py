@@ -39,7 +39,7 @@ async def bench() -> AsyncIterator[Bench]:
     bench = Bench()
     bench.writer.start()
     yield bench
-    await bench.writer.stop()
+    await bench.close()
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def hasty() -> AsyncIterator[Bench]:
     bench = Bench(patience_s=0.05, body_s=0.05)
     bench.writer.start()
     yield bench
-    await bench.writer.stop()
+    await bench.close()
 
 
 async def test_an_event_is_stored_under_the_source_of_its_key(bench: Bench) -> None:

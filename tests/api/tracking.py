@@ -106,6 +106,11 @@ class Bench:
             door, scope, receive or receiving(*chunks), request_id="request-1"
         )
 
+    async def close(self) -> None:
+        """Stop, whatever a test has left waiting."""
+        self.commits.open.set()
+        await self.writer.stop()
+
     async def takes_as_much_as_ever(self) -> bool:
         """Whether nothing is held any more, with a key in a header or without."""
         answers = [

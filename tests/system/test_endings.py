@@ -1,5 +1,6 @@
 """However the service ends, what it answered for is there, once."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -87,6 +88,35 @@ def read_by_the_service(service: Service) -> None:
         with connected(service) as wire:
             wire.send(b"GET /livez HTTP/1.1\r\nHost: rollcall\r\n\r\n")
             assert wire.answer()[0] == 200
+
+
+async def commits_that_wait(engine: AsyncEngine) -> int:
+    """How many transactions wait for a lock."""
+    async with engine.connect() as connection:
+        count: int = await connection.scalar(
+            text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        )
+        return count
+
+
+async def test_nobody_is_answered_before_the_commit(
+    serve: Serve, key: str, engine: AsyncEngine
+) -> None:
+    service = serve(commit_timeout_seconds="15", answer_timeout_seconds="15")
+    with ExitStack() as stack:
+        wires = [stack.enter_context(connected(service)) for _ in range(5)]
+        async with engine.begin() as connection:
+            await connection.execute(text("LOCK TABLE event_ids"))
+            for number, wire in enumerate(wires):
+                wire.send(request(key, event(str(number))))
+            async with asyncio.timeout(10):
+                while not await commits_that_wait(engine):  # noqa: ASYNC110 - Postgres
+                    await asyncio.sleep(0.01)
+            read_by_the_service(service)
+            assert all(wire.is_silent() for wire in wires)
+            service.kill()
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM events")) == 0
 
 
 async def test_requests_in_flight_get_their_answers_before_it_leaves(

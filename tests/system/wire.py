@@ -1,6 +1,7 @@
 """A connection to the service, byte by byte; and what goes over it."""
 
 import json
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ class Wire:
     """An open connection."""
 
     def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
         self._stream = connection.makefile("rb")
         self.send = connection.sendall
 
@@ -28,6 +30,11 @@ class Wire:
         headers = dict(line.lower().split(": ", 1) for line in lines)
         body = self._stream.read(int(headers.get("content-length", 0)))
         return status, headers, body.decode()
+
+    def is_silent(self) -> bool:
+        """Whether the service has neither said anything nor left."""
+        readable, _, _ = select.select([self._connection], [], [], 0)
+        return not readable
 
     def is_closed(self) -> bool:
         """Whether the service ended the connection, once all is read."""
