@@ -59,7 +59,7 @@ async def test_it_goes_on_until_all_of_it_is_gone(engine: AsyncEngine) -> None:
     drops = (
         "now() - interval '31 days', 'billing', n, 1 FROM generate_series(1, 2500) n"
     )
-    await read(engine, f"INSERT INTO rejected_drops SELECT {drops}")  # noqa: S608
+    await read(engine, f"INSERT INTO rejected_drops SELECT {drops}")
 
     assert await Lookups(engine, timeout_s=1).expire_rejected(days=DAYS) == 2500
 
