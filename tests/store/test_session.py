@@ -35,7 +35,7 @@ async def test_a_command_that_fails_leaves_nothing_and_says_its_own_words(
 ) -> None:
     with pytest.raises(KeyNotFoundError, match="No such key"):
         await in_transaction(database_url, add_source_and_fail)
-    with pytest.raises(DatabaseError, match="22012.*ROLLCALL_DATABASE_URL"):
+    with pytest.raises(DatabaseError, match=r"22012.*ROLLCALL_DATABASE_URL"):
         await in_transaction(database_url, add_source_and_break)
     assert await rows(engine, sources) == []
 
