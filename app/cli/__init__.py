@@ -8,11 +8,14 @@ import sys
 
 import typer
 
+from app.cli.export import export
+from app.cli.importing import import_events
 from app.cli.keys import keys
 from app.cli.migrate import migrate
 from app.cli.psql import psql
 from app.cli.rejected import rejected
 from app.cli.serve import serve
+from app.cli.validate import validate
 from app.errors import OperatorError
 
 
@@ -37,6 +40,9 @@ def _commands() -> typer.Typer:
     commands.command()(migrate)
     commands.add_typer(keys, name="keys")
     commands.add_typer(rejected, name="rejected")
+    commands.command()(validate)
+    commands.command(name="import")(import_events)
+    commands.command()(export)
     commands.command(
         # All of them are psql's, --help included.
         context_settings={

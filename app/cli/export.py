@@ -1,0 +1,173 @@
+"""`rollcall export`: stored events, as NDJSON or CSV."""
+
+import asyncio
+import gzip
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+from uuid import UUID
+
+import orjson
+import typer
+
+from app.cli.configuration import read_settings
+from app.cli.csv_cells import CsvLines
+from app.cli.database import current, say
+from app.cli.filters import Source, read_since
+from app.errors import OperatorError
+from app.events.catalog import CATALOG
+from app.events.timestamps import format_timestamp
+from app.store.export import Filters, export_events
+
+_JSON_COLUMNS = frozenset({"properties", "context", "warnings"})
+
+
+class OutputFormat(StrEnum):
+    """How events are written."""
+
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+def read_event(text: str) -> str:
+    """Read the name of an event.
+
+    Raises:
+        BadParameter: no such event is known.
+    """
+    if text not in CATALOG:
+        raise typer.BadParameter(f"Known are {', '.join(CATALOG)}.")
+    return text
+
+
+def export(  # noqa: PLR0913 - each is an option of the command
+    *,
+    event: Annotated[
+        str | None, typer.Option(parser=read_event, metavar="NAME", help="Its name.")
+    ] = None,
+    source: Source = None,
+    user: Annotated[str | None, typer.Option(help="The user it is about.")] = None,
+    group: Annotated[str | None, typer.Option(help="The account it is about.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=read_since,
+            metavar="TIME",
+            help="Happened then or later: 7d, 2023-11-02T00:30:00Z.",
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(parser=read_since, metavar="TIME", help="Happened before that."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="A file; gzipped if it ends in .gz."),
+    ] = None,
+    form: Annotated[
+        OutputFormat | None,
+        typer.Option("--format", help="NDJSON, unless the file's name says CSV."),
+    ] = None,
+    raw_cells: Annotated[
+        bool, typer.Option("--raw-cells", help="CSV that no spreadsheet will open.")
+    ] = False,
+) -> None:
+    """Write the stored events to stdout or to a file.
+
+    With --event, CSV has the columns of that event's view.
+    """
+    filters = Filters(event, source, user, group, since, until)
+    is_csv = (form or _form_of(output)) is OutputFormat.CSV
+    lines = CsvLines(raw=raw_cells) if is_csv else _ndjson_lines
+    count = 0
+    with current(read_settings()) as database, _opened(output) as out:
+
+        def write(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+            nonlocal count
+            with _explained(output):
+                out.write(lines(names, rows))
+            count += len(rows)
+
+        asyncio.run(
+            export_events(
+                database.url,
+                filters,
+                typed=is_csv and event is not None,
+                write=write,
+            )
+        )
+    say(f"{count} events exported.")
+
+
+def _form_of(output: Path | None) -> OutputFormat:
+    name = output.name.lower().removesuffix(".gz") if output else ""
+    return OutputFormat.CSV if name.endswith(".csv") else OutputFormat.NDJSON
+
+
+def _ndjson_lines(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    return b"".join(
+        orjson.dumps(
+            dict(zip(names, map(_json_value, names, row), strict=True)),
+            option=orjson.OPT_APPEND_NEWLINE,
+        )
+        for row in rows
+    )
+
+
+def _json_value(name: str, value: object) -> object:
+    match value:
+        case datetime():
+            return format_timestamp(value)
+        case UUID():
+            return str(value)
+        case str() if name in _JSON_COLUMNS:
+            return orjson.Fragment(value)
+        case _:
+            return value
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    """Stdout, or a file that takes its name once it is whole."""
+    if output is None:
+        yield sys.stdout.buffer
+        with _explained(None):
+            sys.stdout.buffer.flush()
+        return
+    whole = output.resolve()
+    # A device or a pipe is written as it is; a file must not be seen half written.
+    is_special = whole.exists() and not whole.is_file()
+    part = whole if is_special else whole.with_name(f"{whole.name}.part")
+    with _explained(output):
+        file: BinaryIO = (
+            gzip.GzipFile(part, "wb") if whole.suffix == ".gz" else part.open("wb")  # type: ignore[assignment]
+        )
+    try:
+        yield file
+        with _explained(output):
+            file.close()
+            if not is_special:
+                part.replace(whole)
+    finally:
+        file.close()
+        if not is_special:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(output: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever reads has enough; nothing more may be flushed at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except OSError as error:
+        raise OperatorError(
+            f"Cannot write {output or 'to stdout'}: {error.strerror or error}."
+        ) from error

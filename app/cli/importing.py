@@ -1,0 +1,132 @@
+"""`rollcall import`: backfills, by the rules and in the tables of live events."""
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import typer
+from rich.console import Console
+
+from app.cli.configuration import read_settings
+from app.cli.csv_plan import parse_plan
+from app.cli.database import current, say
+from app.cli.input_options import File, Form, Map, MapType, Set
+from app.cli.lines import Sent, Unreadable
+from app.cli.opening import Opened, open_input
+from app.cli.progress import RowProgress
+from app.cli.reading import read_events
+from app.cli.tally import Tally
+from app.cli.verdicts import judge_sent
+from app.events.record import Policy, Receipt
+from app.main import event_policy
+from app.store.backfill import backfill
+from app.store.insert import Entry, Outcome
+from app.store.session import with_engine
+from app.store.sources import check_source_name
+
+# Larger batches gain nothing; the bytes bound the memory where events are large.
+_BATCH_EVENTS = 1_000
+_BATCH_BYTES = 1024 * 1024
+_MAX_NAMED = 100
+
+
+class _Extent(NamedTuple):
+    """What a batch takes up in its file.
+
+    Attributes:
+        unreadable: what stood between its events.
+        position: bytes of the file that had been read by then.
+    """
+
+    unreadable: list[Unreadable]
+    position: int
+
+
+def import_events(  # noqa: PLR0913 - each is an option of the command
+    file: File,
+    *,
+    source: Annotated[
+        str, typer.Option(help="Whose events they are, such as billing-backend.")
+    ],
+    form: Form = None,
+    map_: Map = None,
+    set_: Set = None,
+    map_type: MapType = None,
+) -> None:
+    """Store the events of a file; safe to repeat, and after whatever ended it.
+
+    The exit status is 1 if something in the file is kept nowhere: a line that is no
+    event, or one that the quarantine had no room for.
+    """
+    settings = read_settings()
+    policy = event_policy(settings)
+    receipt = Receipt(source, datetime.now(UTC), secrets.token_hex(16))
+    check_source_name(source)
+    plan = parse_plan(map_ or (), set_ or (), map_type or ())
+    tally = Tally()
+    with current(settings) as database, open_input(file) as opened:
+        progress = RowProgress(
+            opened.name, total=opened.total, console=Console(stderr=True)
+        )
+        found = read_events(
+            opened, form=form, plan=plan, policy=policy, announce=progress.say
+        )
+
+        def report(outcomes: Sequence[Outcome], extent: _Extent) -> None:
+            tally.add(outcomes)
+            for line, reason in extent.unreadable:
+                tally.unreadable += 1
+                if tally.unreadable <= _MAX_NAMED:
+                    progress.say(f"line {line}: not read: {reason}")
+            progress.update(rows=tally.rows, position=extent.position)
+
+        work = partial(
+            backfill,
+            source=source,
+            batches=_judge(found, opened, receipt=receipt, policy=policy),
+            report=report,
+        )
+        try:
+            with progress:
+                asyncio.run(with_engine(database.url, work))
+        finally:
+            # Also where it ends early: what is counted is committed.
+            _summarise(tally, progress.elapsed_s, receipt)
+    if not tally.is_whole:
+        raise typer.Exit(1)
+
+
+def _judge(
+    found: Iterable[Sent | Unreadable],
+    file: Opened,
+    *,
+    receipt: Receipt,
+    policy: Policy,
+) -> Iterator[tuple[list[Entry], _Extent]]:
+    entries: list[Entry] = []
+    unreadable: list[Unreadable] = []
+    size = 0
+    for each in found:
+        if isinstance(each, Unreadable):
+            unreadable.append(each)
+        else:
+            entries.append(judge_sent(each, receipt=receipt, policy=policy))
+            size += each.size
+        if len(entries) + len(unreadable) >= _BATCH_EVENTS or size >= _BATCH_BYTES:
+            yield entries, _Extent(unreadable, file.position)
+            entries, unreadable, size = [], [], 0
+    yield entries, _Extent(unreadable, file.position)
+
+
+def _summarise(tally: Tally, elapsed_s: float, receipt: Receipt) -> None:
+    rate = tally.rows / max(elapsed_s, 0.001)
+    say(f"{tally.rows:11,} rows in {elapsed_s:.1f} s, {rate:,.0f} a second")
+    for line in tally.lines():
+        say(line)
+    if tally.unreadable > _MAX_NAMED:
+        say("`rollcall validate` names every line that cannot be read.")
+    if tally.rejected or tally.differing:
+        say(f"See rejected_events WHERE request_id = '{receipt.request_id}'.")

@@ -1,0 +1,110 @@
+"""The lines of a file, and what is found in them."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+from app.errors import InvalidJsonError
+from app.events.decode import decode
+from app.events.record import Body, Policy
+
+# As `app.events.decode` ends its errors.
+_PLACE = re.compile(r" at line (\d+), column (\d+)\.$")
+# More than a text can differ from its compact JSON: escapes are up to six times as
+# long as what they stand for, and 1e15 becomes 1000000000000000.0.
+_FACTOR = 8
+
+
+class Sent(NamedTuple):
+    """An event in a file, not yet judged.
+
+    Attributes:
+        line: where it begins, from 1.
+        value: as decoded.
+        body: what `judge` has to know of its JSON.
+        size: bytes that it took in the file.
+    """
+
+    line: int
+    value: Any
+    body: Body
+    size: int
+
+
+class Unreadable(NamedTuple):
+    """A part of a file that holds no event, because it cannot be read.
+
+    Attributes:
+        line: where it begins, from 1.
+        reason: one sentence; never holds what was read.
+    """
+
+    line: int
+    reason: str
+
+
+def max_line_bytes(policy: Policy) -> int:
+    """How long a line or an element may be: longer than any event that is taken."""
+    return _FACTOR * policy.max_event_bytes
+
+
+def may_be_large(text_bytes: int, policy: Policy) -> bool:
+    """Whether an event may be over its limit, which counts its compact JSON.
+
+    Args:
+        text_bytes: of the event as it stands in the file.
+        policy: has the limit.
+    """
+    return _FACTOR * text_bytes > policy.max_event_bytes
+
+
+def read_lines(
+    stream: BinaryIO, *, max_bytes: int
+) -> Iterator[tuple[int, bytes | None]]:
+    """Each line with its number, from 1, and its end; None for one too long."""
+    number = 0
+    while line := stream.readline(max_bytes + 1):
+        number += 1
+        is_whole = len(line) <= max_bytes
+        while len(line) > max_bytes and not line.endswith(b"\n"):
+            line = stream.readline(max_bytes + 1)
+        yield number, line if is_whole else None
+
+
+def read_event(line: int, text: bytes | None, *, policy: Policy) -> Sent | Unreadable:
+    """The event that a piece of JSON is.
+
+    Args:
+        line: where it begins in its file.
+        text: None where it was too long to be held.
+        policy: what an event may be.
+    """
+    if text is None:
+        return too_long(line, policy)
+    try:
+        decoded = decode(text, max_depth=policy.max_depth)
+    except InvalidJsonError as error:
+        return unreadable_json(line, error)
+    body = Body(decoded.plain, decoded.deep, may_be_large(len(text), policy))
+    return Sent(line, decoded.value, body, len(text))
+
+
+def too_long(line: int, policy: Policy) -> Unreadable:
+    """An event of which it is known only that it is too long."""
+    return Unreadable(line, f"Longer than {max_line_bytes(policy)} bytes.")
+
+
+def unreadable_json(line: int, error: InvalidJsonError) -> Unreadable:
+    """What is no JSON, at the line of the file that the error is in.
+
+    Args:
+        line: that the JSON begins in.
+        error: counts its lines from there.
+    """
+    place = _PLACE.search(error.detail)
+    if place is None:
+        return Unreadable(line, error.detail)
+    return Unreadable(
+        line + int(place[1]) - 1,
+        f"{error.detail[: place.start()]} at column {place[2]}.",
+    )

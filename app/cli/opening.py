@@ -1,0 +1,108 @@
+"""Opening what a command reads: a file or stdin, compressed or not."""
+
+import gzip
+import io
+import os
+import stat
+import sys
+import zlib
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from typing_extensions import Buffer, override
+
+# What reading damaged gzip data raises (RFC 1952): cut off, foreign, or corrupt.
+GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
+
+STDIN = Path("-")
+_GZIP_MAGIC = b"\x1f\x8b"
+_BUFFER_BYTES = 128 * 1024
+
+
+class _Resumed(io.RawIOBase):
+    """What was read ahead, and then the rest; counts the bytes that go through."""
+
+    def __init__(self, ahead: bytes, rest: BinaryIO) -> None:
+        self._ahead = ahead
+        self._rest = rest
+        self.count = 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
+        piece = self._ahead[: len(view)] or self._rest.read1(len(view))  # type: ignore[attr-defined]
+        self._ahead = self._ahead[len(piece) :]
+        view[: len(piece)] = piece
+        self.count += len(piece)
+        return len(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file that is being read.
+
+    Attributes:
+        name: as the operator knows it.
+        stream: its bytes, decompressed, without a byte order mark.
+        total: bytes on disk, compressed or not; None where that is not known.
+    """
+
+    name: str
+    stream: BinaryIO
+    total: int | None
+    _source: _Resumed
+
+    @property
+    def position(self) -> int:
+        """How many of the bytes on disk have been read, some of them ahead."""
+        return self._source.count
+
+
+@contextmanager
+def open_input(path: Path) -> Iterator[Opened]:
+    """Open a file, or stdin for `-`; gzip is told by its first two bytes.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    if path == STDIN:
+        yield _open("stdin", sys.stdin.buffer)
+        return
+    with path.open("rb") as file:
+        yield _open(path.name, file)
+
+
+def resume(ahead: bytes, rest: BinaryIO) -> BinaryIO:
+    """A stream as it was before some of it was read ahead."""
+    return io.BufferedReader(_Resumed(ahead, rest), _BUFFER_BYTES)
+
+
+def _open(name: str, file: BinaryIO) -> Opened:
+    magic = file.read(len(_GZIP_MAGIC))
+    source = _Resumed(magic, file)
+    stream: BinaryIO = io.BufferedReader(source, _BUFFER_BYTES)
+    if magic == _GZIP_MAGIC:
+        unzipped = gzip.GzipFile(fileobj=stream)
+        stream = io.BufferedReader(unzipped, _BUFFER_BYTES)
+    return Opened(name, _without_mark(stream), _size_of(file), source)
+
+
+def _without_mark(stream: BinaryIO) -> BinaryIO:
+    try:
+        start = stream.read(len(BOM_UTF8))
+    except GZIP_ERRORS:
+        return stream  # whoever reads on meets it again
+    return stream if start == BOM_UTF8 else resume(start, stream)
+
+
+def _size_of(file: BinaryIO) -> int | None:
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

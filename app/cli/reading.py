@@ -1,0 +1,162 @@
+"""Files of events: NDJSON, a JSON array, a JSON body as `/track` takes it, or CSV.
+
+What cannot be read is handed on with its line, and the rest of the file is read.
+Memory is bounded, whatever the size of the file.
+"""
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import BinaryIO
+
+from app.api.unpack import unpack
+from app.cli.csv_plan import CsvPlan
+from app.cli.csv_rows import RowReader
+from app.cli.json_array import ArrayReader
+from app.cli.lines import (
+    Sent,
+    Unreadable,
+    max_line_bytes,
+    read_event,
+    read_lines,
+    unreadable_json,
+)
+from app.cli.opening import GZIP_ERRORS, Opened, resume
+from app.errors import ConfigurationError, InvalidJsonError
+from app.events.decode import decode
+from app.events.record import Policy
+
+_JSON_SPACE = b" \t\r\n"
+# A body in one piece is held as a whole; as many bytes as `/track` takes by default.
+_MAX_BODY_BYTES = 10 * 1024 * 1024
+
+
+class Format(StrEnum):
+    """How events stand in a file."""
+
+    NDJSON = "ndjson"
+    JSON = "json"
+    CSV = "csv"
+
+
+_SUFFIXES = {
+    "csv": Format.CSV,
+    "ndjson": Format.NDJSON,
+    "jsonl": Format.NDJSON,
+}
+
+
+def read_events(
+    file: Opened,
+    *,
+    form: Format | None,
+    plan: CsvPlan,
+    policy: Policy,
+    announce: Callable[[str], None],
+) -> Iterator[Sent | Unreadable]:
+    """Read each event of a file, or what stands there in its place.
+
+    Args:
+        file: at its beginning.
+        form: None to tell it by the file's name and content.
+        plan: the columns of CSV.
+        policy: what an event may be.
+        announce: told what the operator should know beside it.
+
+    Raises:
+        ConfigurationError: the file and the options do not fit together.
+    """
+    line = 1
+    try:
+        ahead = _read_ahead(file.stream, max_line_bytes(policy))
+        form = form or _tell_format(file.name, ahead, plan)
+        stream = resume(ahead, file.stream)
+        if form is Format.CSV:
+            found = RowReader(
+                stream, plan=plan, policy=policy, announce=announce
+            ).events()
+        else:
+            if not plan.is_empty():
+                raise ConfigurationError(
+                    f"--map, --set and --map-type are for CSV; this is {form}."
+                )
+            found = _read_json(stream, form, ahead, policy)
+        for each in found:
+            line = each.line
+            yield each
+    except GZIP_ERRORS:
+        yield Unreadable(
+            line, "From here on the gzip data is damaged or cut off; it was not read."
+        )
+
+
+def _read_ahead(stream: BinaryIO, max_bytes: int) -> bytes:
+    """The start of a file, up to the end of the first line that says something."""
+    ahead = b""
+    while not ahead.strip() and len(ahead) < max_bytes:
+        line = stream.readline(max_bytes)
+        if not line:
+            break
+        ahead += line
+    return ahead
+
+
+def _tell_format(name: str, ahead: bytes, plan: CsvPlan) -> Format:
+    """By the name's suffix, else by the first line."""
+    suffixes = name.lower().removesuffix(".gz").split(".")
+    if suffixes[-1] in _SUFFIXES:
+        return _SUFFIXES[suffixes[-1]]
+    line = ahead.strip(_JSON_SPACE)
+    if line.startswith(b"["):
+        return Format.JSON
+    if not line.startswith(b"{"):
+        return Format.NDJSON if plan.is_empty() else Format.CSV
+    try:
+        value = decode(line, max_depth=1).value
+    except InvalidJsonError:
+        # An object over several lines; but any other line is a broken one of NDJSON.
+        return Format.JSON if line[-1:] in b"{[,:" else Format.NDJSON
+    return Format.JSON if isinstance(value.get("batch"), list) else Format.NDJSON
+
+
+def _read_json(
+    stream: BinaryIO, form: Format, ahead: bytes, policy: Policy
+) -> Iterator[Sent | Unreadable]:
+    if form is Format.NDJSON:
+        return _read_ndjson(stream, policy)
+    if ahead.lstrip(_JSON_SPACE).startswith(b"["):
+        return _read_array(stream, policy)
+    return _read_body(stream, policy)
+
+
+def _read_ndjson(stream: BinaryIO, policy: Policy) -> Iterator[Sent | Unreadable]:
+    for line, text in read_lines(stream, max_bytes=max_line_bytes(policy)):
+        stripped = text and text.strip(_JSON_SPACE)
+        if stripped != b"":
+            yield read_event(line, stripped, policy=policy)
+
+
+def _read_array(stream: BinaryIO, policy: Policy) -> Iterator[Sent | Unreadable]:
+    array = ArrayReader(stream, max_bytes=max_line_bytes(policy))
+    try:
+        for line, text in array.elements():
+            yield read_event(line, text, policy=policy)
+    except ValueError as error:
+        yield Unreadable(array.line, str(error))
+
+
+def _read_body(stream: BinaryIO, policy: Policy) -> Iterator[Sent | Unreadable]:
+    text = stream.read(_MAX_BODY_BYTES + 1)
+    if len(text) > _MAX_BODY_BYTES:
+        yield Unreadable(
+            1,
+            f"An object in one piece has at most {_MAX_BODY_BYTES} bytes; "
+            "put each event on a line of its own.",
+        )
+        return
+    try:
+        unpacked = unpack(text, policy=policy, max_events=len(text), lenient=True)
+    except InvalidJsonError as error:
+        yield unreadable_json(1, error)
+        return
+    for event in unpacked.events:
+        yield Sent(1, event, unpacked.body, len(text) // len(unpacked.events))

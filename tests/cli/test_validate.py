@@ -1,0 +1,231 @@
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from app.api.answers import answer_events
+from app.api.doors import Door
+from app.api.unpack import Ignored, judge_all, unpack
+from app.cli.validate import validate
+from app.events.record import Policy, Record
+from app.events.timestamps import TimestampPolicy
+from app.store.insert import Outcome
+from tests.cli.files import event, ndjson, run, write
+from tests.events.pipeline import POLICY, RECEIPT, SIGNED_UP, without
+
+GOOD, OTHER = event(1), event(2, timestamp="20-11-23T22:28:55.111Z")
+BAD = without(event(3), "user_id") | {"timestamp": "now"}
+EVENTS = [GOOD, BAD, OTHER]
+PROBLEMS = [
+    ("error", "missing_field", "user_id"),
+    ("error", "invalid_timestamp", "timestamp"),
+    ("warning", "two_digit_year", "timestamp"),
+]
+
+
+def problems(text: str) -> list[tuple[str, str, str]]:
+    """Severity, code and path of each line."""
+    found = []
+    for line in text.splitlines():
+        _, said, *path, _ = line.split(": ")
+        severity, code = said.split()
+        found.append((severity, code, "".join(path)))
+    return found
+
+
+def verdicts_of_track(events: list[Any]) -> list[dict[str, Any]]:
+    """What a dry run of /track says of a body."""
+    unpacked = unpack(
+        json.dumps(events).encode(), policy=POLICY, max_events=100, lenient=False
+    )
+    entries = judge_all(unpacked, receipt=RECEIPT, policy=POLICY)
+    outcomes = [
+        Outcome("valid")
+        if isinstance(entry, Record | Ignored)
+        else Outcome("rejected", errors=entry.errors)
+        for entry in entries
+    ]
+    answer = answer_events(
+        entries, outcomes, door=Door("/track"), request_id="", dry_run=True
+    )
+    results: list[dict[str, Any]] = orjson.loads(answer.body)["results"]
+    return results
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".json", ".JSON.gz"])
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (json.dumps(EVENTS), [1, 1, 1]),
+        (json.dumps(EVENTS, indent=1), None),
+        (json.dumps({"batch": EVENTS}), [1, 1, 1]),
+        (json.dumps({"batch": EVENTS}, indent=2), [1, 1, 1]),
+        ("\n\n".join(map(json.dumps, EVENTS)), [1, 3, 5]),
+        ("\r\n".join(map(json.dumps, EVENTS)) + "\r\n", [1, 2, 3]),
+        ("\ufeff\n" + "\n".join(map(json.dumps, EVENTS)), [2, 3, 4]),
+    ],
+)
+def test_reads_every_form(
+    tmp_path: Path, suffix: str, content: str, lines: list[int] | None
+) -> None:
+    path = write(tmp_path / f"events{suffix}", content.encode())
+
+    result = run(validate, path, "--json", "--source", RECEIPT.source)
+
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    told = [result.pop("line") for result in found]
+    assert found == verdicts_of_track(EVENTS)
+    assert lines is None or told == lines
+    assert result.exit_code == 1
+
+
+def test_tells_each_problem_with_its_place(tmp_path: Path) -> None:
+    path = write(tmp_path / "events", ndjson(*EVENTS))
+
+    result = run(validate, path)
+
+    assert problems(result.stdout) == PROBLEMS
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
+        "line 2, index 1",
+        "line 2, index 1",
+        "line 3, index 2",
+    ]
+    assert result.stderr == "2 valid, 1 rejected, 0 not read, 1 warnings\n"
+    assert result.exit_code == 1
+
+
+def test_what_is_all_good_says_nothing_on_stdout(tmp_path: Path) -> None:
+    result = run(validate, write(tmp_path / "events", ndjson(GOOD)))
+
+    assert result.stdout == ""
+    assert result.exit_code == 0
+
+
+def test_warnings_alone_are_no_failure(tmp_path: Path) -> None:
+    result = run(validate, write(tmp_path / "events", ndjson(OTHER)))
+
+    assert problems(result.stdout) == PROBLEMS[2:]
+    assert result.exit_code == 0
+
+
+def test_a_file_that_is_not_there_is_an_error_of_usage(tmp_path: Path) -> None:
+    assert run(validate, tmp_path / "nothing").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        (b'{"a": 1,}\n', 2, "at column"),
+        (b"nonsense\n", 2, "Expecting value at column 1."),
+        (b'{"a": "\xff"}\n', 2, "not UTF-8 at column 8."),
+        (b'{"a": 1\n', 2, "at column 8."),
+        (b'{"a": 1} {"b": 2}\n', 2, "Extra data at column 10."),
+        (b"[" * 2000 + b"\n", 2, "deeper than 1000"),
+    ],
+)
+def test_a_line_that_is_not_json_is_named_and_the_rest_is_read(
+    tmp_path: Path, content: bytes, line: int, reason: str
+) -> None:
+    path = write(tmp_path / "events", ndjson(GOOD) + content + ndjson(BAD))
+
+    result = run(validate, path)
+
+    first, *rest = result.stdout.splitlines()
+    assert first.startswith(f"line {line}, index 1: error unreadable: ")
+    assert reason in first
+    assert [line.split(",")[0] for line in rest] == ["line 3", "line 3"]
+    assert result.exit_code == 1
+
+
+def test_a_first_line_that_is_broken_hides_no_other(tmp_path: Path) -> None:
+    path = write(tmp_path / "events", b'{"event": "sig\n' + ndjson(BAD))
+
+    assert problems(run(validate, path).stdout)[1:] == PROBLEMS[:2]
+
+
+def test_a_broken_element_of_an_array_is_named_and_the_rest_is_read(
+    tmp_path: Path,
+) -> None:
+    text = json.dumps(GOOD, indent=1)
+    broken = text.replace('"user_id":', '"user_id"')
+    content = f"[\n{text},\n{broken},\n{json.dumps(BAD)}\n]".encode()
+
+    result = run(validate, write(tmp_path / "events.json", content))
+
+    first, *rest = result.stdout.splitlines()
+    [at] = [n for n, line in enumerate(content.split(b"\n")) if b'_id" "' in line]
+    assert first.startswith(f"line {at + 1}, index 1: error unreadable: Expecting ':'")
+    last = content.count(b"\n")
+    assert [line.split(":")[0] for line in rest] == [f"line {last}, index 2"] * 2
+
+
+def test_json_names_what_cannot_be_read_as_well(tmp_path: Path) -> None:
+    result = run(validate, write(tmp_path / "events.ndjson", b"x\n"), "--json")
+
+    assert json.loads(result.stdout) == {
+        "line": 1,
+        "index": 0,
+        "status": "unreadable",
+        "warnings": [],
+        "errors": [
+            {
+                "code": "unreadable",
+                "path": "",
+                "message": "Expecting value at column 1.",
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("bytes_over", [0, 1])
+def test_a_line_may_be_eight_times_as_long_as_an_event(
+    tmp_path: Path, bytes_over: int
+) -> None:
+    limit = 8 * Policy(TimestampPolicy()).max_event_bytes
+    line = b" " * (limit - 1 - len(json.dumps(GOOD)) + bytes_over) + ndjson(GOOD)
+    path = write(tmp_path / "events.ndjson.gz", line * 2 + ndjson(GOOD))
+
+    result = run(validate, path)
+
+    said = "2 not read" if bytes_over else "0 not read"
+    assert said in result.stderr
+    assert ("Longer than 1048576 bytes." in result.stdout) == bool(bytes_over)
+
+
+def test_an_event_over_its_limit_is_rejected_as_track_does(tmp_path: Path) -> None:
+    large = event(1, properties=SIGNED_UP["properties"] | {"x": "x" * 140_000})
+
+    result = run(validate, write(tmp_path / "events", ndjson(large, GOOD)))
+
+    assert problems(result.stdout) == [("error", "event_too_large", "")]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 30])
+def test_gzip_that_breaks_off_gives_what_it_has(tmp_path: Path, cut: int) -> None:
+    whole = gzip.compress(ndjson(GOOD)) + gzip.compress(ndjson(BAD))
+    path = tmp_path / "events.gz"
+    path.write_bytes(whole[:-cut])
+
+    result = run(validate, path)
+
+    assert "damaged or cut off" in result.stdout
+    assert "1 not read" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_csv_is_validated_as_it_would_be_imported(tmp_path: Path) -> None:
+    path = write(tmp_path / "e.csv", b"uid,at\nu1,2023-11-02T00:30:08Z\nu2,now\n")
+
+    result = run(
+        validate, path, "--map", "user_id=uid", "--map", "timestamp=at",
+        "--set", "event=signed_up", "--set", "properties.email=a@b.c",
+    )  # fmt: skip
+
+    assert problems(result.stdout) == [
+        ("warning", "missing_recommended", "properties.name"),
+        ("error", "invalid_timestamp", "timestamp"),
+        ("warning", "missing_recommended", "properties.name"),
+    ]
