@@ -16,6 +16,8 @@ from app.events.remark import Remark
 # Remarks of one code for one event; the last one says that no more are listed.
 MAX_WARNINGS = 16
 _MAX_KEY_IN_PATH = 64
+# Of a whole path: what is said of an event must not outgrow it.
+MAX_PATH = 256
 _MAX_64_BIT = 2**64 - 1
 _MIN_64_BIT = -(2**63)
 
@@ -116,6 +118,7 @@ class Repair:
 
     def _note(self, remarks: list[Remark], code: str, path: str, message: str) -> None:
         count = self._counts[code] = self._counts.get(code, 0) + 1
+        path = path[:MAX_PATH]
         if count < MAX_WARNINGS:
             remarks.append(Remark(code, path, message))
         elif count == MAX_WARNINGS:

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from app.events.decode import OutOfRangeNumber
 from app.events.encode import encode_exactly, encode_plain
 from app.events.repair import (
+    MAX_PATH,
     MAX_WARNINGS,
     Repair,
     is_storable,
@@ -161,3 +162,11 @@ def test_a_key_in_a_path_is_cut_and_can_be_shown() -> None:
         join_path("a", "x\0\n\x1b\ud800\x85y\u00a0") == "a.x" + "\ufffd" * 5 + "y\ufffd"
     )
     assert join_path("a", "é😀 b") == "a.é😀 b"
+
+
+def test_what_is_said_of_a_deep_event_does_not_outgrow_it() -> None:
+    deep: Any = "\0"
+    for _ in range(60):
+        deep = {"k" * 64: deep}
+    _, repair = mend(deep)
+    assert [len(remark.path) for remark in repair.warnings] == [MAX_PATH]
