@@ -11,7 +11,7 @@ import typer
 from app.settings import Settings
 from app.store.embedded import running
 from app.store.schema import check_schema, migrate
-from app.store.session import in_transaction
+from app.store.session import explained, in_transaction
 
 
 class Database(NamedTuple):
@@ -55,7 +55,8 @@ def usable(settings: Settings) -> Iterator[Database]:
     """
     with opened(settings) as database:
         if database.bin_dir is not None:
-            asyncio.run(migrate(database.url))
+            with explained():
+                asyncio.run(migrate(database.url))
         yield database
 
 

@@ -5,11 +5,12 @@ import asyncio
 from app.cli.configuration import read_settings
 from app.cli.database import opened, say
 from app.store.schema import migrate as migrate_schema
+from app.store.session import explained
 
 
 def migrate() -> None:
     """Bring the database's schema up to date; safe to run twice, or by several."""
-    with opened(read_settings()) as database:
+    with opened(read_settings()) as database, explained():
         before, after = asyncio.run(migrate_schema(database.url))
     if before == after:
         say(f"The schema is up to date, at {after}.")

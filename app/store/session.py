@@ -1,6 +1,7 @@
 """The database as a command uses it: on an engine of its own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,6 +15,22 @@ T = TypeVar("T")
 _TIMEOUT_S = 30.0
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what a database error means to whoever typed a command.
+
+    Raises:
+        DatabaseError: in place of it.
+    """
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        raise DatabaseError(
+            f"The database did not do it ({type(error).__name__} "
+            f"{sqlstate_of(error)}); is ROLLCALL_DATABASE_URL right, and is it up?"
+        ) from error
+
+
 async def with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
     """Do some work that begins and commits its transactions itself.
 
@@ -23,12 +40,8 @@ async def with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]]) -> 
     """
     engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
     try:
-        return await work(engine)
-    except DATABASE_ERRORS as error:
-        raise DatabaseError(
-            f"The database did not do it ({type(error).__name__} "
-            f"{sqlstate_of(error)}); is ROLLCALL_DATABASE_URL right, and is it up?"
-        ) from error
+        with explained():
+            return await work(engine)
     finally:
         await engine.dispose()
 

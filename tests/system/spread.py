@@ -42,4 +42,11 @@ def spread(service: Service, *, at_least: int) -> Iterator[list[Wire]]:
 
 
 def _sockets_of(pid: int) -> int:
-    return sum(path.is_socket() for path in Path(f"/proc/{pid}/fd").iterdir())
+    return sum(map(_is_socket, Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return path.readlink().name.startswith("socket:")
+    except FileNotFoundError:  # closed since it was listed
+        return False

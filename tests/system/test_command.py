@@ -132,3 +132,11 @@ def test_a_database_that_is_away_does_not_keep_the_service_from_starting(
             status, headers, answer = wire.answer()
             assert (status, answer["code"]) == (503, "unavailable")
             assert headers["retry-after"].isdigit()
+
+
+def test_a_migration_without_a_database_says_so_in_one_line() -> None:
+    nobody = environment(database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    done = rollcall("migrate", env=nobody)
+
+    assert done.returncode == 1
+    assert re.fullmatch(r"rollcall: .*ROLLCALL_DATABASE_URL.*\n", done.stderr)
