@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_REQUIRE_VIRTUALENV := 1
 
-.PHONY: help run test check fix lock clean
+.PHONY: help run test check fix bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ check: $(VENV)/dev ## Format, lint, types and imports; writes nothing
 fix: $(VENV)/dev ## Format, and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/runtime ## Measure against the baseline and the limits (needs wrk and a quiet machine)
+	$(BIN)/python -m bench compare
 
 lock: $(VENV)/dev ## Resolve the dependencies anew into the three lock files
 	$(LOCK) --upgrade -o requirements.lock
