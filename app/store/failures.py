@@ -22,19 +22,15 @@ _REFUSING_CLASSES = ("22", "54")
 
 
 def refuses_data(error: Exception) -> bool:
-    """Whether what was to be stored was refused: no retry can help.
+    """Whether Postgres or the driver refused what was to be stored, for good.
 
-    By Postgres, or by the driver, which could not encode it. A check violation
-    counts only with a constraint's name: without one it says that no partition
-    takes the row. What ends the session never counts: logging in can fail with
-    the code of a data exception too.
+    A check violation counts only with a constraint's name: without one it says
+    that no partition takes the row. What ends the session never counts: logging in
+    can fail with the code of a data exception too.
     """
-    cause = _driver_error(error)
-    if isinstance(cause, asyncpg.InterfaceError):
-        misconfigured = isinstance(cause, asyncpg.ClientConfigurationError)
-        return isinstance(cause, ValueError) and not misconfigured
     state = sqlstate_of(error)
-    return getattr(cause, "severity_en", None) != "FATAL" and (
+    severity = getattr(_driver_error(error), "severity_en", None)
+    return severity != "FATAL" and (
         state.startswith(_REFUSING_CLASSES)
         or state == _NOT_NULL_VIOLATION
         or (state == _CHECK_VIOLATION and _constraint_of(error) is not None)

@@ -25,7 +25,7 @@ async def transaction(
         deadline: on the event loop's clock, in seconds.
 
     Raises:
-        TimeoutError: no connection could be had in time.
+        TimeoutError: no connection could be had in time, or it was cut.
         sqlalchemy.exc.DBAPIError: also for a connection that was cut.
     """
     async with asyncio.timeout_at(deadline):
@@ -41,6 +41,11 @@ async def transaction(
             if is_read_only(error):
                 # A session can stay so when the database no longer is.
                 driver.terminate()
+            raise
+        except AttributeError as error:
+            # So the driver fails when it is cut between two of its own steps.
+            if driver.is_closed():
+                raise TimeoutError("The connection was cut.") from error
             raise
         finally:
             watchdog.cancel()

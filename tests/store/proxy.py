@@ -121,7 +121,8 @@ class Proxy:
             while chunk := await answers.read(_CHUNK):
                 if armed:
                     armed.pop()()
-                await asyncio.sleep(self.delay_s)
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 await self._forward(chunk, client)
 
     async def _forward(self, chunk: bytes, target: StreamWriter) -> None:

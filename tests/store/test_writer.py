@@ -174,10 +174,12 @@ async def test_a_body_whose_sender_left_in_time_is_dropped_unwritten(
 async def test_when_all_have_left_nothing_is_committed(
     committer: HeldCommitter, senders: Senders
 ) -> None:
-    await occupy(committer, senders)
+    first = senders.send("a", *body("a"))
+    await committer.begin()
     for name in "bc":
         senders.send(name, *body(name)).cancel()
     committer.end([STORED])
+    await first
     last = senders.send("d", *body("d"))
 
     assert ids(await committer.commit()) == ["d-0"]
