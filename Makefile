@@ -24,7 +24,7 @@ run: $(VENV)/runtime ## Start the service on 127.0.0.1:8000 with its own Postgre
 
 test: check $(VENV)/node ## Everything that CI runs: check, then the tests with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses=2 --dist=worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -35,6 +35,8 @@ _BIND_PAUSE_S = 0.05
 # Longer than the idle time of common proxies and SDKs, so that none of them sends
 # into a connection that is just being closed.
 _KEEP_ALIVE_S = 75
+# A worker that starts on a busy machine is slow, not hung.
+_HEALTHCHECK_S = 30
 
 
 def serve(
@@ -123,6 +125,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_worker_healthcheck=_HEALTHCHECK_S,
         timeout_graceful_shutdown=round(settings.drain_timeout_seconds),
     )
     if settings.workers > 1:

@@ -90,6 +90,8 @@ async def test_one_that_is_killed_in_the_middle_is_finished_by_the_next(
     last = max(rows, key=lambda row: row.id)
     event = stored(last.payload.encode(), receipt=RECEIPT)
     async with engine.connect() as blocker:
+        # The other process may be slow to start.
+        await blocker.execute(text("SET idle_in_transaction_session_timeout = 0"))
         # Another is storing the last event: the second batch waits for that.
         claim = text("INSERT INTO event_ids VALUES (CAST(:id AS uuid), now(), '')")
         await blocker.execute(claim, {"id": event.id})
