@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.commit import Committer
 from app.store.embedded import Cluster
+from app.store.failures import sqlstate_of
 from app.store.insert import STORED
 from tests.conftest import Admin
-from tests.store.entries import counts, record
+from tests.store.entries import counts, record, save
 from tests.store.sabotage import partitions, run
 
 
@@ -56,7 +58,7 @@ def fill(disk: Path) -> Path:
 
 
 async def test_a_full_disk_rejects_nothing_and_heals_when_it_has_room(
-    small_disk: Path, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+    small_disk: Path, engine: AsyncEngine
 ) -> None:
     async with engine.connect() as connection:
         [this_week, *_] = sorted(await partitions(connection))
@@ -64,10 +66,10 @@ async def test_a_full_disk_rejects_nothing_and_heals_when_it_has_room(
     entries = [record(user_id=f"user-{n}", noise="x" * 1000) for n in range(20)]
     filler = fill(small_disk)
 
+    with pytest.raises(DBAPIError) as caught:
+        await save(engine, *entries)
+    assert sqlstate_of(caught.value) == "53100"
     assert await Committer(engine, timeout_s=0.1).settle([*entries]) == [None] * 20
-    assert [vars(line)["rollcall_fields"]["sqlstate"] for line in caplog.records] == [
-        "53100"
-    ]
     assert await counts(engine) == (0, 0, 0)
 
     filler.unlink()
