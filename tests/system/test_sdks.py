@@ -6,12 +6,16 @@ The Node ones are installed by make where npm is; without them their tests skip.
 import gzip
 import json
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.system.service import until
 from tests.system.tenant import Tenant
 
 SENDERS = Path(__file__).with_name("senders")
@@ -126,6 +130,25 @@ def test_one_bad_event_in_a_batch_of_100(tenant: Tenant) -> None:
     assert (answer["stored"], answer["rejected"]) == (99, 1)
     reasons = "SELECT reason FROM rejected_events WHERE source = :source"
     assert [tuple(row) for row in tenant.rows(reasons)] == [("invalid_email",)]
+
+
+def test_a_batch_whose_answer_was_lost_is_sent_again(tenant: Tenant) -> None:
+    body = json.dumps({"batch": [track(i) for i in range(20)]}).encode()
+    head = (
+        f"POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-Api-Key: {tenant.key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    where = urlsplit(tenant.service.address)
+    with socket.create_connection((str(where.hostname), where.port or 0)) as lost:
+        lost.sendall(head.encode() + body)
+        stored = "SELECT id FROM events WHERE source = :source"
+        until(lambda: len(tenant.rows(stored)) == 20, within_s=10, what="20 rows")
+        # A reset, not a farewell: what was answered meanwhile reaches nobody.
+        reset = struct.pack("ii", 1, 0)
+        lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    answer = post(tenant, body)
+    assert (answer["stored"], answer["duplicates"]) == (0, 20)
+    assert len(tenant.rows(stored)) == 20
 
 
 def test_what_sdks_let_through(tenant: Tenant) -> None:
