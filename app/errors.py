@@ -10,6 +10,7 @@
     |   `-- EventNotFoundError
     `-- RequestError                     told to the sender as problem JSON
         |   code                   status  retryable
+        |-- InvalidHttpError          400  no
         |-- InvalidJsonError          400  no
         |-- InvalidBodyError          400  no
         |-- EmptyBodyError            400  no
@@ -22,6 +23,7 @@
         |-- BodyTooLargeError         413  no
         |-- TooManyEventsError        413  no
         |-- UnsupportedMediaError     415  no
+        |-- HeadersTooLargeError      431  no
         |-- InternalError             500  yes
         |-- OverloadedError           503  yes
         `-- UnavailableError          503  yes
@@ -98,6 +100,14 @@ class RequestError(RollcallError):
         if self.retry_after is None:
             return {}
         return {"Retry-After": str(self.retry_after)}
+
+
+class InvalidHttpError(RequestError):
+    """What was sent is no request of HTTP/1.1."""
+
+    code = "invalid_http"
+    status = 400
+    title = "The request is not valid HTTP"
 
 
 class InvalidJsonError(RequestError):
@@ -219,6 +229,14 @@ class UnsupportedMediaError(RequestError):
     code = "unsupported_media_type"
     status = 415
     title = "The body's media type or encoding is not supported"
+
+
+class HeadersTooLargeError(RequestError):
+    """The path and the headers are over their limit."""
+
+    code = "headers_too_large"
+    status = 431
+    title = "The headers are too large"
 
 
 class InternalError(RequestError):

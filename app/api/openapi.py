@@ -91,7 +91,7 @@ def _drop_validation(document: dict[str, Any]) -> None:
 
 
 def _operation(door: Door) -> dict[str, Any]:
-    refusals = [400, 401, 408, 413, 415, 500, 503]
+    refusals = [400, 401, 408, 413, 415, 431, 500, 503]
     if not door.lenient:
         refusals.append(422)
     return {

@@ -18,6 +18,7 @@ import uvicorn
 from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
+from app.api.connection import Connection
 from app.api.dispatch import Dispatcher
 from app.cli.configuration import read_settings
 from app.cli.database import say, usable
@@ -119,6 +120,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         factory=True,
         workers=settings.workers,
         lifespan="on",
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.api.connection import MAX_HEAD_BYTES
 from tests.system.conftest import Serve
 from tests.system.database import Database
 from tests.system.tenant import Tenant
@@ -9,6 +10,7 @@ from tests.system.wire import LAST_CHUNK, chunk, connected, event, head, request
 
 MIB = 1024 * 1024
 LIMIT = 10 * MIB
+TOO_LARGE = "headers_too_large"
 CHUNKED = "Transfer-Encoding: chunked"
 EXPECTING = "Expect: 100-continue"
 # Refused by its key before the body is read; refused by its length.
@@ -147,3 +149,61 @@ def test_a_slow_body_is_answered_408_and_the_connection_ends(
 
     assert (status, answer["code"]) == (408, "slow_client")
     assert headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+        b"POST /track HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+    ],
+    ids=["TLS", "length"],
+)
+def test_what_is_no_http_is_refused_as_a_problem(tenant: Tenant, start: bytes) -> None:
+    with connected(tenant.service) as wire:
+        wire.send(start)
+        status, headers, answer = wire.answer()
+        assert wire.is_closed()
+
+    assert (status, answer["status"], answer["code"]) == (400, 400, "invalid_http")
+    assert answer["message"] == answer["detail"]
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["x-request-id"] == answer["response_id"]
+
+
+def padded_head(key: str, size: int) -> bytes:
+    """Of a request for /track with `size` bytes of path and headers, and no body."""
+    plain = head(key, "X-Pad: ", length=0).splitlines()
+    used = len(b"/track") + sum(
+        len(b"".join(line.split(b": ", 1))) for line in plain[1:]
+    )
+    return head(key, f"X-Pad: {'x' * (size - used)}", length=0)
+
+
+@pytest.mark.parametrize(("over", "expected"), [(0, "invalid_json"), (1, TOO_LARGE)])
+def test_headers_are_taken_up_to_their_limit(
+    tenant: Tenant, over: int, expected: str
+) -> None:
+    with connected(tenant.service) as wire:
+        wire.send(padded_head(tenant.key, MAX_HEAD_BYTES + over))
+        status, _, answer = wire.answer()
+
+    assert (status, answer["code"]) == (431 if over else 400, expected)
+
+
+@pytest.mark.parametrize("line", [b"X-Pad: %b\r\n", b"%b"], ids=["many", "one"])
+def test_headers_without_an_end_are_not_held(
+    serve: Serve, database: Database, line: bytes
+) -> None:
+    service, key = serve(), database.key()
+    with connected(service) as wire:
+        wire.send(request(key, event()))
+        assert wire.answer()[0] == 200
+        before = service.peak_memory()
+
+        wire.send(head(key)[:-2] + b"X-Pad: x\r\nX-More: ")
+        with pytest.raises(ConnectionError):
+            wire.send(100 * (line % (b"x" * MIB)))
+        grown = service.peak_memory() - before
+
+    assert grown < 32 * MIB
