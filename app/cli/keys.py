@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.configuration import read_settings
-from app.cli.database import say, usable
+from app.cli.database import current, say
 from app.store.keys import create_key, list_keys, revoke_key
 from app.store.session import in_transaction
 
@@ -23,7 +23,7 @@ def create(
     ],
 ) -> None:
     """Make a key and print it: the only time that it can be seen."""
-    with usable(read_settings()) as database:
+    with current(read_settings()) as database:
         key = asyncio.run(
             in_transaction(database.url, partial(create_key, source=source))
         )
@@ -33,7 +33,7 @@ def create(
 @keys.command(name="list")
 def list_all() -> None:
     """List all keys, by their ids: the keys themselves are stored nowhere."""
-    with usable(read_settings()) as database:
+    with current(read_settings()) as database:
         rows = asyncio.run(in_transaction(database.url, list_keys))
     table = Table("id", "source", "created", "revoked", box=None)
     for row in rows:
@@ -53,7 +53,7 @@ def revoke(
     key: Annotated[str, typer.Argument(help="The id that `list` shows, or the key.")],
 ) -> None:
     """Revoke a key; every worker refuses it within 5 seconds."""
-    with usable(read_settings()) as database:
+    with current(read_settings()) as database:
         row = asyncio.run(
             in_transaction(database.url, partial(revoke_key, key_or_id=key))
         )

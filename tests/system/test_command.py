@@ -76,6 +76,18 @@ def test_what_the_operator_can_mend_is_one_line(env: dict[str, str]) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_key_that_no_table_can_hold_names_the_command_that_mends_it(
+    empty_database_url: str,
+) -> None:
+    done = rollcall(
+        *("keys", "create", "--source", "crm"),
+        env=environment(database_url=empty_database_url),
+    )
+
+    assert (done.stdout, done.returncode) == ("", 1)
+    assert "run `rollcall migrate`" in done.stderr
+
+
 def test_a_setting_that_cannot_be_used_is_named_and_no_password_shown(
     env: dict[str, str],
 ) -> None:
