@@ -90,7 +90,7 @@ def export(  # noqa: PLR0913 - each is an option of the command
         def write(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
             nonlocal count
             with _explained(output):
-                out.write(lines(names, rows))
+                _write(out, lines(names, rows))
             count += len(rows)
 
         asyncio.run(
@@ -131,6 +131,13 @@ def _json_value(name: str, value: object) -> object:
             return value
 
 
+def _write(out: BinaryIO, content: bytes) -> None:
+    """Write all of it: stdout may be unbuffered (PYTHONUNBUFFERED), and stop short."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[out.write(rest) :]
+
+
 @contextmanager
 def _opened(output: Path | None) -> Iterator[BinaryIO]:
     """Stdout, or a file that takes its name once it is whole."""
@@ -139,11 +146,11 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
         with _explained(None):
             sys.stdout.buffer.flush()
         return
-    whole = output.resolve()
-    # A device or a pipe is written as it is; a file must not be seen half written.
-    is_special = whole.exists() and not whole.is_file()
-    part = whole if is_special else whole.with_name(f"{whole.name}.part")
     with _explained(output):
+        whole = output.resolve()
+        # A device or a pipe is written as it is; a file is not to be seen half written.
+        is_special = whole.exists() and not whole.is_file()
+        part = whole if is_special else whole.with_name(f"{whole.name}.part")
         file: BinaryIO = (
             gzip.GzipFile(part, "wb") if whole.suffix == ".gz" else part.open("wb")  # type: ignore[assignment]
         )
@@ -163,11 +170,12 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
 def _explained(output: Path | None) -> Iterator[None]:
     try:
         yield
-    except BrokenPipeError:
-        # Whoever reads has enough; nothing more may be flushed at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
     except OSError as error:
+        if output is None:
+            # What is left in the buffer must not fail once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # whoever reads has enough
+            raise typer.Exit(1) from None
         raise OperatorError(
             f"Cannot write {output or 'to stdout'}: {error.strerror or error}."
         ) from error

@@ -14,17 +14,16 @@ from app.cli.configuration import read_settings
 from app.cli.csv_plan import parse_plan
 from app.cli.database import current, say
 from app.cli.input_options import File, Form, Map, MapType, Set
-from app.cli.lines import Sent, Unreadable
+from app.cli.lines import Piece, Unreadable
 from app.cli.opening import Opened, open_input
 from app.cli.progress import RowProgress
 from app.cli.reading import read_events
 from app.cli.tally import Tally
-from app.cli.verdicts import judge_sent
+from app.cli.verdicts import judge_piece
 from app.events.record import Policy, Receipt
 from app.main import event_policy
 from app.store.backfill import backfill
 from app.store.insert import Entry, Outcome
-from app.store.session import with_engine
 from app.store.sources import check_source_name
 
 # Larger batches gain nothing; the bytes bound the memory where events are large.
@@ -33,12 +32,24 @@ _BATCH_BYTES = 1024 * 1024
 _MAX_NAMED = 100
 
 
-class _Extent(NamedTuple):
-    """What a batch takes up in its file.
+class _Batch(NamedTuple):
+    """What is committed at once.
 
     Attributes:
-        unreadable: what stood between its events.
+        pieces: of the file.
         position: bytes of the file that had been read by then.
+    """
+
+    pieces: list[Piece]
+    position: int
+
+
+class _Extent(NamedTuple):
+    """What a batch took up in its file, beside events.
+
+    Attributes:
+        unreadable: what stood between them.
+        position: as of the batch.
     """
 
     unreadable: list[Unreadable]
@@ -83,15 +94,16 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
                     progress.say(f"line {line}: not read: {reason}")
             progress.update(rows=tally.rows, position=extent.position)
 
-        work = partial(
-            backfill,
+        work = backfill(
+            database.url,
             source=source,
-            batches=_judge(found, opened, receipt=receipt, policy=policy),
+            batches=_batches(found, opened),
+            judge=partial(_judge, receipt=receipt, policy=policy),
             report=report,
         )
         try:
             with progress:
-                asyncio.run(with_engine(database.url, work))
+                asyncio.run(work)
         finally:
             # Also where it ends early: what is counted is committed.
             _summarise(tally, progress.elapsed_s, receipt)
@@ -99,26 +111,30 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
         raise typer.Exit(1)
 
 
+def _batches(found: Iterable[Piece], file: Opened) -> Iterator[_Batch]:
+    pieces: list[Piece] = []
+    size = 0
+    for piece in found:
+        pieces.append(piece)
+        size += piece.size
+        if len(pieces) >= _BATCH_EVENTS or size >= _BATCH_BYTES:
+            yield _Batch(pieces, file.position)
+            pieces, size = [], 0
+    yield _Batch(pieces, file.position)
+
+
 def _judge(
-    found: Iterable[Sent | Unreadable],
-    file: Opened,
-    *,
-    receipt: Receipt,
-    policy: Policy,
-) -> Iterator[tuple[list[Entry], _Extent]]:
+    batch: _Batch, *, receipt: Receipt, policy: Policy
+) -> tuple[list[Entry], _Extent]:
     entries: list[Entry] = []
     unreadable: list[Unreadable] = []
-    size = 0
-    for each in found:
-        if isinstance(each, Unreadable):
-            unreadable.append(each)
+    for piece in batch.pieces:
+        verdict = judge_piece(piece, receipt=receipt, policy=policy)
+        if isinstance(verdict, Unreadable):
+            unreadable.append(verdict)
         else:
-            entries.append(judge_sent(each, receipt=receipt, policy=policy))
-            size += each.size
-        if len(entries) + len(unreadable) >= _BATCH_EVENTS or size >= _BATCH_BYTES:
-            yield entries, _Extent(unreadable, file.position)
-            entries, unreadable, size = [], [], 0
-    yield entries, _Extent(unreadable, file.position)
+            entries.append(verdict)
+    return entries, _Extent(unreadable, batch.position)
 
 
 def _summarise(tally: Tally, elapsed_s: float, receipt: Receipt) -> None:

@@ -15,6 +15,23 @@ _PLACE = re.compile(r" at line (\d+), column (\d+)\.$")
 _FACTOR = 8
 
 
+class Text(NamedTuple):
+    """A piece of JSON in a file, which is an event or else cannot be read.
+
+    Attributes:
+        line: where it begins, from 1.
+        text: None where it was too long to be held.
+    """
+
+    line: int
+    text: bytes | None
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held of it."""
+        return len(self.text or b"")
+
+
 class Sent(NamedTuple):
     """An event in a file, not yet judged.
 
@@ -41,6 +58,14 @@ class Unreadable(NamedTuple):
 
     line: int
     reason: str
+
+    @property
+    def size(self) -> int:
+        """Nothing is held of it."""
+        return 0
+
+
+Piece = Text | Sent | Unreadable
 
 
 def max_line_bytes(policy: Policy) -> int:
@@ -71,27 +96,17 @@ def read_lines(
         yield number, line if is_whole else None
 
 
-def read_event(line: int, text: bytes | None, *, policy: Policy) -> Sent | Unreadable:
-    """The event that a piece of JSON is.
-
-    Args:
-        line: where it begins in its file.
-        text: None where it was too long to be held.
-        policy: what an event may be.
-    """
+def read_event(piece: Text, *, policy: Policy) -> Sent | Unreadable:
+    """The event that a piece of JSON is."""
+    line, text = piece
     if text is None:
-        return too_long(line, policy)
+        return Unreadable(line, f"Longer than {max_line_bytes(policy)} bytes.")
     try:
         decoded = decode(text, max_depth=policy.max_depth)
     except InvalidJsonError as error:
         return unreadable_json(line, error)
     body = Body(decoded.plain, decoded.deep, may_be_large(len(text), policy))
     return Sent(line, decoded.value, body, len(text))
-
-
-def too_long(line: int, policy: Policy) -> Unreadable:
-    """An event of which it is known only that it is too long."""
-    return Unreadable(line, f"Longer than {max_line_bytes(policy)} bytes.")
 
 
 def unreadable_json(line: int, error: InvalidJsonError) -> Unreadable:

@@ -13,10 +13,11 @@ from app.cli.csv_plan import CsvPlan
 from app.cli.csv_rows import RowReader
 from app.cli.json_array import ArrayReader
 from app.cli.lines import (
+    Piece,
     Sent,
+    Text,
     Unreadable,
     max_line_bytes,
-    read_event,
     read_lines,
     unreadable_json,
 )
@@ -52,7 +53,7 @@ def read_events(
     plan: CsvPlan,
     policy: Policy,
     announce: Callable[[str], None],
-) -> Iterator[Sent | Unreadable]:
+) -> Iterator[Piece]:
     """Read each event of a file, or what stands there in its place.
 
     Args:
@@ -71,7 +72,7 @@ def read_events(
         form = form or _tell_format(file.name, ahead, plan)
         stream = resume(ahead, file.stream)
         if form is Format.CSV:
-            found = RowReader(
+            found: Iterator[Piece] = RowReader(
                 stream, plan=plan, policy=policy, announce=announce
             ).events()
         else:
@@ -120,7 +121,7 @@ def _tell_format(name: str, ahead: bytes, plan: CsvPlan) -> Format:
 
 def _read_json(
     stream: BinaryIO, form: Format, ahead: bytes, policy: Policy
-) -> Iterator[Sent | Unreadable]:
+) -> Iterator[Piece]:
     if form is Format.NDJSON:
         return _read_ndjson(stream, policy)
     if ahead.lstrip(_JSON_SPACE).startswith(b"["):
@@ -128,23 +129,23 @@ def _read_json(
     return _read_body(stream, policy)
 
 
-def _read_ndjson(stream: BinaryIO, policy: Policy) -> Iterator[Sent | Unreadable]:
+def _read_ndjson(stream: BinaryIO, policy: Policy) -> Iterator[Piece]:
     for line, text in read_lines(stream, max_bytes=max_line_bytes(policy)):
         stripped = text and text.strip(_JSON_SPACE)
         if stripped != b"":
-            yield read_event(line, stripped, policy=policy)
+            yield Text(line, stripped)
 
 
-def _read_array(stream: BinaryIO, policy: Policy) -> Iterator[Sent | Unreadable]:
+def _read_array(stream: BinaryIO, policy: Policy) -> Iterator[Piece]:
     array = ArrayReader(stream, max_bytes=max_line_bytes(policy))
     try:
         for line, text in array.elements():
-            yield read_event(line, text, policy=policy)
+            yield Text(line, text)
     except ValueError as error:
         yield Unreadable(array.line, str(error))
 
 
-def _read_body(stream: BinaryIO, policy: Policy) -> Iterator[Sent | Unreadable]:
+def _read_body(stream: BinaryIO, policy: Policy) -> Iterator[Piece]:
     text = stream.read(_MAX_BODY_BYTES + 1)
     if len(text) > _MAX_BODY_BYTES:
         yield Unreadable(

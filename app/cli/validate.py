@@ -18,7 +18,7 @@ from app.cli.lines import Unreadable
 from app.cli.listing import say_remark
 from app.cli.opening import open_input
 from app.cli.reading import read_events
-from app.cli.verdicts import judge_sent
+from app.cli.verdicts import judge_piece
 from app.events.record import Receipt
 from app.events.rejection import Rejection
 from app.events.remark import Remark
@@ -55,19 +55,17 @@ def validate(  # noqa: PLR0913 - each is an option of the command
     with open_input(file) as opened:
         found = read_events(opened, form=form, plan=plan, policy=policy, announce=say)
         for index, each in enumerate(found):
-            verdict: Entry | Unreadable = (
-                each
-                if isinstance(each, Unreadable)
-                else judge_sent(each, receipt=receipt, policy=policy)
-            )
+            verdict = judge_piece(each, receipt=receipt, policy=policy)
             if isinstance(verdict, Unreadable):
                 unreadable += 1
             else:
                 rejected += isinstance(verdict, Rejection)
                 valid += not isinstance(verdict, Rejection)
                 warnings += len(verdict.warnings)
+            # An error may be lines below the beginning of what is no JSON.
+            line = verdict.line if isinstance(verdict, Unreadable) else each.line
             lines = _as_json if json else _as_text
-            sys.stdout.writelines(lines(each.line, index, verdict))
+            sys.stdout.writelines(lines(line, index, verdict))
     say(
         f"{valid} valid, {rejected} rejected, {unreadable} not read, "
         f"{warnings} warnings"

@@ -1,14 +1,17 @@
+import asyncio
 import csv
 import gzip
 import io
 import json
+import os
+import stat
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -242,7 +245,7 @@ async def test_a_file_is_written_as_its_name_says(
     assert names_in(tmp_path) == [path.name]
 
 
-@pytest.mark.parametrize("name", ["/dev/full", "missing/x"])
+@pytest.mark.parametrize("name", ["missing/x", "x" * 300])
 async def test_what_cannot_be_written_is_told(
     engine: AsyncEngine, database_url: str, tmp_path: Path, name: str
 ) -> None:
@@ -253,6 +256,20 @@ async def test_what_cannot_be_written_is_told(
     assert isinstance(result.exception, OperatorError)
     assert "Cannot write" in result.exception.detail
     assert names_in(tmp_path) == []
+
+
+async def test_a_pipe_is_written_to_and_stays_a_pipe(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    await fill(engine, SIGNED_UP)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = asyncio.create_task(asyncio.to_thread(pipe.read_bytes))
+
+    await run_aside(export, "--output", pipe, url=database_url)
+
+    assert (await reading).startswith(b'{"id":')
+    assert stat.S_ISFIFO(os.stat(pipe).st_mode)  # noqa: PTH116
 
 
 async def test_an_export_that_ends_early_leaves_the_file_as_it_was(
@@ -276,16 +293,29 @@ def test_an_event_that_is_unknown_is_an_error_of_usage() -> None:
     assert "signed_up, account_added_user" in result.stderr
 
 
-def test_whoever_has_read_enough_may_leave(database_url: str, tmp_path: Path) -> None:
-    many = [SIGNED_UP | {"user_id": f"u{number}"} for number in range(3000)]
+@pytest.fixture
+def filled_url(database_url: str, tmp_path: Path) -> str:
+    """A database with more than fits into a pipe."""
+    many = [SIGNED_UP | {"user_id": f"u{number}"} for number in range(900)]
     path = write(tmp_path / "e", ndjson(*many))
     run(import_events, path, "--source", "crm", url=database_url)
-    with subprocess.Popen(  # noqa: S603 - our own words
+    return database_url
+
+
+def exporting(
+    url: str, stdout: int | IO[bytes], **more: str
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own words
         [ROLLCALL, "export"],
-        env=environment(database_url=database_url),
-        stdout=subprocess.PIPE,
+        env=environment(database_url=url) | more,
+        stdout=stdout,
         stderr=subprocess.PIPE,
-    ) as process:
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_whoever_has_read_enough_may_leave(filled_url: str, unbuffered: str) -> None:
+    with exporting(filled_url, subprocess.PIPE, PYTHONUNBUFFERED=unbuffered) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().startswith(b'{"id":')
@@ -293,4 +323,15 @@ def test_whoever_has_read_enough_may_leave(database_url: str, tmp_path: Path) ->
         said = process.stderr.read()
 
     assert said == b""
+    assert process.returncode == 1
+
+
+def test_a_disk_that_is_full_is_told(filled_url: str) -> None:
+    with (
+        Path("/dev/full").open("wb") as full,
+        exporting(filled_url, full) as process,
+    ):
+        _, said = process.communicate()
+
+    assert said == b"rollcall: Cannot write to stdout: No space left on device.\n"
     assert process.returncode == 1

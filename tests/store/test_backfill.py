@@ -1,54 +1,158 @@
 import asyncio
-import threading
-from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import Any
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import repeat
+from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, OperatorError
+from app.events.record import Record
 from app.store.backfill import backfill
-from app.store.insert import DUPLICATE, STORED, Entry, Outcome
+from app.store.insert import DUPLICATE, STORED, Entry, Outcome, store_records
 from app.store.tables import sources
 from tests.store.entries import counts, records, rejection, rows
+from tests.system.service import until
 
-Reports = list[tuple[Sequence[Outcome], Any]]
+Batch = tuple[list[Entry], Path | None]
+Report = tuple[Sequence[Outcome], int]
+
+
+def judge(batch: Batch) -> tuple[list[Entry], int]:
+    """Hand on what is judged already; leave a trace, and tell in which process."""
+    entries, trace = batch
+    if trace is not None:
+        trace.touch()
+    return entries, os.getpid()
 
 
 async def run(
-    engine: AsyncEngine, *batches: list[Entry], source: str = "billing-backend"
-) -> Reports:
-    reports: Reports = []
-    numbered = iter([(batch, number) for number, batch in enumerate(batches)])
+    url: str,
+    batches: Iterable[list[Entry]],
+    *,
+    source: str = "billing-backend",
+    traces: Iterable[Path | None] = repeat(None),
+    report: Callable[[Sequence[Outcome], int], None] = lambda *_: None,
+) -> list[Report]:
+    reports: list[Report] = []
+
+    def note(outcomes: Sequence[Outcome], pid: int) -> None:
+        reports.append((outcomes, pid))
+        report(outcomes, pid)
+
     await backfill(
-        engine,
+        url,
         source=source,
-        batches=numbered,
-        report=lambda outcomes, note: reports.append((outcomes, note)),
+        batches=zip(batches, traces, strict=False),
+        judge=judge,
+        report=note,
     )
     return reports
 
 
-async def test_batches_are_stored_in_order_and_reported(engine: AsyncEngine) -> None:
+async def test_batches_are_stored_in_order_and_reported(
+    engine: AsyncEngine, database_url: str
+) -> None:
     first, second, third = records(3)
     bad = rejection()
 
-    reports = await run(engine, [first, bad], [], [second, first], [third])
+    reports = await run(
+        database_url, [[first, bad], [], [second, first], [third], [third]]
+    )
 
-    assert reports == [
-        ([STORED, Outcome("rejected", errors=bad.errors)], 0),
-        ([], 1),
-        ([STORED, DUPLICATE], 2),
-        ([STORED], 3),
+    assert [outcomes for outcomes, _ in reports] == [
+        [STORED, Outcome("rejected", errors=bad.errors)],
+        [],
+        [STORED, DUPLICATE],
+        [STORED],
+        [DUPLICATE],
     ]
     assert await counts(engine) == (3, 3, 1)
 
 
-async def test_the_source_is_registered_once(engine: AsyncEngine) -> None:
-    await run(engine, source="crm")
-    await run(engine, source="crm")
+async def test_two_processes_take_turns_so_that_one_judges_while_one_commits(
+    database_url: str,
+) -> None:
+    reports = await run(database_url, [[record] for record in records(6)])
+
+    own, helper, *rest = [pid for _, pid in reports]
+    assert own == os.getpid()
+    assert helper != own
+    assert rest == [own, helper, own, helper]
+    with pytest.raises(ProcessLookupError):
+        os.kill(helper, 0)
+
+
+async def test_one_batch_needs_no_helper(database_url: str) -> None:
+    [(_, pid)] = await run(database_url, [list(records(2))])
+
+    assert pid == os.getpid()
+
+
+async def test_no_batch_is_no_error(engine: AsyncEngine, database_url: str) -> None:
+    assert await run(database_url, []) == []
+    assert [row.name for row in await rows(engine, sources)] == ["billing-backend"]
+
+
+@asynccontextmanager
+async def claimed(engine: AsyncEngine, record: Record) -> AsyncIterator[None]:
+    """Nobody else can store the event until the end, when it is free again."""
+    async with engine.connect() as connection:
+        await store_records(connection, [record])
+        yield
+        await connection.rollback()
+
+
+async def test_each_process_judges_while_the_other_commits(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    first, second, third = records(3)
+    traces = [tmp_path / name for name in "123"]
+
+    async with AsyncExitStack() as stack:
+        async with claimed(engine, first):
+            await stack.enter_async_context(claimed(engine, second))
+            work = run(database_url, [[first], [second], [third]], traces=traces)
+            # In a thread, because its event loop waits for the helper at times.
+            task = asyncio.create_task(asyncio.to_thread(asyncio.run, work))
+            # This process is at its commit when the helper judges.
+            await asyncio.to_thread(until, traces[1].exists, within_s=20, what="2")
+            assert await counts(engine) == (0, 0, 0)
+            assert not traces[2].exists()
+        # And the helper is at its commit when this one judges.
+        await asyncio.to_thread(until, traces[2].exists, within_s=20, what="3")
+        assert await counts(engine) == (1, 1, 0)
+    await task
+
+    assert await counts(engine) == (3, 3, 0)
+
+
+async def test_a_helper_that_is_killed_is_told_and_the_next_run_completes(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    batches: list[list[Entry]] = [[record] for record in records(8)]
+
+    def kill(_: object, pid: int) -> None:
+        if pid != os.getpid():
+            os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(OperatorError, match="run the same command again"):
+        await run(database_url, batches, report=kill)
+    stored = (await counts(engine))[0]
+    await run(database_url, batches)
+
+    assert 2 <= stored < 8
+    assert await counts(engine) == (8, 8, 0)
+
+
+async def test_the_source_is_registered_once(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    await run(database_url, [], source="crm")
+    await run(database_url, [], source="crm")
 
     assert [row.name for row in await rows(engine, sources)] == ["crm"]
 
@@ -56,45 +160,24 @@ async def test_the_source_is_registered_once(engine: AsyncEngine) -> None:
 @pytest.mark.parametrize(
     "name", ["", "Billing", "a b", "-a", "a" * 64, "a\n", "\udcff"]
 )
-async def test_a_name_that_is_none_is_refused(engine: AsyncEngine, name: str) -> None:
+async def test_a_name_that_is_none_is_refused(
+    engine: AsyncEngine, database_url: str, name: str
+) -> None:
     with pytest.raises(ConfigurationError, match="1 to 63 characters"):
-        await run(engine, list(records(1)), source=name)
+        await run(database_url, [list(records(1))], source=name)
 
     assert await counts(engine) == (0, 0, 0)
 
 
-async def test_a_batch_is_made_while_the_one_before_it_commits(
-    engine: AsyncEngine,
+async def test_what_cannot_be_read_ends_it(
+    engine: AsyncEngine, database_url: str
 ) -> None:
-    made = threading.Event()
+    def batches() -> Iterator[list[Entry]]:
+        for record in records(3):
+            yield [record]
+        raise ConfigurationError("The fourth is missing.")
 
-    def batches() -> Iterator[tuple[list[Entry], None]]:
-        first, second = records(2)
-        yield [first], None
-        made.set()
-        yield [second], None
+    with pytest.raises(ConfigurationError, match="The fourth"):
+        await run(database_url, batches())
 
-    work = partial(
-        backfill,
-        engine,
-        source="crm",
-        batches=batches(),
-        report=lambda *_: None,
-    )
-    async with engine.begin() as connection:
-        await connection.execute(text("LOCK TABLE event_ids"))
-        task = asyncio.create_task(work())
-        assert await asyncio.to_thread(made.wait, 10)
-        assert not task.done()
-    await task
-
-    assert await counts(engine) == (2, 2, 0)
-
-
-async def test_what_cannot_be_made_ends_it(engine: AsyncEngine) -> None:
-    def batches() -> Iterator[tuple[list[Entry], None]]:
-        yield list(records(1)), None
-        raise ConfigurationError("The second is missing.")
-
-    with pytest.raises(ConfigurationError, match="The second"):
-        await backfill(engine, source="crm", batches=batches(), report=lambda *_: None)
+    assert 1 <= (await counts(engine))[0] <= 3
