@@ -254,4 +254,5 @@ def test_memory_is_bounded_whatever_the_size(database_url: str) -> None:
         process.returncode = os.waitstatus_to_exitcode(status)
 
     assert process.returncode == 0
-    assert usage.ru_maxrss < 160 * 1024
+    # About 150 MB, and 60 more where coverage watches.
+    assert usage.ru_maxrss < 260 * 1024
