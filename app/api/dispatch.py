@@ -14,7 +14,8 @@ from app.api.answers import Answer
 from app.api.body import ClientLeftError, Receive
 from app.api.doors import Door
 from app.api.problems import answer_problem
-from app.api.track import Scope, Tracker
+from app.api.request import Scope
+from app.api.track import Tracker
 from app.errors import InternalError, RequestError
 from app.logs import RequestLog, fields
 

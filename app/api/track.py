@@ -4,11 +4,10 @@ who sends -> what was sent -> decode -> judge each event -> commit -> answer
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
-from urllib.parse import parse_qs
+from typing import TypeVar
 
 from app.api.admission import Admission, Lease
 from app.api.answers import Answer, answer_events
@@ -17,9 +16,9 @@ from app.api.body import BodyLimits, Receive, check_headers, read_body
 from app.api.doors import Door
 from app.api.keyring import Keyring
 from app.api.patience import Patience
+from app.api.request import Scope, first_headers, idempotency_key, is_dry_run
 from app.api.unpack import Ignored, judge_all, unpack
 from app.errors import (
-    InvalidParameterError,
     MethodNotAllowedError,
     UnauthorizedError,
 )
@@ -28,7 +27,6 @@ from app.events.rejection import Rejection
 from app.store.insert import Entry, Outcome
 from app.store.writer import Writer
 
-Scope = MutableMapping[str, Any]
 T = TypeVar("T")
 
 # Larger bodies are decoded and judged in a thread, so that others are answered
@@ -99,7 +97,7 @@ class Tracker:
         if scope["method"] != "POST":
             raise MethodNotAllowedError("Events are sent by POST.", allow="POST")
         received_at = self._clock()
-        headers = _first_headers(scope)
+        headers = first_headers(scope)
         patience = Patience(self._limits.database_s)
         key = key_from_headers(headers)
         source = None if key is None else await self._source_of(key, patience)
@@ -123,7 +121,7 @@ class Tracker:
                     lenient=door.lenient,
                 ),
             )
-            dry_run = _dry_run(scope["query_string"])
+            dry_run = is_dry_run(scope["query_string"])
             if source is None:
                 key = key_from_body(unpacked.value)
                 source = await self._source_of(key, patience)
@@ -135,7 +133,7 @@ class Tracker:
                     unpacked,
                     receipt=receipt,
                     policy=self._policy,
-                    idempotency_key=_idempotency_key(headers),
+                    idempotency_key=idempotency_key(headers),
                     ignores=door.ignores,
                 ),
             )
@@ -183,28 +181,6 @@ async def _compute(body: bytes, function: Callable[[], T]) -> T:
     if len(body) <= _LARGE_BODY:
         return function()
     return await asyncio.to_thread(function)
-
-
-def _first_headers(scope: Scope) -> dict[bytes, bytes]:
-    # Reversed, so that of a repeated header the first one stays.
-    return dict(reversed(scope["headers"]))
-
-
-def _idempotency_key(headers: dict[bytes, bytes]) -> str | None:
-    key = headers.get(b"idempotency-key")
-    # What is not UTF-8 becomes surrogates, which no id may hold.
-    return None if key is None else key.decode(errors="surrogateescape")
-
-
-def _dry_run(query: bytes) -> bool:
-    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("dry_run")
-    match values:
-        case None | ["false"]:
-            return False
-        case ["true"]:
-            return True
-        case _:
-            raise InvalidParameterError("dry_run is either true or false.")
 
 
 def _verdict(entry: Entry | Ignored) -> Outcome:
