@@ -17,6 +17,7 @@ _BY_CONTENT = b"rollcall.event.content.1"
 _CONTENT = b"rollcall.content.1"
 _REJECTION = b"rollcall.rejection.1"
 
+_GROUP_NAMES = frozenset(GROUP_NAMES)
 _HEX_VERSION = "8"
 _HEX_VARIANT = "89ab"
 
@@ -34,7 +35,7 @@ def content_of(fields: dict[str, Any], *, odd: bool) -> bytes:
         odd: whether they hold what the plain encoder cannot write.
     """
     context = fields.get("context") or {}
-    if type(context) is dict and any(name in context for name in GROUP_NAMES):
+    if type(context) is dict and not _GROUP_NAMES.isdisjoint(context):
         context = {k: v for k, v in context.items() if k not in GROUP_NAMES}
     content = [
         fields["event"],
@@ -81,7 +82,7 @@ def identify_rejection(
 
 
 def _digest(*parts: bytes) -> bytes:
-    framed = b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    framed = b"".join([b"%d:%b" % (len(part), part) for part in parts])
     return blake2b(framed, digest_size=DIGEST_BYTES).digest()
 
 

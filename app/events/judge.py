@@ -51,14 +51,14 @@ def judge(
     usable = _prepare(folded, repair, plain=body.plain and idempotency_key is None)
     checked = check(usable)
     parsed, unread = _read_timestamp(usable, receipt, policy)
-    errors = _first_of_each_place(folded.errors, repair.errors, checked.errors, unread)
+    errors = [*folded.errors, *repair.errors, *checked.errors, *unread]
     # A group id in the context is mended twice: as an id and where it stands.
     warnings = [*dict.fromkeys(repair.warnings), *checked.warnings]
     if parsed is None or errors:
         return reject(
             sent,
             receipt=receipt,
-            errors=errors,
+            errors=_first_of_each_place(errors),
             warnings=warnings,
             message_id=idempotency_key,
         )
@@ -165,11 +165,10 @@ def _read_timestamp(
     return parsed, []
 
 
-def _first_of_each_place(*groups: list[Remark]) -> list[Remark]:
+def _first_of_each_place(remarks: list[Remark]) -> list[Remark]:
     places: dict[str, Remark] = {}
-    for group in groups:
-        for remark in group:
-            places.setdefault(remark.path, remark)
+    for remark in remarks:
+        places.setdefault(remark.path, remark)
     return list(places.values())
 
 
