@@ -26,8 +26,9 @@ from app.store.backfill import backfill
 from app.store.insert import Entry, Outcome
 from app.store.sources import check_source_name
 
-# Larger batches gain nothing; the bytes bound the memory where events are large.
-_BATCH_EVENTS = 1_000
+# Each turn costs some waiting for the other process, so a turn is worth several times
+# the batch of a request; the bytes bound the memory where events are large.
+_BATCH_EVENTS = 4_000
 _BATCH_BYTES = 1024 * 1024
 _MAX_NAMED = 100
 

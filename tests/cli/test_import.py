@@ -212,7 +212,7 @@ async def until_stored(engine: AsyncEngine, count: int) -> None:
 async def test_a_run_after_one_that_was_killed_ends_with_exactly_the_rows(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
-    all_events = [event(number) for number in range(5_000)]
+    all_events = [event(number) for number in range(20_000)]
     content = ndjson(*all_events)
     with importing(database_url, "-") as process:
         assert process.stdin is not None
