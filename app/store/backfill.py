@@ -13,7 +13,7 @@ import asyncio
 import gc
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from itertools import islice
@@ -93,30 +93,57 @@ async def _take_turns(
     judge: Judge[Batch, Note],
     report: Report[Note],
 ) -> None:
-    def tell(outcomes: list[Outcome | None], note: Note) -> None:
-        confirmed = [outcome for outcome in outcomes if outcome is not None]
-        report(confirmed, note)
-        if len(confirmed) < len(outcomes):
-            raise DatabaseError(
-                f"The database has confirmed nothing for {_COMMIT_TIMEOUT_S:.0f} s;"
-                " once it answers, run the same command again."
-            )
-
-    committer = Committer(engine, timeout_s=_COMMIT_TIMEOUT_S)
-    own = [judge(batch) for batch in islice(batches, 1)]
+    own = _Own(Committer(engine, timeout_s=_COMMIT_TIMEOUT_S), judge, report)
+    own.judge_first_of(batches)
     with ExitStack() as stack:
         helper: _Helper[Batch, Note] | None = None
         for theirs in batches:
             if helper is None:  # a file of one batch needs none
                 helper = stack.enter_context(closing(_Helper(url, judge)))
+            if not helper.is_ready():  # it takes a second to start
+                await own.commit()
+                own.judge_first_of([theirs])
+                continue
             helper.judge(theirs)
-            for entries, note in own:
-                tell(await committer.settle(entries), note)
+            await own.commit()
             helper.commit()
-            own = [judge(batch) for batch in islice(batches, 1)]
-            tell(*helper.settled())
-        for entries, note in own:
-            tell(await committer.settle(entries), note)
+            own.judge_first_of(batches)
+            own.tell(*helper.settled())
+        await own.commit()
+
+
+class _Own(Generic[Batch, Note]):
+    """What this process has judged and not yet committed."""
+
+    def __init__(
+        self,
+        committer: Committer,
+        judge: Judge[Batch, Note],
+        report: Report[Note],
+    ) -> None:
+        self._committer = committer
+        self._judge = judge
+        self._report = report
+        self._judged: list[tuple[list[Entry], Note]] = []
+
+    def judge_first_of(self, batches: Iterable[Batch]) -> None:
+        """Judge a batch, if there is one."""
+        self._judged = [self._judge(batch) for batch in islice(batches, 1)]
+
+    async def commit(self) -> None:
+        """Commit what is judged."""
+        for entries, note in self._judged:
+            self.tell(await self._committer.settle(entries), note)
+
+    def tell(self, outcomes: list[Outcome | None], note: Note) -> None:
+        """Report what is committed; end if that is not all."""
+        confirmed = [outcome for outcome in outcomes if outcome is not None]
+        self._report(confirmed, note)
+        if len(confirmed) < len(outcomes):
+            raise DatabaseError(
+                f"The database has confirmed nothing for {_COMMIT_TIMEOUT_S:.0f} s;"
+                " once it answers, run the same command again."
+            )
 
 
 class _Helper(Generic[Batch, Note]):
@@ -130,7 +157,15 @@ class _Helper(Generic[Batch, Note]):
             target=_help, args=(theirs, url, judge), daemon=True
         )
         self._process.start()
+        self._is_ready = False
         theirs.close()  # so that the end of either process ends the other
+
+    def is_ready(self) -> bool:
+        """Whether it has started; never waits."""
+        if not self._is_ready and self._connection.poll():
+            with _explained():
+                self._is_ready = self._connection.recv()
+        return self._is_ready
 
     def judge(self, batch: Batch) -> None:
         """Begin to judge a batch."""
@@ -174,6 +209,7 @@ def _help(connection: Connection, url: str, judge: Judge[Any, Any]) -> None:
     async def work(engine: AsyncEngine) -> None:
         committer = Committer(engine, timeout_s=_COMMIT_TIMEOUT_S)
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            connection.send(True)  # noqa: FBT003 - it is ready
             while True:
                 entries, note = judge(connection.recv())
                 connection.recv()
