@@ -3,7 +3,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-SENDERS := tests/system/senders
+# What the tests need from npm: the Node SDKs that they send with, and axe-core.
+NODE := tests/system/senders tests/browser
 # The first interpreter that is new enough; PYTHON=/path/to/python overrides it.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -65,9 +66,8 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 	$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-# Development tools only: the Node SDKs that the tests send with.
-$(VENV)/node: $(SENDERS)/package.json
-	@if command -v npm >/dev/null; then \
-		npm install --prefix $(SENDERS) --no-package-lock --ignore-scripts --no-audit --no-fund --silent; \
-	else echo "npm is not here: the tests of Node SDKs will be skipped."; fi
+$(VENV)/node: $(NODE:%=%/package.json)
+	@if command -v npm >/dev/null; then for directory in $(NODE); do \
+		npm install --prefix $$directory --no-package-lock --ignore-scripts --no-audit --no-fund --silent; \
+	done; else echo "npm is not here: the tests of Node SDKs and of accessibility will be skipped."; fi
 	@touch $@
