@@ -16,6 +16,9 @@ from app.api.doors import DOORS
 from app.api.health import Readiness, health_routes
 from app.api.keyring import Keyring
 from app.api.openapi import describe
+from app.api.pages.home import home_routes
+from app.api.pages.render import Pages
+from app.api.pages.static_files import StaticFiles, static_routes
 from app.api.problems import install_problems
 from app.api.schemas import schema_routes
 from app.api.track import Tracker, TrackLimits
@@ -138,7 +141,11 @@ def create_app(settings: Settings) -> Dispatcher:
     )
     app.include_router(health_routes(service.readiness))
     app.include_router(schema_routes())
-    install_problems(app)
+    files = StaticFiles()
+    pages = Pages(files)
+    app.include_router(static_routes(files))
+    app.include_router(home_routes(pages))
+    install_problems(app, pages)
     app.openapi = lambda: describe(app, DOORS)  # type: ignore[method-assign]
     requests = RequestLog(
         sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}

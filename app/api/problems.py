@@ -1,7 +1,7 @@
-"""Errors of whole requests, rendered once: RFC 9457 problem JSON.
+"""Errors of whole requests, rendered once: RFC 9457 problem JSON, or a page.
 
-It carries `code` and `message` beside the RFC's members, because several SDKs retry
-for ever on an error body that lacks either.
+The JSON carries `code` and `message` beside the RFC's members, because several SDKs
+retry for ever on an error body that lacks either.
 """
 
 from http import HTTPStatus
@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from app.api.answers import PROBLEM_JSON, Answer
+from app.api.pages.render import Pages, wants_html
 from app.errors import (
     InternalError,
     MethodNotAllowedError,
@@ -47,33 +48,43 @@ def answer_problem(error: RequestError, *, request_id: str) -> Answer:
     )
 
 
-def install_problems(app: FastAPI) -> None:
-    """Have FastAPI answer its errors, and ours, as problem JSON."""
+def install_problems(app: FastAPI, pages: Pages) -> None:
+    """Have FastAPI answer its errors, and ours: programs in JSON, browsers in HTML."""
+
+    def render(request: Request, error: RequestError) -> Response:
+        request_id = request.state.request_id
+        if wants_html(request):
+            page = pages.render(
+                "problem.html",
+                request=request,
+                status=error.status,
+                error=error,
+                request_id=request_id,
+            )
+            page.headers.update(error.headers())
+            return page
+        answer = answer_problem(error, request_id=request_id)
+        return Response(
+            answer.body,
+            status_code=answer.status,
+            media_type=PROBLEM_JSON.decode(),
+            headers=error.headers(),
+        )
 
     @app.exception_handler(RequestError)
     async def refused(request: Request, error: RequestError) -> Response:
-        return _render(request, error)
+        return render(request, error)
 
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             allow = (error.headers or {}).get("Allow", "GET")
-            return _render(
+            return render(
                 request,
                 MethodNotAllowedError(f"This path takes {allow}.", allow=allow),
             )
-        return _render(request, NotFoundError("There is nothing at this path."))
+        return render(request, NotFoundError("There is nothing at this path."))
 
     @app.exception_handler(Exception)
     async def failed(request: Request, _: Exception) -> Response:
-        return _render(request, InternalError("Rollcall failed."))
-
-
-def _render(request: Request, error: RequestError) -> Response:
-    answer = answer_problem(error, request_id=request.state.request_id)
-    return Response(
-        answer.body,
-        status_code=answer.status,
-        media_type=PROBLEM_JSON.decode(),
-        headers=error.headers(),
-    )
+        return render(request, InternalError("Rollcall failed."))

@@ -1,0 +1,94 @@
+"""The style sheet, scripts and icon of the pages, under a name that changes with them.
+
+All of them stand below one digest, so that a module imports another by its plain
+name, and browsers may keep each for ever.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from fastapi import APIRouter, Request, Response
+
+from app.errors import NotFoundError
+
+_FOLDER = Path(__file__).with_name("static")
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_FOR_EVER = "public, max-age=31536000, immutable"
+_ASK_AGAIN = "no-cache"
+
+
+class StaticFile(NamedTuple):
+    """One file.
+
+    Attributes:
+        content: all of it.
+        media_type: by its suffix.
+        etag: quoted, from the content.
+    """
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+class StaticFiles:
+    """All static files, held in memory; no other path leads to a file."""
+
+    def __init__(self) -> None:
+        self._files = {
+            path.name: _read(path)
+            for path in sorted(_FOLDER.iterdir())
+            if path.suffix in _TYPES
+        }
+        every = "".join(name + file.etag for name, file in self._files.items())
+        self._digest = hashlib.sha256(every.encode()).hexdigest()[:16]
+
+    def url(self, name: str) -> str:
+        """The path of a file, such as `rollcall.css`.
+
+        Raises:
+            KeyError: there is no such file.
+        """
+        _ = self._files[name]
+        return f"/static/{self._digest}/{name}"
+
+    def answer(self, digest: str, name: str, *, if_none_match: str) -> Response:
+        """The file; under another digest, too, as replicas are replaced one by one.
+
+        Raises:
+            NotFoundError: there is no such file.
+        """
+        file = self._files.get(name)
+        if file is None:
+            raise NotFoundError("There is no such file.")
+        headers = {
+            "Cache-Control": _FOR_EVER if digest == self._digest else _ASK_AGAIN,
+            "ETag": file.etag,
+            "X-Content-Type-Options": "nosniff",
+        }
+        if file.etag in if_none_match:
+            return Response(status_code=304, headers=headers)
+        return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+def static_routes(files: StaticFiles) -> APIRouter:
+    """`/static/{digest}/{name}`."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.api_route("/static/{digest}/{name}", methods=["GET", "HEAD"])
+    async def static(request: Request, digest: str, name: str) -> Response:
+        seen = request.headers.get("if-none-match", "")
+        return files.answer(digest, name, if_none_match=seen)
+
+    return routes
+
+
+def _read(path: Path) -> StaticFile:
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    return StaticFile(content, _TYPES[path.suffix], f'"{digest}"')
