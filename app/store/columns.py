@@ -1,12 +1,24 @@
-"""Columns as the tables write them: each with its comment, few that may be NULL."""
+"""What all tables share: columns, each with its comment, and names of constraints."""
 
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column
+from sqlalchemy import Column, DateTime, MetaData
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 Kind: TypeAlias = TypeEngine[Any] | type[TypeEngine[Any]]
+
+INSTANT = DateTime(timezone=True)
+
+# Postgres's own default names, so that a constraint has one name everywhere.
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
 
 
 def column(

@@ -7,13 +7,9 @@ What each column means is its comment here, and `\d+ TABLE` in psql.
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
-    DateTime,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     Uuid,
@@ -22,69 +18,25 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.store.columns import column, optional
+from app.store.access_tables import sessions, sign_in_codes, sources, write_keys
+from app.store.columns import INSTANT, column, metadata, optional
 
-_INSTANT = DateTime(timezone=True)
+__all__ = [
+    "event_ids",
+    "events",
+    "metadata",
+    "rejected_drops",
+    "rejected_events",
+    "sessions",
+    "sign_in_codes",
+    "sources",
+    "write_keys",
+]
+
 _ID = "The event's identity; event_ids keeps it unique"
 _RECEIVED_AT = "When its request arrived, by the service's clock"
 _SOURCE = "Who sent it: the source of the write key"
 _WARNINGS = "What was repaired or assumed: a list of {code, path, message}"
-
-# Postgres's own default names, so that a constraint has one name everywhere.
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "uq": "%(table_name)s_%(column_0_name)s_key",
-        "fk": "%(table_name)s_%(column_0_name)s_fkey",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
-
-sources = Table(
-    "sources",
-    metadata,
-    column(
-        "name",
-        Text,
-        "The sender's name, such as billing-backend: 1 to 63 of a-z 0-9 . _ -",
-        CheckConstraint("name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'", name="name"),
-        primary_key=True,
-    ),
-    column(
-        "created_at",
-        _INSTANT,
-        "When the source was registered",
-        server_default=func.now(),
-    ),
-    comment="The named senders; each may hold several live write keys",
-)
-
-write_keys = Table(
-    "write_keys",
-    metadata,
-    column(
-        "id",
-        Text,
-        "Public name of the key: the first 12 hex digits of its SHA-256",
-        primary_key=True,
-    ),
-    column(
-        "key_hash",
-        LargeBinary,
-        "SHA-256 of the key; the key itself is stored nowhere",
-        CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
-        unique=True,
-    ),
-    column(
-        "source",
-        Text,
-        "The source that whoever holds the key writes as",
-        ForeignKey("sources.name"),
-    ),
-    column("created_at", _INSTANT, "When the key was made", server_default=func.now()),
-    optional("revoked_at", _INSTANT, "When the key was revoked; NULL while it is live"),
-    comment="The keys that may write; made and revoked by `rollcall keys`",
-)
 
 events = Table(
     "events",
@@ -97,17 +49,17 @@ events = Table(
         "group_id", Text, "The account it is about, as sent; NULL if none was named"
     ),
     column(
-        "timestamp", _INSTANT, "When it happened, says the sender, to the microsecond"
+        "timestamp", INSTANT, "When it happened, says the sender, to the microsecond"
     ),
     column(
         "timestamp_raw",
         Text,
         "The timestamp as sent; warnings tell what was assumed",
     ),
-    column("received_at", _INSTANT, _RECEIVED_AT),
+    column("received_at", INSTANT, _RECEIVED_AT),
     column(
         "stored_at",
-        _INSTANT,
+        INSTANT,
         "When its transaction began, by Postgres's clock; the partition key",
         server_default=func.now(),
     ),
@@ -143,9 +95,7 @@ event_ids = Table(
         "The event's identity: a hash of source and message id or content",
         primary_key=True,
     ),
-    column(
-        "stored_at", _INSTANT, "stored_at of its row in events: finds its partition"
-    ),
+    column("stored_at", INSTANT, "stored_at of its row in events: finds its partition"),
     column(
         "content_hash",
         LargeBinary,
@@ -160,7 +110,7 @@ rejected_events = Table(
     column(
         "id", Uuid, "Hash of source, message id, payload and reason", primary_key=True
     ),
-    column("received_at", _INSTANT, _RECEIVED_AT),
+    column("received_at", INSTANT, _RECEIVED_AT),
     column("source", Text, _SOURCE),
     optional("event", Text, "Its event name; NULL if it had none to read"),
     optional("message_id", Text, "The sender's own id of it; NULL if none was sent"),
@@ -186,7 +136,7 @@ rejected_drops = Table(
     metadata,
     column(
         "minute",
-        _INSTANT,
+        INSTANT,
         "The minute in which the events were received",
         primary_key=True,
     ),
