@@ -71,7 +71,7 @@ class SchemaError(OperatorError):
 
 
 class KeyNotFoundError(OperatorError):
-    """No write key matches what was asked for."""
+    """No key matches what was asked for."""
 
 
 class EventNotFoundError(OperatorError):
@@ -155,7 +155,7 @@ class UnauthorizedError(RequestError):
 
     code = "unauthorized"
     status = 401
-    title = "A valid write key is required"
+    title = "A valid key is required"
 
     @override
     def headers(self) -> Mapping[str, str]:

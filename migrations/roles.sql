@@ -24,7 +24,11 @@ END
 $do$;
 
 GRANT SELECT ON alembic_version TO rollcall_service;
-GRANT SELECT (key_hash, source, revoked_at) ON write_keys TO rollcall_service;
+GRANT SELECT (id, key_hash, source, scope, revoked_at) ON write_keys
+    TO rollcall_service;
+-- It signs browsers in and out; a code is made by the owner, and used once.
+GRANT INSERT, DELETE, SELECT ON sessions TO rollcall_service;
+GRANT DELETE, SELECT ON sign_in_codes TO rollcall_service;
 GRANT INSERT ON events TO rollcall_service;
 GRANT INSERT, SELECT ON event_ids TO rollcall_service;
 -- It counts what is in quarantine and deletes what is too old, but reads none of it.
@@ -38,4 +42,7 @@ GRANT SELECT ON
     events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,
     sources, alembic_version
     TO rollcall_reader;
-GRANT SELECT (id, source, created_at, revoked_at) ON write_keys TO rollcall_reader;
+GRANT SELECT (id, source, scope, created_at, revoked_at) ON write_keys
+    TO rollcall_reader;
+GRANT SELECT (key_id, created_at, expires_at) ON sessions, sign_in_codes
+    TO rollcall_reader;

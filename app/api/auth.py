@@ -12,6 +12,7 @@ from app.errors import UnauthorizedError
 # In the order in which they decide.
 KEY_HEADERS = (b"authorization", b"x-api-key", b"x-write-key", b"key")
 _PREFIX = b"rc_"
+_READ_PREFIX = b"rc_read_"
 BODY_FIELDS = ("writeKey", "api_key")
 
 
@@ -34,6 +35,13 @@ def key_from_headers(headers: dict[bytes, bytes]) -> bytes | None:
                 )
             return key
     return None
+
+
+def refused_writer(key: bytes) -> UnauthorizedError:
+    """What to tell whoever sends with a key that is no live write key."""
+    if key.startswith(_READ_PREFIX):
+        return UnauthorizedError("This is a read key, which writes nothing.")
+    return UnauthorizedError("This key is unknown or revoked.")
 
 
 def key_from_body(value: object) -> bytes:

@@ -11,17 +11,14 @@ from typing import TypeVar
 
 from app.api.admission import Admission, Lease
 from app.api.answers import Answer, answer_events
-from app.api.auth import key_from_body, key_from_headers
+from app.api.auth import key_from_body, key_from_headers, refused_writer
 from app.api.body import BodyLimits, Receive, check_headers, read_body
 from app.api.doors import Door
 from app.api.keyring import Keyring
 from app.api.patience import Patience
 from app.api.request import Scope, first_headers, idempotency_key, is_dry_run
 from app.api.unpack import Ignored, judge_all, unpack
-from app.errors import (
-    MethodNotAllowedError,
-    UnauthorizedError,
-)
+from app.errors import MethodNotAllowedError
 from app.events.record import Policy, Receipt, Record
 from app.events.rejection import Rejection
 from app.store.insert import Entry, Outcome
@@ -159,7 +156,7 @@ class Tracker:
         else:
             source = known.source
         if source is None:
-            raise UnauthorizedError("This key is unknown or revoked.")
+            raise refused_writer(key)
         return source
 
     async def _commit(

@@ -1,6 +1,7 @@
-"""`rollcall keys`: who may send."""
+"""`rollcall keys`: who may send, and who may read."""
 
 import asyncio
+from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
@@ -13,20 +14,30 @@ from app.cli.database import current, say
 from app.store.keys import create_key, list_keys, revoke_key
 from app.store.session import in_transaction
 
-keys = typer.Typer(help="Make, list and revoke write keys.", no_args_is_help=True)
+keys = typer.Typer(help="Make, list and revoke keys.", no_args_is_help=True)
+
+
+class Purpose(StrEnum):
+    """What a key is for."""
+
+    WRITE = "write"
+    READ = "read"
 
 
 @keys.command()
 def create(
     source: Annotated[
-        str, typer.Option(help="Who will send with it, such as billing-backend.")
+        str,
+        typer.Option(help="Who will send, or read, with it: billing-backend, ann."),
     ],
+    scope: Annotated[
+        Purpose, typer.Option(help="Whether it sends events, or reads all of them.")
+    ] = Purpose.WRITE,
 ) -> None:
     """Make a key and print it: the only time that it can be seen."""
     with current(read_settings()) as database:
-        key = asyncio.run(
-            in_transaction(database.url, partial(create_key, source=source))
-        )
+        make = partial(create_key, source=source, scope=scope.value)
+        key = asyncio.run(in_transaction(database.url, make))
     typer.echo(key)
 
 
@@ -35,12 +46,13 @@ def list_all() -> None:
     """List all keys, by their ids: the keys themselves are stored nowhere."""
     with current(read_settings()) as database:
         rows = asyncio.run(in_transaction(database.url, list_keys))
-    table = Table("id", "source", "created", "revoked", box=None)
+    table = Table("id", "source", "created", "scope", "revoked", box=None)
     for row in rows:
         table.add_row(
             row.id,
             row.source,
             f"{row.created_at:%Y-%m-%d %H:%M:%SZ}",
+            row.scope,
             f"{row.revoked_at:%Y-%m-%d %H:%M:%SZ}" if row.revoked_at else "",
         )
     Console(width=None if typer.get_text_stream("stdout").isatty() else 200).print(

@@ -1,37 +1,49 @@
-"""Write keys: making, listing, revoking and looking them up.
+"""Keys: making, listing, revoking and looking them up.
 
-A key is `rc_` and 192 random bits; only its SHA-256 is stored. So long a random
-text needs no slow hash and no salt: there is nothing to guess.
+A key is a prefix and 192 random bits; only its SHA-256 is stored. So long a random
+text needs no slow hash and no salt: there is nothing to guess. The prefix tells a
+person what a key is for; what it may do is decided by its row.
 Every function runs in the caller's transaction.
 """
 
 import hashlib
-import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias
 
-from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import ConfigurationError, KeyNotFoundError
-from app.store.tables import sources, write_keys
+from app.errors import KeyNotFoundError
+from app.store.sources import ensure_source
+from app.store.tables import write_keys
 
-_PREFIX = "rc_"
+Scope: TypeAlias = Literal["write", "read"]
+
+PREFIXES: dict[Scope, str] = {"write": "rc_", "read": "rc_read_"}
 _RANDOM_BYTES = 24
 _ID_LENGTH = 12
-_SOURCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SHOWN = (
     write_keys.c.id,
     write_keys.c.source,
     write_keys.c.created_at,
     write_keys.c.revoked_at,
+    write_keys.c.scope,
 )
+
+
+def _find_owner(scope: Scope) -> Select[str]:
+    return select(write_keys.c.source).where(
+        write_keys.c.key_hash == bindparam("key_hash"),
+        write_keys.c.scope == scope,
+        write_keys.c.revoked_at.is_(None),
+    )
+
+
 # Asked for every key that a worker sees anew: compiled once, prepared once.
-_FIND_SOURCE = select(write_keys.c.source).where(
-    write_keys.c.key_hash == bindparam("key_hash"), write_keys.c.revoked_at.is_(None)
-)
+_FIND_SOURCE = _find_owner("write")
+_FIND_READER = _find_owner("read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +52,17 @@ class KeyRow:
 
     Attributes:
         id: its public name, the first 12 hex digits of its SHA-256.
-        source: the sender that it belongs to.
+        source: the sender that it belongs to; of a read key, who reads with it.
         created_at: aware UTC.
         revoked_at: aware UTC; None while it is live.
+        scope: what it is for.
     """
 
     id: str
     source: str
     created_at: datetime
     revoked_at: datetime | None
+    scope: Scope
 
 
 def hash_key(key: bytes) -> bytes:
@@ -56,8 +70,15 @@ def hash_key(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-async def create_key(connection: AsyncConnection, *, source: str) -> str:
+async def create_key(
+    connection: AsyncConnection, *, source: str, scope: Scope = "write"
+) -> str:
     """Make a key for a source, and the source if it is new.
+
+    Args:
+        connection: in the caller's transaction.
+        source: who writes with it, or who reads.
+        scope: a `read` key reads the events of all sources, and writes nothing.
 
     Returns:
         The key. It cannot be shown again: nothing stored leads back to it.
@@ -65,19 +86,16 @@ async def create_key(connection: AsyncConnection, *, source: str) -> str:
     Raises:
         ConfigurationError: the source's name is not one.
     """
-    if not _SOURCE.fullmatch(source):
-        raise ConfigurationError(
-            "A source's name is 1 to 63 characters of a-z, 0-9, dot, underscore and"
-            " hyphen, and begins with a letter or digit, such as billing-backend."
-        )
-    key = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    await ensure_source(connection, name=source)
+    key = PREFIXES[scope] + secrets.token_urlsafe(_RANDOM_BYTES)
     key_hash = hash_key(key.encode())
-    await connection.execute(
-        insert(sources).values(name=source).on_conflict_do_nothing()
-    )
-    await connection.execute(
-        insert(write_keys).values(id=_id_of(key_hash), key_hash=key_hash, source=source)
-    )
+    row = {
+        "id": _id_of(key_hash),
+        "key_hash": key_hash,
+        "source": source,
+        "scope": scope,
+    }
+    await connection.execute(insert(write_keys).values(row))
     return key
 
 
@@ -99,7 +117,7 @@ async def revoke_key(connection: AsyncConnection, *, key_or_id: str) -> KeyRow:
     Raises:
         KeyNotFoundError: there is no such key; the text does not repeat it.
     """
-    is_key = key_or_id.startswith(_PREFIX)
+    is_key = key_or_id.startswith(PREFIXES["write"])
     id_ = _id_of(hash_key(key_or_id.encode())) if is_key else key_or_id.lower()
     rows = await connection.execute(
         update(write_keys)
@@ -116,8 +134,13 @@ async def revoke_key(connection: AsyncConnection, *, key_or_id: str) -> KeyRow:
 
 
 async def find_source(connection: AsyncConnection, *, key_hash: bytes) -> str | None:
-    """The source that a live key belongs to; None if it is unknown or revoked."""
+    """The source that a live write key belongs to; None for every other key."""
     return await connection.scalar(_FIND_SOURCE, {"key_hash": key_hash})
+
+
+async def find_reader(connection: AsyncConnection, *, key_hash: bytes) -> str | None:
+    """Who reads with a live read key; None for every other key."""
+    return await connection.scalar(_FIND_READER, {"key_hash": key_hash})
 
 
 def _id_of(key_hash: bytes) -> str:

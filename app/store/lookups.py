@@ -3,20 +3,22 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
 from app.store.failures import DATABASE_ERRORS
-from app.store.keys import find_source
+from app.store.keys import find_reader, find_source
 from app.store.partitions import ensure_partitions
 from app.store.retention import expire_rejected
 from app.store.schema import check_schema
 from app.store.transaction import transaction
 
 T = TypeVar("T")
+
+Find: TypeAlias = Callable[..., Awaitable[str | None]]
 
 _UPKEEP_TIMEOUT_S = 10.0
 
@@ -36,16 +38,20 @@ class Lookups:
         self._timeout_s = timeout_s
 
     async def source_of_key(self, key_hash: bytes) -> str | None:
-        """The source of a live key; None if it is unknown or revoked.
+        """The source of a live write key; None for every other key.
 
         Raises:
             UnavailableError: the database did not answer.
         """
-        return await self._ask(
-            partial(find_source, key_hash=key_hash),
-            timeout_s=self._timeout_s,
-            failure="The key could not be looked up in time; send this again.",
-        )
+        return await self._find(find_source, key_hash)
+
+    async def reader_of_key(self, key_hash: bytes) -> str | None:
+        """Who reads with a live read key; None for every other key.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+        return await self._find(find_reader, key_hash)
 
     async def check_ready(self) -> None:
         """Whether events can be stored now.
@@ -88,6 +94,13 @@ class Lookups:
         ):
             expired += batch
         return expired
+
+    async def _find(self, find: Find, key_hash: bytes) -> str | None:
+        return await self._ask(
+            partial(find, key_hash=key_hash),
+            timeout_s=self._timeout_s,
+            failure="The key could not be looked up in time; send this again.",
+        )
 
     async def _ask(
         self,

@@ -3,7 +3,12 @@ from itertools import combinations
 
 import pytest
 
-from app.api.auth import KEY_HEADERS, key_from_body, key_from_headers
+from app.api.auth import (
+    KEY_HEADERS,
+    key_from_body,
+    key_from_headers,
+    refused_writer,
+)
 from app.errors import UnauthorizedError
 
 KEY = b"rc_key"
@@ -120,3 +125,8 @@ def test_a_key_is_read_from_a_body(body: object, key: bytes) -> None:
 def test_a_body_without_a_key_is_refused(body: object) -> None:
     with pytest.raises(UnauthorizedError, match="Bearer"):
         key_from_body(body)
+
+
+def test_a_read_key_is_called_one() -> None:
+    assert "read key" in refused_writer(b"rc_read_key").detail
+    assert "unknown or revoked" in refused_writer(KEY).detail

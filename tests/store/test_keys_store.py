@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.errors import ConfigurationError, KeyNotFoundError
 from app.store.keys import (
     KeyRow,
+    Scope,
     create_key,
+    find_reader,
     find_source,
     hash_key,
     list_keys,
@@ -18,14 +20,19 @@ from app.store.keys import (
 from app.store.tables import sources, write_keys
 
 
-async def create(engine: AsyncEngine, source: str) -> str:
+async def create(engine: AsyncEngine, source: str, scope: Scope = "write") -> str:
     async with engine.begin() as connection:
-        return await create_key(connection, source=source)
+        return await create_key(connection, source=source, scope=scope)
 
 
 async def find(engine: AsyncEngine, key: str) -> str | None:
     async with engine.connect() as connection:
         return await find_source(connection, key_hash=hash_key(key.encode()))
+
+
+async def reader(engine: AsyncEngine, key: str) -> str | None:
+    async with engine.connect() as connection:
+        return await find_reader(connection, key_hash=hash_key(key.encode()))
 
 
 async def revoke(engine: AsyncEngine, key_or_id: str) -> KeyRow:
@@ -52,6 +59,50 @@ async def test_a_key_is_a_prefix_and_192_random_bits(engine: AsyncEngine) -> Non
     for key in keys:
         assert key.startswith("rc_")
         assert len(key.removeprefix("rc_")) * 6 == 192
+
+
+async def test_a_key_is_for_one_thing_alone(engine: AsyncEngine) -> None:
+    writes = await create(engine, "billing")
+    reads = await create(engine, "ann", "read")
+
+    assert (await find(engine, writes), await reader(engine, writes)) == (
+        "billing",
+        None,
+    )
+    assert (await find(engine, reads), await reader(engine, reads)) == (None, "ann")
+    assert reads.startswith("rc_read_")
+    assert len(reads.removeprefix("rc_read_")) * 6 == 192
+    async with engine.connect() as connection:
+        rows = await list_keys(connection)
+    assert [(row.source, row.scope) for row in rows] == [
+        ("ann", "read"),
+        ("billing", "write"),
+    ]
+
+
+async def test_a_revoked_read_key_is_dead(engine: AsyncEngine) -> None:
+    key = await create(engine, "ann", "read")
+
+    assert (await revoke(engine, key)).scope == "read"
+    assert await reader(engine, key) is None
+
+
+async def test_a_key_whose_row_says_no_scope_writes(engine: AsyncEngine) -> None:
+    await create(engine, "billing")
+    row = {"id": "x", "key_hash": hash_key(b"rc_old"), "source": "billing"}
+    async with engine.begin() as connection:
+        await connection.execute(write_keys.insert().values(row))
+
+    assert await find(engine, "rc_old") == "billing"
+
+
+async def test_the_database_knows_no_other_scope(engine: AsyncEngine) -> None:
+    await create(engine, "billing")
+    row = {"id": "x", "key_hash": hash_key(b""), "source": "billing", "scope": "admin"}
+
+    with pytest.raises(IntegrityError, match="write_keys_scope_check"):
+        async with engine.begin() as connection:
+            await connection.execute(write_keys.insert().values(row))
 
 
 async def test_only_the_hash_of_a_key_is_stored(engine: AsyncEngine) -> None:

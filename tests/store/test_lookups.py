@@ -26,6 +26,7 @@ TIMEOUT_S = 0.2
 GRACE_S = 0.3
 ASK: dict[str, Callable[[Lookups], Awaitable[object]]] = {
     "key": lambda lookups: lookups.source_of_key(b"unknown"),
+    "reader": lambda lookups: lookups.reader_of_key(b"unknown"),
     "ready": lambda lookups: lookups.check_ready(),
 }
 
@@ -57,13 +58,20 @@ async def test_a_live_key_has_a_source_and_others_have_none(
         live = await create_key(connection, source="billing")
         revoked = await create_key(connection, source="billing")
         await revoke_key(connection, key_or_id=revoked)
+        reads = await create_key(connection, source="ann", scope="read")
 
     async def source_of(key: str) -> str | None:
         return await lookups(engine).source_of_key(hash_key(key.encode()))
 
+    async def reader_of(key: str) -> str | None:
+        return await lookups(engine).reader_of_key(hash_key(key.encode()))
+
     assert await source_of(live) == "billing"
     assert await source_of(revoked) is None
     assert await source_of("rc_unknown") is None
+    assert await source_of(reads) is None
+    assert await reader_of(reads) == "ann"
+    assert await reader_of(live) is None
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,8 @@ async def test_the_service_starts_and_knows_its_keys(
         "INSERT INTO sources VALUES ('mine')",
         "INSERT INTO write_keys (id, key_hash, source) VALUES ('1', '', 'billing')",
         "UPDATE write_keys SET revoked_at = NULL",
+        "INSERT INTO sign_in_codes (code_hash, key_id) VALUES ('', '')",
+        "UPDATE sessions SET expires_at = 'infinity'",
         "UPDATE alembic_version SET version_num = '0'",
     ],
 )
@@ -230,6 +232,8 @@ async def test_the_reader_reads(
     assert await run(reader, "TABLE rejected_events") == []
     assert await run(reader, "TABLE rejected_drops") == []
     assert await run(reader, "SELECT count(*) FROM alembic_version") == [(1,)]
+    assert await run(reader, "SELECT key_id, expires_at FROM sessions") == []
+    assert await run(reader, "SELECT key_id, expires_at FROM sign_in_codes") == []
     rows = await run(
         reader,
         "SELECT source, revoked_at FROM write_keys JOIN sources ON name = source",
@@ -242,6 +246,9 @@ async def test_the_reader_reads(
     [
         "SELECT key_hash FROM write_keys",
         "SELECT * FROM write_keys",
+        "SELECT token_hash FROM sessions",
+        "SELECT code_hash FROM sign_in_codes",
+        "DELETE FROM sessions",
         "SELECT rollcall_ensure_partitions()",
         "INSERT INTO event_ids VALUES (gen_random_uuid(), now(), '')",
         "INSERT INTO events SELECT * FROM events",

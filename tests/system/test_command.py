@@ -45,6 +45,21 @@ def test_a_new_key_is_alone_on_stdout_and_listed_by_its_id_alone(
     assert made.stdout.strip() not in listed
 
 
+def test_a_key_for_reading_is_made_listed_and_revoked(env: dict[str, str]) -> None:
+    made = rollcall("keys", "create", "--source", "ann", "--scope", "read", env=env)
+    assert re.fullmatch(r"rc_read_[\w-]{32}\n", made.stdout)
+    assert made.stderr == ""
+
+    revoked = rollcall("keys", "revoke", made.stdout.strip(), env=env)
+    assert (revoked.returncode, revoked.stdout) == (0, "")
+    listed = rollcall("keys", "list", env=env).stdout
+    assert re.search(
+        r"^ *[0-9a-f]{12} +ann +20\S+ \S+Z +read +20", listed, re.MULTILINE
+    )
+    other = rollcall("keys", "create", "--source", "x", "--scope", "admin", env=env)
+    assert (other.returncode, other.stdout) == (2, "")
+
+
 def post(wires: list[Wire], key: str) -> set[int]:
     """Send with a key over each connection; all statuses that came back."""
     for wire in wires:
