@@ -6,11 +6,13 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.api.body import BodyLimits
+from app.api.counting import service_layout
 from app.api.dispatch import Dispatcher
 from app.api.doors import DOORS
 from app.api.health import Readiness, health_routes
@@ -26,17 +28,20 @@ from app.errors import ConfigurationError, UnavailableError
 from app.events.record import Policy
 from app.events.timestamps import TimestampPolicy
 from app.logs import RequestLog, configure_logs
+from app.metrics.board import Board
+from app.metrics.catalog import BODIES_WAITING
+from app.metrics.meters import Meters
 from app.settings import Settings
 from app.store.commit import Committer
-from app.store.engine import create_engine
+from app.store.engine import create_engine, watch_pool
 from app.store.lookups import Lookups
 from app.store.quarantine import Quarantine
+from app.store.upkeep import keep_up
 from app.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
 _LOOKUP_TIMEOUT_S = 1.0
-_UPKEEP_PAUSE_S = 3600.0
 
 
 class Service:
@@ -44,9 +49,10 @@ class Service:
 
     Args:
         settings: with a database URL.
+        board: where what is counted goes.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, board: Board) -> None:
         if settings.database_url is None:
             raise ConfigurationError(
                 "ROLLCALL_DATABASE_URL is not set; `rollcall serve` runs a Postgres "
@@ -56,6 +62,7 @@ class Service:
             settings.database_url.get_secret_value(),
             command_timeout_s=settings.commit_timeout_seconds,
         )
+        self.meters = Meters(board)
         self._lookups = Lookups(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self._writer = Writer(
             Committer(
@@ -65,13 +72,16 @@ class Service:
                     max_events=settings.quarantine_max_events,
                     max_bytes=settings.quarantine_max_bytes,
                 ),
+                meters=self.meters,
             )
         )
-        self._upkeep: tuple[Callable[[], Awaitable[int]], ...] = (
+        self._upkeep: dict[str, Callable[[], Awaitable[int]]] = {
             # Four weeks ahead; if this fails for a month, the writer mends it.
-            self._lookups.make_partitions,
-            partial(self._lookups.expire_rejected, days=settings.quarantine_days),
-        )
+            "partitions": self._lookups.make_partitions,
+            "retention": partial(
+                self._lookups.expire_rejected, days=settings.quarantine_days
+            ),
+        }
         self.readiness = Readiness(self._lookups.check_ready)
         self.tracker = Tracker(
             keyring=Keyring(
@@ -89,7 +99,10 @@ class Service:
                 keyless_bytes=settings.keyless_bytes,
                 database_s=settings.answer_timeout_seconds,
             ),
+            meters=self.meters,
         )
+        watch_pool(self._engine, self.meters)
+        self.meters.watch({BODIES_WAITING: lambda: self._writer.waiting})
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -104,27 +117,35 @@ class Service:
         except UnavailableError as error:
             log.warning("not ready: %s", error.detail)
         self._writer.start()
-        upkeep = [asyncio.create_task(_repeat(work)) for work in self._upkeep]
+        chores = [
+            asyncio.create_task(keep_up(task, work, meters=self.meters))
+            for task, work in self._upkeep.items()
+        ]
+        chores.append(asyncio.create_task(self.meters.keep_publishing()))
         try:
             yield
         finally:
-            for task in upkeep:
-                task.cancel()
+            for chore in chores:
+                chore.cancel()
             await self._writer.stop()
             await self._engine.dispose()
+            self.meters.leave()
 
 
-def create_app(settings: Settings) -> Dispatcher:
+def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatcher:
     """Build the service as an ASGI app.
 
     Args:
         settings: with a database URL, whose schema is up to date.
+        metrics_dir: where all workers of the service count (`app.metrics.board`);
+            without it this one counts for itself.
 
     Raises:
         ConfigurationError: there is no database URL, or not one that can be used.
     """
     configure_logs(settings.log_level)
-    service = Service(settings)
+    board = Board(service_layout(), metrics_dir)
+    service = Service(settings, board)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -150,17 +171,13 @@ def create_app(settings: Settings) -> Dispatcher:
     requests = RequestLog(
         sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
     )
-    return Dispatcher(DOORS, tracker=service.tracker, rest=app, requests=requests)
-
-
-async def _repeat(work: Callable[[], Awaitable[int]]) -> None:
-    """Work once an hour, now first; what fails is tried again the next hour."""
-    while True:
-        try:
-            await work()
-        except UnavailableError as error:
-            log.warning("%s", error.detail)
-        await asyncio.sleep(_UPKEEP_PAUSE_S)
+    return Dispatcher(
+        DOORS,
+        tracker=service.tracker,
+        rest=app,
+        requests=requests,
+        meters=service.meters,
+    )
 
 
 def event_policy(settings: Settings) -> Policy:

@@ -18,6 +18,8 @@ from app.api.request import Scope
 from app.api.track import Tracker
 from app.errors import InternalError, RequestError
 from app.logs import RequestLog, fields
+from app.metrics.catalog import OTHER, REFUSALS, REQUESTS, UNANSWERED
+from app.metrics.meters import Meters
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Dispatcher:
         tracker: what is behind the doors.
         rest: the ASGI app that has every other path, and the lifespan.
         requests: gets a line for each.
+        meters: count each.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Dispatcher:
         tracker: Tracker,
         rest: App,
         requests: RequestLog,
+        meters: Meters,
     ) -> None:
         self._doors = {
             path: door for door in doors for path in (door.path, door.path + "/")
@@ -52,6 +56,7 @@ class Dispatcher:
         self._tracker = tracker
         self._rest = rest
         self._requests = requests
+        self._meters = meters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -76,8 +81,10 @@ class Dispatcher:
             )
         except ClientLeftError:
             log.info("client left", extra=fields(request_id=request_id, door=door.path))
+            self._meters.add(REQUESTS, door.path, UNANSWERED)
             return
         except RequestError as error:
+            self._meters.add(REFUSALS, error.code)
             answer = answer_problem(error, request_id=request_id)
         except Exception:
             log.exception("request failed", extra=fields(request_id=request_id))
@@ -85,6 +92,10 @@ class Dispatcher:
                 InternalError("Rollcall failed; whether the events are in is unknown."),
                 request_id=request_id,
             )
+        # Ahead of the answer, so that whoever has it finds it counted.
+        self._meters.count_request(
+            door.path, answer.status, time.perf_counter() - began, answer.counts
+        )
         await _send(send, answer, request_id)
         self._requests.add(
             request_id=request_id,
@@ -117,6 +128,7 @@ class Dispatcher:
         except Exception:
             # It is answered already: this is how Starlette hands on what it caught.
             log.exception("request failed", extra=fields(request_id=request_id))
+        self._meters.add(REQUESTS, OTHER, str(status))
         self._requests.add(
             request_id=request_id, status=status, milliseconds=_since(began)
         )

@@ -13,6 +13,7 @@ from app.api.admission import Admission, Lease
 from app.api.answers import Answer, answer_events
 from app.api.auth import key_from_body, key_from_headers, refused_writer
 from app.api.body import BodyLimits, Receive, check_headers, read_body
+from app.api.counting import count_remarks
 from app.api.doors import Door
 from app.api.keyring import Keyring
 from app.api.patience import Patience
@@ -21,6 +22,8 @@ from app.api.unpack import Ignored, judge_all, unpack
 from app.errors import MethodNotAllowedError
 from app.events.record import Policy, Receipt, Record
 from app.events.rejection import Rejection
+from app.metrics.catalog import BYTES_IN_FLIGHT, BYTES_IN_FLIGHT_LIMIT
+from app.metrics.meters import Meters
 from app.store.insert import Entry, Outcome
 from app.store.writer import Writer
 
@@ -58,16 +61,18 @@ class Tracker:
         writer: commits.
         policy: what an event may be.
         limits: what a request may be.
+        meters: count what becomes of events.
         clock: the time of receipt, aware UTC.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the pipeline
         self,
         *,
         keyring: Keyring,
         writer: Writer,
         policy: Policy,
         limits: TrackLimits,
+        meters: Meters,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._keyring = keyring
@@ -75,9 +80,17 @@ class Tracker:
         self._admission = Admission(limits.queue_bytes)
         self._policy = policy
         self._limits = limits
+        self._meters = meters
         self._clock = clock
         # Apart, so that who sends without a key cannot shut out those who have one.
         self._keyless = Admission(limits.keyless_bytes)
+        budgets = (self._admission, self._keyless)
+        meters.watch(
+            {
+                BYTES_IN_FLIGHT: lambda: sum(each.used for each in budgets),
+                BYTES_IN_FLIGHT_LIMIT: lambda: sum(each.limit for each in budgets),
+            }
+        )
 
     async def track(
         self, door: Door, scope: Scope, receive: Receive, *, request_id: str
@@ -140,6 +153,7 @@ class Tracker:
                 outcomes = await self._commit(entries, lease, patience)
         finally:
             lease.release()
+        count_remarks(self._meters, entries, outcomes)
         answer = answer_events(
             entries,
             outcomes,

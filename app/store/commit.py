@@ -7,13 +7,19 @@ is nobody's fault but the moment's.
 
 import asyncio
 import logging
+import time
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.events.record import Record
 from app.logs import fields
+from app.metrics.board import Board
+from app.metrics.catalog import COMMIT_FAILURES
+from app.metrics.layout import Layout
+from app.metrics.meters import Meters
 from app.store.failures import (
     DATABASE_ERRORS,
+    kind_of,
     lacks_partition,
     refuses_data,
     sqlstate_of,
@@ -36,6 +42,7 @@ class Committer:
         timeout_s: for one transaction with its retries; then its connection is cut,
             so that a frozen Postgres holds nobody.
         quarantine: keeps what is rejected; by default with the usual caps.
+        meters: count each commit; by default for nobody.
     """
 
     def __init__(
@@ -44,10 +51,12 @@ class Committer:
         *,
         timeout_s: float,
         quarantine: Quarantine | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self._engine = engine
         self._timeout_s = timeout_s
         self._quarantine = quarantine or Quarantine()
+        self._meters = meters or Meters(Board(Layout()))
 
     async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
         """Commit entries; where Postgres refuses data, isolate it by halves.
@@ -56,10 +65,12 @@ class Committer:
             An outcome for each entry, in the same order; None where no commit was
             confirmed: such an entry may be in or not, and sending it again is safe.
         """
+        began = time.perf_counter()
         try:
-            return [*await self._commit_in_time(entries)]
+            outcomes = await self._commit_in_time(entries)
         except DATABASE_ERRORS as error:
             if not refuses_data(error):
+                self._meters.add(COMMIT_FAILURES, kind_of(error))
                 log.warning(
                     "commit failed",
                     extra=fields(
@@ -71,12 +82,15 @@ class Committer:
                 return [None] * len(entries)
             if len(entries) == 1:
                 return [await self._give_up_on(entries[0], sqlstate_of(error))]
+        else:
+            self._meters.count_commit(len(entries), time.perf_counter() - began)
+            return [*outcomes]
         half = len(entries) // 2
-        outcomes = await self.settle(entries[:half])
-        if None in outcomes:
+        first = await self.settle(entries[:half])
+        if None in first:
             # The moment's fault: asking for each of the rest would wait each time.
-            return [*outcomes, *[None] * (len(entries) - half)]
-        return [*outcomes, *await self.settle(entries[half:])]
+            return [*first, *[None] * (len(entries) - half)]
+        return [*first, *await self.settle(entries[half:])]
 
     async def _give_up_on(self, entry: Entry, sqlstate: str) -> Outcome | None:
         log.error("event refused by the database", extra=fields(sqlstate=sqlstate))

@@ -4,9 +4,11 @@ import re
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from app.errors import ConfigurationError
+from app.metrics.catalog import POOL_IN_USE, POOL_LIMIT
+from app.metrics.meters import Meters
 
 # asyncpg reads the URL itself, by libpq's rules; SQLAlchemy need only know it.
 _DIALECT = "postgresql+asyncpg://"
@@ -101,6 +103,13 @@ def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:
             ),
         },
     )
+
+
+def watch_pool(engine: AsyncEngine, meters: Meters) -> None:
+    """Have it told how many connections there may be, and are in use."""
+    pool = engine.pool
+    if isinstance(pool, QueuePool):
+        meters.watch({POOL_IN_USE: pool.checkedout, POOL_LIMIT: pool.size})
 
 
 def _as_is(json_text: str) -> str:

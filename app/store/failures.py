@@ -5,6 +5,7 @@ Codes are those of PostgreSQL's appendix A, "PostgreSQL Error Codes".
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 # All that using a database can raise; while connecting, the driver's own errors and
 # those of the socket reach us as they are.
@@ -17,6 +18,16 @@ DATABASE_ERRORS = (
 _NOT_NULL_VIOLATION = "23502"
 _CHECK_VIOLATION = "23514"
 _READ_ONLY_TRANSACTION = "25006"
+# What else Postgres says, in a word; by code or, failing that, by its class.
+_KINDS = {
+    _READ_ONLY_TRANSACTION: "read_only",
+    "55P03": "lock",
+    "57014": "timeout",
+    "08": "connection",
+    "40": "conflict",
+    "53": "resources",
+    "57": "shutdown",
+}
 # Data exception; program limit exceeded.
 _REFUSING_CLASSES = ("22", "54")
 
@@ -50,6 +61,16 @@ def is_read_only(error: Exception) -> bool:
 def sqlstate_of(error: Exception) -> str:
     """The five characters, or none where Postgres did not say anything."""
     return getattr(_driver_error(error), "sqlstate", None) or ""
+
+
+def kind_of(error: Exception) -> str:
+    """A word for why Postgres did not do it: one of a small closed set."""
+    state = sqlstate_of(error)
+    if state:
+        return _KINDS.get(state) or _KINDS.get(state[:2], "other")
+    if isinstance(error, TimeoutError | PoolTimeoutError):
+        return "timeout"
+    return "connection"
 
 
 def _constraint_of(error: Exception) -> str | None:

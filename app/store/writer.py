@@ -57,6 +57,11 @@ class Writer:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many bodies are in line."""
+        return len(self._waiting)
+
     def start(self) -> None:
         """Begin to write; needs a running event loop."""
         self._task = asyncio.create_task(self._run(), name="writer")

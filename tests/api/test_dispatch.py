@@ -10,6 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.dispatch import Dispatcher
+from app.api.pages.render import Pages
+from app.api.pages.static_files import StaticFiles
 from app.api.problems import install_problems
 from app.api.views import ProblemView
 from app.logs import RequestLog
@@ -31,7 +33,7 @@ def bench() -> Bench:
 @pytest.fixture
 async def client(bench: Bench, log: io.BytesIO) -> AsyncIterator[httpx.AsyncClient]:
     rest = FastAPI()
-    install_problems(rest)
+    install_problems(rest, Pages(StaticFiles()))
 
     @rest.get("/boom")
     async def boom() -> None:
@@ -42,6 +44,7 @@ async def client(bench: Bench, log: io.BytesIO) -> AsyncIterator[httpx.AsyncClie
         tracker=bench.tracker,
         rest=rest,
         requests=RequestLog(log, enabled=True),
+        meters=bench.meters,
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(

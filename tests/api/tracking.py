@@ -11,11 +11,14 @@ from typing_extensions import override
 
 from app.api.answers import Answer
 from app.api.body import BodyLimits, Receive
+from app.api.counting import service_layout
 from app.api.doors import Door
 from app.api.keyring import Keyring
 from app.api.track import Tracker, TrackLimits
 from app.events.record import Policy, Record
 from app.events.timestamps import TimestampPolicy
+from app.metrics.board import Board
+from app.metrics.meters import Meters
 from app.store.commit import Committer
 from app.store.insert import Entry, Outcome
 from app.store.writer import Writer
@@ -74,6 +77,8 @@ class Bench:
         self.commits = Commits()
         self.keys = Keys()
         self.writer = Writer(self.commits)
+        self.board = Board(service_layout())
+        self.meters = Meters(self.board)
         self.tracker = Tracker(
             keyring=Keyring(self.keys.look_up, trust_s=4),
             writer=self.writer,
@@ -85,6 +90,7 @@ class Bench:
                 keyless_bytes=BUDGET,
                 database_s=patience_s,
             ),
+            meters=self.meters,
             clock=lambda: datetime(2026, 11, 21, tzinfo=UTC),
         )
 
