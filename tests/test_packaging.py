@@ -5,6 +5,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -249,27 +250,75 @@ def test_compose_names_settings_that_exist() -> None:
         assert names <= known
 
 
-@pytest.mark.parametrize(("target", "status"), [("true", 0), ("false", 2)])
-def test_the_build_machine_ends_with_what_pytest_said(
-    target: str, status: int, tmp_path: Path
-) -> None:
+@pytest.fixture
+def ci(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """What the build machine runs, where programs of these names say these lines."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    # The machine's own programs, but for those that would install a browser.
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    theirs = "bash dirname echo false grep make mktemp rm sh tail tee true"
+    for name in theirs.split():
+        (programs / name).symlink_to(str(shutil.which(name)))
+
+    def run_it(**lines: str) -> subprocess.CompletedProcess[str]:
+        for name, line in lines.items():
+            program = programs / name.replace("_", "-")
+            program.write_text(f"#!/bin/sh\n{line}\n")
+            program.chmod(0o755)
+        return subprocess.run(  # noqa: S603 - our own words
+            [tmp_path / ".ci" / "run"],
+            env=child_environment(CI="", PATH=str(programs)),
+            cwd="/",
+            input="a terminal's line\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run_it
+
+
+@pytest.mark.parametrize(("target", "status"), [("true", 0), ("false", 2)])
+def test_the_build_machine_ends_with_what_pytest_said(
+    ci: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    target: str,
+    status: int,
+) -> None:
     (tmp_path / "Makefile").write_text(
         "test:\n"
         "\t@echo '==== 3 passed, 1 skipped in 12.34s (0:00:12) ===='\n"
         f"\t@echo TOTAL 98% $$CI; ! read line && {target}\n"
     )
-    done = subprocess.run(  # noqa: S603 - our own words
-        [tmp_path / ".ci" / "run"],
-        env=child_environment(CI=""),
-        cwd="/",
-        input="a terminal's line\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ci(chromium="")
 
     assert done.returncode == status, done.stderr
     assert "TOTAL 98% true" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("==== 3 passed")
+
+
+@pytest.mark.parametrize(
+    ("user", "apt", "tried"), [(0, "true", 2), (0, "exit 1", 1), (1000, "true", 0)]
+)
+def test_the_build_machine_installs_a_browser_where_it_may(
+    ci: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    user: int,
+    apt: str,
+    tried: int,
+) -> None:
+    (tmp_path / "Makefile").write_text("test:\n\t@true\n")
+    calls = tmp_path / "calls"
+    calls.touch()
+    done = ci(
+        id=f"echo {user}",
+        timeout='shift; exec "$@"',
+        apt_get=f'echo "$@" >> {calls}; echo noise; {apt}',
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert len(calls.read_text().splitlines()) == tried
+    assert ("cannot be installed" in done.stdout) == (apt != "true")
+    assert "noise" not in done.stdout + done.stderr

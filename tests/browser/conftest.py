@@ -1,0 +1,104 @@
+"""The pages in a real browser: Debian's Chromium, driven by Playwright.
+
+One browser a worker, one service a module, one profile a test. Whatever a browser
+complains of fails the test in which it did.
+"""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from sqlalchemy.engine import make_url
+
+from tests.browser.complaints import Complaints
+from tests.browser.site import Site
+from tests.conftest import Admin
+from tests.system.database import Database
+from tests.system.service import environment, serving
+
+HERE = Path(__file__).parent
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+_SLOWEST_MS = 15_000
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+Judge = Callable[[Page], Awaitable[None]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One loop for the session: the browser lives as long as it does."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        pytest.skip("no chromium is here; .ci/run installs it where it may")
+    # Chromium's sandbox is made of what root does not need and does not get.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=found, args=[*arguments, "--disable-dev-shm-usage"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="module")
+def site(
+    admin: Admin, template_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A running service on a database of the module's own, and keys to it."""
+    with admin.database(template=make_url(template_url).database) as url:
+        database = Database(url, admin)
+        log = tmp_path_factory.mktemp("site") / "log.jsonl"
+        env = environment(database_url=url)
+        with serving("--port", "0", env=env, log=log) as service:
+            yield Site(service, database, write_key=database.key("shop"))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, site: Site) -> AsyncIterator[Page]:
+    """A page of a fresh profile at the site; what it complains of fails the test."""
+    context = await browser.new_context(
+        base_url=site.address, viewport=DESKTOP, reduced_motion="reduce"
+    )
+    context.set_default_timeout(_SLOWEST_MS)
+    page = await context.new_page()
+    complaints = Complaints()
+    await complaints.listen(page)
+    yield page
+    await context.close()
+    assert complaints.heard == []
+
+
+@pytest.fixture
+def axe() -> Judge:
+    """Judge a page as it stands, light and dark: nothing serious, nothing critical."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not here; make test installs it with npm")
+    source = AXE.read_text(encoding="utf-8")
+
+    async def judge(page: Page) -> None:
+        await page.evaluate(source)
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            report = await page.evaluate("axe.run(document)")
+            found = [
+                (scheme, finding["impact"], finding["id"], node["html"])
+                for finding in report["violations"]
+                if finding["impact"] in {"serious", "critical"}
+                for node in finding["nodes"]
+            ]
+            assert found == []
+            assert report["passes"]
+
+    return judge

@@ -1,0 +1,30 @@
+"""Every page: accessible, light and dark, and at home on a phone."""
+
+import pytest
+from playwright.async_api import Page
+
+from tests.browser.conftest import PHONE, Judge
+
+PAGES = ["/", "/nope"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_is_accessible(page: Page, axe: Judge, path: str) -> None:
+    await page.goto(path)
+    await axe(page)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_fits_a_phone(page: Page, axe: Judge, path: str) -> None:
+    await page.set_viewport_size(PHONE)
+    await page.goto(path)
+    width = await page.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"]
+    await axe(page)
+
+
+async def test_the_keyboard_skips_to_the_content(page: Page) -> None:
+    await page.goto("/")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("document.activeElement.id") == "main"
