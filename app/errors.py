@@ -194,16 +194,16 @@ class MethodNotAllowedError(RequestError):
 
 
 class SlowClientError(RequestError):
-    """The body did not arrive within its time."""
+    """The headers or the body did not arrive within their time."""
 
     code = "slow_client"
     status = 408
-    title = "The body took too long to arrive"
+    title = "The request took too long to arrive"
     retryable = True
 
     @override
     def headers(self) -> Mapping[str, str]:
-        """The rest of the body may still come: the connection ends here."""
+        """The rest of it may still come: the connection ends here."""
         return {"Connection": "close"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -24,6 +25,7 @@ from app.api.pages.static_files import StaticFiles, static_routes
 from app.api.problems import install_problems
 from app.api.schemas import schema_routes
 from app.api.track import Tracker, TrackLimits
+from app.api.watch import WATCH, ConnectionLimits, Watch
 from app.errors import ConfigurationError, UnavailableError
 from app.events.record import Policy
 from app.events.timestamps import TimestampPolicy
@@ -82,6 +84,13 @@ class Service:
                 self._lookups.expire_rejected, days=settings.quarantine_days
             ),
         }
+        self.watch = Watch(
+            ConnectionLimits(
+                head_s=settings.head_timeout_seconds,
+                body_s=settings.body_timeout_seconds,
+                unread_s=settings.unread_timeout_seconds,
+            )
+        )
         self.readiness = Readiness(self._lookups.check_ready)
         self.tracker = Tracker(
             keyring=Keyring(
@@ -122,6 +131,7 @@ class Service:
             for task, work in self._upkeep.items()
         ]
         chores.append(asyncio.create_task(self.meters.keep_publishing()))
+        chores.append(asyncio.create_task(self.watch.run()))
         try:
             yield
         finally:
@@ -148,9 +158,9 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
     service = Service(settings, board)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with service.running():
-            yield
+            yield {WATCH: service.watch}
 
     app = FastAPIOffline(
         redoc_url=None,

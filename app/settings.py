@@ -91,8 +91,20 @@ class Settings(BaseSettings):
         description="Bodies without a key in a header that one worker reads at a time, "
         "apart from `ROLLCALL_QUEUE_BYTES`; over it 503.",
     )
+    head_timeout_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="For the headers of a request to arrive, or its first byte on a "
+        "new connection; over it 408, or the connection is closed.",
+    )
     body_timeout_seconds: float = Field(
         default=10.0, gt=0, description="For a body to arrive; over it 408."
+    )
+    unread_timeout_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="For a client to take 64 KiB of an answer that waits for it; over "
+        "it the connection is closed.",
     )
     commit_timeout_seconds: float = Field(
         default=2.0,

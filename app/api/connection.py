@@ -1,58 +1,177 @@
-"""The bytes of one connection: HTTP/1.1, with a limit on what precedes a body."""
+"""The bytes of one connection: HTTP/1.1, with limits on its head and its time."""
 
-import secrets
+import asyncio
+from typing import Any, Literal
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
 
-from app.api.problems import answer_problem
-from app.errors import HeadersTooLargeError, InvalidHttpError, RequestError
+from app.api.refusals import refusal
+from app.api.watch import WATCH, Watch
+from app.errors import (
+    HeadersTooLargeError,
+    InvalidHttpError,
+    RequestError,
+    SlowClientError,
+)
 
 # Of a path with its query and all headers, names and values; proxies let less through.
 MAX_HEAD_BYTES = 64 * 1024
-# A head that goes on beyond this is not waited for.
+_TOO_LARGE = f"The path and the headers are at most {MAX_HEAD_BYTES} bytes."
+# A head that goes on beyond this is not waited for; nor are trailers and chunk
+# extensions, of which no limit is told and of which nobody sends any.
 _CUT_BYTES = 16 * MAX_HEAD_BYTES
+# Requests that wait on one connection for their turn; few clients send even two.
+MAX_PIPELINED = 100
+# Who takes less than this in the time for it is not reading.
+MIN_READ_BYTES = 64 * 1024
 
 
 class Connection(HttpToolsProtocol):
     """Uvicorn's connection, whose own refusals are problem JSON, too.
 
-    By itself it would hold headers of any size (RFC 6585 section 5), and say in plain
-    text that something is no HTTP.
+    By itself it would hold headers of any size (RFC 6585 section 5), wait for them
+    for ever, and say in plain text that something is no HTTP.
     """
 
-    # The headers that are being read; None while a body is.
-    _head: list[tuple[bytes, bytes]] | None = None
-    _unfinished = 0
-    _refusal: RequestError | None = None
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._watch: Watch = app_state[WATCH]
+        # What is being read, and since when; between requests, since when nothing is.
+        self._reading: Literal["start", "head", "body", "nothing"] = "start"
+        self._since = self.loop.time()
+        # What came since the last byte of a body, and in the last go.
+        self._loose = self._block = 0
+        # What was unsent at a look, and when that was.
+        self._unsent: tuple[int, float] | None = None
+        self._refusal: RequestError | None = None
+
+    @override
+    def connection_made(  # type: ignore[override]
+        self, transport: asyncio.Transport
+    ) -> None:
+        super().connection_made(transport)
+        self._watch.checks.add(self.check)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._watch.checks.discard(self.check)
+        super().connection_lost(exc)
 
     @override
     def data_received(self, data: bytes) -> None:
-        """From asyncio; counts what belongs to a head that does not end."""
-        head = self._head
+        """From asyncio; counts what belongs to no body."""
+        self._block = len(data)
+        self._loose += self._block
         super().data_received(data)
-        if head is None or head is not self._head or self.transport.is_closing():
-            return
-        self._unfinished += len(data)
-        if self._unfinished > _CUT_BYTES:
-            self._refuse(_too_large())
+        if self._loose > _CUT_BYTES and self._reading in {"head", "body"}:
+            self._refuse(HeadersTooLargeError(_TOO_LARGE))
 
     @override
     def on_message_begin(self) -> None:
         """From the parser."""
         super().on_message_begin()
-        self._head = self.headers
-        self._unfinished = 0
+        self._reading = "head"
+        self._since = self.loop.time()
 
     @override
     def on_headers_complete(self) -> None:
         """From the parser; what is raised here comes back as no HTTP."""
-        self._head = None
-        size = sum(len(name) + len(value) for name, value in self.headers)
-        if size + len(self.url) > MAX_HEAD_BYTES:
-            self._refusal = _too_large()
+        if (
+            self._loose > MAX_HEAD_BYTES
+            and _size(self.url, self.headers) > MAX_HEAD_BYTES
+        ):
+            self._refusal = HeadersTooLargeError(_TOO_LARGE)
+            raise self._refusal
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._refusal = InvalidHttpError("Too many requests wait here.")
             raise self._refusal
         super().on_headers_complete()
+        self._reading = "body"
+        # Trailers are no headers, and of no use.
+        self.headers = []
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        """From the parser."""
+        self._loose = 0
+        super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        """From the parser."""
+        super().on_message_complete()
+        self._reading = "nothing"
+        # The next head may have begun in the same go.
+        self._loose = self._block
+        if self.cycle.response_complete:
+            self._since = self.loop.time()
+
+    @override
+    def on_response_complete(self) -> None:
+        """From the request; instead of a timer for each, the watch closes idle ones."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self._reading == "nothing":
+            self._since = self.loop.time()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        if not self.pipeline:
+            self.flow.resume_reading()
+
+    def check(self, now: float) -> None:
+        """End this connection if its client takes too long.
+
+        Args:
+            now: on the loop's clock.
+        """
+        if self._is_unread(now):
+            self.transport.abort()
+        elif not self.transport.is_closing() and now - self._since > self._patience():
+            if self._reading in {"head", "body"}:
+                self._refuse(SlowClientError("The request did not arrive in time."))
+            else:
+                self.transport.close()
+
+    def _patience(self) -> float:
+        limits = self._watch.limits
+        match self._reading:
+            case "start" | "head":
+                return limits.head_s
+            case "body":
+                # The doors have a limit of their own, and answer themselves.
+                return limits.head_s + limits.body_s
+            case "nothing":
+                return float("inf") if self._is_busy() else self.timeout_keep_alive
+
+    def _is_busy(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def _is_unread(self, now: float) -> bool:
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent:
+            self._unsent = None
+        elif self._unsent is None:
+            self._unsent = unsent, now
+        else:
+            before, since = self._unsent
+            if now - since > self._watch.limits.unread_s:
+                self._unsent = unsent, now
+                return unsent > before - MIN_READ_BYTES
+        return False
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -60,22 +179,20 @@ class Connection(HttpToolsProtocol):
         self._refuse(self._refusal or InvalidHttpError("This is no HTTP/1.1 request."))
 
     def _refuse(self, error: RequestError) -> None:
-        request_id = secrets.token_hex(16)
-        answer = answer_problem(error, request_id=request_id)
-        headers = {
-            b"content-type": answer.media_type,
-            b"content-length": b"%d" % len(answer.body),
-            b"x-request-id": request_id.encode(),
-            b"connection": b"close",
-        }
-        lines = [b"%b: %b\r\n" % header for header in headers.items()]
-        self.transport.write(
-            b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", answer.body])
-        )
+        """Answer for Rollcall's side of the connection, and end it."""
+        if self._is_busy():
+            if self._reading != "body" or self.pipeline:
+                # Those before it are answered first, and nothing after them.
+                self.flow.pause_reading()
+                self.cycle.keep_alive = False
+                return
+            # Its own body is what is refused: nobody else answers it.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self._reading != "body" or not self.cycle.response_started:
+            self.transport.write(refusal(error, closing=True))
         self.transport.close()
 
 
-def _too_large() -> HeadersTooLargeError:
-    return HeadersTooLargeError(
-        f"The path and the headers are at most {MAX_HEAD_BYTES} bytes."
-    )
+def _size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) for name, value in headers)

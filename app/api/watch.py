@@ -1,0 +1,63 @@
+"""Looks at all connections of a worker once a while, and ends those that are too slow.
+
+One look at all of them costs less than a timer for each request.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+# In the state that the lifespan hands to each connection.
+WATCH = "watch"
+
+Check = Callable[[float], None]
+
+_MAX_PAUSE_S = 1.0
+# Of the shortest limit: so much later than at its limit a connection ends at most.
+_PAUSE_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits of one connection, in seconds of the monotonic clock.
+
+    Attributes:
+        head_s: from the first byte of a request, or from the beginning of the
+            connection, to the end of the headers.
+        body_s: from the end of the headers to the last byte.
+        unread_s: for a client to take something of what it is sent.
+    """
+
+    head_s: float
+    body_s: float
+    unread_s: float
+
+
+class Watch:
+    """Has each connection check itself against its limits.
+
+    Args:
+        limits: of each connection.
+    """
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self.checks: set[Check] = set()
+        shortest = min(limits.head_s, limits.body_s, limits.unread_s)
+        self._pause_s = min(_MAX_PAUSE_S, _PAUSE_SHARE * shortest)
+
+    async def run(self) -> None:
+        """Look, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._pause_s)
+            now = loop.time()
+            for check in tuple(self.checks):
+                try:
+                    check(now)
+                except Exception:
+                    # A defect: without this no other would be looked at any more.
+                    log.exception("a connection could not be checked")

@@ -1,0 +1,227 @@
+"""Who is too slow is closed at a deadline; who is only idle, or deep, is not."""
+
+import socket
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from app.api.connection import MAX_PIPELINED
+from tests.conftest import Admin
+from tests.system.database import Database
+from tests.system.service import Service, environment, serving
+from tests.system.wire import (
+    LAST_CHUNK,
+    Wire,
+    chunk,
+    connected,
+    event,
+    head,
+    request,
+)
+
+MIB = 1024 * 1024
+CHUNKED = "Transfer-Encoding: chunked"
+# Between two bytes: far less than the deadlines of this service.
+PACE_S = 0.02
+
+
+@pytest.fixture(scope="module")
+def hurried_database(admin: Admin, template_url: str) -> Iterator[Database]:
+    with admin.database(template=make_url(template_url).database) as url:
+        yield Database(url, admin)
+
+
+@pytest.fixture(scope="module")
+def key(hurried_database: Database) -> str:
+    return hurried_database.key()
+
+
+@pytest.fixture(scope="module")
+def service(
+    hurried_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service whose deadlines are short."""
+    env = environment(
+        database_url=hurried_database.url,
+        head_timeout_seconds="0.3",
+        body_timeout_seconds="0.3",
+        unread_timeout_seconds="0.3",
+    )
+    log = tmp_path_factory.mktemp("hurried") / "log.jsonl"
+    with serving("--port", "0", env=env, log=log) as service:
+        yield service
+
+
+def trickled(service: Service, start: bytes, drip: bytes) -> bytes:
+    """What comes back, until the end, while bytes go out one after the other."""
+    with socket.create_connection(service.endpoint, timeout=20) as connection:
+        connection.sendall(start)
+        connection.settimeout(PACE_S)
+        received = b""
+        for turn in count():
+            try:
+                part = connection.recv(MIB)
+            except TimeoutError:
+                at = turn % len(drip)
+                connection.sendall(drip[at : at + 1])
+                continue
+            except ConnectionResetError:
+                return received
+            if not part:
+                return received
+            received += part
+    raise AssertionError
+
+
+def assert_serves(service: Service, key: str) -> None:
+    with connected(service) as wire:
+        wire.send(request(key, event()))
+        assert wire.answer()[0] == 200
+
+
+def test_a_head_that_stops_is_answered_408_and_the_connection_ends(
+    service: Service, key: str
+) -> None:
+    with connected(service) as wire:
+        wire.send(head(key)[:30])
+        status, headers, answer = wire.answer()
+        assert wire.is_closed()
+
+    assert (status, answer["code"]) == (408, "slow_client")
+    assert headers["connection"] == "close"
+    assert headers["x-request-id"] == answer["response_id"]
+
+
+def test_a_head_that_trickles_in_is_ended_no_later(service: Service) -> None:
+    answer = trickled(service, b"POST /track HTTP/1.1\r\nX-Pad: ", b"x")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("drip", [b"\r\n", b"\n"], ids=["CRLF", "LF"])
+def test_white_space_before_a_request_buys_no_time(
+    service: Service, drip: bytes
+) -> None:
+    assert trickled(service, b"", drip) == b""
+
+
+def test_a_new_connection_without_a_word_is_closed_while_an_idle_one_is_kept(
+    service: Service, key: str
+) -> None:
+    with connected(service) as used:
+        used.send(request(key, event()))
+        assert used.answer()[0] == 200
+        for _ in range(2):
+            with connected(service) as silent:
+                assert silent.is_closed()
+        used.send(request(key, event()))
+        assert used.answer()[0] == 200
+
+
+def test_the_rest_of_a_refused_body_is_not_awaited_for_ever(service: Service) -> None:
+    answer = trickled(service, head("rc_unknown", length=MIB), b"x")
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_that_trickles_in_is_ended_no_later(service: Service, key: str) -> None:
+    answer = trickled(service, head(key, length=MIB), b" ")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_of_a_page_that_trickles_in_is_ended_no_later(
+    service: Service,
+) -> None:
+    get = b"GET /schemas HTTP/1.1\r\nHost: r\r\nContent-Length: 1000\r\n\r\n"
+    answer = trickled(service, get, b"x")
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_who_does_not_read_its_answers_is_ended(service: Service, key: str) -> None:
+    ask = b"GET /openapi.json HTTP/1.1\r\nHost: rollcall\r\n\r\n"
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(service.endpoint)
+        with pytest.raises(ConnectionError):
+            connection.sendall(ask * 1_000_000)
+
+    assert_serves(service, key)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        chunk(b"{}") + b"0\r\nX-Trailer: ",
+        b"2;extension=",
+    ],
+    ids=["trailer", "extension"],
+)
+@pytest.mark.parametrize("line", [b"x\r\nX-More: %b", b"%b"], ids=["many", "one"])
+def test_what_surrounds_a_chunk_is_not_held(
+    service: Service, key: str, start: bytes, line: bytes
+) -> None:
+    assert_serves(service, key)
+    before = service.peak_memory()
+    with connected(service) as wire:
+        wire.send(head(key, CHUNKED) + start)
+        with pytest.raises(ConnectionError):
+            wire.send(100 * (line % (b"x" * MIB)))
+    grown = service.peak_memory() - before
+
+    assert grown < 32 * MIB
+
+
+def test_trailers_are_no_headers(service: Service) -> None:
+    with connected(service) as wire:
+        wire.send(head("rc_unknown", CHUNKED).replace(b"Authorization", b"X-Not"))
+        wire.send(chunk(event()) + LAST_CHUNK[:-2] + b"x-api-key: rc_late\r\n\r\n")
+        status, _, answer = wire.answer()
+
+    assert (status, answer["code"]) == (401, "unauthorized")
+    assert "writeKey" in answer["detail"]
+
+
+def answers(wire: Wire) -> list[int]:
+    """All that come before the connection ends."""
+    statuses = []
+    while True:
+        try:
+            statuses.append(wire.answer()[0])
+        except (ConnectionError, IndexError):
+            return statuses
+
+
+def test_so_many_requests_wait_on_one_connection_and_no_more(
+    service: Service, key: str
+) -> None:
+    one = request(key, event())
+    with connected(service) as wire:
+        wire.send(one * (MAX_PIPELINED + 1))
+        assert [wire.answer()[0] for _ in range(MAX_PIPELINED + 1)] == [200] * (
+            MAX_PIPELINED + 1
+        )
+    with connected(service) as wire:
+        wire.send(one * (MAX_PIPELINED + 50))
+        answered = answers(wire)
+
+    assert answered == [200] * (MAX_PIPELINED + 1)
+
+
+@pytest.mark.parametrize("second", [b"GET / HT", b"\x16\x03\r\n\r\n"])
+def test_what_is_wrong_with_a_request_harms_none_before_it(
+    service: Service, key: str, second: bytes
+) -> None:
+    with connected(service) as wire:
+        wire.send(request(key, event()) + second)
+        answered = answers(wire)
+
+    assert answered[0] == 200
+    assert answered[1:] in ([], [408])
