@@ -18,6 +18,7 @@ from app.api.dispatch import Dispatcher
 from app.api.doors import DOORS
 from app.api.health import Readiness, health_routes
 from app.api.keyring import Keyring
+from app.api.metrics import metrics_routes
 from app.api.openapi import describe
 from app.api.pages.home import home_routes
 from app.api.pages.render import Pages
@@ -110,6 +111,12 @@ class Service:
             ),
             meters=self.meters,
         )
+        self.metrics = metrics_routes(
+            Keyring(self._lookups.reader_of_key, trust_s=settings.key_cache_seconds),
+            board=board,
+            meters=self.meters,
+            check_database=self._lookups.check_ready,
+        )
         watch_pool(self._engine, self.meters)
         self.meters.watch({BODIES_WAITING: lambda: self._writer.waiting})
 
@@ -172,6 +179,7 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
     )
     app.include_router(health_routes(service.readiness))
     app.include_router(schema_routes())
+    app.include_router(service.metrics)
     files = StaticFiles()
     pages = Pages(files)
     app.include_router(static_routes(files))

@@ -10,6 +10,7 @@ import threading
 import time
 from functools import partial
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from app.cli.quickstart import introduce, quickstart_key
 from app.errors import ConfigurationError, DatabaseError
 from app.logs import configure_logs
 from app.main import create_app
+from app.metrics.board import shared_directory
 from app.settings import Settings
 from app.store.schema import check_schema
 from app.store.session import in_transaction
@@ -59,14 +61,15 @@ def serve(
     with usable(settings) as database:
         url = database.url
         _check_schema(url)
-        with _listening(settings) as listener:
+        with _listening(settings) as listener, shared_directory() as metrics_dir:
             address = _address(listener)
             typer.echo(f"Rollcall listens on {address}")
             if database.bin_dir is not None:
                 key = quickstart_key(url, settings.data_dir)
                 typer.echo(introduce(address=address, key=key))
             sys.stdout.flush()
-            _run(settings.model_copy(update={"database_url": SecretStr(url)}), listener)
+            settings = settings.model_copy(update={"database_url": SecretStr(url)})
+            _run(settings, metrics_dir, listener)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -114,9 +117,9 @@ def _address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _run(settings: Settings, listener: socket.socket) -> None:
+def _run(settings: Settings, metrics_dir: Path, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        partial(_worker_app, settings),
+        partial(_worker_app, settings, metrics_dir),
         factory=True,
         workers=settings.workers,
         lifespan="on",
@@ -139,11 +142,11 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         sys.exit(1)
 
 
-def _worker_app(settings: Settings) -> Dispatcher:
+def _worker_app(settings: Settings, metrics_dir: Path) -> Dispatcher:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-    return create_app(settings)
+    return create_app(settings, metrics_dir)
 
 
 def _leave_with(parent: BaseProcess) -> None:

@@ -4,9 +4,11 @@ For the event loop's thread only: an addition in another thread may be lost.
 """
 
 import asyncio
+import mmap
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from app.metrics import catalog
 from app.metrics.board import Board
@@ -108,6 +110,7 @@ class Meters:
         cpu_seconds = time.process_time()
         self.add(catalog.CPU_SECONDS, amount=cpu_seconds - self._cpu_seconds)
         self._cpu_seconds = cpu_seconds
+        self.set(catalog.MEMORY_BYTES, to=_resident_bytes())
         row[ALIVE_AT] = time.monotonic()
 
     async def keep_publishing(self) -> None:
@@ -119,3 +122,12 @@ class Meters:
     def leave(self) -> None:
         """Say that this worker lives no more."""
         self._row[ALIVE_AT] = 0.0
+
+
+def _resident_bytes() -> int:
+    """Of this process, on Linux; 0 elsewhere."""
+    try:
+        resident = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(resident) * mmap.PAGESIZE
