@@ -8,6 +8,8 @@ NODE := tests/system/senders tests/browser
 # The first interpreter that is new enough; PYTHON=/path/to/python overrides it.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# How long `make faults` soaks.
+SOAK ?= 60
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate pyproject.toml
@@ -15,7 +17,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_REQUIRE_VIRTUALENV := 1
 
-.PHONY: help run test check fix bench lock clean
+.PHONY: help run test check fix bench faults lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -41,6 +43,9 @@ fix: $(VENV)/dev ## Format, and mend what ruff can mend
 
 bench: $(VENV)/runtime ## Measure against the baseline and the limits (needs wrk and a quiet machine)
 	$(BIN)/python -m bench compare
+
+faults: $(VENV)/node ## Break everything, one fault after the other (SOAK=seconds for the soak)
+	$(BIN)/python -m pytest tests/faults --faults --soak=$(SOAK) --numprocesses=0
 
 lock: $(VENV)/dev ## Resolve the dependencies anew into the three lock files
 	$(LOCK) --upgrade -o requirements.lock
