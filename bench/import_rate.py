@@ -102,15 +102,15 @@ async def insert_directly(url: str, path: Path) -> float:
     seconds = 0.0
     for records in judged_batches(path):
         rows = [
-            {name: getattr(record, name) for name in record.__slots__}
+            {name: getattr(record, name) for name in record._fields}
             | {"warnings": stored_warnings(record.warnings)}
             for record in records
         ]
         arrays = [[row[name] for row in rows] for name in compiled.positiontup or ()]
         began = time.perf_counter()
-        stored = await connection.fetch(str(compiled), *arrays)
+        known = await connection.fetch(str(compiled), *arrays)
         seconds += time.perf_counter() - began
-        assert len(stored) == len(records)  # noqa: S101
+        assert not known  # noqa: S101
     await connection.close()
     return seconds
 

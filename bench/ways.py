@@ -56,5 +56,5 @@ def statement_of(way: Way) -> tuple[str, list[str]]:
     )
     return (
         f"INSERT INTO plain_events ({columns}) SELECT * FROM unnest({arrays})"  # noqa: S608
-        " ON CONFLICT (id) DO NOTHING RETURNING id"
+        " ON CONFLICT (id) DO NOTHING"
     ), names

@@ -113,7 +113,10 @@ def _unknown(name: str, path: str) -> Remark:
 
 
 def _one_of(names: tuple[str, ...], properties: dict[str, Any]) -> list[Remark]:
-    if not names or any(properties.get(name) is not None for name in names):
+    for name in names:
+        if properties.get(name) is not None:
+            return []
+    if not names:
         return []
     others = " or ".join(f"`{name}`" for name in names[1:])
     return [

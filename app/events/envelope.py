@@ -17,6 +17,21 @@ MESSAGE_NAMES = ("message_id", "messageId")
 TIMESTAMP_NAMES = ("timestamp",)
 SDK_TIMESTAMP_NAMES = ("originalTimestamp",)
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+# Where fields stand at the top of an event, in the order in which they are read.
+_PLACES = tuple(
+    (names[0], name)
+    for names in (
+        EVENT_NAMES,
+        USER_NAMES,
+        GROUP_NAMES,
+        # SDKs set the last to now beside a timestamp of the caller's: no conflict.
+        (*TIMESTAMP_NAMES, *SDK_TIMESTAMP_NAMES),
+        MESSAGE_NAMES,
+        ("properties",),
+        ("context",),
+    )
+    for name in names
+)
 
 ShortText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Identifier = Annotated[
@@ -83,37 +98,25 @@ class Folded:
     names: dict[str, str]
     errors: list[Remark] = field(default_factory=list)
 
-    def take(
-        self,
-        canonical: str,
-        sent: dict[str, Any],
-        names: tuple[str, ...],
-        *,
-        prefix: str = "",
-    ) -> None:
-        """Keep the first of the names that is present; a second one must equal it.
+    def keep(self, canonical: str, value: Any, name: str) -> None:
+        """Keep a value, unless an earlier name gave one: that one it must equal.
 
         Equal means equal in JSON: 1, 1.0 and true are three values.
         """
-        for name in names:
-            value = sent.get(name)
-            if value is None:
-                continue
-            if canonical not in self.fields:
-                self.fields[canonical] = value
-                self.names[canonical] = prefix + name
-                continue
-            first = self.fields[canonical]
-            if value != first or type(value) is not type(first):
-                self.errors.append(
-                    Remark(
-                        "conflicting_fields",
-                        prefix + name,
-                        f"`{self.names[canonical]}` and `{prefix}{name}` name the same "
-                        "field but differ; send one of them, or the same value.",
-                    )
+        if canonical not in self.fields:
+            self.fields[canonical] = value
+            self.names[canonical] = name
+            return
+        first = self.fields[canonical]
+        if value != first or type(value) is not type(first):
+            self.errors.append(
+                Remark(
+                    "conflicting_fields",
+                    name,
+                    f"`{self.names[canonical]}` and `{name}` name the same "
+                    "field but differ; send one of them, or the same value.",
                 )
-                return
+            )
 
 
 def fold(sent: dict[str, Any], *, idempotency_key: str | None = None) -> Folded:
@@ -124,20 +127,27 @@ def fold(sent: dict[str, Any], *, idempotency_key: str | None = None) -> Folded:
         idempotency_key: the header, where the body was this one object.
     """
     folded = Folded({}, {})
-    take = folded.take
-    take("event", sent, EVENT_NAMES)
-    take("user_id", sent, USER_NAMES)
-    context = sent.get("context")
-    if type(context) is dict:
-        take("group_id", context, GROUP_NAMES, prefix="context.")
-    take("group_id", sent, GROUP_NAMES)
-    take("timestamp", sent, TIMESTAMP_NAMES)
-    if "timestamp" not in folded.fields:
-        # SDKs set it to now beside a timestamp of the caller's, so they never conflict.
-        take("timestamp", sent, SDK_TIMESTAMP_NAMES)
-    take("message_id", sent, MESSAGE_NAMES)
-    if idempotency_key is not None and "message_id" not in folded.fields:
-        take("message_id", {IDEMPOTENCY_HEADER: idempotency_key}, (IDEMPOTENCY_HEADER,))
-    take("properties", sent, ("properties",))
-    take("context", sent, ("context",))
+    _read_group(sent.get("context"), folded)
+    fields, names = folded.fields, folded.names
+    for canonical, name in _PLACES:
+        value = sent.get(name)
+        if value is None:
+            continue
+        if canonical not in fields:
+            fields[canonical] = value
+            names[canonical] = name
+        elif name not in SDK_TIMESTAMP_NAMES:
+            folded.keep(canonical, value, name)
+    if idempotency_key is not None and "message_id" not in fields:
+        fields["message_id"] = idempotency_key
+        names["message_id"] = IDEMPOTENCY_HEADER
     return folded
+
+
+def _read_group(context: Any, folded: Folded) -> None:
+    if type(context) is not dict:
+        return
+    for name in GROUP_NAMES:
+        value = context.get(name)
+        if value is not None:
+            folded.keep("group_id", value, "context." + name)

@@ -5,6 +5,7 @@ of source, user id and message id where there is a message id, else of source an
 content. The forms carry different tags, so that neither can imitate the other.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -14,12 +15,12 @@ from app.events.envelope import GROUP_NAMES
 DIGEST_BYTES = 16
 _BY_MESSAGE = b"rollcall.event.message.1"
 _BY_CONTENT = b"rollcall.event.content.1"
-_CONTENT = b"rollcall.content.1"
+_CONTENT = b"18:rollcall.content.1"  # framed as the others are by `_framed`
 _REJECTION = b"rollcall.rejection.1"
 
 _GROUP_NAMES = frozenset(GROUP_NAMES)
 _HEX_VERSION = "8"
-_HEX_VARIANT = "89ab"
+_HEX_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def content_of(fields: dict[str, Any], *, odd: bool) -> bytes:
@@ -50,7 +51,7 @@ def content_of(fields: dict[str, Any], *, odd: bool) -> bytes:
 
 def hash_content(content: bytes) -> bytes:
     """16 bytes that differ where the content differs."""
-    return _digest(_CONTENT, content)
+    return _digest(b"%b%d:%b" % (_CONTENT, len(content), content))
 
 
 def identify(
@@ -65,10 +66,16 @@ def identify(
         content: from `content_of`.
     """
     if message_id is None:
-        return _uuid(_digest(_BY_CONTENT, source.encode(), content))
-    return _uuid(
-        _digest(_BY_MESSAGE, source.encode(), user_id.encode(), message_id.encode())
+        return _uuid(_digest(_from(_BY_CONTENT, source) + _framed(content)))
+    user, message = user_id.encode(), message_id.encode()
+    framed = b"%b%d:%b%d:%b" % (
+        _from(_BY_MESSAGE, source),
+        len(user),
+        user,
+        len(message),
+        message,
     )
+    return _uuid(_digest(framed))
 
 
 def identify_rejection(
@@ -76,17 +83,25 @@ def identify_rejection(
 ) -> str:
     """The id of a rejected event: a body sent again adds no second row."""
     message = b"" if message_id is None else b"=" + message_id.encode()
-    return _uuid(
-        _digest(_REJECTION, source.encode(), message, payload.encode(), reason.encode())
-    )
+    parts = message, payload.encode(), reason.encode()
+    return _uuid(_digest(_from(_REJECTION, source) + b"".join(map(_framed, parts))))
 
 
-def _digest(*parts: bytes) -> bytes:
-    framed = b"".join([b"%d:%b" % (len(part), part) for part in parts])
+@lru_cache
+def _from(tag: bytes, source: str) -> bytes:
+    """The parts that all ids of a source begin with."""
+    return _framed(tag) + _framed(source.encode())
+
+
+def _framed(part: bytes) -> bytes:
+    return b"%d:%b" % (len(part), part)
+
+
+def _digest(framed: bytes) -> bytes:
     return blake2b(framed, digest_size=DIGEST_BYTES).digest()
 
 
 def _uuid(digest: bytes) -> str:
     h = digest.hex()
-    variant = _HEX_VARIANT[int(h[16], 16) & 3]
+    variant = _HEX_VARIANT[h[16]]
     return f"{h[:8]}-{h[8:12]}-{_HEX_VERSION}{h[13:16]}-{variant}{h[17:20]}-{h[20:]}"

@@ -19,6 +19,8 @@ from app.events.repair import Repair, is_storable, replace_unstorable
 from app.events.timestamps import ParsedTimestamp, TimestampError, parse_timestamp
 
 _IDS = frozenset({"user_id", "group_id", "message_id"})
+# Those of them that may be sent as a number.
+_NUMBERED = ("user_id", "group_id")
 
 
 def judge(
@@ -62,8 +64,8 @@ def judge(
             warnings=warnings,
             message_id=idempotency_key,
         )
-    path = usable.names["timestamp"]
-    warnings += [Remark(code, path, message) for code, message in parsed.warnings]
+    for code, message in parsed.warnings:
+        warnings.append(Remark(code, usable.names["timestamp"], message))
     fields = usable.fields
     content = content_of(folded.fields, odd=repair.odd)
     encode = encode_exactly if repair.odd else _encode_plainly
@@ -116,6 +118,8 @@ def _size(sent: dict[str, Any]) -> int:
 
 def _prepare(folded: Folded, repair: Repair, *, plain: bool) -> Folded:
     """The fields as they can be validated; those of `folded` stay as sent."""
+    if plain and not any(type(folded.fields.get(id_)) is int for id_ in _NUMBERED):
+        return folded
     fields = dict(folded.fields)
     if not plain:
         for name, value in folded.fields.items():
@@ -123,7 +127,7 @@ def _prepare(folded: Folded, repair: Repair, *, plain: bool) -> Folded:
             fields[name] = mended
             if mended is None:
                 del fields[name]
-    for name in ("user_id", "group_id"):
+    for name in _NUMBERED:
         if type(fields.get(name)) is int:
             fields[name] = str(fields[name])
             repair.warnings.append(

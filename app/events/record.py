@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.events.remark import Remark
 from app.events.timestamps import TimestampPolicy
@@ -53,8 +53,7 @@ class Body:
     large: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """An event as it is stored: one row of `events`.
 
     Attributes:

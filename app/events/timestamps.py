@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
+from typing import NamedTuple
 
 from app.events.timestamp_text import (
     CUT,
@@ -48,8 +49,7 @@ class TimestampPolicy:
     max_future: timedelta = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedTimestamp:
+class ParsedTimestamp(NamedTuple):
     """An instant, with what was sent for it.
 
     Attributes:

@@ -5,7 +5,7 @@ Ids are claimed in sorted order, because two transactions that claim in opposite
 orders wait for each other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
 from sqlalchemy import text
@@ -59,8 +59,11 @@ WITH input AS (
         CAST(context AS jsonb), CAST(warnings AS jsonb)
     FROM input JOIN claimed USING (id)
 )
-SELECT id FROM claimed
+SELECT id FROM input WHERE NOT EXISTS (SELECT FROM claimed WHERE claimed.id = input.id)
 """)
+
+# The fields of a record that are parameters of the statement above.
+_STORED = [name for name in Record._fields if name not in {"sent", "request_id"}]
 
 # A statement of its own: only a new snapshot sees what another worker has committed
 # while the claim waited for it.
@@ -111,7 +114,10 @@ async def store(
         An outcome for each entry, in the same order.
     """
     records = [entry for entry in entries if isinstance(entry, Record)]
-    settled = iter(await store_records(connection, records))
+    settled_records = await store_records(connection, records)
+    if len(records) == len(entries) and DIFFERING not in settled_records:
+        return settled_records
+    settled = iter(settled_records)
     outcomes: list[Outcome] = []
     rejected: list[Rejection] = []
     for entry in entries:
@@ -145,17 +151,17 @@ async def store_records(
     Returns:
         `STORED`, `DUPLICATE` or `DIFFERING` for each record, in the same order.
     """
-    first: dict[str, Record] = {}
-    for record in records:
-        first.setdefault(record.id, record)
-    claimed = await _claim(connection, list(first.values()))
-    hashes = {id_: first[id_].content_hash for id_ in claimed}
-    hashes |= await _read_hashes(connection, first.keys() - claimed)
+    first = {record.id: record for record in reversed(records)}
+    known = await _claim(connection, [*first.values()])
+    if not known and len(first) == len(records):
+        return [STORED] * len(records)
+    hashes = {id_: record.content_hash for id_, record in first.items()}
+    hashes |= await _read_hashes(connection, known)
     outcomes: list[Outcome] = []
     for record in records:
         if record.content_hash != hashes[record.id]:
             outcomes.append(DIFFERING)
-        elif record.id in claimed and record is first[record.id]:
+        elif record.id not in known and record is first[record.id]:
             outcomes.append(STORED)
         else:
             outcomes.append(DUPLICATE)
@@ -163,35 +169,20 @@ async def store_records(
 
 
 async def _claim(connection: AsyncConnection, records: list[Record]) -> set[str]:
-    """Store the records whose ids are new; return those ids."""
+    """Store the records whose ids are new; return the ids of the others."""
     if not records:
         return set()
-    result = await connection.execute(
-        _CLAIM_AND_STORE,
-        {
-            "id": [record.id for record in records],
-            "source": [record.source for record in records],
-            "event": [record.event for record in records],
-            "user_id": [record.user_id for record in records],
-            "group_id": [record.group_id for record in records],
-            "timestamp": [record.timestamp for record in records],
-            "timestamp_raw": [record.timestamp_raw for record in records],
-            "received_at": [record.received_at for record in records],
-            "message_id": [record.message_id for record in records],
-            "properties": [record.properties for record in records],
-            "context": [record.context for record in records],
-            "warnings": [stored_warnings(record.warnings) for record in records],
-            "content_hash": [record.content_hash for record in records],
-        },
-    )
-    return {str(id_) for id_ in result.scalars()}
+    columns = dict(zip(Record._fields, zip(*records, strict=True), strict=True))
+    columns["warnings"] = tuple(map(stored_warnings, columns["warnings"]))
+    parameters = {name: columns[name] for name in _STORED}
+    known = await connection.scalars(_CLAIM_AND_STORE, parameters)
+    return {str(id_) for id_ in known}
 
 
 async def _read_hashes(
-    connection: AsyncConnection, ids: Iterable[str]
+    connection: AsyncConnection, ids: Collection[str]
 ) -> dict[str, bytes]:
-    wanted = list(ids)
-    if not wanted:
+    if not ids:
         return {}
-    result = await connection.execute(_STORED_HASHES, {"id": wanted})
+    result = await connection.execute(_STORED_HASHES, {"id": list(ids)})
     return {str(id_): content_hash for id_, content_hash in result}

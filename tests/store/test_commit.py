@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import replace
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -113,7 +112,7 @@ async def test_a_refusal_by_the_driver_rejects_one_event_and_no_other(
     engine: AsyncEngine,
 ) -> None:
     first, second = records(2)
-    unsendable = replace(first, user_id="\ud800")
+    unsendable = first._replace(user_id="\ud800")
 
     outcomes = await committer(engine).settle([unsendable, second])
 

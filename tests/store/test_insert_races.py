@@ -162,7 +162,7 @@ async def insert_as_they_come(engine: AsyncEngine, ids: Sequence[str]) -> None:
 
 
 async def store_records(engine: AsyncEngine, ids: Sequence[str]) -> None:
-    await save(engine, *(replace(record(), id=id_) for id_ in ids))
+    await save(engine, *(record()._replace(id=id_) for id_ in ids))
 
 
 async def store_rejections(engine: AsyncEngine, ids: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -85,7 +84,7 @@ def senders(writer: Writer) -> Senders:
 
 def body(name: str, size: int = 1) -> list[Entry]:
     """Entries that differ by their ids, and are never stored."""
-    return [replace(ONE, id=f"{name}-{number}") for number in range(size)]
+    return [ONE._replace(id=f"{name}-{number}") for number in range(size)]
 
 
 async def occupy(committer: HeldCommitter, senders: Senders) -> None:
