@@ -15,8 +15,11 @@
         |-- InvalidBodyError          400  no
         |-- EmptyBodyError            400  no
         |-- InvalidParameterError     400  no
+        |-- InvalidCursorError        400  no
         |-- InvalidEncodingError      400  no
         |-- UnauthorizedError         401  no
+        |   `-- ReaderRequiredError   401  no
+        |-- CrossSiteError            403  no
         |-- NotFoundError             404  no
         |-- MethodNotAllowedError     405  no
         |-- SlowClientError           408  yes
@@ -142,6 +145,14 @@ class InvalidParameterError(RequestError):
     title = "A query parameter is invalid"
 
 
+class InvalidCursorError(RequestError):
+    """The cursor is none, or belongs to another query."""
+
+    code = "invalid_cursor"
+    status = 400
+    title = "The cursor is invalid"
+
+
 class InvalidEncodingError(RequestError):
     """The body is not what its `Content-Encoding` says."""
 
@@ -161,6 +172,23 @@ class UnauthorizedError(RequestError):
     def headers(self) -> Mapping[str, str]:
         """RFC 9110 section 11.6.1: a 401 names the schemes that it takes."""
         return {"WWW-Authenticate": 'Bearer realm="rollcall", Basic realm="rollcall"'}
+
+
+class ReaderRequiredError(UnauthorizedError):
+    """No read key and no session, or one that is worth nothing."""
+
+    @override
+    def headers(self) -> Mapping[str, str]:
+        """Basic is taken, too, but a browser would ask for it in a dialog."""
+        return {"WWW-Authenticate": 'Bearer realm="rollcall"'}
+
+
+class CrossSiteError(RequestError):
+    """A page of another site has a browser sign in or out."""
+
+    code = "cross_site"
+    status = 403
+    title = "The request comes from another site"
 
 
 class NotFoundError(RequestError):

@@ -24,6 +24,7 @@ from app.api.pages.home import home_routes
 from app.api.pages.render import Pages
 from app.api.pages.static_files import StaticFiles, static_routes
 from app.api.problems import install_problems
+from app.api.reading import Reading
 from app.api.schemas import schema_routes
 from app.api.track import Tracker, TrackLimits
 from app.api.watch import WATCH, ConnectionLimits, Watch
@@ -61,10 +62,11 @@ class Service:
                 "ROLLCALL_DATABASE_URL is not set; `rollcall serve` runs a Postgres "
                 "of its own, a bare app needs one."
             )
+        url = settings.database_url.get_secret_value()
         self._engine = create_engine(
-            settings.database_url.get_secret_value(),
-            command_timeout_s=settings.commit_timeout_seconds,
+            url, command_timeout_s=settings.commit_timeout_seconds
         )
+        self.reading = Reading(url, trust_s=settings.key_cache_seconds)
         self.meters = Meters(board)
         self._lookups = Lookups(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self._writer = Writer(
@@ -84,6 +86,7 @@ class Service:
             "retention": partial(
                 self._lookups.expire_rejected, days=settings.quarantine_days
             ),
+            "sessions": self.reading.sessions.expire,
         }
         self.watch = Watch(
             ConnectionLimits(
@@ -112,7 +115,7 @@ class Service:
             meters=self.meters,
         )
         self.metrics = metrics_routes(
-            Keyring(self._lookups.reader_of_key, trust_s=settings.key_cache_seconds),
+            self.reading.keys,
             board=board,
             meters=self.meters,
             check_database=self._lookups.check_ready,
@@ -145,6 +148,7 @@ class Service:
             for chore in chores:
                 chore.cancel()
             await self._writer.stop()
+            await self.reading.close()
             await self._engine.dispose()
             self.meters.leave()
 
@@ -184,6 +188,7 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
     pages = Pages(files)
     app.include_router(static_routes(files))
     app.include_router(home_routes(pages))
+    service.reading.install(app, pages)
     install_problems(app, pages)
     app.openapi = lambda: describe(app, DOORS)  # type: ignore[method-assign]
     requests = RequestLog(

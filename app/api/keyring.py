@@ -1,4 +1,4 @@
-"""Which source a key belongs to: looked up once, trusted for seconds."""
+"""Who a key belongs to: looked up once, trusted for seconds."""
 
 import asyncio
 import hashlib
@@ -83,6 +83,10 @@ class Keyring:
             task.add_done_callback(lambda _: self._under_way.pop(digest))
         # Others wait for the same task: one that leaves must not end it.
         return await asyncio.shield(task)
+
+    def forget(self, key: bytes) -> None:
+        """Look a key up anew when it comes next."""
+        self._known.pop(hashlib.sha256(key).digest(), None)
 
     async def _refresh(self, digest: bytes) -> str | None:
         async with self._one_at_a_time:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from app.api.doors import Door
+from app.api.reader import SESSION_COOKIE
 from app.api.views import AnswerView, ProblemView
 from app.errors import RequestError
 from app.events.account_added_user import SAMPLE as ACCOUNT_ADDED_USER
@@ -40,7 +41,7 @@ def describe(app: FastAPI, doors: Iterable[Door]) -> dict[str, Any]:
     _drop_validation(document)
     components.setdefault("schemas", {}).update(views["$defs"])
     components["schemas"] |= {"EventBody": track_body_schema(), "CallBody": _CALL_BODY}
-    components["securitySchemes"] = _SECURITY
+    components["securitySchemes"] = _SECURITY | _SESSION
     for door in doors:
         document["paths"][door.path] = {"post": _operation(door)}
     return document
@@ -61,6 +62,15 @@ _SECURITY = {
     "X-Write-Key": {"type": "apiKey", "in": "header", "name": "X-Write-Key"},
     "KEY": {"type": "apiKey", "in": "header", "name": "KEY"},
 }
+_SESSION = {
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "Of a browser that has signed in; for reading alone.",
+    }
+}
+READER_SECURITY: list[dict[str, Any]] = [{name: []} for name in _SECURITY | _SESSION]
 
 
 _SUMMARIES = {
@@ -81,7 +91,7 @@ _MORE = {
 
 
 def _drop_validation(document: dict[str, Any]) -> None:
-    """FastAPI's own routes take nothing that it could refuse, whatever it says."""
+    """What FastAPI would say of a parameter that it refuses is said otherwise."""
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)

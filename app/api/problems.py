@@ -8,12 +8,14 @@ from http import HTTPStatus
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.api.answers import PROBLEM_JSON, Answer
 from app.api.pages.render import Pages, wants_html
 from app.errors import (
     InternalError,
+    InvalidParameterError,
     MethodNotAllowedError,
     NotFoundError,
     RequestError,
@@ -75,6 +77,10 @@ def install_problems(app: FastAPI, pages: Pages) -> None:
     async def refused(request: Request, error: RequestError) -> Response:
         return render(request, error)
 
+    @app.exception_handler(RequestValidationError)
+    async def unfit(request: Request, error: RequestValidationError) -> Response:
+        return render(request, _say_unfit(error))
+
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -88,3 +94,21 @@ def install_problems(app: FastAPI, pages: Pages) -> None:
     @app.exception_handler(Exception)
     async def failed(request: Request, _: Exception) -> Response:
         return render(request, InternalError("Rollcall failed."))
+
+
+def _say_unfit(error: RequestValidationError) -> RequestError:
+    """The first thing that is wrong with the parameters, without what they were."""
+    first = error.errors()[0]
+    place, *names = first["loc"]
+    if place == "path":
+        return NotFoundError("There is nothing at this path.")
+    if first["type"] == "extra_forbidden":
+        return InvalidParameterError("This path takes no such query parameter.")
+    match first["type"]:
+        case "value_error":  # of our own
+            told = str(first["ctx"]["error"])
+        case "greater_than_equal" | "less_than_equal" | "literal_error":
+            told = f"{first['msg']}."
+        case _:
+            told = "It has a value that it cannot have."
+    return InvalidParameterError(f"The parameter {names[-1]} is invalid. {told}")

@@ -230,6 +230,6 @@ LABELS: dict[str, tuple[str, ...]] = {
         *("connection", "timeout", "lock", "conflict", "resources", "read_only"),
         *("shutdown", OTHER),
     ),
-    "task": ("partitions", "retention", OTHER),
+    "task": ("partitions", "retention", "sessions", OTHER),
     "cause": ("crashed", "reloaded", OTHER),
 }

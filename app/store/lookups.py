@@ -1,22 +1,18 @@
 """What is asked of the database beside the writing, each within a time of its own."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
-from app.store.failures import DATABASE_ERRORS
+from app.store.asking import ask
 from app.store.keys import find_reader, find_source
 from app.store.partitions import ensure_partitions
 from app.store.retention import expire_rejected
 from app.store.schema import check_schema
-from app.store.transaction import transaction
-
-T = TypeVar("T")
 
 Find: TypeAlias = Callable[..., Awaitable[str | None]]
 
@@ -60,7 +56,8 @@ class Lookups:
             UnavailableError: the database does not answer, or takes no writes.
             SchemaError: its schema is older than this code needs.
         """
-        await self._ask(
+        await ask(
+            self._engine,
             _check_ready,
             timeout_s=self._timeout_s,
             failure="The database does not answer.",
@@ -72,7 +69,8 @@ class Lookups:
         Raises:
             UnavailableError: the database did not do it.
         """
-        return await self._ask(
+        return await ask(
+            self._engine,
             ensure_partitions,
             timeout_s=_UPKEEP_TIMEOUT_S,
             failure="The partitions could not be made.",
@@ -87,7 +85,8 @@ class Lookups:
             UnavailableError: the database did not do it, or not to the end.
         """
         expired = 0
-        while batch := await self._ask(
+        while batch := await ask(
+            self._engine,
             partial(expire_rejected, days=days),
             timeout_s=_UPKEEP_TIMEOUT_S,
             failure="What is too old in quarantine could not be deleted.",
@@ -96,29 +95,12 @@ class Lookups:
         return expired
 
     async def _find(self, find: Find, key_hash: bytes) -> str | None:
-        return await self._ask(
+        return await ask(
+            self._engine,
             partial(find, key_hash=key_hash),
             timeout_s=self._timeout_s,
             failure="The key could not be looked up in time; send this again.",
         )
-
-    async def _ask(
-        self,
-        question: Callable[[AsyncConnection], Awaitable[T]],
-        *,
-        timeout_s: float,
-        failure: str,
-    ) -> T:
-        """Ask in a transaction; again, while there is time, if its session was lost."""
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while True:
-            try:
-                async with transaction(self._engine, deadline=deadline) as connection:
-                    return await question(connection)
-            except DATABASE_ERRORS as error:
-                # One from the pool may have died while it was idle.
-                if not getattr(error, "connection_invalidated", False):
-                    raise UnavailableError(failure) from None
 
 
 async def _check_ready(connection: AsyncConnection) -> None:
