@@ -93,7 +93,8 @@ class Service:
                 head_s=settings.head_timeout_seconds,
                 body_s=settings.body_timeout_seconds,
                 unread_s=settings.unread_timeout_seconds,
-            )
+            ),
+            self.meters,
         )
         self.readiness = Readiness(self._lookups.check_ready)
         self.tracker = Tracker(

@@ -190,6 +190,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self._reading != "body" or not self.cycle.response_started:
+            self._watch.count_refusal(error)
             self.transport.write(refusal(error, closing=True))
         self.transport.close()
 

@@ -18,7 +18,8 @@ from app.api.request import Scope
 from app.api.track import Tracker
 from app.errors import InternalError, RequestError
 from app.logs import RequestLog, fields
-from app.metrics.catalog import OTHER, REFUSALS, REQUESTS, UNANSWERED
+from app.metrics.catalog import REFUSALS, REQUESTS
+from app.metrics.labels import OTHER, UNANSWERED
 from app.metrics.meters import Meters
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.errors import RequestError
+from app.metrics.catalog import CONNECTIONS, REFUSALS, REQUESTS
+from app.metrics.labels import OTHER
+from app.metrics.meters import Meters
+
 log = logging.getLogger(__name__)
 
 # In the state that the lifespan hands to each connection.
@@ -41,13 +46,21 @@ class Watch:
 
     Args:
         limits: of each connection.
+        meters: count the connections, and what is refused ahead of any door.
     """
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    def __init__(self, limits: ConnectionLimits, meters: Meters) -> None:
         self.limits = limits
+        self._meters = meters
         self.checks: set[Check] = set()
         shortest = min(limits.head_s, limits.body_s, limits.unread_s)
+        meters.watch({CONNECTIONS: lambda: len(self.checks)})
         self._pause_s = min(_MAX_PAUSE_S, _PAUSE_SHARE * shortest)
+
+    def count_refusal(self, error: RequestError) -> None:
+        """Count a request that a connection answers by itself."""
+        self._meters.add(REQUESTS, OTHER, str(error.status))
+        self._meters.add(REFUSALS, error.code)
 
     async def run(self) -> None:
         """Look, until cancelled."""

@@ -117,7 +117,7 @@ def _address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _run(settings: Settings, metrics_dir: Path, listener: socket.socket) -> None:
+def _run(settings: Settings, metrics_dir: Path | None, listener: socket.socket) -> None:
     config = uvicorn.Config(
         partial(_worker_app, settings, metrics_dir),
         factory=True,
@@ -142,7 +142,7 @@ def _run(settings: Settings, metrics_dir: Path, listener: socket.socket) -> None
         sys.exit(1)
 
 
-def _worker_app(settings: Settings, metrics_dir: Path) -> Dispatcher:
+def _worker_app(settings: Settings, metrics_dir: Path | None) -> Dispatcher:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()

@@ -1,6 +1,7 @@
 """What is counted and timed, for Prometheus; right whichever worker is asked.
 
     catalog      every metric: name, meaning, labels
+    labels       what these can be
     layout       a cell, a float, for each series: labels are closed, so all are known
     board        a row of cells for each process, in memory that all of them share
     meters       what the rest of the code counts with

@@ -6,37 +6,62 @@ successor takes the row as it is and counts on, so no counter goes back. A row o
 with other metrics is left as it is, and read by the names of its cells.
 """
 
+import errno
 import fcntl
 import json
+import logging
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
 from app.metrics.layout import Layout
 
+log = logging.getLogger(__name__)
+
 # Of floats.
 Row: TypeAlias = "memoryview[float]"
 _CELL_BYTES = 8
+_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the directory in it
 
 
 @contextmanager
-def shared_directory() -> Iterator[Path]:
+def shared_directory(
+    parents: Iterable[Path | None] = (_MEMORY, None),
+) -> Iterator[Path | None]:
     """A private directory for the rows of one service, as long as that lasts.
 
     In memory where there is a file system for it: counting must never wait for a
     disk, or fail because it is full.
+
+    Args:
+        parents: the first that can be used is; None is the system's for what is
+            temporary.
+
+    Yields:
+        None where none can be: then each worker counts for itself.
     """
-    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the directory in it
-    parent = memory if os.access(memory, os.W_OK | os.X_OK) else None
-    with tempfile.TemporaryDirectory(
-        prefix="rollcall-metrics-", dir=parent, ignore_cleanup_errors=True
-    ) as directory:
-        yield Path(directory)
+    directory = _make_directory(parents)
+    if directory is None:
+        yield None
+    else:
+        with directory:
+            yield Path(directory.name)
+
+
+def _make_directory(
+    parents: Iterable[Path | None],
+) -> tempfile.TemporaryDirectory[str] | None:
+    for parent in parents:
+        with suppress(OSError):
+            return tempfile.TemporaryDirectory(
+                prefix="rollcall-metrics-", dir=parent, ignore_cleanup_errors=True
+            )
+    return None
 
 
 class Board:
@@ -56,12 +81,19 @@ class Board:
     def take(self) -> Row:
         """This process's row; the same at each call."""
         if self._own is None:
-            cells = len(self.layout.keys)
-            if self._directory is None:
-                self._own = memoryview(bytearray(cells * _CELL_BYTES)).cast("d")
-            else:
-                self._own = self._take_file(self._directory)[-cells:]
+            self._own = self._take()
         return self._own
+
+    def _take(self) -> Row:
+        cells = len(self.layout.keys)
+        if self._directory is not None:
+            try:
+                return self._take_file(self._directory)[-cells:]
+            except OSError:
+                # Somebody tidied it away: no reason not to take events in.
+                log.exception("this worker counts for itself")
+                self._directory = None
+        return memoryview(bytearray(cells * _CELL_BYTES)).cast("d")
 
     def _take_file(self, directory: Path) -> Row:
         size = len(self._header) + len(self.layout.keys) * _CELL_BYTES
@@ -74,34 +106,33 @@ class Board:
                 os.close(file)
                 continue
             if os.fstat(file).st_size < size:
-                # All of it is written, so that no page is missing later.
-                os.pwrite(file, self._header.ljust(size, b"\0"), 0)
+                # All of it is written, because a page that is missing later kills.
+                os.truncate(file, 0)
+                if os.pwrite(file, self._header.ljust(size, b"\0"), 0) < size:
+                    raise OSError(errno.ENOSPC, "no room for a row", str(path))
             # The descriptor stays open, and with it the lock, until the process ends.
             return memoryview(mmap.mmap(file, size)).cast("d")
         raise AssertionError
 
     def rows(self) -> list[Sequence[float]]:
         """The cells of every row, this process's own among them, by this layout."""
-        if self._directory is None:
-            return [self.take().tolist()]
-        return [
-            row
-            for path in sorted(self._directory.iterdir())
-            if (row := self._read(path)) is not None
-        ]
+        own = self.take()
+        if self._directory is not None:
+            with suppress(FileNotFoundError):
+                paths = sorted(self._directory.iterdir())
+                return [row for row in map(self._read, paths) if row is not None]
+        return [own.tolist()]
 
     def _read(self, path: Path) -> Sequence[float] | None:
-        header, _, cells = path.read_bytes().partition(b"\n")
-        if header == self._header[:-1]:
-            keys = self.layout.keys
-        elif header:
-            keys = json.loads(header)
-        else:
+        header, newline, cells = path.read_bytes().partition(b"\n")
+        if not newline:
             return None  # it is just being made
+        own = header + newline == self._header
+        keys = self.layout.keys if own else json.loads(header)
         if len(cells) != len(keys) * _CELL_BYTES:
             return None  # likewise
         values = memoryview(cells).cast("d").tolist()
-        if keys is self.layout.keys:
+        if own:
             return values
         known = dict(zip(keys, values, strict=True))
         return [known.get(key, 0.0) for key in self.layout.keys]

@@ -1,15 +1,7 @@
-"""Every metric: its name, its meaning, and what its labels can be.
-
-A label is a closed set, so nothing that is sent can make the number of series grow.
-"""
+"""Every metric: its name and its meaning."""
 
 from dataclasses import dataclass
 from typing import Literal
-
-# The value of a label for whatever is not in its set; every set ends with it.
-OTHER = "other"
-# A request without an answer: its client left.
-UNANSWERED = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +12,7 @@ class Metric:
         name: by Prometheus' conventions: unit in plural, `_total` for counters.
         help: one sentence for operators.
         kind: how it may change.
-        labels: their names; `LABELS`, or who makes the layout, has their values.
+        labels: their names; `app.metrics.labels` has their values.
         buckets: of a histogram: upper bounds, ascending, without the infinite one.
         across: of a gauge: what the figures of several workers become.
         sparse: whether series that were never counted are left out.
@@ -192,44 +184,3 @@ MEMORY_BYTES = Metric(
 )
 
 METRICS = tuple(value for value in globals().copy().values() if type(value) is Metric)
-
-LABELS: dict[str, tuple[str, ...]] = {
-    "status": (
-        *(
-            UNANSWERED,
-            "200",
-            "303",
-            "304",
-            "400",
-            "401",
-            "403",
-            "404",
-            "405",
-            "408",
-            "413",
-        ),
-        *("415", "422", "429", "431", "500", "503", OTHER),
-    ),
-    "result": (
-        *("stored", "duplicate", "rejected", "buffered", "ignored", "valid", OTHER),
-    ),
-    "reason": (
-        *("invalid_type", "missing_field", "too_short", "too_long", "invalid_email"),
-        *("unknown_event", "conflicting_fields", "invalid_character"),
-        *("number_out_of_range", "duplicate_key", "too_deep", "event_too_large"),
-        *("invalid_timestamp", "timestamp_out_of_range", "id_conflict", "unstorable"),
-        OTHER,
-    ),
-    "warning": (
-        *("event_name_folded", "missing_recommended", "coerced_to_text"),
-        *("non_finite_number", "character_replaced", "precision_cut"),
-        *("offset_assumed_utc", "time_assumed_midnight", "two_digit_year"),
-        *("leap_second", "epoch_number", "content_differs", OTHER),
-    ),
-    "kind": (
-        *("connection", "timeout", "lock", "conflict", "resources", "read_only"),
-        *("shutdown", OTHER),
-    ),
-    "task": ("partitions", "retention", "sessions", OTHER),
-    "cause": ("crashed", "reloaded", OTHER),
-}

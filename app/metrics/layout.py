@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import product
 
-from app.metrics.catalog import LABELS, METRICS, OTHER, Metric
+from app.metrics.catalog import METRICS, Metric
+from app.metrics.labels import LABELS, OTHER
 
 # The first cell of a row: when its worker last said that it lives, on the monotonic
 # clock, which all processes of a machine share; 0 where nobody ever did.
@@ -16,8 +17,8 @@ class Layout:
     """The same for all processes that run the same code.
 
     Args:
-        labels: the values of those labels that `catalog.LABELS` does not have; all
-            is other where they are left out.
+        labels: the values of those labels that `LABELS` does not have; all is other
+            where they are left out.
 
     Attributes:
         keys: a name for each cell, in order; other code may have other cells under

@@ -4,6 +4,7 @@ For the event loop's thread only: an addition in another thread may be lost.
 """
 
 import asyncio
+import logging
 import mmap
 import time
 from bisect import bisect_left
@@ -12,8 +13,11 @@ from pathlib import Path
 
 from app.metrics import catalog
 from app.metrics.board import Board
-from app.metrics.catalog import OTHER, Metric
+from app.metrics.catalog import Metric
+from app.metrics.labels import OTHER
 from app.metrics.layout import ALIVE_AT
+
+log = logging.getLogger(__name__)
 
 _PUBLISH_PAUSE_S = 1.0
 
@@ -106,7 +110,7 @@ class Meters:
         """Say that this worker lives, and how it stands."""
         row = self._row
         for cell, read in self._reads:
-            row[cell] = read()
+            row[cell] = _reading(read)
         cpu_seconds = time.process_time()
         self.add(catalog.CPU_SECONDS, amount=cpu_seconds - self._cpu_seconds)
         self._cpu_seconds = cpu_seconds
@@ -122,6 +126,15 @@ class Meters:
     def leave(self) -> None:
         """Say that this worker lives no more."""
         self._row[ALIVE_AT] = 0.0
+
+
+def _reading(read: Callable[[], float]) -> float:
+    try:
+        return read()
+    except Exception:
+        # A defect: without this the worker would be held for dead.
+        log.exception("a gauge could not be read")
+        return 0.0
 
 
 def _resident_bytes() -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.store.keys import create_key
+from app.store.keys import Scope, create_key
 from app.store.session import in_transaction
 from tests.conftest import Admin
 
@@ -30,7 +30,7 @@ class Database:
         [[value]] = self.rows(statement, **parameters)
         return value
 
-    def key(self, source: str = "billing-backend") -> str:
-        """A new write key."""
-        make = partial(create_key, source=source)
+    def key(self, source: str = "billing-backend", *, scope: Scope = "write") -> str:
+        """A new key."""
+        make = partial(create_key, source=source, scope=scope)
         return self.admin.runner.run(in_transaction(self.url, make))
