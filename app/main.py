@@ -20,6 +20,7 @@ from app.api.health import Readiness, health_routes
 from app.api.keyring import Keyring
 from app.api.metrics import metrics_routes
 from app.api.openapi import describe
+from app.api.pages.events import event_routes
 from app.api.pages.home import home_routes
 from app.api.pages.render import Pages
 from app.api.pages.static_files import StaticFiles, static_routes
@@ -189,6 +190,7 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
     pages = Pages(files)
     app.include_router(static_routes(files))
     app.include_router(home_routes(pages))
+    app.include_router(event_routes(pages))
     service.reading.install(app, pages)
     install_problems(app, pages)
     app.openapi = lambda: describe(app, DOORS)  # type: ignore[method-assign]

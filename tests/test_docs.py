@@ -14,6 +14,7 @@ from app.api.views import AnswerView, ProblemView
 from app.cli import _commands as build_commands
 from app.errors import RequestError
 from app.events import account_added_user, signed_up
+from app.events import codes as codes_module
 from app.events.catalog import CATALOG, Kind
 from app.events.decode import depth_of
 from app.events.envelope import fold
@@ -47,8 +48,8 @@ REFUSALS = {
     row["code"].strip("`"): row
     for row in table(WIRE, "When a whole request is refused")
 }
-ERRORS = {row["code"].strip("`") for row in table(WIRE, "Errors of one event")}
-WARNINGS = {row["code"].strip("`") for row in table(WIRE, "Warnings")}
+ERRORS = codes_module.ERRORS.keys()
+WARNINGS = codes_module.WARNINGS.keys()
 # Settings of the tests, which the service does not know.
 OF_THE_TESTS = {"TEST_DATABASE_URL", "TEST_CORPORA"}
 UNITS = {"": 1, "s": 1, "KiB": KIB, "MiB": MIB}
@@ -202,6 +203,27 @@ def test_each_refusal_is_listed_with_its_status_and_whether_to_retry() -> None:
 
 def test_every_code_is_listed_and_no_other() -> None:
     assert set(codes_in_the_code()) == REFUSALS.keys() | ERRORS | WARNINGS
+
+
+@pytest.mark.parametrize(
+    ("title", "known"),
+    [
+        ("Errors of one event", codes_module.ERRORS),
+        ("Warnings", codes_module.WARNINGS),
+    ],
+)
+def test_a_code_is_told_in_the_words_of_its_explanation(
+    title: str, known: dict[str, codes_module.Explanation]
+) -> None:
+    told = {
+        row["code"].strip("`"): codes_module.Explanation(
+            row["what it means"],
+            # A document leads on; a page has nowhere to lead to.
+            re.sub(r" \(\[[^\]]*\]\([^)]*\)\)", "", row["what to do"]),
+        )
+        for row in table(WIRE, title)
+    }
+    assert told == known
 
 
 def test_the_examples_are_of_the_listed_codes() -> None:

@@ -30,17 +30,24 @@ class AccountAddedUserProperties(Properties):
         default=None, description="Read where `user_role` is absent."
     )
     user_name: str | None = Field(default=None, description="The name of the user.")
-    user_email: str | None = Field(default=None, description="The email of the user.")
+    user_email: str | None = Field(
+        default=None, description="The email of the user; any text."
+    )
 
 
 class AccountAddedUser(Envelope):
-    """A user was added to an account."""
+    """A user was added to an account.
+
+    Send it each time that a user joins an account, invited or as the one who opened
+    it, with the role that the user has there. Sent again with another role it stands
+    beside the first: nothing is overwritten, and the latest tells how things are.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [SAMPLE]})
 
     event: Literal["account_added_user"]
     group_id: Identifier = Field(
         description="The account that the user was added to. "
-        "Read from `context.group_id` first."
+        "One in the context is read first."
     )
     properties: AccountAddedUserProperties

@@ -66,11 +66,12 @@ class Envelope(BaseModel):
     )
     group_id: Identifier | None = Field(
         default=None,
-        description="The account. Also read from `context.group_id`.",
+        description="The account that the user belongs to, where it is known. "
+        "One in the context is read first.",
     )
     timestamp: str | int | float = Field(
-        description="When it happened: ISO-8601 text, or a number of epoch seconds "
-        "(below 1e11) or milliseconds."
+        description="When it happened, not when it is sent: ISO-8601 text, or a number "
+        "of epoch seconds (below 1e11) or milliseconds."
     )
     message_id: ShortText | None = Field(
         default=None,

@@ -27,7 +27,8 @@ from app.events.envelope import (
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_NAMES = {
+# Under each canonical name, the names that are read at the top of an event.
+NAMES = {
     "event": EVENT_NAMES,
     "user_id": USER_NAMES,
     "group_id": GROUP_NAMES,
@@ -107,7 +108,7 @@ def _event_schema(event: str) -> Schema:
     sole = [name for name, where in places.items() if len(where) == 1]
     properties: Schema = {}
     for canonical, value in values.items():
-        first, *others = _NAMES.get(canonical, (canonical,))
+        first, *others = NAMES.get(canonical, (canonical,))
         properties[first] = value if canonical in sole else _or_null(value)
         for name in others:
             properties[name] = _alias(canonical, properties[first])
@@ -125,7 +126,7 @@ def _event_schema(event: str) -> Schema:
 
 def _places(canonical: str, value: Schema) -> list[Schema]:
     """Where a required field may stand, one schema for each place."""
-    places = [_with(name, _FILLED) for name in _NAMES.get(canonical, (canonical,))]
+    places = [_with(name, _FILLED) for name in NAMES.get(canonical, (canonical,))]
     if canonical == "group_id":
         places += [
             _with("context", {"type": "object", **_with(name, _FILLED)})

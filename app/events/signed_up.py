@@ -33,7 +33,11 @@ Email = Annotated[str, Field(pattern=_EMAIL, max_length=_MAX_EMAIL)]
 class SignedUpProperties(Properties):
     """What is known of the user."""
 
-    email: Email | None = Field(default=None, description="The email of the user.")
+    email: Email | None = Field(
+        default=None,
+        description="The email of the user: one `@` with something on both sides, and "
+        "no white space.",
+    )
     user_email: Email | None = Field(
         default=None, description="Read where `email` is absent."
     )
@@ -47,7 +51,11 @@ class SignedUpProperties(Properties):
 
 
 class SignedUp(Envelope):
-    """A user signed up for the product."""
+    """A user signed up for the product.
+
+    Send it once for each user, when the sign-up is complete. It says who came, and
+    when; where the account is known by then, its group id says with whom.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [SAMPLE]})
 

@@ -1,15 +1,21 @@
+import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import httpx
 import pytest
 from typing_extensions import override
 
+from app.api.pages.render import prose
 from app.api.pages.static_files import StaticFiles
+from app.errors import RequestError
+from app.events.catalog import CATALOG
+from app.events.manual import manual
 from tests.api.app_client import Api
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
-PAGES = ["/"]
+PAGES = ["/", "/events", "/events/signed_up", "/events/account_added_user"]
 
 
 async def page_of(api: Api, path: str, status: int = 200) -> httpx.Response:
@@ -120,3 +126,38 @@ async def test_no_other_path_leads_to_a_file(api: Api, name: str) -> None:
 def test_a_file_that_is_not_there_cannot_be_named() -> None:
     with pytest.raises(KeyError):
         StaticFiles().url("nope.js")
+
+
+@pytest.mark.parametrize("event", CATALOG)
+async def test_an_event_is_told_in_full(api: Api, event: str) -> None:
+    page = unescape((await page_of(api, f"/events/{event}")).text)
+    told = manual(event)
+    for one in told.parameters + told.properties:
+        assert set(one.names) <= {*re.findall("<code>([^<]*)</code>", page)}
+    for code, why in (told.errors | told.warnings).items():
+        assert f"<code>{code}</code>" in page
+        assert prose(why.meaning).unescape() in page
+    for kind in RequestError.__subclasses__():
+        assert kind.code in page
+    assert json.dumps(told.sample, indent=2) in page
+    assert f'href="/events/{event}"' in (await page_of(api, "/events")).text
+
+
+async def test_an_unknown_event_leads_to_those_that_are_known(api: Api) -> None:
+    page = await page_of(api, "/events/nope", 404)
+    for event in CATALOG:
+        assert f'href="/events/{event}"' in page.text
+    told = await api.client.get("/events/nope")
+    assert (told.status_code, told.json()["code"]) == (404, "not_found")
+
+
+async def test_pages_answer_head(api: Api) -> None:
+    for path in PAGES:
+        response = await api.client.head(path, headers=HTML)
+        assert (response.status_code, response.content) == (200, b"")
+
+
+async def test_a_hostile_host_is_not_reflected(api: Api) -> None:
+    hostile = {"host": 'a"><script>alert(1)</script>'}
+    page = await api.client.get("/events/signed_up", headers=HTML | hostile)
+    assert "<script>alert" not in page.text

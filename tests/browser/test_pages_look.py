@@ -5,7 +5,14 @@ from playwright.async_api import Page
 
 from tests.browser.conftest import PHONE, Judge
 
-PAGES = ["/", "/nope"]
+PAGES = [
+    "/",
+    "/nope",
+    "/events",
+    "/events/nope",
+    "/events/signed_up",
+    "/events/account_added_user",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from app.api.pages.static_files import StaticFiles
 
@@ -47,6 +48,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.globals["static"] = files.url
+        self._templates.filters["prose"] = prose
 
     def render(
         self, name: str, *, request: Request, status: int = 200, **context: Any
@@ -66,6 +68,13 @@ class Pages:
             reader=getattr(request.state, "reader", None),
         )
         return HTMLResponse(html, status_code=status, headers=_HEADERS)
+
+
+def prose(text: str) -> Markup:
+    """Our own words, with what stands between backticks as code."""
+    code = Markup("<code>{}</code>")
+    parts = enumerate(text.split("`"))
+    return Markup().join(code.format(p) if i % 2 else escape(p) for i, p in parts)
 
 
 def wants_html(request: Request) -> bool:

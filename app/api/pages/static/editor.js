@@ -1,0 +1,52 @@
+// A text area with numbered lines, some of them marked.
+
+/** @returns {{mark, select}} what marks lines, and what leads to one. */
+export function editor(area, gutter) {
+  let marks = new Map();
+
+  const draw = () => {
+    const count = area.value.split("\n").length;
+    const numbers = Array.from({ length: count }, (_, i) => {
+      const number = document.createElement("div");
+      number.textContent = i + 1;
+      if (marks.has(i + 1)) number.className = marks.get(i + 1);
+      return number;
+    });
+    gutter.replaceChildren(...numbers);
+    gutter.scrollTop = area.scrollTop;
+  };
+
+  const count = () => {
+    if (marks.size || area.value.split("\n").length !== gutter.childElementCount) {
+      marks = new Map(); // what was said is not of what is there now
+      draw();
+    }
+  };
+
+  area.addEventListener("input", count);
+  area.addEventListener("scroll", () => { gutter.scrollTop = area.scrollTop; });
+  draw();
+
+  return {
+    /** Mark the lines of errors and warnings, and no others. */
+    mark(remarks) {
+      marks = new Map();
+      for (const { line, kind } of remarks) {
+        if (marks.get(line) !== "error") marks.set(line, kind);
+      }
+      area.toggleAttribute("aria-invalid", false);
+      if (remarks.some(({ kind }) => kind === "error")) area.setAttribute("aria-invalid", "true");
+      draw();
+    },
+
+    /** Put the cursor on a line, and the line into view; from a column, both from 1. */
+    select(line, column = 1) {
+      const rows = area.value.split("\n");
+      const start = rows.slice(0, line - 1).reduce((sum, row) => sum + row.length + 1, 0);
+      area.focus();
+      area.setSelectionRange(start + column - 1, start + (rows[line - 1] ?? "").length);
+      const height = area.scrollHeight / rows.length;
+      area.scrollTop = Math.max(0, (line - 3) * height);
+    },
+  };
+}

@@ -1,0 +1,115 @@
+// Where in a JSON text, as it was typed, the places are that the service names.
+// What is no JSON is read as far as it goes: the service judges, this only points.
+
+const TOKEN = /([{}[\],:])|"[^"\\]*(?:\\[^][^"\\]*)*(?:"|$)|[^\s{}[\],:"]+/g;
+// As the service shows keys: cut, and what is not printable replaced.
+const LONGEST_KEY = 64;
+const UNPRINTABLE = /[^ -~\u00a1-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
+
+function keyOf(token) {
+  try {
+    return JSON.parse(token);
+  } catch {
+    return token.slice(1).replace(/"$/, "");
+  }
+}
+
+function shown(key) {
+  return Array.from(key).slice(0, LONGEST_KEY).join("").replace(UNPRINTABLE, "\ufffd");
+}
+
+/** The outermost value: each value is {at, members?, items?}, at being its offset. */
+function read(text) {
+  const inside = [];
+  let root = null;
+  let key = null; // of the member whose value comes next
+  let keyIsDue = false;
+  const put = (value) => {
+    const parent = inside.at(-1);
+    if (!parent) root ??= value;
+    else if (parent.items) parent.items.push(value);
+    else if (key) parent.members.push({ ...key, value });
+    key = null;
+  };
+  for (const { 0: token, index } of text.matchAll(TOKEN)) {
+    const parent = inside.at(-1);
+    if (token === "{" || token === "[") {
+      const value = token === "{" ? { at: index, members: [] } : { at: index, items: [] };
+      put(value);
+      inside.push(value);
+      keyIsDue = token === "{";
+    } else if (token === "}" || token === "]") {
+      inside.pop();
+      keyIsDue = false;
+    } else if (token === ",") {
+      keyIsDue = Boolean(parent?.members);
+    } else if (token !== ":") {
+      if (keyIsDue && token.startsWith('"')) key = { at: index, key: keyOf(token) };
+      else put({ at: index });
+      keyIsDue = false;
+    }
+  }
+  return root;
+}
+
+function member(value, name) {
+  return value?.members?.findLast(({ key }) => key === name)?.value;
+}
+
+/** The events of a body, as the service finds them. */
+function eventsIn(root) {
+  return root?.items ?? member(root, "batch")?.items ?? [root];
+}
+
+/** The way along a path as far as it exists: {at, left}. A key may hold a dot. */
+function follow(value, at, path) {
+  let best = { at, left: path.length };
+  const better = (found) => { if (found.left < best.left) best = found; };
+  if (path.startsWith(".") && value.members) {
+    for (const { key, at: keyAt, value: inner } of value.members.toReversed()) {
+      const step = `.${shown(key)}`;
+      const rest = path.slice(step.length);
+      if (path.startsWith(step) && /^(?:[.[]|$)/.test(rest)) better(follow(inner, keyAt, rest));
+    }
+  }
+  const [step, index] = /^\[(\d+)\]/.exec(path) ?? [];
+  const item = step && value.items?.[Number(index)];
+  if (item) better(follow(item, item.at, path.slice(step.length)));
+  return best;
+}
+
+/**
+ * What finds places in a body: of an event, by its number, and a path as the service
+ * names it, such as properties.tags[3], the number of the line, from 1. Where there is
+ * no such place, it is that of the nearest one around it.
+ * @param {string} text the body as it was typed
+ */
+export function placesIn(text) {
+  const events = eventsIn(read(text));
+  const ends = Array.from(text.matchAll(/\n/g), ({ index }) => index);
+  return (number, path) => {
+    const event = events[number];
+    if (!event) return 1;
+    const { at } = path ? follow(event, event.at, `.${path}`) : event;
+    const after = ends.findIndex((end) => end >= at);
+    return (after < 0 ? ends.length : after) + 1;
+  };
+}
+
+/** JSON text with a line for each value; numbers and escapes stay to the letter. */
+export function indented(text) {
+  let depth = 0;
+  let previous = "";
+  let made = "";
+  for (const [token] of text.matchAll(TOKEN)) {
+    const closes = token === "}" || token === "]";
+    const isEmpty = closes && (previous === "{" || previous === "[");
+    if (closes) depth -= 1;
+    const breaks = previous === "," || (closes ? !isEmpty : previous === "{" || previous === "[");
+    if (breaks) made += `\n${"  ".repeat(depth)}`;
+    made += token === ":" ? ": " : token;
+    if (token === "{" || token === "[") depth += 1;
+    previous = token;
+  }
+  return made;
+}
