@@ -1,0 +1,246 @@
+"""`/metrics`: who may read it, and what it says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+
+from app.api.counting import service_layout
+from app.api.keyring import Keyring
+from app.api.metrics import metrics_routes
+from app.api.pages.render import Pages
+from app.api.pages.static_files import StaticFiles
+from app.api.problems import install_problems
+from app.errors import SchemaError, UnavailableError
+from app.metrics.board import Board
+from app.metrics.catalog import METRICS
+from app.metrics.meters import Meters
+from app.store.keys import create_key, hash_key, revoke_key
+from tests.api.app_client import Api
+from tests.events.pipeline import SIGNED_UP, signed_up_with
+from tests.metrics.figures import Figures
+
+PROMETHEUS_ACCEPTS = (
+    "application/openmetrics-text;version=1.0.0;q=0.6;escaping=allow-utf-8,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.fixture
+async def read_key(api: Api) -> str:
+    async with api.engine.begin() as connection:
+        return await create_key(connection, source="prometheus", scope="read")
+
+
+async def scrape(api: Api, key: str, *, accept: str = "*/*") -> httpx.Response:
+    headers = {"authorization": f"Bearer {key}", "accept": accept}
+    return await api.client.get("/metrics", headers=headers)
+
+
+async def figures(api: Api, key: str) -> Figures:
+    response = await scrape(api, key)
+    assert response.status_code == 200
+    return Figures(response.text)
+
+
+async def test_only_a_read_key_opens_it(api: Api, read_key: str) -> None:
+    anonymous = await api.client.get("/metrics", headers={"authorization": ""})
+    writer = await scrape(api, api.key)
+    unknown = await scrape(api, "rc_read_nobodys")
+    for refused in (anonymous, writer, unknown):
+        assert refused.status_code == 401
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert "Bearer" in refused.headers["www-authenticate"]
+        assert refused.json()["code"] == "unauthorized"
+    assert (await scrape(api, read_key)).status_code == 200
+    assert (await api.client.post("/metrics")).status_code == 405
+
+
+async def test_a_revoked_key_opens_it_no_more(api: Api, read_key: str) -> None:
+    assert (await scrape(api, read_key)).status_code == 200
+    async with api.engine.begin() as connection:
+        await revoke_key(connection, key_or_id=read_key)
+    async with asyncio.timeout(10):
+        while (await scrape(api, read_key)).status_code != 401:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/html", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;version=much", "text/plain; version=0.0.4"),
+        ("application/openmetrics-text", "application/openmetrics-text; version=1.0"),
+        (PROMETHEUS_ACCEPTS, "application/openmetrics-text; version=1.0.0"),
+    ],
+)
+async def test_it_speaks_what_is_asked_for(
+    api: Api, read_key: str, accept: str, content_type: str
+) -> None:
+    response = await scrape(api, read_key, accept=accept)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith(content_type)
+    if "openmetrics" in content_type:
+        names = {family.name for family in parse_openmetrics(response.text)}  # type: ignore[no-untyped-call]
+    else:
+        names = {family.name for family in Figures(response.text).families}
+    assert names == {
+        *(metric.name.removesuffix("_total") for metric in METRICS),
+        "rollcall_build_info",
+    }
+
+
+async def test_each_family_says_what_it_is(api: Api, read_key: str) -> None:
+    for family in (await figures(api, read_key)).families:
+        assert family.documentation.endswith(".")
+        assert family.type in {"counter", "gauge", "histogram"}
+
+
+async def test_what_was_sent_is_what_is_counted(api: Api, read_key: str) -> None:
+    await api.post([SIGNED_UP, signed_up_with(user_id="v"), signed_up_with(user_id="")])
+    await api.post(SIGNED_UP)
+    await api.post(signed_up_with(timestamp="2023-11-02T00:30:08", message_id="m"))
+    await api.post(signed_up_with(user_id="w", message_id="m"), dry_run="true")
+    await api.post({"event": "nobodys"})
+    await api.post({"batch": [{"type": "identify"}, SIGNED_UP]}, "/v1/batch")
+    await api.post(b"{", "/v1/batch/")
+    await api.client.get("/track")
+    await api.client.get("/nowhere")
+
+    told = await figures(api, read_key)
+
+    def requests(door: str, status: int) -> float:
+        return told("rollcall_requests_total", door=door, status=str(status))
+
+    assert requests("/track", 200) == 4
+    assert requests("/track", 422) == 1
+    assert requests("/track", 405) == 1
+    assert requests("/v1/batch", 200) == 1
+    assert requests("/v1/batch", 400) == 1
+    assert requests("other", 404) == 1
+    assert told("rollcall_request_duration_seconds_count") == 8
+    results = {
+        result: told("rollcall_events_total", result=result)
+        for result in told.labels("rollcall_events_total", "result")
+    }
+    assert {name: count for name, count in results.items() if count} == {
+        "stored": 3,
+        "duplicate": 2,
+        "rejected": 2,
+        "valid": 1,
+        "ignored": 1,
+    }
+    assert told("rollcall_rejected_events_total", reason="too_short") == 1
+    assert told("rollcall_rejected_events_total", reason="unknown_event") == 1
+    assert told.total("rollcall_rejected_events_total") == results["rejected"]
+    assert told("rollcall_warnings_total", warning="offset_assumed_utc") == 1
+    assert told("rollcall_refusals_total", code="invalid_json") == 1
+    assert told("rollcall_refusals_total", code="method_not_allowed") == 1
+    # All that was committed: stored, duplicates and rejected.
+    assert told("rollcall_commit_events_sum") == 7
+    assert told("rollcall_commit_duration_seconds_sum") > 0
+    assert told("rollcall_database_up") == 1
+    assert told("rollcall_workers") == 1
+    assert told("rollcall_pool_connections_limit") == 3
+    assert told("rollcall_bytes_in_flight") == 0
+    assert told("rollcall_bytes_in_flight_limit") > 1_000_000
+    [info] = [family for family in told.families if family.name.endswith("_info")]
+    assert info.samples[0].labels.keys() == {"python", "version"}
+
+
+async def test_nothing_that_is_sent_makes_a_series(api: Api, read_key: str) -> None:
+    before = (await figures(api, read_key)).samples.keys()
+    for number in range(10):
+        await api.client.get(f"/nowhere/{number}?q={number}")
+        await api.client.request(f"METHOD{number}", f"/{number}")
+        await api.client.request(f"METHOD{number}", "/track")
+        await api.post(signed_up_with(event=f"event_{number}"), "/track")
+        await api.post(SIGNED_UP, headers={"authorization": f"Bearer {number}"})
+    after = (await figures(api, read_key)).samples.keys()
+
+    new = {dict(labels)["status"] for name, labels in after - before}
+    assert new <= {"200", "401", "404", "405", "422"}
+    assert {name for name, _ in after - before} == {"rollcall_requests_total"}
+    assert len(after - before) <= 6
+
+
+class Database:
+    """Knows one read key, while it is there."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.keys = {b"rc_read_known"}
+
+    async def reader_of_key(self, digest: bytes) -> str | None:
+        if isinstance(self.error, UnavailableError):
+            raise self.error
+        return "p" if digest in {hash_key(key) for key in self.keys} else None
+
+    async def check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+@pytest.fixture
+async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    install_problems(app, Pages(StaticFiles()))
+    board = Board(service_layout())
+    app.include_router(
+        metrics_routes(
+            Keyring(database.reader_of_key, trust_s=0),
+            board=board,
+            meters=Meters(board),
+            check_database=database.check,
+        )
+    )
+
+    async def named(scope: Any, receive: Any, send: Any) -> None:
+        scope.setdefault("state", {})["request_id"] = "request-1"
+        await app(scope, receive, send)
+
+    transport = httpx.ASGITransport(named)
+    async with httpx.AsyncClient(transport=transport, base_url="http://r") as client:
+        yield client
+
+
+async def ask(client: httpx.AsyncClient, key: str = "rc_read_known") -> httpx.Response:
+    return await client.get("/metrics", headers={"authorization": f"Bearer {key}"})
+
+
+@pytest.mark.parametrize("error", [UnavailableError, SchemaError])
+async def test_it_tells_that_the_database_is_away(
+    client: httpx.AsyncClient, database: Database, error: type[Exception]
+) -> None:
+    assert Figures((await ask(client)).text)("rollcall_database_up") == 1
+    database.error = error("away")
+    response = await ask(client)
+    assert response.status_code == 200
+    assert Figures(response.text)("rollcall_database_up") == 0
+
+
+async def test_while_it_is_away_a_key_that_was_not_good_is_not(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    assert (await ask(client)).status_code == 200
+    database.keys.clear()
+    assert (await ask(client)).status_code == 401
+    database.error = UnavailableError("away")
+
+    assert (await ask(client)).status_code in {401, 503}  # as long as it is cached
+    # Never seen: nobody can say, and 401 would not be the truth.
+    assert (await ask(client, "rc_read_other")).status_code == 503
+    assert (await client.get("/metrics")).status_code == 401
