@@ -67,8 +67,10 @@ class Service:
         self._engine = create_engine(
             url, command_timeout_s=settings.commit_timeout_seconds
         )
-        self.reading = Reading(url, trust_s=settings.key_cache_seconds)
         self.meters = Meters(board)
+        self.reading = Reading(
+            url, trust_s=settings.key_cache_seconds, meters=self.meters
+        )
         self._lookups = Lookups(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self._writer = Writer(
             Committer(
@@ -122,7 +124,7 @@ class Service:
             meters=self.meters,
             check_database=self._lookups.check_ready,
         )
-        watch_pool(self._engine, self.meters)
+        watch_pool(self._engine, self.meters, name="writing")
         self.meters.watch({BODIES_WAITING: lambda: self._writer.waiting})
 
     @asynccontextmanager

@@ -7,7 +7,8 @@ from app.api.pages.render import Pages
 from app.api.read_routes import read_routes
 from app.api.reader import Readers, install_readers
 from app.api.sign_in import sign_in_routes
-from app.store.engine import create_engine
+from app.metrics.meters import Meters
+from app.store.engine import create_engine, watch_pool
 from app.store.lookups import Lookups
 from app.store.reading_turns import ReadingTurns
 from app.store.sessions import Sessions
@@ -31,13 +32,15 @@ class Reading:
     Args:
         url: of the database.
         trust_s: how long a key or a session is trusted before it is looked up again.
+        meters: tell how many connections are in use.
     """
 
-    def __init__(self, url: str, *, trust_s: float) -> None:
+    def __init__(self, url: str, *, trust_s: float, meters: Meters) -> None:
         # Connections of its own: whoever reads takes none from the writer.
         self._engine = create_engine(
             url, pool_size=_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
         )
+        watch_pool(self._engine, meters, name="reading")
         lookups = Lookups(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self.keys = Keyring(lookups.reader_of_key, trust_s=trust_s)
         self.turns = ReadingTurns(self._engine, timeout_s=_READ_TIMEOUT_S)

@@ -101,6 +101,11 @@ JOURNAL_BYTES = Metric(
     "Size of the journals.",
     "gauge",
 )
+JOURNAL_BYTES_LIMIT = Metric(
+    "rollcall_journal_bytes_limit",
+    "Size up to which the journals take events in.",
+    "gauge",
+)
 JOURNAL_OLDEST_SECONDS = Metric(
     "rollcall_journal_oldest_age_seconds",
     "Age of the oldest event in the journals; 0 where they are empty.",
@@ -134,13 +139,16 @@ BYTES_IN_FLIGHT_LIMIT = Metric(
 )
 POOL_IN_USE = Metric(
     "rollcall_pool_connections_in_use",
-    "Connections to Postgres that are in use.",
+    "Connections to Postgres that are in use, by pool: that of the writer and of keys, "
+    "or that of readers.",
     "gauge",
+    labels=("pool",),
 )
 POOL_LIMIT = Metric(
     "rollcall_pool_connections_limit",
-    "Connections to Postgres that may be open, all workers together.",
+    "Connections to Postgres that may be open, by pool, all workers together.",
     "gauge",
+    labels=("pool",),
 )
 DATABASE_UP = Metric(
     "rollcall_database_up",

@@ -46,6 +46,7 @@ LABELS: dict[str, tuple[str, ...]] = {
         *("connection", "timeout", "lock", "conflict", "resources", "read_only"),
         *("shutdown", OTHER),
     ),
+    "pool": ("writing", "reading", OTHER),
     "task": ("partitions", "retention", "sessions", OTHER),
     "cause": ("crashed", "reloaded", OTHER),
 }

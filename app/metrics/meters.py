@@ -100,10 +100,15 @@ class Meters:
         """Set a gauge."""
         self._row[self._layout.cell(metric, *values)] = to
 
-    def watch(self, reads: Mapping[Metric, Callable[[], float]]) -> None:
-        """Have gauges without labels read whenever `publish` is called."""
+    def watch(self, reads: Mapping[Metric, Callable[[], float]], *values: str) -> None:
+        """Have gauges read whenever `publish` is called.
+
+        Args:
+            reads: what reads each.
+            values: of their labels.
+        """
         self._reads += [
-            (self._layout.cell(metric), read) for metric, read in reads.items()
+            (self._layout.cell(metric, *values), read) for metric, read in reads.items()
         ]
 
     def publish(self) -> None:

@@ -105,11 +105,11 @@ def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:
     )
 
 
-def watch_pool(engine: AsyncEngine, meters: Meters) -> None:
+def watch_pool(engine: AsyncEngine, meters: Meters, *, name: str) -> None:
     """Have it told how many connections there may be, and are in use."""
     pool = engine.pool
     if isinstance(pool, QueuePool):
-        meters.watch({POOL_IN_USE: pool.checkedout, POOL_LIMIT: pool.size})
+        meters.watch({POOL_IN_USE: pool.checkedout, POOL_LIMIT: pool.size}, name)
 
 
 def _as_is(json_text: str) -> str:
