@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.api.body import BodyLimits
 from app.api.counting import service_layout
@@ -185,6 +186,8 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    # By which scheme and for whom a proxy asks: of no interest to the doors.
+    app.add_middleware(ProxyHeadersMiddleware)
     app.include_router(health_routes(service.readiness))
     app.include_router(schema_routes())
     app.include_router(service.metrics)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -55,14 +56,16 @@ def answer_events(
         request_id: ours.
         dry_run: whether nothing was written.
     """
-    counts: Counter[str] = Counter(outcome.status for outcome in outcomes)
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        counts[outcome.status] += 1
     results = [
         _result(index, entry, outcome)
         for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True))
     ]
     content: dict[str, Any] = {
         "success": not counts["rejected"],
-        "message": _summary(counts),
+        "message": _summary(tuple(counts.items())),
         "response_id": request_id,
         "stored": counts["stored"],
         "duplicates": counts["duplicate"],
@@ -128,7 +131,9 @@ def _rejected(entry: Entry, outcome: Outcome) -> dict[str, Any]:
     return result
 
 
-def _summary(counts: Counter[str]) -> str:
+@lru_cache(maxsize=1_000)
+def _summary(results: tuple[tuple[str, int], ...]) -> str:
+    counts = Counter(dict(results))
     said = [
         f"{counts[status]} {_plural(noun, counts[status])}"
         for status, noun in (

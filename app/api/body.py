@@ -3,13 +3,13 @@
 RFC 9110 section 8.3 and 8.4, RFC 8259; one representation of each, nothing guessed.
 """
 
-import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.api.admission import Lease
+from app.api.alarms import Alarms
 from app.errors import (
     BodyTooLargeError,
     InvalidEncodingError,
@@ -64,7 +64,9 @@ def check_headers(
         UnsupportedMediaError: neither JSON in UTF-8, nor gzip or plain.
         BodyTooLargeError: it says of itself that it is.
     """
-    _check_type(headers.get(b"content-type", b""), _ANY if lenient else _JSON)
+    content_type = headers.get(b"content-type", b"")
+    if content_type not in _JSON:
+        _check_type(content_type, _ANY if lenient else _JSON)
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in {b"identity", b"gzip"}:
         raise UnsupportedMediaError("Content-Encoding must be gzip or absent.")
@@ -75,13 +77,14 @@ def check_headers(
     return encoding == b"gzip"
 
 
-async def read_body(
+async def read_body(  # noqa: PLR0913 - all that bounds a body
     receive: Receive,
     *,
     headers: dict[bytes, bytes],
     gzipped: bool,
     limits: BodyLimits,
     lease: Lease,
+    alarms: Alarms,
 ) -> bytes:
     """Read a body whole, decompressing as it comes.
 
@@ -91,27 +94,37 @@ async def read_body(
         gzipped: from `check_headers`.
         limits: of one body.
         lease: holds what has been read.
+        alarms: how long it may take to arrive.
 
     Raises:
         BodyTooLargeError, InvalidEncodingError, SlowClientError, OverloadedError,
         ClientLeftError.
     """
     lease.hold(int(headers.get(b"content-length", 0)))
-    chunks = _decompressed(receive, limits) if gzipped else _chunks(receive)
+    inflater = _Inflater(limits) if gzipped else None
     parts: list[bytes] = []
     size = 0
+    more = True
     try:
-        async with asyncio.timeout(limits.timeout_s):
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > limits.max_bytes:
-                    raise _too_large(limits)
-                lease.hold(size)
-                parts.append(chunk)
+        with alarms.set():
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeftError
+                more = message.get("more_body", False)
+                chunk = message.get("body", b"")
+                for part in (chunk,) if inflater is None else inflater.inflate(chunk):
+                    size += len(part)
+                    if size > limits.max_bytes:
+                        raise _too_large(limits)
+                    lease.hold(size)
+                    parts.append(part)
     except TimeoutError:
         raise SlowClientError(
-            f"The body did not arrive within {limits.timeout_s:g} s."
+            f"The body did not arrive within {alarms.delay_s:g} s."
         ) from None
+    if inflater is not None:
+        inflater.finish()
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -125,32 +138,28 @@ def _check_type(content_type: bytes, taken: frozenset[bytes]) -> None:
             raise UnsupportedMediaError("The charset must be UTF-8.")
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeftError
-        more = message.get("more_body", False)
-        yield message.get("body", b"")
-
-
-async def _decompressed(receive: Receive, limits: BodyLimits) -> AsyncIterator[bytes]:
+class _Inflater:
     """One gzip member (RFC 1952), never more than the limit of it at a time."""
-    inflater = zlib.decompressobj(_GZIP)
-    async for chunk in _chunks(receive):
+
+    def __init__(self, limits: BodyLimits) -> None:
+        self._stream = zlib.decompressobj(_GZIP)
+        self._most = limits.max_bytes + 1
+
+    def inflate(self, chunk: bytes) -> Iterator[bytes]:
         rest = chunk
         while rest:
             try:
-                out = inflater.decompress(rest, limits.max_bytes + 1)
+                out = self._stream.decompress(rest, self._most)
             except zlib.error:
                 raise InvalidEncodingError("The body is not valid gzip.") from None
-            if inflater.unused_data:
+            if self._stream.unused_data:
                 raise InvalidEncodingError("Bytes follow the end of the gzip data.")
-            rest = inflater.unconsumed_tail
+            rest = self._stream.unconsumed_tail
             yield out
-    if not inflater.eof:
-        raise InvalidEncodingError("The gzip data ends too early.")
+
+    def finish(self) -> None:
+        if not self._stream.eof:
+            raise InvalidEncodingError("The gzip data ends too early.")
 
 
 def _too_large(limits: BodyLimits) -> BodyTooLargeError:

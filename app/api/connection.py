@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from app.api.exchange import EXTENSIONS, Exchange
 from app.api.refusals import refusal
 from app.api.watch import WATCH, Watch
 from app.errors import (
@@ -82,6 +83,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """From the parser."""
         super().on_message_begin()
+        self.scope["extensions"] = EXTENSIONS  # type: ignore[typeddict-item]
         self._reading = "head"
         self._since = self.loop.time()
 
@@ -98,6 +100,8 @@ class Connection(HttpToolsProtocol):
             self._refusal = InvalidHttpError("Too many requests wait here.")
             raise self._refusal
         super().on_headers_complete()
+        # It has not begun to run: that is for the loop's next turn.
+        self.cycle.__class__ = Exchange
         self._reading = "body"
         # Trailers are no headers, and of no use.
         self.headers = []

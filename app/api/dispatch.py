@@ -4,6 +4,7 @@ FastAPI's stack costs more than all that a door does, so doors are found by path
 answered here; everything else is FastAPI's.
 """
 
+import itertools
 import logging
 import secrets
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from app.api.answers import Answer
 from app.api.body import ClientLeftError, Receive
 from app.api.doors import Door
+from app.api.exchange import ANSWER
 from app.api.problems import answer_problem
 from app.api.request import Scope
 from app.api.track import Tracker
@@ -58,6 +60,9 @@ class Dispatcher:
         self._rest = rest
         self._requests = requests
         self._meters = meters
+        # Unique, which is all that an id must be, and made without a system call.
+        self._id_prefix = secrets.token_hex(8)
+        self._ids = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -65,7 +70,7 @@ class Dispatcher:
             await self._rest(scope, receive, send)
             return
         door = self._doors.get(scope["path"])
-        request_id = secrets.token_hex(16)
+        request_id = f"{self._id_prefix}{next(self._ids):016x}"
         if door is None:
             await self._pass_on(scope, receive, send, request_id)
         else:
@@ -97,7 +102,7 @@ class Dispatcher:
         self._meters.count_request(
             door.path, answer.status, time.perf_counter() - began, answer.counts
         )
-        await _send(send, answer, request_id)
+        await _send(send, answer, request_id, scope)
         self._requests.add(
             request_id=request_id,
             door=door.path,
@@ -139,17 +144,16 @@ def _since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 3)
 
 
-async def _send(send: Send, answer: Answer, request_id: str) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [
-                (b"content-type", answer.media_type),
-                (b"content-length", b"%d" % len(answer.body)),
-                (_REQUEST_ID_HEADER, request_id.encode()),
-                *answer.headers,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send(send: Send, answer: Answer, request_id: str, scope: Scope) -> None:
+    headers = [
+        (b"content-type", answer.media_type),
+        (b"content-length", b"%d" % len(answer.body)),
+        (_REQUEST_ID_HEADER, request_id.encode()),
+        *answer.headers,
+    ]
+    whole = {"status": answer.status, "headers": headers, "body": answer.body}
+    if ANSWER in scope.get("extensions", ()):
+        await send({"type": ANSWER, **whole})
+    else:
+        await send({"type": "http.response.start", **whole})
+        await send({"type": "http.response.body", **whole})

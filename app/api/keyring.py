@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.errors import OverloadedError
@@ -18,6 +19,11 @@ MAX_ENTRIES = 10_000
 MAX_WAITING = 1_000
 
 LookUp = Callable[[bytes], Awaitable[str | None]]
+
+
+@lru_cache(maxsize=256)
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
 
 
 class Known(NamedTuple):
@@ -57,7 +63,7 @@ class Keyring:
 
     def recall(self, key: bytes) -> Known | None:
         """What is known of a key without asking; None where that is too old."""
-        digest = hashlib.sha256(key).digest()
+        digest = _digest(key)
         known = self._known.get(digest) or self._unknown.get(digest)
         return known if known is not None and self._clock() < known.until else None
 
@@ -71,7 +77,7 @@ class Keyring:
         known = self.recall(key)
         if known is not None:
             return known.source
-        digest = hashlib.sha256(key).digest()
+        digest = _digest(key)
         task = self._under_way.get(digest)
         if task is None:
             if digest not in self._known and len(self._under_way) >= MAX_WAITING:
@@ -86,7 +92,7 @@ class Keyring:
 
     def forget(self, key: bytes) -> None:
         """Look a key up anew when it comes next."""
-        self._known.pop(hashlib.sha256(key).digest(), None)
+        self._known.pop(_digest(key), None)
 
     async def _refresh(self, digest: bytes) -> str | None:
         async with self._one_at_a_time:

@@ -29,6 +29,8 @@ def is_dry_run(query: bytes) -> bool:
     Raises:
         InvalidParameterError: `dry_run` is neither true nor false.
     """
+    if not query:
+        return False
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("dry_run")
     match values:
         case None | ["false"]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from app.api.admission import Admission, Lease
+from app.api.alarms import Alarms
 from app.api.answers import Answer, answer_events
 from app.api.auth import key_from_body, key_from_headers, refused_writer
 from app.api.body import BodyLimits, Receive, check_headers, read_body
@@ -82,6 +83,8 @@ class Tracker:
         self._limits = limits
         self._meters = meters
         self._clock = clock
+        self._body_alarms = Alarms(limits.body.timeout_s)
+        self._database_alarms = Alarms(limits.database_s)
         # Apart, so that who sends without a key cannot shut out those who have one.
         self._keyless = Admission(limits.keyless_bytes)
         budgets = (self._admission, self._keyless)
@@ -108,7 +111,7 @@ class Tracker:
             raise MethodNotAllowedError("Events are sent by POST.", allow="POST")
         received_at = self._clock()
         headers = first_headers(scope)
-        patience = Patience(self._limits.database_s)
+        patience = Patience(self._database_alarms)
         key = key_from_headers(headers)
         source = None if key is None else await self._source_of(key, patience)
         gzipped = check_headers(headers, self._limits.body, lenient=door.lenient)
@@ -121,6 +124,7 @@ class Tracker:
                 gzipped=gzipped,
                 limits=self._limits.body,
                 lease=lease,
+                alarms=self._body_alarms,
             )
             unpacked = await _compute(
                 body,

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import multiprocessing
 import signal
 import socket
@@ -38,6 +39,8 @@ _BIND_PAUSE_S = 0.05
 # Longer than the idle time of common proxies and SDKs, so that none of them sends
 # into a connection that is just being closed.
 _KEEP_ALIVE_S = 75
+# Objects made and not gone, after which the youngest are searched for cycles.
+_GARBAGE_THRESHOLD = 20_000
 # A worker that starts on a busy machine is slow, not hung.
 _HEALTHCHECK_S = 30
 
@@ -127,6 +130,7 @@ def _run(settings: Settings, metrics_dir: Path | None, listener: socket.socket) 
         ws="none",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # create_app does that, where it matters
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
@@ -146,7 +150,13 @@ def _worker_app(settings: Settings, metrics_dir: Path | None) -> Dispatcher:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-    return create_app(settings, metrics_dir)
+    app = create_app(settings, metrics_dir)
+    # What is made by now stays: to search it for garbage again and again, after every
+    # few hundred objects, takes a sixth of a worker's time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
+    return app
 
 
 def _leave_with(parent: BaseProcess) -> None:

@@ -5,6 +5,7 @@ import zlib
 import pytest
 
 from app.api.admission import Admission
+from app.api.alarms import Alarms
 from app.api.body import BodyLimits, ClientLeftError, check_headers, read_body
 from app.errors import (
     BodyTooLargeError,
@@ -39,6 +40,7 @@ async def read(
             gzipped=gzipped,
             limits=limits,
             lease=lease,
+            alarms=Alarms(limits.timeout_s),
         )
         assert admission.used >= len(body)
         return body

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from app.api.alarms import Alarms
 from app.api.patience import Patience
 from app.errors import UnavailableError
 
@@ -11,7 +12,7 @@ async def never() -> None:
 
 
 async def test_what_comes_in_time_is_returned() -> None:
-    assert await Patience(20).wait(asyncio.sleep(0, "answer")) == "answer"
+    assert await Patience(Alarms(20)).wait(asyncio.sleep(0, "answer")) == "answer"
 
 
 async def test_its_errors_are_its_own() -> None:
@@ -19,19 +20,19 @@ async def test_its_errors_are_its_own() -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        await Patience(20).wait(fail())
+        await Patience(Alarms(20)).wait(fail())
 
 
 async def test_what_does_not_come_is_cancelled() -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     with pytest.raises(UnavailableError):
-        await Patience(0.01).wait(future)
+        await Patience(Alarms(0.01)).wait(future)
     assert future.cancelled()
 
 
 async def test_all_waits_share_the_time() -> None:
-    patience = Patience(0.01)
+    patience = Patience(Alarms(0.01))
     with pytest.raises(UnavailableError):
         await patience.wait(never())
 
@@ -44,7 +45,7 @@ async def test_a_wait_that_fails_uses_time_up_too() -> None:
         await asyncio.sleep(0.01)
         raise LookupError
 
-    patience = Patience(0.01)
+    patience = Patience(Alarms(0.01))
     with pytest.raises((LookupError, UnavailableError)):
         await patience.wait(fail_late())
     with pytest.raises(UnavailableError):
@@ -52,7 +53,7 @@ async def test_a_wait_that_fails_uses_time_up_too() -> None:
 
 
 async def test_who_is_cancelled_is_not_told_that_time_is_up() -> None:
-    waiting = asyncio.create_task(Patience(20).wait(never()))
+    waiting = asyncio.create_task(Patience(Alarms(20)).wait(never()))
     await asyncio.sleep(0)
     waiting.cancel()
 

@@ -1,5 +1,8 @@
 """Bytes on the connection: limits, early refusals, and what follows them."""
 
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
 import pytest
 
 from app.api.connection import MAX_HEAD_BYTES
@@ -99,6 +102,14 @@ def test_a_connection_stays_in_step_after_a_refusal_with_a_body_unread(
     assert tenant.rows("SELECT message_id FROM events WHERE source = :source") == [
         ("real",)
     ]
+
+
+def test_an_answer_of_a_door_says_when_it_was_given(tenant: Tenant) -> None:
+    with connected(tenant.service) as wire:
+        wire.send(request(tenant.key, event()))
+        _, headers, _ = wire.answer()
+        assert parsedate_to_datetime(headers["date"]).tzinfo is UTC
+        assert headers["content-type"] == "application/json"
 
 
 def test_pipelined_requests_are_answered_in_their_order(tenant: Tenant) -> None:
