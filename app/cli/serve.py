@@ -24,7 +24,7 @@ from app.api.connection import Connection
 from app.api.dispatch import Dispatcher
 from app.cli.configuration import read_settings
 from app.cli.database import say, usable
-from app.cli.quickstart import introduce, quickstart_key
+from app.cli.quickstart import introduce
 from app.errors import ConfigurationError, DatabaseError
 from app.logs import configure_logs
 from app.main import create_app
@@ -68,8 +68,7 @@ def serve(
             address = _address(listener)
             typer.echo(f"Rollcall listens on {address}")
             if database.bin_dir is not None:
-                key = quickstart_key(url, settings.data_dir)
-                typer.echo(introduce(address=address, key=key))
+                typer.echo(introduce(url, settings.data_dir, address=address))
             sys.stdout.flush()
             settings = settings.model_copy(update={"database_url": SecretStr(url)})
             _run(settings, metrics_dir, listener)

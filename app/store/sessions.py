@@ -16,7 +16,6 @@ from app.store.keys import hash_key
 from app.store.reading_turns import ReadingTurns
 
 SESSION_LIFE = timedelta(hours=12)
-CODE_LIFE = timedelta(hours=1)
 _RANDOM_BYTES = 32
 _FAILURE = "Who reads could not be looked up in time; try again."
 
@@ -53,10 +52,6 @@ _END = text("DELETE FROM sessions WHERE token_hash = :token_hash")
 _EXPIRE = text("""
 WITH codes AS (DELETE FROM sign_in_codes WHERE expires_at <= now())
 DELETE FROM sessions WHERE expires_at <= now()
-""")
-_ADD_CODE = text("""
-INSERT INTO sign_in_codes (code_hash, key_id, expires_at)
-SELECT :code_hash, id, now() + :life FROM write_keys WHERE key_hash = :key_hash
 """)
 
 
@@ -151,22 +146,3 @@ class Sessions:
             return (await connection.execute(_EXPIRE)).rowcount
 
         return await self._ask(delete)
-
-
-async def create_code(connection: AsyncConnection, *, key: str) -> str:
-    """Make a code that signs a browser in, once and within the hour.
-
-    Args:
-        connection: in the caller's transaction.
-        key: the read key that it stands for.
-    """
-    code = secrets.token_urlsafe(_RANDOM_BYTES)
-    await connection.execute(
-        _ADD_CODE,
-        {
-            "code_hash": hash_key(code.encode()),
-            "key_hash": hash_key(key.encode()),
-            "life": CODE_LIFE,
-        },
-    )
-    return code

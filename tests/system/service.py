@@ -149,7 +149,7 @@ def serving(
         try:
             first = process.stdout.readline()
             assert first.startswith("Rollcall listens on "), log.read_text()
-            said = [process.stdout.readline() for _ in range(4 if introduced else 0)]
+            said = [process.stdout.readline() for _ in range(6 if introduced else 0)]
             address = first.split()[-1]
             service = Service(process, address, said, log)
             yield service
