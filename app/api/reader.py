@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from app.api.auth import key_from_headers
 from app.api.keyring import Keyring
 from app.api.request import first_headers
-from app.errors import ReaderRequiredError
+from app.errors import ReaderRequiredError, UnauthorizedError
 
 SESSION_COOKIE = "rollcall_session"
 
@@ -43,7 +43,10 @@ class Readers:
             ReaderRequiredError: the header has no read key.
             UnavailableError, OverloadedError: it could not be looked up.
         """
-        key = key_from_headers(first_headers(request.scope))
+        try:
+            key = key_from_headers(first_headers(request.scope))
+        except UnauthorizedError as error:
+            raise ReaderRequiredError(error.detail) from None
         if key is not None:
             reader = await self._keys.source_of(key)
             if reader is None:
