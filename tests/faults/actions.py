@@ -130,14 +130,15 @@ async def slow_disk(stage: Stage, *, seconds: float, delay_s: float) -> None:
 
 async def make_read_only(stage: Stage, *, seconds: float) -> None:
     """F10."""
-    await _set_read_only(stage, "on")
+    await set_read_only(stage, "on")
     try:
         await lasting(seconds)
     finally:
-        await _set_read_only(stage, "off")
+        await set_read_only(stage, "off")
 
 
-async def _set_read_only(stage: Stage, value: str) -> None:
+async def set_read_only(stage: Stage, value: str) -> None:
+    """F10: `on` also for the sessions that are open."""
     name = make_url(stage.url).database
     await stage.postgres.execute(
         f"ALTER DATABASE {name} SET default_transaction_read_only = {value}"

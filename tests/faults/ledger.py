@@ -8,6 +8,7 @@ even, and never where it is odd.
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -67,7 +68,7 @@ class Body:
     """
 
     number: int
-    numbers: range
+    numbers: Sequence[int]
     content: bytes
     attempts: int = 0
     fates: list[Fate] = field(default_factory=list)
@@ -142,10 +143,13 @@ class Ledger:
 
     def new_body(self, size: int) -> Body:
         """The next events, as one object or, if they are several, an array."""
-        numbers = range(self.events, self.events + size)
-        self.events += size
+        return self.body_of(range(self.events, self.events + size))
+
+    def body_of(self, numbers: Sequence[int]) -> Body:
+        """These events, which may have been in other bodies, too."""
+        self.events = max(self.events, *(number + 1 for number in numbers), 0)
         events = [make_event(number) for number in numbers]
-        content = json.dumps(events if size > 1 else events[0]).encode()
+        content = json.dumps(events if len(events) > 1 else events[0]).encode()
         body = Body(len(self.bodies), numbers, content)
         self.bodies.append(body)
         return body

@@ -11,7 +11,7 @@ from asyncio import StreamReader, StreamWriter
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.faults.ledger import Body, Fate, Ledger
 
@@ -155,7 +155,11 @@ class Load:
         await self._gather()
         while self._again:
             _, body = self._again.popleft()
-            await self._send(body, loop.time())
+            await self._send_again(body, loop.time())
+        self.close()
+
+    def close(self) -> None:
+        """Let go of every connection."""
         for line in self._idle:
             line.close()
 
@@ -169,7 +173,7 @@ class Load:
 
     def _spawn(self, due: float) -> None:
         body = self._next(due)
-        task = asyncio.create_task(self._send(body, due))
+        task = asyncio.create_task(self._send_again(body, due))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -178,8 +182,16 @@ class Load:
             return self._again.popleft()[1]
         return self.ledger.new_body(self.size)
 
-    async def _send(self, body: Body, due: float) -> None:
+    async def _send_again(self, body: Body, due: float) -> None:
+        fate = await self.send(body, due=due)
+        if fate is Fate.UNKNOWN and body.is_to_be_sent_again:
+            now = asyncio.get_running_loop().time()
+            self._again.append((now + _AGAIN_S, body))
+
+    async def send(self, body: Body, *, due: float | None = None) -> Fate:
+        """One attempt, written down before and after."""
         loop = asyncio.get_running_loop()
+        began = loop.time() if due is None else due
         self.ledger.begin(body)
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -187,15 +199,12 @@ class Load:
         except (OSError, EOFError, TimeoutError) as error:
             self.unanswered[type(error).__name__] += 1
             answer = Answer(None)
-        answer = Answer(
-            answer.status, answer.body, answer.asks_to_wait, loop.time() - due
-        )
+        answer = replace(answer, seconds=loop.time() - began)
         if answer.status is not None:
             self.answers.append(answer)
         fate = self.ledger.end(body, answer.status, answer.body)
-        if fate is Fate.UNKNOWN and body.is_to_be_sent_again:
-            self._again.append((loop.time() + _AGAIN_S, body))
         self._heard.set()
+        return fate
 
     async def _ask(self, request: bytes) -> Answer:
         line = await self._line()
