@@ -20,7 +20,7 @@ _END_ONE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'rollcall' LIMIT 1
 """
-END_ALL = _END_ONE.replace(" LIMIT 1", "")
+_END_ALL = _END_ONE.replace(" LIMIT 1", "")
 _REFUSE_AT_COMMIT = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'refused at commit' USING ERRCODE = '40001'; END $$;
@@ -144,7 +144,7 @@ async def set_read_only(stage: Stage, value: str) -> None:
         f"ALTER DATABASE {name} SET default_transaction_read_only = {value}"
     )
     if value == "on":
-        await stage.postgres.execute(END_ALL, url=stage.url)
+        await stage.postgres.script(_END_ALL, url=stage.url)
 
 
 async def lock_table(stage: Stage, *, seconds: float) -> None:
@@ -161,7 +161,7 @@ async def exhaust_connections(stage: Stage, *, seconds: float) -> None:
         ender = await stack.enter_async_context(session(stage))
         while await _take_one(stage, stack):
             pass
-        await ender.fetch(END_ALL)
+        await ender.fetch(_END_ALL)
         while await _take_one(stage, stack):
             pass
         await lasting(seconds)

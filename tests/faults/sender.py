@@ -73,8 +73,38 @@ class Line:
             self.close()
         return int(head[9:12]), _RETRY_AFTER.search(head) is not None, body
 
+    def send(self, data: bytes) -> None:
+        """Send and wait for nothing."""
+        self._writer.write(data)
+
+    async def flood(self, data: bytes, *, times: int) -> None:
+        """Send no faster than it is taken.
+
+        Raises:
+            OSError: it is no longer taken.
+        """
+        for _ in range(times):
+            self._writer.write(data)
+            await self._writer.drain()
+
+    async def status(self) -> int | None:
+        """Of the next answer; None if there is none."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                head = await self._reader.readuntil(b"\r\n")
+        except (OSError, EOFError, TimeoutError):
+            return None
+        return int(head[9:12])
+
+    def stop_reading(self) -> None:
+        """Leave what comes in to the kernel."""
+        transport = self._writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
+
     def close(self) -> None:
-        self._writer.close()
+        """At once: what is not yet sent is not waited for."""
+        self._writer.transport.abort()
 
     def reset(self) -> None:
         raw = self._writer.get_extra_info("socket")
@@ -226,9 +256,20 @@ class Load:
         return await dial(self.endpoint)
 
 
-async def dial(endpoint: tuple[str, int]) -> Line:
-    """A new connection."""
-    return Line(*await asyncio.open_connection(*endpoint))
+async def dial(endpoint: tuple[str, int], *, receive: int | None = None) -> Line:
+    """A new connection.
+
+    Args:
+        endpoint: where to.
+        receive: bytes that the kernel may hold of what comes in.
+    """
+    if receive is None:
+        return Line(*await asyncio.open_connection(*endpoint))
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+    raw.setblocking(False)  # noqa: FBT003 - the name says it
+    await asyncio.get_running_loop().sock_connect(raw, endpoint)
+    return Line(*await asyncio.open_connection(sock=raw))
 
 
 @asynccontextmanager

@@ -1,0 +1,237 @@
+"""F16 to F18: clients that leave, that dawdle, and that send too much."""
+
+import asyncio
+import contextlib
+import gzip
+import random
+import statistics
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.actions import lasting, session
+from tests.faults.conftest import NewRow
+from tests.faults.ledger import Ledger
+from tests.faults.sender import Line, Load, dial, get, post
+from tests.faults.stage import MIB, Stage, status_bytes
+
+LEAVERS = 200
+
+
+async def test_f16_clients_leave(
+    stage: Stage, new_row: NewRow, *, at_length: bool
+) -> None:
+    row = new_row("F16", "clients leave at a random byte, or before the answer")
+    service = stage.start()
+    load = Load(service.endpoint, stage.key, rate=0)
+    await load.send(load.ledger.new_body(1))
+    await settled(stage)
+    sockets = sockets_of(service.process.pid)
+    chance = random.Random(16)  # noqa: S311 - the same in each run
+    for _ in range(10 * LEAVERS if at_length else LEAVERS):
+        await leave(load, stage.key, chance)
+    await load.send(load.ledger.new_body(1))
+    await settled(stage)
+    row.at_most("sockets leaked", sockets_of(service.process.pid) - sockets, 0)
+    row.at_most("connections afterwards", await stage.connections(), 3)
+    row.at_most("bodies torn", await halves(stage, load.ledger), 0)
+    row.verdict(await load.ledger.check(stage.url))
+    row.settle()
+    load.close()
+
+
+async def leave(load: Load, key: str, chance: random.Random) -> None:
+    """Send a body of ten, or a part of it, and reset the connection."""
+    body = load.ledger.new_body(10)
+    request = post(key, body.content)
+    line = await dial(load.endpoint)
+    load.ledger.begin(body)
+    whole = chance.random() < 0.3
+    line.send(request if whole else request[: chance.randrange(len(request))])
+    if chance.random() < 0.5:
+        await lasting(chance.random() * 0.01)
+    line.reset()
+    load.ledger.end(body, None, b"")
+
+
+def sockets_of(pid: int) -> int:
+    found = 0
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found += path.readlink().name.startswith("socket:")
+    return found
+
+
+async def settled(stage: Stage) -> None:
+    """Return once all that was sent before this has been dealt with."""
+    request = post(stage.key, b"{}", path="/track?dry_run=true")
+    for _ in range(3):
+        line = await dial(stage.service.endpoint)
+        await line.ask(request)
+        line.close()
+    async with asyncio.timeout(5):
+        before = -1
+        while before != (before := sockets_of(stage.service.process.pid)):
+            await lasting(0.2)
+
+
+async def halves(stage: Stage, ledger: Ledger) -> int:
+    """Bodies of which some events are there and some are not."""
+    async with session(stage) as connection:
+        rows = await connection.fetch("SELECT user_id FROM events")
+    users = {row[0] for row in rows}
+    counts = (
+        (sum(f"user-{number}" in users for number in body.numbers), len(body.numbers))
+        for body in ledger.bodies
+    )
+    return sum(found not in {0, size} for found, size in counts)
+
+
+HEAD = b"POST /track HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+async def slow_head(line: Line, _: str) -> None:
+    line.send(HEAD)
+
+
+async def slow_body(line: Line, key: str) -> None:
+    line.send(HEAD + b"X-Api-Key: %b\r\nContent-Length: 900\r\n\r\n{" % key.encode())
+
+
+async def slow_reader(line: Line, _: str) -> None:
+    line.stop_reading()
+    # More than the kernel takes off the service's hands.
+    line.send(10 * get("/static-offline-docs/swagger-ui-bundle.js"))
+
+
+@pytest.mark.parametrize("dawdle", [slow_head, slow_body, slow_reader])
+@pytest.mark.timeout(240)
+async def test_f17_slow_clients(
+    stage: Stage,
+    new_row: NewRow,
+    dawdle: Callable[[Line, str], Awaitable[None]],
+    *,
+    at_length: bool,
+) -> None:
+    count, limit_s = (1_000, 10) if at_length else (100, 2)
+    if dawdle is slow_reader:
+        count //= 10  # for each the kernel holds megabytes
+    row = new_row("F17", f"{count} clients: {dawdle.__name__.replace('_', ' ')}")
+    service = stage.start(
+        body_timeout_seconds=str(limit_s),
+        head_timeout_seconds=str(limit_s),
+        unread_timeout_seconds=str(limit_s),
+    )
+    async with stage.trial(row, rate=50) as trial:
+        first = len(trial.load.answers)
+        await trial.load.until_confirmed(100)
+        quiet = p99(trial.load, first)
+        sockets = sockets_of(service.process.pid)
+        first = len(trial.load.answers)
+        lines = [await dial(service.endpoint, receive=4096) for _ in range(count)]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await asyncio.gather(*(dawdle(line, stage.key) for line in lines))
+        assert sockets_of(service.process.pid) > count / 2
+        async with asyncio.timeout(60):
+            # Those of the load may have become more.
+            while sockets_of(service.process.pid) > sockets + 10:
+                await lasting(0.1)
+        elapsed = loop.time() - began
+        busy = p99(trial.load, first)
+        for line in lines:
+            line.close()
+    # One look a second finds them.
+    row.seconds("all are closed", elapsed, at_most=limit_s + 3)
+    row.ratio("p99 of others", busy / max(quiet, 0.01), at_most=2)
+    row.at_most("memory", trial.memory_peak / MIB, 64, " MB")
+    row.at_most("other than 2xx and 503/429", trial.disorder, 0)
+    row.settle()
+
+
+def p99(load: Load, first: int) -> float:
+    return statistics.quantiles([a.seconds for a in load.answers[first:]], n=100)[-1]
+
+
+def chunked(key: str, *headers: str) -> bytes:
+    lines = [f"X-Api-Key: {key}", "Transfer-Encoding: chunked", *headers]
+    return HEAD + "\r\n".join([*lines, "", ""]).encode()
+
+
+async def endless_body(line: Line, key: str, size: int) -> None:
+    """Chunks of `size` bytes in all, unless the service has had enough of it."""
+    line.send(chunked(key))
+    await line.flood(b"%x\r\n%b\r\n" % (MIB, b" " * MIB), times=size // MIB)
+    line.send(b"0\r\n\r\n")
+
+
+async def bomb(line: Line, key: str, size: int) -> None:
+    """A thousandth of what it says it is."""
+    packed = await asyncio.to_thread(lambda: gzip.compress(b" " * size, 6))
+    head = f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n"
+    line.send(HEAD + f"X-Api-Key: {key}\r\n{head}\r\n".encode())
+    line.send(packed)
+
+
+async def long_header(line: Line, key: str, size: int) -> None:
+    line.send(
+        HEAD + b"X-Api-Key: %b\r\nX-Long: %b\r\n\r\n" % (key.encode(), b"x" * size)
+    )
+
+
+async def many_headers(line: Line, key: str, size: int) -> None:
+    lines = b"".join(b"X-H%d: 12345\r\n" % n for n in range(size))
+    line.send(HEAD + b"X-Api-Key: %b\r\n%b\r\n" % (key.encode(), lines))
+
+
+async def long_body(line: Line, key: str, size: int) -> None:
+    line.send(post(key, b'{"event":1}'.ljust(size)))
+
+
+async def many_events(line: Line, key: str, size: int) -> None:
+    line.send(post(key, b"[" + b",".join([b"1"] * size) + b"]"))
+
+
+LIMIT = 10 * MIB
+TOO_BIG = [
+    (long_body, LIMIT, {422}, False),
+    (long_body, LIMIT + 1, {413}, False),
+    (long_body, 10 * LIMIT, {413}, False),
+    (many_events, 5_000, {422}, False),
+    (many_events, 5_001, {413}, False),
+    (endless_body, 50 * MIB, {413}, False),
+    (endless_body, 500 * MIB, {413}, True),
+    (bomb, 100 * MIB, {413}, False),
+    (bomb, 1024 * MIB, {413}, True),
+    (long_header, 64 * 1024, {431}, False),
+    (many_headers, 10_000, {431}, False),
+]
+
+
+@pytest.mark.timeout(300)
+async def test_f18_too_big(stage: Stage, new_row: NewRow, *, at_length: bool) -> None:
+    row = new_row("F18", "too big")
+    service = stage.start()
+    load = Load(service.endpoint, stage.key, rate=0)
+    await load.send(load.ledger.new_body(100))
+    before = status_bytes(service.process.pid, "VmRSS")
+    statuses: Counter[str] = Counter()
+    for send, size, expected, takes_long in TOO_BIG:
+        if takes_long and not at_length:
+            continue
+        line = await dial(service.endpoint)
+        with contextlib.suppress(OSError):
+            await send(line, stage.key, size)
+        status = await line.status()
+        line.close()
+        statuses[f"{status}"] += 1
+        name = f"{send.__name__.replace('_', ' ')} of {size}"
+        row.holds(name, met=status in expected, measured=str(status))
+    await load.send(load.ledger.new_body(1))
+    load.close()
+    grown = status_bytes(service.process.pid, "VmHWM") - before
+    row.at_most("memory", grown / MIB, 64, " MB")
+    row.verdict(await load.ledger.check(stage.url))
+    row.settle()
