@@ -35,7 +35,7 @@ async def test_f16_clients_leave(
     await load.send(load.ledger.new_body(1))
     await settled(stage)
     row.at_most("sockets leaked", sockets_of(service.process.pid) - sockets, 0)
-    row.at_most("connections afterwards", await stage.connections(), 3)
+    row.at_most("connections afterwards", await stage.connections(), 7)
     row.at_most("bodies torn", await halves(stage, load.ledger), 0)
     row.verdict(await load.ledger.check(stage.url))
     row.settle()
@@ -117,7 +117,7 @@ async def test_f17_slow_clients(
 ) -> None:
     count, limit_s = (1_000, 10) if at_length else (100, 2)
     if dawdle is slow_reader:
-        count //= 10  # for each the kernel holds megabytes
+        count //= 5  # for each the kernel holds megabytes
     row = new_row("F17", f"{count} clients: {dawdle.__name__.replace('_', ' ')}")
     service = stage.start(
         body_timeout_seconds=str(limit_s),
@@ -134,11 +134,11 @@ async def test_f17_slow_clients(
         loop = asyncio.get_running_loop()
         began = loop.time()
         await asyncio.gather(*(dawdle(line, stage.key) for line in lines))
-        assert sockets_of(service.process.pid) > count / 2
+        assert sockets_of(service.process.pid) >= sockets + count
         async with asyncio.timeout(60):
-            # Those of the load may have become more.
-            while sockets_of(service.process.pid) > sockets + 10:
-                await lasting(0.1)
+            # The senders may have come to need more of them meanwhile.
+            while sockets_of(service.process.pid) > sockets + count // 3:
+                await lasting(0.05)
         elapsed = loop.time() - began
         busy = p99(trial.load, first)
         for line in lines:
