@@ -29,12 +29,10 @@ GRANT SELECT (id, key_hash, source, scope, revoked_at) ON write_keys
 -- It signs browsers in and out; a code is made by the owner, and used once.
 GRANT INSERT, DELETE, SELECT ON sessions TO rollcall_service;
 GRANT DELETE, SELECT ON sign_in_codes TO rollcall_service;
-GRANT INSERT ON events TO rollcall_service;
+GRANT INSERT, SELECT ON events TO rollcall_service;
 GRANT INSERT, SELECT ON event_ids TO rollcall_service;
--- It counts what is in quarantine and deletes what is too old, but reads none of it.
 -- FOR UPDATE asks for the right to update any one column.
-GRANT INSERT, DELETE, SELECT (id, source, received_at, payload_bytes), UPDATE (id)
-    ON rejected_events TO rollcall_service;
+GRANT INSERT, DELETE, SELECT, UPDATE (id) ON rejected_events TO rollcall_service;
 GRANT INSERT, DELETE, SELECT, UPDATE (events) ON rejected_drops TO rollcall_service;
 GRANT EXECUTE ON FUNCTION rollcall_ensure_partitions(integer) TO rollcall_service;
 

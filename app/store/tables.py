@@ -121,6 +121,12 @@ rejected_events = Table(
     column("payload_bytes", Integer, "Bytes of the whole payload, cut or not"),
     column("truncated", Boolean, "Whether payload was cut, so cannot be replayed"),
     column("request_id", Text, "Id of the request that brought it; the log has it"),
+    column(
+        "stored_at",
+        INSTANT,
+        "When its transaction began, by Postgres's clock",
+        server_default=func.now(),
+    ),
     Index(
         "rejected_events_source_received_at_idx",
         "source",
@@ -128,6 +134,7 @@ rejected_events = Table(
         postgresql_include=["payload_bytes"],
     ),
     Index("rejected_events_received_at_id_idx", "received_at", "id"),
+    Index("rejected_events_stored_at_idx", "stored_at"),
     comment="The quarantine: events that were refused, with the reasons",
 )
 

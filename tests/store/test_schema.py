@@ -19,7 +19,7 @@ from app.store.schema import check_schema, migrate, migration_connection
 from app.store.tables import metadata
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAD = "20261122T0045Z"
+HEAD = "20261122T0055Z"
 NEWER = "20990101T0000Z"
 MIGRATE = """
 import asyncio, sys
