@@ -71,6 +71,12 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     @override
+    def shutdown(self) -> None:
+        """From the server that stops; it waits for the answers that are under way."""
+        self._watch.leave()
+        super().shutdown()
+
+    @override
     def data_received(self, data: bytes) -> None:
         """From asyncio; counts what belongs to no body."""
         self._block = len(data)

@@ -53,6 +53,8 @@ class Watch:
         self.limits = limits
         self._meters = meters
         self.checks: set[Check] = set()
+        # Called when the service stops: whoever answers without an end stops, too.
+        self.endings: list[Callable[[], None]] = []
         shortest = min(limits.head_s, limits.body_s, limits.unread_s)
         meters.watch({CONNECTIONS: lambda: len(self.checks)})
         self._pause_s = min(_MAX_PAUSE_S, _PAUSE_SHARE * shortest)
@@ -61,6 +63,11 @@ class Watch:
         """Count a request that a connection answers by itself."""
         self._meters.add(REQUESTS, OTHER, str(error.status))
         self._meters.add(REFUSALS, error.code)
+
+    def leave(self) -> None:
+        """The service stops: no answer may take for ever any more."""
+        for end in self.endings:
+            end()
 
     async def run(self) -> None:
         """Look, until cancelled."""
