@@ -25,6 +25,7 @@ from app.api.pages.events import event_routes
 from app.api.pages.home import home_routes
 from app.api.pages.render import Pages
 from app.api.pages.static_files import StaticFiles, static_routes
+from app.api.pages.watching import Watching
 from app.api.problems import install_problems
 from app.api.reading import Reading
 from app.api.schemas import schema_routes
@@ -72,6 +73,7 @@ class Service:
         self.reading = Reading(
             url, trust_s=settings.key_cache_seconds, meters=self.meters
         )
+        self.watching = Watching(url, commit_s=settings.commit_timeout_seconds)
         self._lookups = Lookups(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self._writer = Writer(
             Committer(
@@ -100,6 +102,7 @@ class Service:
             ),
             self.meters,
         )
+        self.watch.endings.append(self.watching.feed.end)
         self.readiness = Readiness(self._lookups.check_ready)
         self.tracker = Tracker(
             keyring=Keyring(
@@ -153,6 +156,7 @@ class Service:
             for chore in chores:
                 chore.cancel()
             await self._writer.stop()
+            await self.watching.close()
             await self.reading.close()
             await self._engine.dispose()
             self.meters.leave()
@@ -197,6 +201,9 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
     app.include_router(home_routes(pages))
     app.include_router(event_routes(pages))
     service.reading.install(app, pages)
+    service.watching.install(
+        app, pages, readers=service.reading.readers, turns=service.reading.turns
+    )
     install_problems(app, pages)
     app.openapi = lambda: describe(app, DOORS)  # type: ignore[method-assign]
     requests = RequestLog(

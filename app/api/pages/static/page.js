@@ -43,7 +43,8 @@ export function codeBlock(text, label) {
   );
 }
 
-async function copy(button) {
+/** Copy the text of the block that a button belongs to. */
+export async function copy(button) {
   const pre = button.closest(".code").querySelector("pre");
   const face = button.firstChild;
   try {
