@@ -42,6 +42,7 @@ from app.settings import Settings
 from app.store.commit import Committer
 from app.store.engine import create_engine, watch_pool
 from app.store.lookups import Lookups
+from app.store.outage import Outage, prepare_journal
 from app.store.quarantine import Quarantine
 from app.store.upkeep import keep_up
 from app.store.writer import Writer
@@ -75,17 +76,18 @@ class Service:
         )
         self.watching = Watching(url, commit_s=settings.commit_timeout_seconds)
         self._lookups = Lookups(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
-        self._writer = Writer(
-            Committer(
-                self._engine,
-                timeout_s=settings.commit_timeout_seconds,
-                quarantine=Quarantine(
-                    max_events=settings.quarantine_max_events,
-                    max_bytes=settings.quarantine_max_bytes,
-                ),
+        self._outage: Outage | None = None
+        if prepare_journal(settings.data_dir, wanted=settings.journal):
+            self._outage = Outage(
+                settings.data_dir,
+                max_bytes=settings.journal_max_bytes,
+                key_trust_s=settings.key_cache_seconds,
+                committer=self._committer(settings),
+                lookups=self._lookups,
                 meters=self.meters,
             )
-        )
+        self._writer = Writer(self._committer(settings), outage=self._outage)
+        self._drain_s = settings.drain_timeout_seconds
         self._upkeep: dict[str, Callable[[], Awaitable[int]]] = {
             # Four weeks ahead; if this fails for a month, the writer mends it.
             "partitions": self._lookups.make_partitions,
@@ -103,10 +105,12 @@ class Service:
             self.meters,
         )
         self.watch.endings.append(self.watching.feed.end)
-        self.readiness = Readiness(self._lookups.check_ready)
+        self.readiness = Readiness(self._lookups.check_ready, outage=self._outage)
         self.tracker = Tracker(
             keyring=Keyring(
-                self._lookups.source_of_key, trust_s=settings.key_cache_seconds
+                self._lookups.source_of_key,
+                trust_s=settings.key_cache_seconds,
+                known=self._outage.known_keys.source_of if self._outage else None,
             ),
             writer=self._writer,
             policy=event_policy(settings),
@@ -139,10 +143,14 @@ class Service:
             SchemaError: the schema is older than this code needs. A database that
                 does not answer is no reason not to start: it may come.
         """
+        is_away = False
         try:
             await self._lookups.check_ready()
         except UnavailableError as error:
+            is_away = True
             log.warning("not ready: %s", error.detail)
+        if self._outage is not None:
+            await self._outage.start(is_on=is_away)
         self._writer.start()
         chores = [
             asyncio.create_task(keep_up(task, work, meters=self.meters))
@@ -156,10 +164,24 @@ class Service:
             for chore in chores:
                 chore.cancel()
             await self._writer.stop()
+            if self._outage is not None:
+                await self._outage.stop(within_s=self._drain_s)
             await self.watching.close()
             await self.reading.close()
             await self._engine.dispose()
             self.meters.leave()
+
+    def _committer(self, settings: Settings) -> Committer:
+        """Each counts as a worker of its own towards the caps of the quarantine."""
+        return Committer(
+            self._engine,
+            timeout_s=settings.commit_timeout_seconds,
+            quarantine=Quarantine(
+                max_events=settings.quarantine_max_events,
+                max_bytes=settings.quarantine_max_bytes,
+            ),
+            meters=self.meters,
+        )
 
 
 def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatcher:

@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         default=Path(".rollcall"),
-        description="Where the embedded Postgres and the quickstart key live.",
+        description="Where the embedded Postgres, the journal and the quickstart key "
+        "live.",
     )
     postgres_bin: Path | None = Field(
         default=None,
@@ -109,7 +110,7 @@ class Settings(BaseSettings):
     commit_timeout_seconds: float = Field(
         default=2.0,
         gt=0,
-        description="For one commit, retries included; over it 503.",
+        description="For one commit, retries included; over it the journal, or 503.",
     )
     answer_timeout_seconds: float = Field(
         default=2.5,
@@ -121,6 +122,18 @@ class Settings(BaseSettings):
         default=10.0,
         gt=0,
         description="For requests in flight to end when the service stops.",
+    )
+    journal: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether events are kept on this machine's disk while Postgres is "
+        "away, and answered `buffered`: `auto` where the data directory can be "
+        "written, `on` else does not start, `off` answers 503.",
+    )
+    journal_max_bytes: int = Field(
+        default=1024 * MIB,
+        ge=1,
+        description="Of the events that wait in the journal of one worker; over it "
+        "503.",
     )
     quarantine_max_events: int = Field(
         default=100_000,

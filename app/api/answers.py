@@ -72,6 +72,8 @@ def answer_events(
         "rejected": counts["rejected"],
         "results": results,
     }
+    if counts["buffered"]:
+        content["buffered"] = counts["buffered"]
     if door.calls != "track":
         content["ignored"] = counts["ignored"]
     if door.lists_warnings:
@@ -121,6 +123,8 @@ def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> dict[str, A
         result |= _rejected(entry, outcome)
     if not outcome.kept:
         result["kept"] = False
+    if outcome.buffered:
+        result["buffered"] = True
     return result
 
 
@@ -138,6 +142,7 @@ def _summary(results: tuple[tuple[str, int], ...]) -> str:
         f"{counts[status]} {_plural(noun, counts[status])}"
         for status, noun in (
             ("stored", "event stored"),
+            ("buffered", "event buffered"),
             ("valid", "event valid"),
             ("duplicate", "duplicate"),
             ("rejected", "event rejected"),

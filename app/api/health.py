@@ -3,12 +3,16 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from app.api.openapi import problem_responses
 from app.errors import SchemaError, UnavailableError
+from app.store.outage import Outage
+
+Taking = Literal["stored", "buffered"]
 
 # So long one answer serves all who ask: probes must not crowd out the writing.
 _TRUST_S = 0.5
@@ -24,9 +28,9 @@ class Ready(BaseModel):
     """Events can be taken in."""
 
     status: str = Field(default="ready", examples=["ready"])
-    events: str = Field(
-        default="stored",
-        description="What becomes of an event now: `stored` is committed to Postgres.",
+    events: Taking = Field(
+        description="What becomes of an event now: `stored` is committed to Postgres, "
+        "`buffered` is in the journal on this machine, and goes to Postgres later.",
     )
 
 
@@ -35,6 +39,7 @@ class Readiness:
 
     Args:
         check: raises UnavailableError or SchemaError where they cannot.
+        outage: what takes events while the database does not, if anything does.
         clock: monotonic seconds.
     """
 
@@ -42,34 +47,42 @@ class Readiness:
         self,
         check: Callable[[], Awaitable[None]],
         *,
+        outage: Outage | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._check = check
+        self._outage = outage
         self._clock = clock
         self._lock = asyncio.Lock()
         self._asked_at = float("-inf")
-        self._reason: str | None = None
+        self._problem: UnavailableError | SchemaError | None = None
 
-    async def ask(self) -> None:
-        """Return where events can be stored.
+    async def ask(self) -> Taking:
+        """What becomes of events now.
 
         Raises:
-            UnavailableError: they cannot; the detail says why.
+            UnavailableError: they cannot be taken; the detail says why.
         """
+        outage = self._outage
+        if outage is not None and outage.is_on and outage.takes:
+            return "buffered"  # at once: a frozen database would take its time
         asked_at = self._clock()
         async with self._lock:
             if self._asked_at + _TRUST_S < asked_at:
-                self._reason = await self._find_reason()
+                self._problem = await self._find_problem()
                 # Only now: a check that was cut short is no answer.
                 self._asked_at = asked_at
-        if self._reason is not None:
-            raise UnavailableError(self._reason)
+        if self._problem is None:
+            return "stored"
+        if isinstance(self._problem, SchemaError) or not (outage and outage.takes):
+            raise UnavailableError(self._problem.detail)
+        return "buffered"
 
-    async def _find_reason(self) -> str | None:
+    async def _find_problem(self) -> UnavailableError | SchemaError | None:
         try:
             await self._check()
         except (UnavailableError, SchemaError) as error:
-            return error.detail
+            return error
         return None
 
 
@@ -87,7 +100,6 @@ def health_routes(readiness: Readiness) -> APIRouter:
         responses=problem_responses(503),
     )
     async def readyz() -> Ready:
-        await readiness.ask()
-        return Ready()
+        return Ready(events=await readiness.ask())
 
     return routes

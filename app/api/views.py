@@ -28,7 +28,7 @@ class ResultView(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     index: int = Field(description="Where it stood in the body, from 0.")
-    status: Literal["stored", "duplicate", "rejected", "valid", "ignored"]
+    status: Literal["stored", "duplicate", "rejected", "buffered", "valid", "ignored"]
     id: str | None = Field(
         default=None,
         description="Of the row in `events`; for a rejected one in `rejected_events`.",
@@ -48,10 +48,14 @@ class ResultView(BaseModel):
     truncated: bool | None = Field(
         default=None, description="True where only 128 KiB of it were kept."
     )
+    buffered: bool | None = Field(
+        default=None,
+        description="True where a rejected event waits in the journal to be kept.",
+    )
 
 
 class AnswerView(BaseModel):
-    """The answer to a body: all that it reports is committed."""
+    """The answer to a body: all that it reports is on a disk."""
 
     success: bool = Field(description="Whether no event was rejected.")
     message: str
@@ -59,6 +63,9 @@ class AnswerView(BaseModel):
     stored: int
     duplicates: int
     rejected: int
+    buffered: int | None = Field(
+        default=None, description="Events in the journal; absent where there are none."
+    )
     ignored: int | None = Field(
         default=None, description="Calls that are no events; on doors for SDKs."
     )

@@ -10,6 +10,7 @@ import typer
 
 from app.cli.export import export
 from app.cli.importing import import_events
+from app.cli.journal import journal
 from app.cli.keys import keys
 from app.cli.migrate import migrate
 from app.cli.psql import psql
@@ -39,6 +40,7 @@ def _commands() -> typer.Typer:
     commands.command()(serve)
     commands.command()(migrate)
     commands.add_typer(keys, name="keys")
+    commands.add_typer(journal, name="journal")
     commands.add_typer(rejected, name="rejected")
     commands.command()(validate)
     commands.command(name="import")(import_events)

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from app.cli.configuration import read_settings
 from app.cli.database import current, say
+from app.settings import Settings
+from app.store.key_file import KeyFile, publish_keys
 from app.store.keys import create_key, list_keys, revoke_key
 from app.store.session import in_transaction
 
@@ -35,9 +37,11 @@ def create(
     ] = Purpose.WRITE,
 ) -> None:
     """Make a key and print it: the only time that it can be seen."""
-    with current(read_settings()) as database:
+    settings = read_settings()
+    with current(settings) as database:
         make = partial(create_key, source=source, scope=scope.value)
         key = asyncio.run(in_transaction(database.url, make))
+        _publish(settings, database.url)
     typer.echo(key)
 
 
@@ -65,8 +69,19 @@ def revoke(
     key: Annotated[str, typer.Argument(help="The id that `list` shows, or the key.")],
 ) -> None:
     """Revoke a key; every worker refuses it within 5 seconds."""
-    with current(read_settings()) as database:
+    settings = read_settings()
+    with current(settings) as database:
         row = asyncio.run(
             in_transaction(database.url, partial(revoke_key, key_or_id=key))
         )
+        _publish(settings, database.url)
     say(f"Revoked {row.id} of {row.source}.")
+
+
+def _publish(settings: Settings, url: str) -> None:
+    """Have it known to a service on this machine, should Postgres go away now."""
+    if settings.journal == "off" or not settings.data_dir.is_dir():
+        return
+    publish = partial(publish_keys, file=KeyFile(settings.data_dir))
+    if not asyncio.run(in_transaction(url, publish)):
+        say(f"The file of keys in {settings.data_dir} could not be brought up to date.")

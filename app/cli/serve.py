@@ -30,6 +30,7 @@ from app.logs import configure_logs
 from app.main import create_app
 from app.metrics.board import shared_directory
 from app.settings import Settings
+from app.store.outage import prepare_journal
 from app.store.schema import check_schema
 from app.store.session import in_transaction
 
@@ -63,6 +64,7 @@ def serve(
         signal.signal(number, _leave)
     with usable(settings) as database:
         url = database.url
+        prepare_journal(settings.data_dir, wanted=settings.journal)
         _check_schema(url)
         with _listening(settings) as listener, shared_directory() as metrics_dir:
             address = _address(listener)

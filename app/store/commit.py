@@ -39,8 +39,8 @@ class Committer:
 
     Args:
         engine: at READ COMMITTED.
-        timeout_s: for one transaction with its retries; then its connection is cut,
-            so that a frozen Postgres holds nobody.
+        timeout_s: for all that it takes to settle entries; then the connection is
+            cut, so that a frozen Postgres holds nobody.
         quarantine: keeps what is rejected; by default with the usual caps.
         meters: count each commit; by default for nobody.
     """
@@ -65,9 +65,15 @@ class Committer:
             An outcome for each entry, in the same order; None where no commit was
             confirmed: such an entry may be in or not, and sending it again is safe.
         """
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        return await self._settle(entries, deadline)
+
+    async def _settle(
+        self, entries: list[Entry], deadline: float
+    ) -> list[Outcome | None]:
         began = time.perf_counter()
         try:
-            outcomes = await self._commit_in_time(entries)
+            outcomes = await self._commit_in_time(entries, deadline)
         except DATABASE_ERRORS as error:
             if not refuses_data(error):
                 self._meters.add(COMMIT_FAILURES, kind_of(error))
@@ -81,28 +87,32 @@ class Committer:
                 )
                 return [None] * len(entries)
             if len(entries) == 1:
-                return [await self._give_up_on(entries[0], sqlstate_of(error))]
+                sqlstate = sqlstate_of(error)
+                return [await self._give_up_on(entries[0], sqlstate, deadline)]
         else:
             self._meters.count_commit(len(entries), time.perf_counter() - began)
             return [*outcomes]
         half = len(entries) // 2
-        first = await self.settle(entries[:half])
+        first = await self._settle(entries[:half], deadline)
         if None in first:
             # The moment's fault: asking for each of the rest would wait each time.
             return [*first, *[None] * (len(entries) - half)]
-        return [*first, *await self.settle(entries[half:])]
+        return [*first, *await self._settle(entries[half:], deadline)]
 
-    async def _give_up_on(self, entry: Entry, sqlstate: str) -> Outcome | None:
+    async def _give_up_on(
+        self, entry: Entry, sqlstate: str, deadline: float
+    ) -> Outcome | None:
         log.error("event refused by the database", extra=fields(sqlstate=sqlstate))
         if not isinstance(entry, Record):
             return Outcome("rejected", errors=entry.errors, kept=False)
         rejection = reject_record(entry, UNSTORABLE)
-        [outcome] = await self.settle([rejection])
+        [outcome] = await self._settle([rejection], deadline)
         return outcome and outcome._replace(rejection_id=rejection.id)
 
-    async def _commit_in_time(self, entries: list[Entry]) -> list[Outcome]:
+    async def _commit_in_time(
+        self, entries: list[Entry], deadline: float
+    ) -> list[Outcome]:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout_s
         pauses = iter(_RETRY_PAUSES_S)
         mended_partition = False
         while True:

@@ -79,19 +79,22 @@ class Outcome(NamedTuple):
 
     Attributes:
         status: `stored` by this transaction; `duplicate` of what was stored before;
-            `rejected` and in quarantine; `valid`, of a dry run; `ignored`, of a call
-            that is no event.
+            `rejected` and in quarantine; `buffered`, in the journal; `valid`, of a
+            dry run; `ignored`, of a call that is no event.
         differs: for a duplicate, whether what is stored has other content.
         errors: why it was rejected.
         kept: whether one that is rejected or differs is in quarantine.
         rejection_id: its id there, where it was rejected only by the database.
+        buffered: whether one that is rejected waits in the journal for its place in
+            quarantine.
     """
 
-    status: Literal["stored", "duplicate", "rejected", "valid", "ignored"]
+    status: Literal["stored", "duplicate", "rejected", "buffered", "valid", "ignored"]
     differs: bool = False
     errors: tuple[Remark, ...] = ()
     kept: bool = True
     rejection_id: str | None = None
+    buffered: bool = False
 
 
 STORED = Outcome("stored")

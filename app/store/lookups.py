@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
 from app.store.asking import ask
+from app.store.key_file import LiveKey, live_keys
 from app.store.keys import find_reader, find_source
 from app.store.partitions import ensure_partitions
 from app.store.retention import expire_rejected
@@ -61,6 +62,19 @@ class Lookups:
             _check_ready,
             timeout_s=self._timeout_s,
             failure="The database does not answer.",
+        )
+
+    async def live_keys(self) -> list[LiveKey]:
+        """All keys that have not been revoked.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+        return await ask(
+            self._engine,
+            live_keys,
+            timeout_s=self._timeout_s,
+            failure="The keys could not be read.",
         )
 
     async def make_partitions(self) -> int:

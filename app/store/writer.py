@@ -2,7 +2,8 @@
 
 A request submits its entries and awaits one future. The writer takes what is there,
 without waiting for more, commits it, and only then resolves the futures: an answer
-never runs ahead of the disk.
+never runs ahead of the disk. What is not confirmed in time goes to the journal, if
+there is one, and is answered as `buffered` once it is there.
 """
 
 import asyncio
@@ -12,14 +13,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.errors import UnavailableError
+from app.events.rejection import Rejection
+from app.store.circuit import Circuit
 from app.store.commit import Committer
 from app.store.insert import Entry, Outcome
+from app.store.journal.journal import Journal
+from app.store.outage import Outage
 
 log = logging.getLogger(__name__)
 
 # Entries in one transaction: larger ones gain nothing and hold their locks longer.
 # A body is never split, so a transaction holds fewer than this and one body more.
 MAX_BATCH = 1_000
+# Likewise of the journal, which has no locks: whoever waited for Postgres in vain
+# has little time left.
+MAX_JOURNALED = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +37,7 @@ class Submission:
     Attributes:
         entries: in the order sent.
         release: called once the writer is done with the entries.
-        done: gets an outcome for each entry once all are committed, or
+        done: gets an outcome for each entry once all are on a disk, or
             `UnavailableError`: then some may be in and some not.
     """
 
@@ -48,10 +56,14 @@ class Writer:
 
     Args:
         committer: what commits; one commit is under way at a time.
+        outage: its journal takes what is not confirmed in time, and its circuit is
+            opened then; while it is open, nothing is committed.
     """
 
-    def __init__(self, committer: Committer) -> None:
+    def __init__(self, committer: Committer, *, outage: Outage | None = None) -> None:
         self._committer = committer
+        self._journal = outage.journal if outage else None
+        self._circuit = outage.circuit if outage else Circuit()
         self._waiting: deque[Submission] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -106,7 +118,8 @@ class Writer:
     def _take(self) -> list[Submission]:
         batch: list[Submission] = []
         size = 0
-        while self._waiting and size < MAX_BATCH:
+        limit = MAX_JOURNALED if self._circuit.is_open else MAX_BATCH
+        while self._waiting and size < limit:
             submission = self._waiting.popleft()
             if submission.done.done():
                 submission.release()
@@ -118,26 +131,69 @@ class Writer:
     async def _write(self, batch: list[Submission]) -> None:
         entries = [entry for submission in batch for entry in submission.entries]
         outcomes: list[Outcome | None] = [None] * len(entries)
+        journal = self._journal
         try:
-            outcomes = await self._committer.settle(entries)
+            if not self._circuit.is_open:
+                outcomes = await self._committer.settle(entries)
         except Exception:
             # A defect: without this the writer would end, and every sender wait.
             log.exception("commit failed")
+            journal = None
         start = 0
+        unconfirmed: list[tuple[Submission, list[Outcome | None]]] = []
         for submission in batch:
             end = start + len(submission.entries)
-            submission.release()
-            _resolve(submission.done, outcomes[start:end])
+            share = outcomes[start:end]
+            if journal is not None and None in share and not submission.done.done():
+                unconfirmed.append((submission, share))
+            else:
+                _resolve(submission, share)
             start = end
+        if journal is not None and None in outcomes:
+            await self._buffer(journal, unconfirmed)
+
+    async def _buffer(
+        self,
+        journal: Journal,
+        unconfirmed: list[tuple[Submission, list[Outcome | None]]],
+    ) -> None:
+        bodies = [
+            [
+                entry
+                for entry, outcome in zip(submission.entries, share, strict=True)
+                if outcome is None
+            ]
+            for submission, share in unconfirmed
+        ]
+        taken = [False] * len(bodies)
+        try:
+            taken = await journal.append(bodies)
+        except Exception:
+            log.exception("the journal failed")
+        # Only now: a drain that finds Postgres well shall find them, too.
+        self._circuit.open()
+        for (submission, share), is_in in zip(unconfirmed, taken, strict=True):
+            outcomes = share
+            if is_in:
+                pairs = zip(submission.entries, share, strict=True)
+                outcomes = [outcome or _buffered(entry) for entry, outcome in pairs]
+            _resolve(submission, outcomes)
 
 
-def _resolve(
-    done: asyncio.Future[list[Outcome]], outcomes: list[Outcome | None]
-) -> None:
-    if done.done():  # whoever waited has left
+def _buffered(entry: Entry) -> Outcome:
+    if isinstance(entry, Rejection):
+        return Outcome("rejected", errors=entry.errors, buffered=True)
+    return Outcome("buffered")
+
+
+def _resolve(submission: Submission, outcomes: list[Outcome | None]) -> None:
+    submission.release()
+    if submission.done.done():  # whoever waited has left
         return
     confirmed = [outcome for outcome in outcomes if outcome is not None]
     if len(confirmed) == len(outcomes):
-        done.set_result(confirmed)
+        submission.done.set_result(confirmed)
     else:
-        done.set_exception(UnavailableError("The database did not confirm in time."))
+        submission.done.set_exception(
+            UnavailableError("The database did not confirm in time.")
+        )

@@ -57,6 +57,9 @@ class Api:
 
 
 def settings(database_url: str, **changes: Any) -> Settings:
+    """Without a journal, unless a test gives it a place of its own."""
+    if "data_dir" not in changes:
+        changes["journal"] = "off"
     return Settings(database_url=SecretStr(database_url), **changes)
 
 

@@ -23,7 +23,12 @@ _LEAVING_S = 25
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment with no setting of Rollcall's but these."""
+    """This process's environment with no setting of Rollcall's but these.
+
+    Without a journal, unless a test gives it a place of its own.
+    """
+    if "data_dir" not in settings:
+        settings.setdefault("journal", "off")
     inherited = child_environment()
     foreign = {k: v for k, v in inherited.items() if not k.startswith("ROLLCALL_")}
     return foreign | {f"ROLLCALL_{name.upper()}": v for name, v in settings.items()}

@@ -1,0 +1,78 @@
+"""`rollcall journal`: what waits on this machine's disk for Postgres."""
+
+import asyncio
+import time
+from functools import partial
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.configuration import read_settings
+from app.cli.database import current
+from app.store.journal.inspection import Found, drain_free, find_journals
+from app.store.outage import journal_directory
+from app.store.quarantine import Quarantine
+from app.store.session import with_engine
+
+journal = typer.Typer(
+    help="See and store what waits on this machine for Postgres.",
+    no_args_is_help=True,
+)
+
+
+@journal.command()
+def status() -> None:
+    """List the journals: their entries, bytes, the age of the oldest, their state."""
+    directory = journal_directory(read_settings().data_dir)
+    table = Table("journal", "state", "entries", "bytes", "oldest", box=None)
+    found = find_journals(directory)
+    for each in found:
+        table.add_row(*_row(each))
+    if found:
+        width = None if typer.get_text_stream("stdout").isatty() else 200
+        Console(width=width).print(table)
+    entries = sum(each.held.entries for each in found if each.held is not None)
+    typer.echo(f"{entries} events wait in {directory}.")
+
+
+@journal.command()
+def drain() -> None:
+    """Store what waits in journals that no running process owns; safe to repeat.
+
+    The exit status is 1 where some of it is left.
+    """
+    settings = read_settings()
+    directory = journal_directory(settings.data_dir)
+    found = find_journals(directory)
+    owned = sum(each.state == "owned" for each in found)
+    if owned:
+        typer.echo(f"Left to the processes that own them: {owned} journals.")
+    if not any(each.state == "free" for each in found):
+        typer.echo("Nothing else waits.")
+        return
+    work = partial(
+        drain_free,
+        directory=directory,
+        timeout_s=settings.commit_timeout_seconds,
+        quarantine=Quarantine(
+            max_events=settings.quarantine_max_events,
+            max_bytes=settings.quarantine_max_bytes,
+        ),
+    )
+    with current(settings) as database:
+        drained = asyncio.run(with_engine(database.url, work))
+    typer.echo(
+        f"{drained.settled} events stored from {drained.journals} journals, "
+        f"{drained.left} left."
+    )
+    if drained.left:
+        raise typer.Exit(1)
+
+
+def _row(found: Found) -> tuple[str, ...]:
+    if found.held is None:
+        return found.name, found.state, "?", "?", "?"
+    entries, size, oldest_at = found.held
+    age = "" if oldest_at is None else f"{time.time() - oldest_at:.0f} s"
+    return found.name, found.state, str(entries), str(size), age

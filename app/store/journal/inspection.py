@@ -1,0 +1,101 @@
+"""The journals of a machine as an operator sees them, beside a running service."""
+
+import sqlite3
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.store.circuit import Circuit
+from app.store.commit import Committer
+from app.store.embedded.locks import if_free
+from app.store.journal.drain import Drain
+from app.store.journal.file import ASIDE
+from app.store.journal.journal import Journal
+from app.store.journal.sqlite import SUFFIX, Held, look_at
+from app.store.lookups import Lookups
+from app.store.quarantine import Quarantine
+
+_CHECK_TIMEOUT_S = 5.0
+# Attempts in a row that store nothing: an entry has been tried alone by then.
+_ATTEMPTS = 8
+
+
+class Found(NamedTuple):
+    """One journal.
+
+    Attributes:
+        name: of its file.
+        state: `owned` by a process that drains it, `free` for the next one to adopt,
+            or `damaged` and set aside.
+        held: what waits in it; None where it cannot be read.
+    """
+
+    name: str
+    state: Literal["owned", "free", "damaged"]
+    held: Held | None
+
+
+class Drained(NamedTuple):
+    """What became of the journals that were free.
+
+    Attributes:
+        journals: how many they were.
+        settled: entries that Postgres has confirmed.
+        left: entries that still wait.
+    """
+
+    journals: int
+    settled: int
+    left: int
+
+
+def find_journals(directory: Path) -> list[Found]:
+    """All journals in the directory, the oldest first; nothing is changed."""
+    found = [
+        Found(path.name, _state_of(path), _held_by(path))
+        for path in [*directory.glob(f"*{SUFFIX}"), *directory.glob(f"*{ASIDE}")]
+    ]
+    return sorted(found)
+
+
+async def drain_free(
+    engine: AsyncEngine, directory: Path, *, timeout_s: float, quarantine: Quarantine
+) -> Drained:
+    """Store what waits in the journals that nobody owns.
+
+    Args:
+        engine: of the database that it goes to.
+        directory: of the journals; it exists.
+        timeout_s: for one commit.
+        quarantine: keeps what is rejected.
+    """
+    journal = Journal(directory, max_bytes=0)
+    committer = Committer(engine, timeout_s=timeout_s, quarantine=quarantine)
+    lookups = Lookups(engine, timeout_s=_CHECK_TIMEOUT_S)
+    drain = Drain(
+        journal, committer=committer, circuit=Circuit(), check=lookups.check_ready
+    )
+    try:
+        journals = await journal.adopt()
+        waiting = journal.waiting
+        attempts = 0
+        while journal.waiting and attempts < _ATTEMPTS:
+            attempts = 0 if await drain.store_page() else attempts + 1
+        return Drained(journals, waiting - journal.waiting, journal.waiting)
+    finally:
+        await journal.close()
+
+
+def _state_of(path: Path) -> Literal["owned", "free", "damaged"]:
+    if path.suffix == ASIDE:
+        return "damaged"
+    with if_free(path.with_suffix(".lock")) as lock:
+        return "owned" if lock is None else "free"
+
+
+def _held_by(path: Path) -> Held | None:
+    try:
+        return look_at(path)
+    except sqlite3.Error:
+        return None

@@ -1,0 +1,86 @@
+"""One SQLite database of entries: its form, how it is opened, what it holds."""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+SUFFIX = ".sqlite3"
+# Of one database, beside the file itself; SQLite names them so.
+PARTS = ("", "-wal", "-shm")
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    checksum INTEGER NOT NULL,
+    entry BLOB NOT NULL
+)
+"""
+_MEASURE = "SELECT count(*), coalesce(sum(length(entry)), 0), min(at) FROM entries"
+_BUSY_S = 1.0
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Held(NamedTuple):
+    """What one or more files hold.
+
+    Attributes:
+        entries: how many.
+        size: of them all, in bytes.
+        oldest_at: when the oldest came in, in seconds since 1970; None if empty.
+    """
+
+    entries: int
+    size: int
+    oldest_at: float | None
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open one to write to; each commit is on the disk before it returns.
+
+    Raises:
+        sqlite3.Error: it cannot be opened, or is no such database.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = ON")  # of effect on macOS
+        connection.execute(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def measure(connection: sqlite3.Connection) -> Held:
+    """What it holds."""
+    return Held(*connection.execute(_MEASURE).fetchone())
+
+
+def look_at(path: Path) -> Held:
+    """What one holds that somebody else may be writing to.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S)
+    try:
+        return measure(connection)
+    finally:
+        connection.close()
+
+
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether the file itself is damaged, for good."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+
+
+def sync_directory(path: Path) -> None:
+    """Have the names in a directory on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

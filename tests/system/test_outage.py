@@ -1,0 +1,119 @@
+"""The service while its Postgres is frozen or gone, and once it is back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.store.embedded import Cluster, running
+from app.store.schema import migrate
+from tests.conftest import Admin
+from tests.store.embedded_users import SMALL, reachable_directory
+from tests.system.database import Database
+from tests.system.outages import frozen, sending
+from tests.system.service import Service, environment, serving, until
+from tests.system.wire import event
+
+LONGEST_S = 3.0
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[Cluster]:
+    """A Postgres that other tests need not do without."""
+    with (
+        reachable_directory() as directory,
+        running(directory, settings=SMALL) as cluster,
+    ):
+        yield cluster
+
+
+@pytest.fixture
+def own(own_cluster: Cluster, admin: Admin) -> Database:
+    """The same, with an empty schema."""
+    url = own_cluster.url()
+    admin.runner.run(migrate(url))
+    return Database(url, admin)
+
+
+@pytest.fixture
+def env(own: Database, tmp_path: Path) -> dict[str, str]:
+    return environment(database_url=own.url, data_dir=str(tmp_path / "state"))
+
+
+@pytest.fixture
+def start(env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    with ExitStack() as stack:
+
+        def start(*arguments: str) -> Service:
+            return stack.enter_context(
+                serving("--port", "0", *arguments, env=env, log=tmp_path / "log.jsonl")
+            )
+
+        yield start
+
+
+def stored_ids(database: Database) -> list[str]:
+    return [row[0] for row in database.rows("SELECT message_id FROM events")]
+
+
+def post(service: Service, key: str, message_id: str) -> httpx.Response:
+    return httpx.post(
+        f"{service.address}/track",
+        content=event(message_id),
+        headers={
+            "authorization": f"Bearer {key}",
+            "content-type": "application/json",
+        },
+        timeout=20,
+    )
+
+
+def ready(service: Service) -> httpx.Response:
+    return httpx.get(f"{service.address}/readyz", timeout=20)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_frozen_postgres_costs_no_sender_an_error(
+    start: Callable[..., Service],
+    own: Database,
+    own_cluster: Cluster,
+    workers: str,
+    tmp_path: Path,
+) -> None:
+    key = own.key()
+    before = len(stored_ids(own))
+    service = start("--workers", workers)
+    until(lambda: ready(service), within_s=30, what="a worker")  # the first is slow
+    with sending(service.address, key) as senders:
+        until(lambda: len(senders.told) > 200, within_s=20, what="some answers")
+        with frozen(own_cluster):
+            until(
+                lambda: sum(told.result == "buffered" for told in senders.told) > 200,
+                within_s=20,
+                what="some events in the journal",
+            )
+            answer = ready(service)
+            assert (answer.status_code, answer.json()["events"]) == (200, "buffered")
+            assert answer.elapsed.total_seconds() < LONGEST_S
+            unknown = post(service, "rc_unknown", "unknown")
+            assert unknown.status_code == 503
+            assert unknown.headers["retry-after"].isdigit()
+            count = len(senders.told)
+        thawed = senders.told[-1].at
+        until(
+            lambda: any(t.result == "stored" for t in senders.told[count:]),
+            within_s=10,
+            what="an event that is stored again",
+        )
+        back = next(t.at for t in senders.told[count:] if t.result == "stored")
+    assert {told.status for told in senders.told} == {200}
+    assert max(told.seconds for told in senders.told) < LONGEST_S
+    journal = tmp_path / "state" / "journal"
+    until(lambda: not any(journal.iterdir()), within_s=20, what="an empty journal")
+    ids = stored_ids(own)[before:]
+    assert back - thawed < LONGEST_S
+    assert sorted(ids) == sorted(told.message_id for told in senders.told)
+    assert ready(service).json()["events"] == "stored"
+    assert service.stop() == 0
