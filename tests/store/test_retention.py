@@ -7,6 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import UnavailableError
 from app.main import Service
+from app.metrics.board import Board
+from app.metrics.layout import Layout
 from app.settings import Settings
 from app.store.lookups import Lookups
 from app.store.quarantine import Quarantine
@@ -98,7 +100,7 @@ async def test_the_service_sees_to_it(engine: AsyncEngine, database_url: str) ->
     await fill(engine, LIMIT - MOMENT, LIMIT + MOMENT)
     settings = Settings(database_url=SecretStr(database_url), quarantine_days=DAYS)
 
-    async with Service(settings).running():
+    async with Service(settings, Board(Layout())).running():
         # It begins at once; the test's time limit bounds the waiting.
         while await count(engine) + await count(engine, "rejected_drops") > 2:
             pass

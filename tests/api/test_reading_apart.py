@@ -1,0 +1,79 @@
+"""Readers are kept apart from the writer, and from a Postgres that is away."""
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.api.app_client import Api, serving, settings
+from tests.api.reading import OURS, bearer, browser, read_key
+from tests.events.pipeline import signed_up_with
+from tests.store.proxy import Proxy
+
+ANSWERED_WITHIN_S = 3
+PATHS = ["/v1/events", "/v1/rejected?reason=a", f"/v1/events/{'0' * 32}"]
+
+
+async def test_readers_who_must_wait_hold_up_nobody_who_sends(
+    api: Api, engine: AsyncEngine
+) -> None:
+    reader = bearer(await read_key(engine))
+    assert (await api.client.get("/v1/rejected", headers=reader)).status_code == 200
+    async with engine.begin() as holder:
+        # Reading rejected events waits for this; storing events does not.
+        await holder.execute(text("LOCK TABLE rejected_events"))
+        readers = [
+            asyncio.create_task(api.client.get("/v1/rejected", headers=reader))
+            for _ in range(80)
+        ]
+        refused = await next(asyncio.as_completed(readers))
+        assert refused.json()["code"] == "overloaded"
+
+        for number in range(5):
+            sent = await api.post(signed_up_with(user_id=f"u{number}"))
+            assert sent.status_code == 200
+        waiting = sum(not task.done() for task in readers)
+        answers = await asyncio.gather(*readers)
+
+    assert waiting > 20
+    codes = Counter(answer.json()["code"] for answer in answers)
+    assert codes.keys() == {"overloaded", "unavailable"}
+    for answer in answers:
+        assert answer.headers["retry-after"]
+    assert (await api.client.get("/v1/rejected", headers=reader)).status_code == 200
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_while_postgres_is_away_reading_is_503_in_time(
+    database_url: str, engine: AsyncEngine, *, known: bool
+) -> None:
+    key = await read_key(engine)
+    async with (
+        Proxy(database_url).listening() as proxy,
+        serving(settings(proxy.url), key="", engine=engine) as api,
+        browser(api) as tab,
+    ):
+        if known:
+            for path in PATHS[:2]:
+                answer = await api.client.get(path, headers=bearer(key))
+                assert answer.status_code == 200
+        proxy.freeze()
+        for path in PATHS:
+            began = time.monotonic()
+            answer = await api.client.get(path, headers=bearer(key))
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            assert time.monotonic() - began < ANSWERED_WITHIN_S
+        began = time.monotonic()
+        refused = await tab.post("/sign-in", data={"key": key}, headers=OURS)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert time.monotonic() - began < ANSWERED_WITHIN_S
+        assert (await tab.get("/sign-in")).status_code == 200
+
+        proxy.thaw()
+        answer = await api.client.get(PATHS[0], headers=bearer(key))
+        assert answer.status_code == 200
+        answer = await tab.post("/sign-in", data={"key": key}, headers=OURS)
+        assert answer.status_code == 303
