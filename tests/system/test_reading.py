@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -28,11 +29,12 @@ def ask(wires: list[Wire], header: str) -> set[int]:
     return {wire.answer()[0] for wire in wires}
 
 
-def signed_in(address: str, key: str) -> httpx.Client:
-    browser = httpx.Client(base_url=address, timeout=20)
-    answer = browser.post("/sign-in", data={"key": key}, headers=OURS)
-    assert answer.status_code == 303
-    return browser
+@contextmanager
+def signed_in(address: str, key: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, timeout=20) as browser:
+        answer = browser.post("/sign-in", data={"key": key}, headers=OURS)
+        assert answer.status_code == 303
+        yield browser
 
 
 def cookie_of(browser: httpx.Client) -> str:
