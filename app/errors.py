@@ -27,6 +27,7 @@
         |-- TooManyEventsError        413  no
         |-- UnsupportedMediaError     415  no
         |-- HeadersTooLargeError      431  no
+        |-- TooManyRequestsError      429  yes
         |-- InternalError             500  yes
         |-- OverloadedError           503  yes
         `-- UnavailableError          503  yes
@@ -265,6 +266,16 @@ class HeadersTooLargeError(RequestError):
     code = "headers_too_large"
     status = 431
     title = "The headers are too large"
+
+
+class TooManyRequestsError(RequestError):
+    """One source has more in flight than its share, and others send, too."""
+
+    code = "too_many_requests"
+    status = 429
+    title = "This source has too much in flight"
+    retryable = True
+    retry_after = 1
 
 
 class InternalError(RequestError):

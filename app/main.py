@@ -17,6 +17,7 @@ from app.api.body import BodyLimits
 from app.api.counting import service_layout
 from app.api.dispatch import Dispatcher
 from app.api.doors import DOORS
+from app.api.gate import GATE, Gate
 from app.api.health import Readiness, health_routes
 from app.api.keyring import Keyring
 from app.api.metrics import metrics_routes
@@ -123,9 +124,11 @@ class Service:
                 queue_bytes=settings.queue_bytes,
                 keyless_bytes=settings.keyless_bytes,
                 database_s=settings.answer_timeout_seconds,
+                max_requests=settings.max_requests,
             ),
             meters=self.meters,
         )
+        self.gate = Gate(self.tracker.admission, DOORS, self.meters)
         self.metrics = metrics_routes(
             self.reading.keys,
             board=board,
@@ -202,7 +205,7 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with service.running():
-            yield {WATCH: service.watch}
+            yield {WATCH: service.watch, GATE: service.gate}
 
     app = FastAPIOffline(
         redoc_url=None,

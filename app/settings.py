@@ -80,6 +80,12 @@ class Settings(BaseSettings):
         description="Containers inside an event, one within the other; "
         "over it the event is rejected.",
     )
+    max_requests: int = Field(
+        default=1_000,
+        ge=1,
+        description="Requests that one worker has in flight, from the last byte of "
+        "their body to their answer; over it 503.",
+    )
     queue_bytes: int = Field(
         default=32 * MIB,
         ge=1,

@@ -12,8 +12,9 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from app.api.exchange import EXTENSIONS, Exchange
+from app.api.gate import GATE, Gate
 from app.api.refusals import refusal
-from app.api.watch import WATCH, Watch
+from app.api.watch import WATCH, Unread, Watch
 from app.errors import (
     HeadersTooLargeError,
     InvalidHttpError,
@@ -29,8 +30,6 @@ _TOO_LARGE = f"The path and the headers are at most {MAX_HEAD_BYTES} bytes."
 _CUT_BYTES = 16 * MAX_HEAD_BYTES
 # Requests that wait on one connection for their turn; few clients send even two.
 MAX_PIPELINED = 100
-# Who takes less than this in the time for it is not reading.
-MIN_READ_BYTES = 64 * 1024
 
 
 class Connection(HttpToolsProtocol):
@@ -49,13 +48,13 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._watch: Watch = app_state[WATCH]
+        self._gate: Gate = app_state[GATE]
         # What is being read, and since when; between requests, since when nothing is.
         self._reading: Literal["start", "head", "body", "nothing"] = "start"
         self._since = self.loop.time()
         # What came since the last byte of a body, and in the last go.
         self._loose = self._block = 0
-        # What was unsent at a look, and when that was.
-        self._unsent: tuple[int, float] | None = None
+        self._unread = Unread(self._watch.limits.unread_s)
         self._refusal: RequestError | None = None
 
     @override
@@ -105,12 +104,29 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             self._refusal = InvalidHttpError("Too many requests wait here.")
             raise self._refusal
-        super().on_headers_complete()
-        # It has not begun to run: that is for the loop's next turn.
-        self.cycle.__class__ = Exchange
+        if not self._gate.admission.is_full or not self._turned_away():
+            super().on_headers_complete()
+            # It has not begun to run: that is for the loop's next turn.
+            self.cycle.__class__ = Exchange
         self._reading = "body"
         # Trailers are no headers, and of no use.
         self.headers = []
+
+    def _turned_away(self) -> bool:
+        """Whether this request was answered without a look at it."""
+        if self._is_busy():
+            return False
+        old = self.parser.get_http_version() == "1.0"
+        closing = old or not self.parser.should_keep_alive()
+        answer = self._gate.refuse(self.url, closing=closing)
+        if answer is None:
+            return False
+        # As after any other answer, the body is read and forgotten.
+        self.cycle = self._gate.answered
+        self.transport.write(answer)
+        if closing:
+            self.transport.close()
+        return True
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -147,7 +163,7 @@ class Connection(HttpToolsProtocol):
         Args:
             now: on the loop's clock.
         """
-        if self._is_unread(now):
+        if self._unread.is_stuck(self.transport.get_write_buffer_size(), now):
             self.transport.abort()
         elif not self.transport.is_closing() and now - self._since > self._patience():
             if self._reading in {"head", "body"}:
@@ -169,19 +185,6 @@ class Connection(HttpToolsProtocol):
     def _is_busy(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
-
-    def _is_unread(self, now: float) -> bool:
-        unsent = self.transport.get_write_buffer_size()
-        if not unsent:
-            self._unsent = None
-        elif self._unsent is None:
-            self._unsent = unsent, now
-        else:
-            before, since = self._unsent
-            if now - since > self._watch.limits.unread_s:
-                self._unsent = unsent, now
-                return unsent > before - MIN_READ_BYTES
-        return False
 
     @override
     def send_400_response(self, msg: str) -> None:

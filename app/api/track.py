@@ -45,6 +45,7 @@ class TrackLimits:
         queue_bytes: of bodies in flight, from the first byte to the commit.
         keyless_bytes: of bodies that are read before it is known who sends.
         database_s: for all waiting on the database.
+        max_requests: in flight, from the last byte of their body to their answer.
     """
 
     body: BodyLimits
@@ -52,6 +53,7 @@ class TrackLimits:
     queue_bytes: int
     keyless_bytes: int
     database_s: float
+    max_requests: int
 
 
 class Tracker:
@@ -78,7 +80,7 @@ class Tracker:
     ) -> None:
         self._keyring = keyring
         self._writer = writer
-        self._admission = Admission(limits.queue_bytes)
+        self.admission = Admission(limits.queue_bytes, limits.max_requests)
         self._policy = policy
         self._limits = limits
         self._meters = meters
@@ -86,8 +88,8 @@ class Tracker:
         self._body_alarms = Alarms(limits.body.timeout_s)
         self._database_alarms = Alarms(limits.database_s)
         # Apart, so that who sends without a key cannot shut out those who have one.
-        self._keyless = Admission(limits.keyless_bytes)
-        budgets = (self._admission, self._keyless)
+        self._keyless = Admission(limits.keyless_bytes, limits.max_requests)
+        budgets = (self.admission, self._keyless)
         meters.watch(
             {
                 BYTES_IN_FLIGHT: lambda: sum(each.used for each in budgets),
@@ -115,8 +117,8 @@ class Tracker:
         key = key_from_headers(headers)
         source = None if key is None else await self._source_of(key, patience)
         gzipped = check_headers(headers, self._limits.body, lenient=door.lenient)
-        admission = self._keyless if source is None else self._admission
-        lease = admission.lease()
+        admission = self._keyless if source is None else self.admission
+        lease = admission.lease(source or "")
         try:
             body = await read_body(
                 receive,
@@ -126,6 +128,7 @@ class Tracker:
                 lease=lease,
                 alarms=self._body_alarms,
             )
+            await _turn(lease, body, patience)
             unpacked = await _compute(
                 body,
                 lambda: unpack(
@@ -139,7 +142,8 @@ class Tracker:
             if source is None:
                 key = key_from_body(unpacked.value)
                 source = await self._source_of(key, patience)
-                lease = lease.move_to(self._admission)
+                lease = lease.move_to(self.admission, source)
+                await _turn(lease, body, patience)
             receipt = Receipt(source, received_at, request_id)
             entries = await _compute(
                 body,
@@ -189,6 +193,13 @@ class Tracker:
             Outcome("ignored") if isinstance(entry, Ignored) else next(outcomes)
             for entry in entries
         ]
+
+
+async def _turn(lease: Lease, body: bytes, patience: Patience) -> None:
+    """Wait until it is this request's turn, where it has to."""
+    turn = lease.enter(len(body))
+    if turn is not None:
+        await patience.wait(turn)
 
 
 async def _compute(body: bytes, function: Callable[[], T]) -> T:

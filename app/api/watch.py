@@ -25,6 +25,10 @@ _MAX_PAUSE_S = 1.0
 _PAUSE_SHARE = 0.1
 
 
+# Who takes less than this in the time for it is not reading.
+_MIN_READ_BYTES = 64 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
     """Limits of one connection, in seconds of the monotonic clock.
@@ -81,3 +85,28 @@ class Watch:
                 except Exception:
                     # A defect: without this no other would be looked at any more.
                     log.exception("a connection could not be checked")
+
+
+class Unread:
+    """Whether a client takes what it is sent.
+
+    Args:
+        limit_s: for as much as anybody takes who reads at all.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._before: tuple[int, float] | None = None
+
+    def is_stuck(self, unsent: int, now: float) -> bool:
+        """Judge by how many bytes are unsent now."""
+        if not unsent:
+            self._before = None
+        elif self._before is None:
+            self._before = unsent, now
+        else:
+            size, since = self._before
+            if now - since > self._limit_s:
+                self._before = unsent, now
+                return unsent > size - _MIN_READ_BYTES
+        return False

@@ -31,7 +31,7 @@ async def read(
     budget: int = 100 * MIB,
 ) -> bytes:
     """Read a body; afterwards no more may be held than was given back."""
-    admission = Admission(budget)
+    admission = Admission(budget, 1)
     lease = admission.lease()
     try:
         body = await read_body(

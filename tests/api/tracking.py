@@ -73,7 +73,9 @@ class Keys:
 class Bench:
     """A tracker, and what it works with."""
 
-    def __init__(self, *, patience_s: float = 20, body_s: float = 20) -> None:
+    def __init__(
+        self, *, patience_s: float = 20, body_s: float = 20, max_requests: int = 1_000
+    ) -> None:
         self.commits = Commits()
         self.keys = Keys()
         self.writer = Writer(self.commits)
@@ -89,6 +91,7 @@ class Bench:
                 queue_bytes=BUDGET,
                 keyless_bytes=BUDGET,
                 database_s=patience_s,
+                max_requests=max_requests,
             ),
             meters=self.meters,
             clock=lambda: datetime(2026, 11, 21, tzinfo=UTC),

@@ -1,0 +1,79 @@
+"""Refuses events ahead of everything else, while the worker is full.
+
+Where more comes in than can be done, what each refusal costs decides how much of the
+rest still gets done: so no task, no key and no body is looked at for it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+from app.api.admission import Admission, full
+from app.api.doors import Door
+from app.api.refusals import refusal
+from app.errors import RequestError
+from app.logs import fields
+from app.metrics.catalog import REFUSALS
+from app.metrics.meters import Meters
+
+log = logging.getLogger(__name__)
+
+# In the state that the lifespan hands to each connection.
+GATE = "gate"
+
+_PAUSE_S = 1.0
+
+
+class Gate:
+    """What stands before the doors.
+
+    Args:
+        admission: knows whether the worker is full.
+        doors: what is refused then; everything else is not.
+        meters: count what is refused.
+    """
+
+    def __init__(
+        self, admission: Admission, doors: Iterable[Door], meters: Meters
+    ) -> None:
+        self.admission = admission
+        self._doors = {
+            (door.path + slash).encode(): door.path
+            for door in doors
+            for slash in ("", "/")
+        }
+        # What stands for a request that is answered before there is any.
+        self.answered: Any = SimpleNamespace(
+            response_started=True, response_complete=True, message_event=asyncio.Event()
+        )
+        self._meters = meters
+        self._refused = 0
+        self._told_at = float("-inf")
+
+    def refuse(self, url: bytes, *, closing: bool) -> bytes | None:
+        """The answer to a request that finds the worker full; None if not for a door.
+
+        Args:
+            url: its path and query.
+            closing: whether the connection ends after it.
+        """
+        door = self._doors.get(url.partition(b"?")[0])
+        if door is None:
+            return None
+        error = full()
+        self._count(door, error)
+        return refusal(error, closing=closing)
+
+    def _count(self, door: str, error: RequestError) -> None:
+        self._meters.add(REFUSALS, error.code)
+        self._meters.count_request(door, error.status, 0.0, {})
+        self._refused += 1
+        now = time.monotonic()
+        if now - self._told_at > _PAUSE_S:
+            log.warning(
+                "more came than can be done", extra=fields(refused=self._refused)
+            )
+            self._refused, self._told_at = 0, now
