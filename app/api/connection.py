@@ -5,10 +5,7 @@ from typing import Any, Literal
 
 from typing_extensions import override
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import (
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.api.exchange import EXTENSIONS, Exchange
@@ -25,8 +22,7 @@ from app.errors import (
 # Of a path with its query and all headers, names and values; proxies let less through.
 MAX_HEAD_BYTES = 64 * 1024
 _TOO_LARGE = f"The path and the headers are at most {MAX_HEAD_BYTES} bytes."
-# A head that goes on beyond this is not waited for; nor are trailers and chunk
-# extensions, of which no limit is told and of which nobody sends any.
+# A head that goes on beyond this is not waited for, nor are trailers and extensions.
 _CUT_BYTES = 16 * MAX_HEAD_BYTES
 # Requests that wait on one connection for their turn; few clients send even two.
 MAX_PIPELINED = 100
@@ -49,6 +45,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._watch: Watch = app_state[WATCH]
         self._gate: Gate = app_state[GATE]
+        # So that a body is read and forgotten also where the gate answers.
+        self.cycle = self._gate.answered
         # What is being read, and since when; between requests, since when nothing is.
         self._reading: Literal["start", "head", "body", "nothing"] = "start"
         self._since = self.loop.time()
@@ -114,19 +112,16 @@ class Connection(HttpToolsProtocol):
 
     def _turned_away(self) -> bool:
         """Whether this request was answered without a look at it."""
-        if self._is_busy():
+        if self._is_busy() or self.flow.write_paused:
             return False
         old = self.parser.get_http_version() == "1.0"
         closing = old or not self.parser.should_keep_alive()
         answer = self._gate.refuse(self.url, closing=closing)
-        if answer is None:
-            return False
-        # As after any other answer, the body is read and forgotten.
-        self.cycle = self._gate.answered
-        self.transport.write(answer)
-        if closing:
-            self.transport.close()
-        return True
+        if answer is not None:
+            self.transport.write(answer)
+            if closing:
+                self.transport.close()
+        return answer is not None
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -183,8 +178,7 @@ class Connection(HttpToolsProtocol):
                 return float("inf") if self._is_busy() else self.timeout_keep_alive
 
     def _is_busy(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
+        return not self.cycle.response_complete
 
     @override
     def send_400_response(self, msg: str) -> None:
