@@ -1,0 +1,155 @@
+"""The figures of a service of several workers, whichever is asked."""
+
+import asyncio
+import os
+import signal
+from itertools import pairwise
+
+import httpx
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.metrics.figures import Figures, Series
+from tests.system.conftest import Serve
+from tests.system.database import Database
+from tests.system.load import under_load
+from tests.system.service import Service, until
+from tests.system.spread import spread
+from tests.system.wire import Wire, connected, event, request
+
+GET = b"GET /metrics HTTP/1.1\r\nHost: rollcall\r\nAuthorization: Bearer %b\r\n\r\n"
+
+
+@pytest.fixture
+def key(database: Database) -> str:
+    return database.key()
+
+
+@pytest.fixture
+def read_key(database: Database) -> str:
+    return database.key("prometheus", scope="read")
+
+
+def scrape(wire: Wire, read_key: str) -> Figures:
+    """What the worker at the other end says."""
+    wire.send(GET % read_key.encode())
+    status, _, text = wire.answer_text()
+    assert status == 200, text
+    return Figures(text)
+
+
+def figures_of(service: Service, read_key: str) -> Figures:
+    """What any worker says."""
+    with connected(service) as wire:
+        return scrape(wire, read_key)
+
+
+def stored(figures: Figures) -> float:
+    return figures("rollcall_events_total", result="stored")
+
+
+def assert_none_went_back(before: Figures, after: Figures) -> None:
+    later: dict[Series, float] = dict(after.counters())
+    for series, value in before.counters():
+        assert later[series] >= value, series
+
+
+def test_every_worker_tells_of_all(
+    serve: Serve, key: str, read_key: str, database: Database
+) -> None:
+    service = serve("--workers", "2")
+    with spread(service, at_least=8) as wires:
+        for number, wire in enumerate(wires):
+            wire.send(request(key, event(f"{number // 2}")))
+            assert wire.answer()[0] == 200
+            wire.send(request(key, b"no JSON"))
+            assert wire.answer()[0] == 400
+        sent = len(wires)
+        told = [scrape(wire, read_key) for wire in wires]
+        # Gauges are as old as a second.
+        until(
+            lambda: scrape(wires[0], read_key)("rollcall_connections_open") >= sent,
+            within_s=10,
+            what="the connections of both workers",
+        )
+
+    rows = database.scalar("SELECT count(*) FROM events")
+    for figures in told:
+        assert stored(figures) == rows
+        assert figures("rollcall_events_total", result="duplicate") == sent - rows
+        assert figures("rollcall_refusals_total", code="invalid_json") == sent
+        for status in ("200", "400"):
+            labels = {"door": "/track", "status": status}
+            assert figures("rollcall_requests_total", **labels) == sent
+        assert figures("rollcall_request_duration_seconds_count") == 2 * sent
+        assert figures("rollcall_commit_events_sum") == sent
+        assert figures("rollcall_workers") == 2
+        assert figures("rollcall_pool_connections_limit", pool="writing") == 6
+
+
+async def test_a_kill_takes_nothing_back(
+    serve: Serve, key: str, read_key: str, database: Database
+) -> None:
+    service = serve("--workers", "2")
+    seen: list[Figures] = []
+
+    async def both_answer() -> None:
+        """Those who send go on meanwhile."""
+        await asyncio.to_thread(
+            until,
+            lambda: figures_of(service, read_key)("rollcall_workers") == 2,
+            within_s=40,
+            what="two workers",
+        )
+
+    async with under_load(service.address, key) as load:
+        for kills in range(3):
+            await both_answer()
+            await load.until_stored(100)
+            seen.append(await asyncio.to_thread(figures_of, service, read_key))
+            if kills < 2:
+                os.kill(service.workers()[kills], signal.SIGKILL)
+            await load.until_stored(50)
+        answered = len(load.stored)
+        last = await asyncio.to_thread(figures_of, service, read_key)
+        service.signal(signal.SIGTERM)
+
+    # Counted after the commit and ahead of the answer.
+    rows = database.scalar("SELECT count(*) FROM events")
+    assert answered <= stored(last) <= rows
+    for before, after in pairwise([*seen, last]):
+        assert_none_went_back(before, after)
+
+
+def test_it_is_told_while_postgres_is_away(
+    serve: Serve, key: str, read_key: str, database: Database
+) -> None:
+    service = serve()
+    assert figures_of(service, read_key)("rollcall_database_up") == 1
+    name = make_url(database.url).database
+    database.admin.scalar(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    database.admin.scalar(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"  # noqa: S608
+        f" WHERE datname = '{name}'"
+    )
+    figures = until(
+        lambda: (
+            figures
+            if (figures := figures_of(service, read_key))("rollcall_database_up") == 0
+            else None
+        ),
+        within_s=10,
+        what="that Postgres is away",
+    )
+    assert figures("rollcall_workers") == 1
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    httpx.post(f"{service.address}/track", content=event(), headers=headers, timeout=20)
+    # A write key opens it no more than before.
+    refused = httpx.get(f"{service.address}/metrics", headers=headers, timeout=20)
+    assert refused.status_code in {401, 503}
+    database.admin.scalar(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    until(
+        lambda: figures_of(service, read_key)("rollcall_database_up") == 1,
+        within_s=10,
+        what="that Postgres is back",
+    )
