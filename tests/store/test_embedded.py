@@ -122,7 +122,7 @@ PROMISED = {
     "full_page_writes": "on",
     "data_checksums": "on",
     "max_wal_size": "4GB",
-    "wal_compression": "pglz",
+    "wal_compression": "off",
     "listen_addresses": "",
     "log_statement": "none",
     "timezone": "UTC",
