@@ -28,13 +28,13 @@ async def test_f16_clients_leave(
     load = Load(service.endpoint, stage.key, rate=0)
     await load.send(load.ledger.new_body(1))
     await settled(stage)
-    sockets = sockets_of(service.process.pid)
+    sockets = sockets_of(stage.pids()[0])
     chance = random.Random(16)  # noqa: S311 - the same in each run
     for _ in range(10 * LEAVERS if at_length else LEAVERS):
         await leave(load, stage.key, chance)
     await load.send(load.ledger.new_body(1))
     await settled(stage)
-    row.at_most("sockets leaked", sockets_of(service.process.pid) - sockets, 0)
+    row.at_most("sockets leaked", sockets_of(stage.pids()[0]) - sockets, 0)
     row.at_most("connections afterwards", await stage.connections(), 7)
     row.at_most("bodies torn", await halves(stage, load.ledger), 0)
     row.verdict(await load.ledger.check(stage.url))
@@ -73,7 +73,7 @@ async def settled(stage: Stage) -> None:
         line.close()
     async with asyncio.timeout(5):
         before = -1
-        while before != (before := sockets_of(stage.service.process.pid)):
+        while before != (before := sockets_of(stage.pids()[0])):
             await lasting(0.2)
 
 
@@ -128,16 +128,16 @@ async def test_f17_slow_clients(
         first = len(trial.load.answers)
         await trial.load.until_confirmed(100)
         quiet = p99(trial.load, first)
-        sockets = sockets_of(service.process.pid)
+        sockets = sockets_of(stage.pids()[0])
         first = len(trial.load.answers)
         lines = [await dial(service.endpoint, receive=4096) for _ in range(count)]
         loop = asyncio.get_running_loop()
         began = loop.time()
         await asyncio.gather(*(dawdle(line, stage.key) for line in lines))
-        assert sockets_of(service.process.pid) >= sockets + count
+        assert sockets_of(stage.pids()[0]) >= sockets + count
         async with asyncio.timeout(60):
             # The senders may have come to need more of them meanwhile.
-            while sockets_of(service.process.pid) > sockets + count // 3:
+            while sockets_of(stage.pids()[0]) > sockets + count // 3:
                 await lasting(0.05)
         elapsed = loop.time() - began
         busy = p99(trial.load, first)
@@ -216,7 +216,7 @@ async def test_f18_too_big(stage: Stage, new_row: NewRow, *, at_length: bool) ->
     service = stage.start()
     load = Load(service.endpoint, stage.key, rate=0)
     await load.send(load.ledger.new_body(100))
-    before = status_bytes(service.process.pid, "VmRSS")
+    before = status_bytes(stage.pids()[0], "VmRSS")
     statuses: Counter[str] = Counter()
     for send, size, expected, takes_long in TOO_BIG:
         if takes_long and not at_length:
@@ -231,7 +231,7 @@ async def test_f18_too_big(stage: Stage, new_row: NewRow, *, at_length: bool) ->
         row.holds(name, met=status in expected, measured=str(status))
     await load.send(load.ledger.new_body(1))
     load.close()
-    grown = status_bytes(service.process.pid, "VmHWM") - before
+    grown = status_bytes(stage.pids()[0], "VmHWM") - before
     row.at_most("memory", grown / MIB, 64, " MB")
     row.verdict(await load.ledger.check(stage.url))
     row.settle()

@@ -43,6 +43,7 @@ PLANS = (
 )
 
 
+@pytest.mark.parametrize("journal", [False, True], indirect=True, ids=["off", "on"])
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{plan.row}-{plan.fault}")
 async def test_a_database_that_is_away(
     proxied: Stage, new_row: NewRow, plan: Plan, *, at_length: bool

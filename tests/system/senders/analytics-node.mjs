@@ -3,16 +3,17 @@ import { base, calls, key, report } from "./plan.mjs";
 
 const analytics = new Analytics(key, { host: base });
 const delivered = [];
-await Promise.all(
-  calls().map(
-    ({ call, ...message }) =>
-      new Promise((resolve) => {
-        analytics[call](message, (error) => {
-          if (!error && call === "track") delivered.push(message.userId);
-          resolve();
-        });
-      }),
-  ),
-);
+const answers = [];
+for await (const { call, ...message } of calls()) {
+  answers.push(
+    new Promise((resolve) => {
+      analytics[call](message, (error) => {
+        if (!error && call === "track") delivered.push(message.userId);
+        resolve();
+      });
+    }),
+  );
+}
+await Promise.all(answers);
 await analytics.flush();
 report(delivered);

@@ -2,7 +2,7 @@ import { jitsuAnalytics } from "@jitsu/js";
 import { base, calls, key, report } from "./plan.mjs";
 
 const delivered = [];
-for (const { call, userId, event, properties, context, timestamp, groupId, traits } of calls()) {
+for await (const { call, userId, event, properties, context, timestamp, groupId, traits } of calls()) {
   // One client a user: as on a server, where each request is somebody else's.
   const analytics = jitsuAnalytics({ host: base, writeKey: `rollcall:${key}`, s2s: true });
   await analytics.identify(userId, traits ?? {});

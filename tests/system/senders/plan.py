@@ -1,15 +1,18 @@
 """What every Python sender sends: the same as plan.mjs.
 
-argv: base URL, write key, N. Prints, as JSON, the user ids that it believes delivered.
+argv: base URL, write key, N, and how many of them a second; without that, at once.
+Prints, as JSON, the user ids that it believes delivered.
 """
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 BASE, KEY, COUNT = sys.argv[1], sys.argv[2], int(sys.argv[3])
+RATE = float(sys.argv[4]) if len(sys.argv) > 4 else float("inf")
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -46,7 +49,11 @@ def _event(i: int, user: str) -> dict[str, Any]:
 
 def send(client: Any, failed: list[dict[str, Any]]) -> None:
     """Send with a client whose on_error adds to `failed` what it gave up on."""
+    began = time.monotonic()
     for call, arguments in calls():
+        if call == "track":
+            due = began + int(arguments["user_id"].removeprefix("user-")) / RATE
+            time.sleep(max(0, due - time.monotonic()))
         getattr(client, call)(**arguments)
     client.shutdown()
     report(

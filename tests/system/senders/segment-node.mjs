@@ -3,7 +3,7 @@ import { base, calls, key, report } from "./plan.mjs";
 
 const analytics = new Analytics({ writeKey: key, host: base });
 const delivered = [];
-for (const { call, ...message } of calls()) {
+for await (const { call, ...message } of calls()) {
   analytics[call](message, (error) => {
     if (!error && call === "track") delivered.push(message.userId);
   });
