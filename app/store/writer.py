@@ -132,8 +132,9 @@ class Writer:
         entries = [entry for submission in batch for entry in submission.entries]
         outcomes: list[Outcome | None] = [None] * len(entries)
         journal = self._journal
+        is_away = self._circuit.is_open
         try:
-            if not self._circuit.is_open:
+            if not is_away:
                 outcomes = await self._committer.settle(entries)
         except Exception:
             # A defect: without this the writer would end, and every sender wait.
@@ -150,12 +151,14 @@ class Writer:
                 _resolve(submission, share)
             start = end
         if journal is not None and None in outcomes:
-            await self._buffer(journal, unconfirmed)
+            await self._buffer(journal, unconfirmed, opens=not is_away)
 
     async def _buffer(
         self,
         journal: Journal,
         unconfirmed: list[tuple[Submission, list[Outcome | None]]],
+        *,
+        opens: bool,
     ) -> None:
         bodies = [
             [
@@ -170,8 +173,11 @@ class Writer:
             taken = await journal.append(bodies)
         except Exception:
             log.exception("the journal failed")
-        # Only now: a drain that finds Postgres well shall find them, too.
-        self._circuit.open()
+        if opens:
+            # Only now: a drain that finds Postgres well shall find them, too. And
+            # only for a commit that failed: what came here because the circuit was
+            # open says nothing of Postgres, and a drain may just have closed it.
+            self._circuit.open()
         for (submission, share), is_in in zip(unconfirmed, taken, strict=True):
             outcomes = share
             if is_in:
