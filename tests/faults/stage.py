@@ -69,6 +69,10 @@ class Stage:
         self.services.append(service)
         return service
 
+    async def start_proxied(self, *, workers: int = 1) -> Service:
+        """Likewise, while this event loop's proxy serves it."""
+        return await asyncio.to_thread(self.start, workers=workers)
+
     def pids(self) -> list[int]:
         """Of those that answer."""
         return self.service.workers() or [self.service.process.pid]

@@ -15,7 +15,7 @@ async def test_f7_the_connection_breaks_at_commit(
 ) -> None:
     when = "after" if answered else "before"
     row = new_row("F7", f"cut {when} COMMIT")
-    proxied.start()
+    await proxied.start_proxied()
     async with proxied.trial(row) as trial:
         await actions.cut_commits(
             proxied, times=50 if at_length else 5, answered=answered
@@ -35,7 +35,7 @@ async def test_f8_slow_disk(
     proxied: Stage, new_row: NewRow, *, at_length: bool
 ) -> None:
     row = new_row("F8", "500 ms a commit")
-    proxied.start()
+    await proxied.start_proxied()
     async with proxied.trial(row) as trial:
         await actions.slow_disk(proxied, seconds=20 if at_length else 3, delay_s=0.16)
         row.seconds("back", await trial.recovered(), at_most=2)
@@ -51,7 +51,7 @@ async def test_f10_a_read_only_database_is_not_ready(
     if proxied.journal:
         pytest.skip("it buffers")
     row = new_row("F10", "read-only, readiness")
-    proxied.start()
+    await proxied.start_proxied()
     assert (await proxied.get("/readyz"))[0] == 200
     await actions.set_read_only(proxied, "on")
     answers: list[int] = []

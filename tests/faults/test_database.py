@@ -51,7 +51,7 @@ async def test_a_database_that_is_away(
     mode = "journal" if proxied.journal else "plain"
     row = new_row(plan.row, f"{plan.fault}, {mode}")
     seconds = plan.seconds[at_length]
-    service = proxied.start()
+    service = await proxied.start_proxied()
     async with proxied.trial(row) as trial:
         health = asyncio.create_task(watch_health(proxied))
         await plan.act(proxied, seconds=seconds)

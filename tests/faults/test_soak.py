@@ -24,7 +24,7 @@ async def test_f23_soak(
     chance = random.Random(seed)  # noqa: S311
     done: Counter[str] = Counter()
     slowest = 0.0
-    service = proxied.start(workers=2)
+    service = await proxied.start_proxied(workers=2)
     loop = asyncio.get_running_loop()
     async with proxied.trial(row) as trial:
         end = loop.time() + seconds
