@@ -13,7 +13,7 @@ from tests.conftest import Admin
 from tests.store.embedded_users import SMALL, reachable_directory
 from tests.system.database import Database
 from tests.system.outages import frozen, sending
-from tests.system.service import Service, environment, serving, until
+from tests.system.service import Service, environment, rollcall, serving, until
 from tests.system.wire import event
 
 LONGEST_S = 3.0
@@ -117,3 +117,74 @@ def test_a_frozen_postgres_costs_no_sender_an_error(
     assert sorted(ids) == sorted(told.message_id for told in senders.told)
     assert ready(service).json()["events"] == "stored"
     assert service.stop() == 0
+
+
+@pytest.fixture
+def service(start: Callable[..., Service]) -> Service:
+    service = start()
+    until(lambda: ready(service), within_s=30, what="a worker")
+    return service
+
+
+def results(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [result["status"] for result in answer.json()["results"]]
+
+
+def test_a_service_that_starts_without_postgres_takes_events(
+    own: Database, env: dict[str, str], tmp_path: Path
+) -> None:
+    key = own.key()
+    gone = rollcall("keys", "create", "--source", "gone", env=env).stdout.strip()
+    log = tmp_path / "log.jsonl"
+    with serving("--port", "0", env=env, log=log) as service:
+        assert results(post(service, gone, "early")) == ["stored"]
+    assert rollcall("keys", "revoke", gone, env=env).returncode == 0
+    nowhere = "postgresql://rollcall@127.0.0.1:1/rollcall"
+    away = env | environment(database_url=nowhere, journal="on")
+    with serving("--port", "0", env=away, log=log) as service:
+        began = post(service, key, "without")
+        assert results(began) == ["buffered"]
+        assert began.json()["buffered"] == 1
+        assert ready(service).json() == {"status": "ready", "events": "buffered"}
+        assert post(service, gone, "revoked").status_code == 503
+        assert post(service, "rc_unknown", "unknown").status_code == 503
+        [id_] = [result["id"] for result in began.json()["results"]]
+    waits = rollcall("journal", "status", env=env).stdout
+    assert "1 events wait" in waits
+
+    drained = rollcall("journal", "drain", env=env)
+    assert (drained.returncode, drained.stderr) == (0, "")
+    assert drained.stdout == "1 events stored from 1 journals, 0 left.\n"
+    [[stored]] = own.rows("SELECT id FROM events WHERE message_id = 'without'")
+    assert str(stored) == id_
+    assert "0 events wait" in rollcall("journal", "status", env=env).stdout
+    assert rollcall("journal", "drain", env=env).stdout == "Nothing else waits.\n"
+
+
+def test_what_a_killed_service_had_buffered_is_stored_by_the_next(
+    start: Callable[..., Service],
+    service: Service,
+    own: Database,
+    own_cluster: Cluster,
+    env: dict[str, str],
+) -> None:
+    key = own.key()
+    until(lambda: results(post(service, key, "m-0")), within_s=9, what="the key")
+    with frozen(own_cluster):
+        assert [results(post(service, key, f"m-{n}")) for n in range(1, 4)] == [
+            ["buffered"]
+        ] * 3
+        status = rollcall("journal", "status", env=env).stdout
+        assert "owned" in status
+        assert "3 events wait" in status
+        service.kill()
+    assert "free" in rollcall("journal", "status", env=env).stdout
+
+    start()
+    until(
+        lambda: set(stored_ids(own)) >= {"m-1", "m-2", "m-3"},
+        within_s=20,
+        what="what was buffered",
+    )
+    assert own.scalar("SELECT count(*) FROM events WHERE message_id LIKE 'm-_'") == 4

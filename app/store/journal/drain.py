@@ -94,7 +94,8 @@ class Drain:
             try:
                 if began - looked_at > _LOOK_S:
                     looked_at = began
-                    await self._journal.adopt()
+                    if await self._journal.adopt():
+                        log.warning("a journal was adopted")
                 if self._circuit.is_open or self._journal.waiting:
                     more = await self.store_page()
                     # As long as it took, so that at most half of the time is ours.

@@ -158,7 +158,6 @@ class Shelf:
                 self._passed_over.add(path)
                 log.exception("a journal cannot be opened", extra=fields(file=path))
             return
-        log.warning("a journal was adopted", extra=fields(entries=file.held.entries))
         self._leave_if_done(file)
 
     def _part_with(self, file: JournalFile, error: sqlite3.Error) -> bool:

@@ -1,0 +1,183 @@
+"""What the writer does with what Postgres did not confirm in time."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
+
+from app.errors import UnavailableError
+from app.metrics.board import Board
+from app.metrics.layout import Layout
+from app.metrics.meters import Meters
+from app.store.commit import Committer
+from app.store.engine import create_engine
+from app.store.insert import STORED, Entry, Outcome
+from app.store.lookups import Lookups
+from app.store.outage import Outage, journal_directory, prepare_journal
+from app.store.writer import Writer
+from tests.store.entries import counts, record, records, rejection
+from tests.store.proxy import Proxy
+from tests.store.sabotage import end_other_sessions
+
+BUFFERED = Outcome("buffered")
+
+
+class Answers(Committer):
+    """Has no database: each commit ends as the test says."""
+
+    def __init__(self) -> None:
+        self.ends: list[list[Outcome | None] | Exception] = []
+
+    @override
+    async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
+        end = self.ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+
+def make_outage(engine: AsyncEngine, data_dir: Path, **changes: Any) -> Outage:
+    assert prepare_journal(data_dir, wanted="on")
+    defaults: dict[str, Any] = {
+        "max_bytes": 1024**3,
+        "key_trust_s": 4,
+        "committer": Committer(engine, timeout_s=5),
+        "lookups": Lookups(engine, timeout_s=1),
+        "meters": Meters(Board(Layout())),
+    }
+    return Outage(data_dir, **(defaults | changes))
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+async def outage(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Outage]:
+    outage = make_outage(engine, tmp_path)
+    yield outage
+    await outage.journal.close()
+
+
+@pytest.fixture
+async def writer(answers: Answers, outage: Outage) -> AsyncIterator[Writer]:
+    writer = Writer(answers, outage=outage)
+    writer.start()
+    yield writer
+    await writer.stop()
+
+
+async def send(writer: Writer, *entries: Entry) -> list[Outcome]:
+    return await writer.submit([*entries], release=lambda: None)
+
+
+async def test_while_commits_succeed_nothing_is_written_beside_them(
+    writer: Writer, answers: Answers, outage: Outage, tmp_path: Path
+) -> None:
+    answers.ends = [[STORED]]
+    assert await send(writer, record()) == [STORED]
+    assert not outage.is_on
+    assert [*journal_directory(tmp_path).iterdir()] == []
+
+
+async def test_only_what_is_not_confirmed_is_buffered(
+    writer: Writer, answers: Answers, outage: Outage
+) -> None:
+    answers.ends = [[STORED, None, None]]
+    refused = rejection()
+    outcomes = await send(writer, *records(2), refused)
+
+    assert outcomes == [
+        STORED,
+        BUFFERED,
+        Outcome("rejected", errors=refused.errors, buffered=True),
+    ]
+    page = await outage.journal.read(limit=10)
+    assert page is not None
+    assert [entry.id for entry in page.entries] == [records(2)[1].id, refused.id]
+    assert outage.is_on
+
+
+async def test_while_the_circuit_is_open_nobody_waits_for_postgres(
+    writer: Writer, outage: Outage
+) -> None:
+    outage.circuit.open()  # else the committer of this test would have no answer
+    assert await send(writer, *records(2)) == [BUFFERED] * 2
+    outage.circuit.close()
+
+
+async def test_a_journal_that_is_full_is_no_journal(
+    answers: Answers, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    outage = make_outage(engine, tmp_path, max_bytes=10)
+    writer = Writer(answers, outage=outage)
+    writer.start()
+    answers.ends = [[None]]
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await send(writer, record())
+    assert outage.journal.held.entries == 0
+    assert not outage.takes
+    await writer.stop()
+    await outage.journal.close()
+
+
+async def test_a_defect_is_not_hidden_in_the_journal(
+    writer: Writer, answers: Answers, outage: Outage
+) -> None:
+    answers.ends = [LookupError("a defect"), [STORED]]
+    with pytest.raises(UnavailableError):
+        await send(writer, record())
+    assert await send(writer, record()) == [STORED]
+    assert outage.journal.held.entries == 0
+
+
+async def test_a_session_that_ends_costs_no_event_its_place_in_postgres(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    own = create_engine(database_url)
+    outage = make_outage(own, tmp_path)
+    writer = Writer(Committer(own, timeout_s=5), outage=outage)
+    writer.start()
+    for number in range(5):
+        await end_other_sessions(engine)
+        assert await send(writer, record(user_id=f"user-{number}")) == [STORED]
+    assert not outage.is_on
+    await writer.stop()
+    await outage.journal.close()
+    await own.dispose()
+    assert await counts(engine) == (5, 5, 0)
+
+
+async def test_a_frozen_postgres_is_stored_into_once_it_thaws(
+    engine: AsyncEngine, proxy: Proxy, tmp_path: Path
+) -> None:
+    own = create_engine(proxy.url, command_timeout_s=0.5)
+    outage = make_outage(
+        own,
+        tmp_path,
+        committer=Committer(own, timeout_s=0.5),
+        lookups=Lookups(own, timeout_s=0.3),
+    )
+    writer = Writer(Committer(own, timeout_s=0.5), outage=outage)
+    await outage.start(is_on=False)
+    writer.start()
+    assert await send(writer, record(user_id="before")) == [STORED]
+
+    proxy.freeze()
+    assert await send(writer, *records(3)) == [BUFFERED] * 3
+    proxy.thaw()
+    outcome = BUFFERED
+    number = 0
+    while outcome == BUFFERED:
+        number += 1
+        [outcome] = await send(writer, record(user_id=f"after-{number}"))
+    assert outcome == STORED
+    await writer.stop()
+    await outage.stop(within_s=10)
+    await own.dispose()
+    assert await counts(engine) == (4 + number, 4 + number, 0)
