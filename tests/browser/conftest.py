@@ -62,22 +62,44 @@ def site(
         log = tmp_path_factory.mktemp("site") / "log.jsonl"
         env = environment(database_url=url)
         with serving("--port", "0", env=env, log=log) as service:
-            yield Site(service, database, write_key=database.key("shop"))
+            yield Site(
+                service,
+                database,
+                write_key=database.key("shop"),
+                read_key=database.key("desk", scope="read"),
+            )
+
+
+@pytest.fixture
+def complaints() -> Complaints:
+    """What the browser complains of; a test that provokes one takes it out."""
+    return Complaints()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser, site: Site) -> AsyncIterator[Page]:
+async def page(
+    browser: Browser, site: Site, complaints: Complaints
+) -> AsyncIterator[Page]:
     """A page of a fresh profile at the site; what it complains of fails the test."""
     context = await browser.new_context(
         base_url=site.address, viewport=DESKTOP, reduced_motion="reduce"
     )
     context.set_default_timeout(_SLOWEST_MS)
     page = await context.new_page()
-    complaints = Complaints()
     await complaints.listen(page)
     yield page
     await context.close()
     assert complaints.heard == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def signed_in(page: Page, site: Site) -> Page:
+    """The page of a browser that has signed in, as a person does."""
+    await page.goto("/sign-in?next=/")
+    await page.get_by_label("Read key").fill(site.read_key)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.wait_for_url("/")
+    return page
 
 
 @pytest.fixture

@@ -16,11 +16,13 @@ class Site:
         service: its process.
         database: what is behind it; from a test, ask it by `rows`.
         write_key: of the source `shop`.
+        read_key: of the source `desk`.
     """
 
     service: Service
     database: Database
     write_key: str
+    read_key: str
 
     @property
     def address(self) -> str:

@@ -1,7 +1,7 @@
 """Every page: accessible, light and dark, and at home on a phone."""
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.browser.conftest import PHONE, Judge
 
@@ -12,6 +12,8 @@ PAGES = [
     "/events/nope",
     "/events/signed_up",
     "/events/account_added_user",
+    "/sign-in",
+    "/sign-in?code=x",
 ]
 
 
@@ -35,3 +37,10 @@ async def test_the_keyboard_skips_to_the_content(page: Page) -> None:
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     assert await page.evaluate("document.activeElement.id") == "main"
+
+
+async def test_a_browser_signs_in_and_out(signed_in: Page, axe: Judge) -> None:
+    await axe(signed_in)
+    await signed_in.get_by_role("button", name="Sign out").click()
+    await signed_in.wait_for_url("/sign-in")
+    await expect(signed_in.get_by_role("link", name="Sign in")).to_be_visible()

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from app.api.pages.static_files import StaticFiles
+from app.api.reader import SESSION_COOKIE
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -66,6 +67,8 @@ class Pages:
             context,
             here=request.url.path,
             reader=getattr(request.state, "reader", None),
+            # Pages for anyone ask no database whether it still holds.
+            has_session=SESSION_COOKIE in request.cookies,
         )
         return HTMLResponse(html, status_code=status, headers=_HEADERS)
 
