@@ -1,11 +1,12 @@
 -- Two roles that own nothing, each with the least that it needs:
 --   rollcall_service   what `rollcall serve` does: look up keys, store events
---   rollcall_reader    SELECT on everything but the hashes of keys
+--   rollcall_reader    SELECT on everything but the hashes of keys; a service whose
+--                      pages and routes shall read needs it, too
 --
 -- Run this as the owner of the tables (who also runs `rollcall migrate` and
 -- `rollcall keys`), after each migration; running it again changes nothing.
 -- Neither role can log in. Give each login the role that it needs:
---   CREATE ROLE rollcall_1 LOGIN PASSWORD '...' IN ROLE rollcall_service;
+--   CREATE ROLE rollcall_1 LOGIN PASSWORD '...' IN ROLE rollcall_service, rollcall_reader;
 --
 -- Partitions need no grants of their own: whoever goes through events, as the
 -- service and the views do, is held to the grants on events.
@@ -29,10 +30,12 @@ GRANT SELECT (id, key_hash, source, scope, revoked_at) ON write_keys
 -- It signs browsers in and out; a code is made by the owner, and used once.
 GRANT INSERT, DELETE, SELECT ON sessions TO rollcall_service;
 GRANT DELETE, SELECT ON sign_in_codes TO rollcall_service;
-GRANT INSERT, SELECT ON events TO rollcall_service;
+GRANT INSERT ON events TO rollcall_service;
 GRANT INSERT, SELECT ON event_ids TO rollcall_service;
+-- It counts what is in quarantine and deletes what is too old, but reads none of it.
 -- FOR UPDATE asks for the right to update any one column.
-GRANT INSERT, DELETE, SELECT, UPDATE (id) ON rejected_events TO rollcall_service;
+GRANT INSERT, DELETE, SELECT (id, source, received_at, payload_bytes), UPDATE (id)
+    ON rejected_events TO rollcall_service;
 GRANT INSERT, DELETE, SELECT, UPDATE (events) ON rejected_drops TO rollcall_service;
 GRANT EXECUTE ON FUNCTION rollcall_ensure_partitions(integer) TO rollcall_service;
 

@@ -117,7 +117,7 @@ def refuse_cross_site(request: Request) -> None:
 def _set_cookie(request: Request, answer: Response, token: str, *, life_s: int) -> None:
     # A proxy says that it took the request by HTTPS. Whoever only pretends gets a
     # cookie that their browser keeps to itself.
-    forwarded = request.headers.get("x-forwarded-proto", "")
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0]
     answer.set_cookie(
         SESSION_COOKIE,
         token,
@@ -125,7 +125,7 @@ def _set_cookie(request: Request, answer: Response, token: str, *, life_s: int) 
         path="/",
         httponly=True,
         samesite="strict",
-        secure="https" in {request.url.scheme, forwarded.lower()},
+        secure="https" in {request.url.scheme, forwarded.strip().lower()},
     )
 
 

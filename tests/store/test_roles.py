@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -10,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.errors import UnavailableError
 from app.events.record import Receipt, Record
 from app.events.rejection import reject
 from app.events.remark import Remark
@@ -20,7 +22,12 @@ from app.store.keys import create_key, find_source, hash_key
 from app.store.lookups import Lookups
 from app.store.partitions import ensure_partitions
 from app.store.quarantine import Quarantine
+from app.store.reading import read_events
+from app.store.reading_filters import EventFilter
+from app.store.reading_turns import ReadingTurns
 from app.store.schema import check_schema, migrate
+from app.store.sessions import Sessions
+from app.store.sign_in_codes import create_code
 from migrations.statements import statements
 from tests.conftest import Admin
 
@@ -28,6 +35,13 @@ OWNER = "rollcall_test_owner"
 MAKE_OWNER = f"""
 DO $$ BEGIN
     IF to_regrole('{OWNER}') IS NULL THEN CREATE ROLE {OWNER} CREATEROLE; END IF;
+END $$
+"""
+BOTH = "rollcall_test_both"
+MAKE_BOTH = f"""
+DO $$ BEGIN
+    IF to_regrole('{BOTH}') IS NULL THEN CREATE ROLE {BOTH}; END IF;
+    GRANT rollcall_service, rollcall_reader TO {BOTH};
 END $$
 """
 PARTITION = """
@@ -195,9 +209,11 @@ async def test_the_service_starts_and_knows_its_keys(
         "UPDATE rejected_events SET payload = ''",
         "UPDATE events SET user_id = 'x'",
         "UPDATE event_ids SET stored_at = now()",
+        "SELECT user_id FROM events",
         "SELECT user_id FROM {partition}",
         "INSERT INTO {partition} SELECT * FROM events",
         "SELECT email FROM signed_up",
+        "SELECT payload FROM rejected_events",
         "INSERT INTO sources VALUES ('mine')",
         "INSERT INTO write_keys (id, key_hash, source) VALUES ('1', '', 'billing')",
         "UPDATE write_keys SET revoked_at = NULL",
@@ -213,6 +229,37 @@ async def test_the_service_can_do_nothing_else(
 
     with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
         await run(service, command.format(partition=partition))
+
+
+async def test_the_service_signs_in_and_out_and_reads_only_if_it_is_let(
+    owner: AsyncEngine, service: AsyncEngine, owned_url: str
+) -> None:
+    async with owner.begin() as connection:
+        key = await create_key(connection, source="ann", scope="read")
+        code = await create_code(connection, key=key)
+    sessions = Sessions(service, timeout_s=5)
+    for secret, is_code in ((key, False), (code, True)):
+        session = await sessions.sign_in(secret.encode(), is_code=is_code)
+        assert session is not None
+        token = session.token.encode()
+        assert await sessions.reader_of(hash_key(token)) == "ann"
+        await sessions.sign_out(token)
+        assert await sessions.reader_of(hash_key(token)) is None
+    assert await sessions.expire() == 0
+    lookups = Lookups(service, timeout_s=5)
+    assert await lookups.reader_of_key(hash_key(key.encode())) == "ann"
+
+    wanted = partial(read_events, wanted=EventFilter(user_id="u1"), limit=1)
+    await Committer(service, timeout_s=10).settle([record()])
+    with pytest.raises(UnavailableError):
+        await ReadingTurns(service, timeout_s=5).ask(wanted)
+    superuser = create_engine(owned_url)
+    both = create_engine(acting_as(BOTH, owned_url))
+    await run(superuser, MAKE_BOTH)
+    page = await ReadingTurns(both, timeout_s=5).ask(wanted)
+    assert [row.user_id for row in page.rows] == ["u1"]
+    await superuser.dispose()
+    await both.dispose()
 
 
 async def test_the_reader_reads(

@@ -1,5 +1,6 @@
 """What the documents tell people to run, run."""
 
+import json
 import shlex
 import shutil
 import subprocess
@@ -97,6 +98,36 @@ def test_the_curl_of_the_readme_delivers(
         "SELECT user_id, timestamp_iso FROM signed_up WHERE source = :source"
     )
     assert told == [("user_123", "2023-11-02T00:30:08.276Z")]
+
+
+def test_the_curls_of_reading_read(tenant: Tenant, sender: dict[str, str]) -> None:
+    program("curl")
+    sent = run(program("bash"), "-euc", snippet("curl", "sh"), env=sender)
+    assert '"success":true' in sent.stdout
+    refused = {
+        "event": "signed_up",
+        "user_id": "u",
+        "timestamp": "yesterday",
+        "properties": {"email": "a@b.c"},
+    }
+    assert tenant.post(json.dumps(refused).encode()).status_code == 422
+    reader = {
+        "TRACK_URL": tenant.service.address,
+        "READ_KEY": tenant.database.key("ann", scope="read"),
+    }
+
+    create, *curls = blocks(read("docs/reading.md"), "sh")
+    of_tenant = [curl.replace("billing-backend", tenant.source) for curl in curls]
+    answers = [
+        run(program("bash"), "-euc", curl, env=reader).stdout for curl in of_tenant
+    ]
+
+    assert shlex.split(create)[:3] == ["rollcall", "keys", "create"]
+    events, rejected, lines = answers
+    assert tenant.source in {row["source"] for row in json.loads(events)["events"]}
+    assert tenant.source in {row["source"] for row in json.loads(rejected)["events"]}
+    [line] = lines.splitlines()
+    assert json.loads(line)["user_id"] == "user_123"
 
 
 @pytest.mark.parametrize("language", ["python", "js"])
