@@ -25,6 +25,7 @@
         |-- SlowClientError           408  yes
         |-- BodyTooLargeError         413  no
         |-- TooManyEventsError        413  no
+        |-- TooManyValuesError        413  no
         |-- UnsupportedMediaError     415  no
         |-- HeadersTooLargeError      431  no
         |-- TooManyRequestsError      429  yes
@@ -250,6 +251,14 @@ class TooManyEventsError(RequestError):
     code = "too_many_events"
     status = 413
     title = "The body holds too many events"
+
+
+class TooManyValuesError(RequestError):
+    """The body holds more values, in all its events, than one body may."""
+
+    code = "too_many_values"
+    status = 413
+    title = "The body holds too many values"
 
 
 class UnsupportedMediaError(RequestError):

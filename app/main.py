@@ -121,6 +121,7 @@ class Service:
                     timeout_s=settings.body_timeout_seconds,
                 ),
                 max_events=settings.max_body_events,
+                max_values=settings.max_body_values,
                 queue_bytes=settings.queue_bytes,
                 keyless_bytes=settings.keyless_bytes,
                 database_s=settings.answer_timeout_seconds,

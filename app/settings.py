@@ -68,6 +68,12 @@ class Settings(BaseSettings):
     max_body_events: int = Field(
         default=5_000, ge=1, description="Events in one body; over it 413."
     )
+    max_body_values: int = Field(
+        default=500_000,
+        ge=1,
+        description="JSON values in one body, of any kind and in all its events; over "
+        "it 413.",
+    )
     max_event_bytes: int = Field(
         default=128 * KIB,
         ge=1,

@@ -16,7 +16,7 @@ from app.api.body import ClientLeftError, Receive
 from app.api.doors import Door
 from app.api.exchange import ANSWER
 from app.api.problems import answer_problem
-from app.api.request import Scope
+from app.api.request import SOURCE, Scope
 from app.api.track import Tracker
 from app.errors import InternalError, RequestError
 from app.logs import RequestLog, fields
@@ -80,9 +80,8 @@ class Dispatcher:
         self, door: Door, scope: Scope, receive: Receive, send: Send, request_id: str
     ) -> None:
         began = time.perf_counter()
-        source = None
         try:
-            answer, source = await self._tracker.track(
+            answer, _ = await self._tracker.track(
                 door, scope, receive, request_id=request_id
             )
         except ClientLeftError:
@@ -107,7 +106,7 @@ class Dispatcher:
             request_id=request_id,
             door=door.path,
             status=answer.status,
-            source=source,
+            source=scope.get(SOURCE),
             milliseconds=_since(began),
             **answer.counts,
         )

@@ -90,10 +90,13 @@ def health_routes(readiness: Readiness) -> APIRouter:
     """`/livez` and `/readyz`."""
     routes = APIRouter(tags=["health"])
 
+    # As GET, without the body: it is what some probes ask.
+    @routes.head("/livez", include_in_schema=False)
     @routes.get("/livez", summary="Whether the process lives; touches nothing")
     async def livez() -> Alive:
         return Alive()
 
+    @routes.head("/readyz", include_in_schema=False)
     @routes.get(
         "/readyz",
         summary="Whether events can be taken in durably",

@@ -7,6 +7,8 @@ from urllib.parse import parse_qs
 from app.errors import InvalidParameterError
 
 Scope = MutableMapping[str, Any]
+# Where the scope has the name of the source, once it is known who sends.
+SOURCE = "rollcall.source"
 
 
 def first_headers(scope: Scope) -> dict[bytes, bytes]:

@@ -18,7 +18,7 @@ from app.api.counting import count_remarks
 from app.api.doors import Door
 from app.api.keyring import Keyring
 from app.api.patience import Patience
-from app.api.request import Scope, first_headers, idempotency_key, is_dry_run
+from app.api.request import SOURCE, Scope, first_headers, idempotency_key, is_dry_run
 from app.api.unpack import Ignored, judge_all, unpack
 from app.errors import MethodNotAllowedError
 from app.events.record import Policy, Receipt, Record
@@ -42,6 +42,7 @@ class TrackLimits:
     Attributes:
         body: of its bytes.
         max_events: in one body.
+        max_values: in all of these.
         queue_bytes: of bodies in flight, from the first byte to the commit.
         keyless_bytes: of bodies that are read before it is known who sends.
         database_s: for all waiting on the database.
@@ -50,6 +51,7 @@ class TrackLimits:
 
     body: BodyLimits
     max_events: int
+    max_values: int
     queue_bytes: int
     keyless_bytes: int
     database_s: float
@@ -103,7 +105,8 @@ class Tracker:
         """Take in one request.
 
         Returns:
-            The answer, and the name of the source that sent it.
+            The answer, and the name of the source that sent it, which is in the scope
+            as soon as it is known.
 
         Raises:
             RequestError: the request as a whole is refused.
@@ -116,6 +119,7 @@ class Tracker:
         patience = Patience(self._database_alarms)
         key = key_from_headers(headers)
         source = None if key is None else await self._source_of(key, patience)
+        scope[SOURCE] = source
         gzipped = check_headers(headers, self._limits.body, lenient=door.lenient)
         admission = self._keyless if source is None else self.admission
         lease = admission.lease(source or "")
@@ -135,13 +139,14 @@ class Tracker:
                     body,
                     policy=self._policy,
                     max_events=self._limits.max_events,
+                    max_values=self._limits.max_values,
                     lenient=door.lenient,
                 ),
             )
             dry_run = is_dry_run(scope["query_string"])
             if source is None:
                 key = key_from_body(unpacked.value)
-                source = await self._source_of(key, patience)
+                scope[SOURCE] = source = await self._source_of(key, patience)
                 lease = lease.move_to(self.admission, source)
                 await _turn(lease, body, patience)
             receipt = Receipt(source, received_at, request_id)

@@ -3,12 +3,18 @@
 All of it is pure computing, so that a large body can be left to a thread.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import EmptyBodyError, InvalidBodyError, TooManyEventsError
-from app.events.decode import decode
+from app.errors import (
+    EmptyBodyError,
+    InvalidBodyError,
+    TooManyEventsError,
+    TooManyValuesError,
+)
+from app.events.decode import decode, has_more_values
 from app.events.judge import judge
 from app.events.record import Body, Policy, Receipt
 from app.store.insert import Entry
@@ -45,7 +51,14 @@ class Unpacked:
         return len(self.events) == 1 and self.events[0] is self.value
 
 
-def unpack(body: bytes, *, policy: Policy, max_events: int, lenient: bool) -> Unpacked:
+def unpack(
+    body: bytes,
+    *,
+    policy: Policy,
+    max_events: int,
+    lenient: bool,
+    max_values: int = sys.maxsize,
+) -> Unpacked:
     """Decode a body and find the events in it.
 
     Args:
@@ -53,10 +66,15 @@ def unpack(body: bytes, *, policy: Policy, max_events: int, lenient: bool) -> Un
         policy: what an event may be.
         max_events: in one body.
         lenient: whether a body may hold none, or be one that is no object.
+        max_values: of any kind in one body; far more would take far more memory than
+            their bytes.
 
     Raises:
-        InvalidJsonError, InvalidBodyError, TooManyEventsError, EmptyBodyError.
+        InvalidJsonError, InvalidBodyError, TooManyEventsError, TooManyValuesError,
+        EmptyBodyError.
     """
+    if has_more_values(body, max_values):
+        raise TooManyValuesError(f"A body holds at most {max_values} values.")
     decoded = decode(body, max_depth=policy.max_depth)
     events = _events_in(decoded.value)
     if len(events) > max_events:

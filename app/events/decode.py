@@ -8,6 +8,8 @@ it refuses is read again by the exact one, which accepts or explains.
 
 import json
 import math
+import re
+import sys
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,11 @@ _LONG_DIGITS = b"0" * 19
 _DIGITS_TO_ZERO = bytes(
     ord("0") if ord("0") <= byte <= ord("9") else ord(".") for byte in range(256)
 )
+# A whole text, as JSON writes one; possessive, so that a long one takes no memory.
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+# The exact parser calls itself for each level, and Python counts that with the calls
+# that lead to it (in 3.11; from 3.12 on it counts them apart).
+_RECURSION = MAX_BODY_DEPTH + 1_000
 _TOO_DEEP = f"The body is nested deeper than {MAX_BODY_DEPTH} levels."
 
 
@@ -88,6 +95,17 @@ def decode(body: bytes, *, max_depth: int) -> Decoded:
     return Decoded(value, plain=plain, deep=deep)
 
 
+def has_more_values(body: bytes, limit: int) -> bool:
+    """Whether a body holds more values than this, counted before it is decoded.
+
+    Each of them takes up to 100 bytes once it is decoded, however short it was.
+    """
+    if len(body) <= limit or _separators(body) <= limit:
+        return False
+    # Some may be in texts.
+    return _separators(_TEXT.sub(b"", body)) > limit
+
+
 def depth_of(value: object) -> int:
     """How many containers enclose the innermost one below `value`.
 
@@ -106,7 +124,14 @@ def depth_of(value: object) -> int:
     return depth
 
 
+def _separators(body: bytes) -> int:
+    """Each value but the first is led by one of these; an empty container has one."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
 def _decode_exactly(body: bytes) -> Any:
+    if sys.getrecursionlimit() < _RECURSION:
+        sys.setrecursionlimit(_RECURSION)
     if body.startswith(BOM_UTF8):  # RFC 8259 section 8.1
         raise InvalidJsonError(_place("led by a byte order mark", body, 0))
     try:

@@ -89,3 +89,28 @@ async def test_a_defect_on_fastapis_side_is_a_problem(
     response = await client.get("/boom")
 
     await assert_told_as_a_problem(response, log, caplog)
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "source"),
+    [
+        (KEY, b"[", "billing"),
+        (KEY, b"[]", "billing"),
+        ("rc_unknown", b"[]", None),
+        (None, b"[]", None),
+    ],
+)
+async def test_the_line_of_a_refusal_names_the_source_where_it_is_known(
+    client: httpx.AsyncClient,
+    log: io.BytesIO,
+    key: str | None,
+    body: bytes,
+    source: str | None,
+) -> None:
+    del client.headers["authorization"]
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    response = await client.post("/track", content=body, headers=headers)
+    await asyncio.sleep(0)
+
+    assert 400 <= response.status_code < 500
+    assert json.loads(log.getvalue())["source"] == source

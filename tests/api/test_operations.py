@@ -158,3 +158,11 @@ async def test_the_examples_of_openapi_fit_their_schema_and_are_taken(
             taken = await api.post(example["value"], path)
             assert (taken.status_code, taken.json()["rejected"]) == (200, 0)
         assert not validator.is_valid({"event": "signed_up"})
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+async def test_a_probe_may_ask_without_wanting_the_body(api: Api, path: str) -> None:
+    got, asked = await api.client.get(path), await api.client.head(path)
+
+    assert (got.status_code, asked.status_code) == (200, 200)
+    assert asked.headers["content-length"] == got.headers["content-length"]

@@ -9,6 +9,7 @@ from app.errors import (
     InvalidBodyError,
     InvalidJsonError,
     TooManyEventsError,
+    TooManyValuesError,
 )
 from app.events.record import Policy, Record
 from app.events.rejection import Rejection
@@ -138,3 +139,9 @@ def test_an_event_is_measured_by_itself_whatever_surrounds_it() -> None:
 
     reasons = [getattr(entry, "reason", None) for entry in entries]
     assert reasons == ["event_too_large", "too_deep", None, None]
+
+
+def test_a_body_of_too_many_values_is_not_even_decoded() -> None:
+    for body in (b"[1, 2, 3]", b"[1, 2, oops]"):
+        with pytest.raises(TooManyValuesError, match="at most 2 values"):
+            unpack(body, policy=POLICY, max_events=10, lenient=True, max_values=2)

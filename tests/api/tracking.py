@@ -88,6 +88,7 @@ class Bench:
             limits=TrackLimits(
                 body=BodyLimits(max_bytes=BUDGET, timeout_s=body_s),
                 max_events=10,
+                max_values=1_000,
                 queue_bytes=BUDGET,
                 keyless_bytes=BUDGET,
                 database_s=patience_s,

@@ -15,6 +15,7 @@ from app.events.decode import (
     OutOfRangeNumber,
     decode,
     depth_of,
+    has_more_values,
 )
 from tests.events.json_strategies import json_texts, plain_values
 
@@ -199,10 +200,29 @@ def test_a_thousand_levels_are_read_and_one_more_is_refused(
 
 
 def test_deep_bodies_with_oddities_are_read_exactly_too() -> None:
-    levels = 800  # Python 3.11 counts the frames of the caller in
-    decoded = read(b"[" * levels + b"NaN" + b"]" * levels)
-    assert depth_of(decoded.value) == levels - 1
-    assert "1000 levels" in refusal(b"[" * 1001 + b"NaN" + b"]" * 1001)
+    def nested(levels: int) -> bytes:
+        return b"[" * levels + b"NaN" + b"]" * levels
+
+    decoded = read(nested(MAX_BODY_DEPTH))
+    assert depth_of(decoded.value) == MAX_BODY_DEPTH - 1
+    assert "1000 levels" in refusal(nested(MAX_BODY_DEPTH + 1))
+    assert "1000 levels" in refusal(nested(100 * MAX_BODY_DEPTH))
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        (b"[1, 2, 3]", 3),
+        (b'{"a": {"b": 1, "c": [2]}}', 4),
+        (b"[[], {}]", 4),
+        (b'{"a": "[{,[{,", "b": "\\"[,[,", "c": "\\\\", "d": "\n,,"}', 4),
+        (b'["' + b"," * 1_000_000 + b'"]', 1),
+        (b'["' + b'\\"[' * 1_000_000 + b'"]', 1),
+    ],
+)
+def test_values_are_counted_outside_of_texts(body: bytes, count: int) -> None:
+    assert not has_more_values(body, count)
+    assert has_more_values(body, count - 1)
 
 
 @pytest.mark.parametrize(
