@@ -131,7 +131,11 @@ class Service:
         )
         self.gate = Gate(self.tracker.admission, DOORS, self.meters)
         self.metrics = metrics_routes(
-            self.reading.keys,
+            Keyring(
+                self._lookups.reader_of_key,
+                trust_s=settings.key_cache_seconds,
+                known=self._outage.known_keys.reader_of if self._outage else None,
+            ),
             board=board,
             meters=self.meters,
             check_database=self._lookups.check_ready,

@@ -1,11 +1,20 @@
 """What the doors count beside the requests themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from app.api.admission import Admission
 from app.api.doors import DOORS
 from app.api.unpack import Ignored
 from app.errors import RequestError
-from app.metrics.catalog import QUARANTINE_DROPS, REJECTED, WARNINGS
+from app.metrics.catalog import (
+    BYTES_IN_FLIGHT,
+    BYTES_IN_FLIGHT_LIMIT,
+    QUARANTINE_DROPS,
+    REJECTED,
+    REQUESTS_IN_FLIGHT,
+    REQUESTS_IN_FLIGHT_LIMIT,
+    WARNINGS,
+)
 from app.metrics.layout import Layout
 from app.metrics.meters import Meters
 from app.store.insert import CONTENT_DIFFERS, Entry, Outcome
@@ -42,3 +51,17 @@ def count_remarks(
             meters.add(REJECTED, outcome.errors[0].code)
         if not outcome.kept:
             meters.add(QUARANTINE_DROPS)
+
+
+def watch_budgets(meters: Meters, budgets: Sequence[Admission]) -> None:
+    """Have it told what is in flight, and how much may be."""
+    meters.watch(
+        {
+            REQUESTS_IN_FLIGHT: lambda: sum(each.requests for each in budgets),
+            REQUESTS_IN_FLIGHT_LIMIT: lambda: sum(
+                each.max_requests for each in budgets
+            ),
+            BYTES_IN_FLIGHT: lambda: sum(each.used for each in budgets),
+            BYTES_IN_FLIGHT_LIMIT: lambda: sum(each.limit for each in budgets),
+        }
+    )

@@ -14,7 +14,7 @@ from app.api.alarms import Alarms
 from app.api.answers import Answer, answer_events
 from app.api.auth import key_from_body, key_from_headers, refused_writer
 from app.api.body import BodyLimits, Receive, check_headers, read_body
-from app.api.counting import count_remarks
+from app.api.counting import count_remarks, watch_budgets
 from app.api.doors import Door
 from app.api.keyring import Keyring
 from app.api.patience import Patience
@@ -23,7 +23,6 @@ from app.api.unpack import Ignored, judge_all, unpack
 from app.errors import MethodNotAllowedError
 from app.events.record import Policy, Receipt, Record
 from app.events.rejection import Rejection
-from app.metrics.catalog import BYTES_IN_FLIGHT, BYTES_IN_FLIGHT_LIMIT
 from app.metrics.meters import Meters
 from app.store.insert import Entry, Outcome
 from app.store.writer import Writer
@@ -91,13 +90,7 @@ class Tracker:
         self._database_alarms = Alarms(limits.database_s)
         # Apart, so that who sends without a key cannot shut out those who have one.
         self._keyless = Admission(limits.keyless_bytes, limits.max_requests)
-        budgets = (self.admission, self._keyless)
-        meters.watch(
-            {
-                BYTES_IN_FLIGHT: lambda: sum(each.used for each in budgets),
-                BYTES_IN_FLIGHT_LIMIT: lambda: sum(each.limit for each in budgets),
-            }
-        )
+        watch_budgets(meters, (self.admission, self._keyless))
 
     async def track(
         self, door: Door, scope: Scope, receive: Receive, *, request_id: str

@@ -96,11 +96,7 @@ JOURNAL_EVENTS = Metric(
     "Events in the journals of this machine, still to be stored.",
     "gauge",
 )
-JOURNAL_BYTES = Metric(
-    "rollcall_journal_bytes",
-    "Size of the journals.",
-    "gauge",
-)
+JOURNAL_BYTES = Metric("rollcall_journal_bytes", "Size of the journals.", "gauge")
 JOURNAL_BYTES_LIMIT = Metric(
     "rollcall_journal_bytes_limit",
     "Size up to which the journals take events in.",
@@ -118,13 +114,19 @@ CIRCUIT_OPEN = Metric(
     "gauge",
 )
 CONNECTIONS = Metric(
-    "rollcall_connections_open",
-    "Connections of senders and readers.",
-    "gauge",
+    "rollcall_connections_open", "Connections of senders and readers.", "gauge"
 )
 BODIES_WAITING = Metric(
-    "rollcall_bodies_waiting",
-    "Bodies in line for the writer.",
+    "rollcall_bodies_waiting", "Bodies in line for the writer.", "gauge"
+)
+REQUESTS_IN_FLIGHT = Metric(
+    "rollcall_requests_in_flight",
+    "Requests at doors for events, from the last byte of their body to their answer.",
+    "gauge",
+)
+REQUESTS_IN_FLIGHT_LIMIT = Metric(
+    "rollcall_requests_in_flight_limit",
+    "Requests that may be in flight, all workers together.",
     "gauge",
 )
 BYTES_IN_FLIGHT = Metric(
@@ -169,11 +171,7 @@ UPKEEP_SUCCEEDED_AT = Metric(
     labels=("task",),
     across="max",
 )
-WORKERS = Metric(
-    "rollcall_workers",
-    "Workers that answer.",
-    "gauge",
-)
+WORKERS = Metric("rollcall_workers", "Workers that answer.", "gauge")
 WORKER_RESTARTS = Metric(
     "rollcall_worker_restarts_total",
     "Workers replaced, by cause: crashed, or reloaded on request.",
@@ -186,9 +184,7 @@ CPU_SECONDS = Metric(
     "counter",
 )
 MEMORY_BYTES = Metric(
-    "rollcall_resident_memory_bytes",
-    "Resident memory of the workers.",
-    "gauge",
+    "rollcall_resident_memory_bytes", "Resident memory of the workers.", "gauge"
 )
 
 METRICS = tuple(value for value in globals().copy().values() if type(value) is Metric)

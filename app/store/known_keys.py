@@ -43,6 +43,7 @@ class KnownKeys:
         self._clock = clock
         self._trusted_until = 0.0
         self._sources: dict[bytes, str] = {}
+        self._readers: dict[bytes, str] = {}
         self._is_written = True
 
     def source_of(self, key_hash: bytes) -> str | None:
@@ -51,6 +52,12 @@ class KnownKeys:
         if source is None or self._clock() >= self._trusted_until:
             return None
         return source
+
+    def reader_of(self, key_hash: bytes) -> str | None:
+        """Whose read key this is; None if it is not known."""
+        if self._clock() >= self._trusted_until:
+            return None
+        return self._readers.get(key_hash)
 
     async def keep_up(self) -> None:
         """Refresh every few seconds, until cancelled."""
@@ -93,4 +100,7 @@ class KnownKeys:
         self._trusted_until = until
         self._sources = {
             key.key_hash: key.source for key in keys if key.scope == "write"
+        }
+        self._readers = {
+            key.key_hash: key.source for key in keys if key.scope == "read"
         }

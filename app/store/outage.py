@@ -11,6 +11,7 @@ from app.logs import fields
 from app.metrics.catalog import (
     CIRCUIT_OPEN,
     JOURNAL_BYTES,
+    JOURNAL_BYTES_LIMIT,
     JOURNAL_EVENTS,
     JOURNAL_OLDEST_SECONDS,
 )
@@ -99,6 +100,7 @@ class Outage:
             {
                 CIRCUIT_OPEN: lambda: self.circuit.is_open,
                 JOURNAL_BYTES: lambda: self.journal.held.size,
+                JOURNAL_BYTES_LIMIT: lambda: max_bytes,
                 JOURNAL_EVENTS: lambda: self.journal.held.entries,
                 JOURNAL_OLDEST_SECONDS: self._age_of_oldest,
             }

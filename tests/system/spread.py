@@ -17,7 +17,7 @@ def both_workers(service: Service) -> list[int]:
     )
     until(
         lambda: service.log.read_bytes().count(b"startup complete") >= 2,
-        within_s=20,
+        within_s=60,
         what="two workers that have started",
     )
     return pids

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -95,42 +95,60 @@ async def test_a_kill_takes_nothing_back(
         service.signal(signal.SIGTERM)
 
     # Counted after the commit and ahead of the answer.
-    rows = database.scalar("SELECT count(*) FROM events")
+    rows = await asyncio.to_thread(database.scalar, "SELECT count(*) FROM events")
     assert answered <= stored(after) <= rows
     later = dict(after.counters())
     for series, value in before.counters():
         assert later[series] >= value, series
 
 
-def test_it_is_told_while_postgres_is_away(
-    serve: Serve, key: str, read_key: str, database: Database
-) -> None:
-    service = serve()
-    assert figures_of(service, read_key)("rollcall_database_up") == 1
+def allow_connections(database: Database, *, allowed: bool) -> None:
+    """Have Postgres away for the service, and for nobody else; or back."""
     name = make_url(database.url).database
-    database.admin.scalar(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    database.admin.scalar(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"  # noqa: S608
-        f" WHERE datname = '{name}'"
-    )
-    figures = until(
-        lambda: (
-            figures
-            if (figures := figures_of(service, read_key))("rollcall_database_up") == 0
-            else None
-        ),
-        within_s=10,
-        what="that Postgres is away",
-    )
-    assert figures("rollcall_workers") == 1
-    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    httpx.post(f"{service.address}/track", content=event(), headers=headers, timeout=20)
-    # A write key opens it no more than before.
-    refused = httpx.get(f"{service.address}/metrics", headers=headers, timeout=20)
-    assert refused.status_code in {401, 503}
-    database.admin.scalar(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    database.admin.scalar(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}")
+    if not allowed:
+        database.admin.scalar(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"  # noqa: S608
+            f" WHERE datname = '{name}'"
+        )
+
+
+def told(service: Service, read_key: str, name: str, *, becomes: float) -> None:
     until(
-        lambda: figures_of(service, read_key)("rollcall_database_up") == 1,
-        within_s=10,
-        what="that Postgres is back",
+        lambda: figures_of(service, read_key)(name) == becomes,
+        within_s=20,
+        what=f"{name} {becomes:g}",
     )
+
+
+def test_it_is_told_while_postgres_is_away(
+    serve: Serve, key: str, read_key: str, database: Database, tmp_path: Path
+) -> None:
+    state = {"journal": "on", "data_dir": str(tmp_path / "state")}
+    service = serve(**state)
+    told(service, read_key, "rollcall_database_up", becomes=1)
+    allow_connections(database, allowed=False)
+    told(service, read_key, "rollcall_database_up", becomes=0)
+    with connected(service) as wire:
+        wire.send(request(key, event()))
+        assert wire.answer()[0] == 200
+    told(service, read_key, "rollcall_journal_events", becomes=1)
+
+    figures = figures_of(service, read_key)
+    assert figures("rollcall_events_total", result="buffered") == 1
+    assert figures.total("rollcall_commit_failures_total") >= 1
+    assert figures("rollcall_circuit_open") == 1
+    assert 0 < figures("rollcall_journal_bytes") < 10_000
+    assert figures("rollcall_journal_bytes_limit") > 1_000_000
+    assert figures("rollcall_workers") == 1
+
+    # One that never saw Postgres knows who may ask, too; and a write key is none.
+    assert service.stop() == 0
+    service = serve(**state)
+    told(service, read_key, "rollcall_database_up", becomes=0)
+    with connected(service) as wire:
+        wire.send(GET % key.encode())
+        assert wire.answer()[0] in {401, 503}
+    allow_connections(database, allowed=True)
+    told(service, read_key, "rollcall_database_up", becomes=1)
+    told(service, read_key, "rollcall_journal_events", becomes=0)
