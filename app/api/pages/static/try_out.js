@@ -1,8 +1,9 @@
 // Try it out: sends what is in the editor to /track, and shows the verdict.
 
 import { editor } from "./editor.js";
+import { layOut } from "./json_layout.js";
+import { placesIn } from "./json_places.js";
 import { announce, badge, codeBlock, element, prose } from "./page.js";
-import { indented, placesIn } from "./json_text.js";
 
 const MOST_SHOWN = 50;
 const SQL = {
@@ -55,7 +56,7 @@ function row(result) {
     const response = await fetch(`/v1/${kind}/${result.id}`, { cache: "no-store" });
     const text = await response.text();
     if (response.ok) {
-      place.replaceChildren(codeBlock(indented(text), "Row, as JSON"));
+      place.replaceChildren(codeBlock(layOut(text), "Row, as JSON"));
     } else if (response.status === 401) {
       const next = encodeURIComponent(form.dataset.next);
       place.replaceChildren(element(

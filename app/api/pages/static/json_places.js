@@ -95,21 +95,3 @@ export function placesIn(text) {
     return (after < 0 ? ends.length : after) + 1;
   };
 }
-
-/** JSON text with a line for each value; numbers and escapes stay to the letter. */
-export function indented(text) {
-  let depth = 0;
-  let previous = "";
-  let made = "";
-  for (const [token] of text.matchAll(TOKEN)) {
-    const closes = token === "}" || token === "]";
-    const isEmpty = closes && (previous === "{" || previous === "[");
-    if (closes) depth -= 1;
-    const breaks = previous === "," || (closes ? !isEmpty : previous === "{" || previous === "[");
-    if (breaks) made += `\n${"  ".repeat(depth)}`;
-    made += token === ":" ? ": " : token;
-    if (token === "{" || token === "[") depth += 1;
-    previous = token;
-  }
-  return made;
-}

@@ -17,22 +17,22 @@ EVENT = (
 )
 
 
-async def evaluate(page: Page, script: str, argument: Any) -> Any:
-    """Run a script of the test's own that has the module as `json`."""
+async def evaluate(page: Page, file: str, script: str, argument: Any) -> Any:
+    """Run a script of the test's own that has a module as `json`."""
     await page.goto("/events/signed_up")
     return await page.evaluate(
-        f"""async (argument) => {{
+        f"""async ([file, argument]) => {{
           const other = document.querySelector('script[src*="try_out"]').src;
-          const json = await import(other.replace("try_out", "json_text"));
+          const json = await import(other.replace("try_out", file));
           return ({script})(json, argument);
         }}""",
-        argument,
+        [file, argument],
     )
 
 
 async def line_of(page: Page, text: str, number: int, path: str) -> Any:
     script = "(json, [text, number, path]) => json.placesIn(text)(number, path)"
-    return await evaluate(page, script, [text, number, path])
+    return await evaluate(page, "json_places", script, [text, number, path])
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,25 @@ async def test_the_service_and_the_page_mean_the_same_place(
         cases.append((text, path, line))
 
     script = "(json, all) => all.map(([text, path]) => json.placesIn(text)(0, path))"
-    found = await evaluate(page, script, [[text, path] for text, path, _ in cases])
+    found = await evaluate(
+        page, "json_places", script, [[text, path] for text, path, _ in cases]
+    )
     for (text, path, line), other in zip(cases, found, strict=True):
         # A path is cut where it grows long: then it is that of something around it.
         assert other == line or (len(path) == 256 and other < line), (path, text)
 
 
-async def test_indented_text_is_the_same_json(page: Page, corpora: Path) -> None:
+async def test_json_is_laid_out_and_stays_the_same(page: Page, corpora: Path) -> None:
     draw = random.Random(7)  # noqa: S311 - no secret
     texts = naughty(corpora)
     values = [grown(texts, draw) for _ in range(100)]
-    values += [{}, [], [[]], {"a": {}}, 2**70, "a", None, [1, {"b": [True]}]]
+    values += [{}, [], [[]], {"a": {}}, 2**70, "a", None, "long" * 32768]
     compact = [json.dumps(value, separators=(",", ":")) for value in values]
-    script = "(json, all) => all.map(json.indented)"
-    made = await evaluate(page, script, compact)
-    assert made == [json.dumps(value, indent=2) for value in values]
+    script = "(json, all) => all.map(json.layOut)"
+    made = await evaluate(page, "json_layout", script, compact)
+    assert [json.dumps(json.loads(text), indent=2) for text in made] == [
+        json.dumps(value, indent=2) for value in values
+    ]
+    assert [text.count("\n") for text in made] == [
+        json.dumps(value, indent=2).count("\n") for value in values
+    ]
