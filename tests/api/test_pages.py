@@ -5,11 +5,14 @@ from html.parser import HTMLParser
 
 import httpx
 import pytest
+from fastapi import Request
+from jinja2 import UndefinedError
+from markupsafe import escape
 from typing_extensions import override
 
-from app.api.pages.render import prose
+from app.api.pages.render import Pages, prose
 from app.api.pages.static_files import StaticFiles
-from app.errors import RequestError
+from app.errors import NotFoundError, RequestError
 from app.events.catalog import CATALOG
 from app.events.manual import manual
 from tests.api.app_client import Api
@@ -161,3 +164,27 @@ async def test_a_hostile_host_is_not_reflected(api: Api) -> None:
     hostile = {"host": 'a"><script>alert(1)</script>'}
     page = await api.client.get("/events/signed_up", headers=HTML | hostile)
     assert "<script>alert" not in page.text
+
+
+def test_whatever_is_shown_is_escaped() -> None:
+    scope = {"type": "http", "path": '/"><b>', "headers": [], "state": {}}
+    hostile = "<script>alert(1)</script>\"'&"
+    page = Pages(StaticFiles()).render(
+        "problem.html",
+        request=Request(scope),
+        error=NotFoundError(hostile),
+        request_id=hostile,
+    )
+    html = bytes(page.body).decode()
+    assert "<script>alert" not in html
+    assert "<b>" not in html
+    assert html.count(str(escape(hostile))) == 2
+    assert prose("a `<b>` <i>") == "a <code>&lt;b&gt;</code> &lt;i&gt;"
+
+
+def test_a_name_that_a_template_misses_is_an_error() -> None:
+    scope = {"type": "http", "path": "/", "headers": [], "state": {}}
+    with pytest.raises(UndefinedError):
+        Pages(StaticFiles()).render(
+            "problem.html", request=Request(scope), error=NotFoundError("")
+        )
