@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from app.events.catalog import CATALOG
 from app.events.manual import manual
@@ -214,6 +214,23 @@ async def test_no_answer_is_told(
     await expect(form.verdict).to_contain_text("whether the event is in is unknown")
     assert complaints.heard == ["error: Failed to load resource: net::ERR_FAILED"]
     complaints.heard.clear()
+
+
+async def test_what_is_buffered_is_not_called_committed(page: Page, site: Site) -> None:
+    form = await TryOut.open(page, site)
+
+    async def buffer(route: Route) -> None:
+        answer = await (await route.fetch()).text()
+        await route.fulfill(
+            body=answer.replace('"stored"', '"buffered"', 2),
+            content_type="application/json",
+        )
+
+    await page.route("**/track*", buffer)
+    await form.fill(EVENT | {"user_id": "buffered"})
+    await form.press("Send")
+    await expect(form.verdict).to_contain_text("once Postgres is back")
+    await expect(form.verdict.locator(".badge-buffered")).to_have_count(1)
 
 
 async def test_code_is_copied(page: Page) -> None:

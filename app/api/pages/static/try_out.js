@@ -111,6 +111,13 @@ function remarksOf(results, text) {
   );
 }
 
+function said({ dry_run: isDry, results }) {
+  if (isDry) return "A check: nothing was stored.";
+  return results.some(({ status }) => status === "buffered")
+    ? "On the disk of the service before this answer: it becomes a row once Postgres is back."
+    : "Committed before this answer.";
+}
+
 function showResults(answer, text) {
   const isDry = answer.dry_run === true;
   const shown = answer.results.slice(0, MOST_SHOWN);
@@ -118,7 +125,7 @@ function showResults(answer, text) {
   const isSole = answer.results.length === 1;
   verdict.replaceChildren(
     element("h3", {}, answer.message),
-    element("p", { class: "muted" }, isDry ? "A check: nothing was stored." : "Committed before this answer."),
+    element("p", { class: "muted" }, said(answer)),
     ...shown.map((result) => resultSection(result, { remarks, isDry, isSole })),
   );
   if (shown.length < answer.results.length) {
