@@ -6,6 +6,7 @@
     |   |-- DatabaseError
     |   |-- EmbeddedPostgresError
     |   |-- SchemaError
+    |   |-- WorkerError
     |   |-- KeyNotFoundError
     |   `-- EventNotFoundError
     `-- RequestError                     told to the sender as problem JSON
@@ -73,6 +74,10 @@ class EmbeddedPostgresError(OperatorError):
 
 class SchemaError(OperatorError):
     """The database's schema is not one that this code can work with."""
+
+
+class WorkerError(OperatorError):
+    """No worker of the service can start."""
 
 
 class KeyNotFoundError(OperatorError):

@@ -6,7 +6,7 @@ Each field is the environment variable `ROLLCALL_` + its name in capitals.
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,7 +19,12 @@ class Settings(BaseSettings):
     """What an operator can set; the descriptions are the README's table."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ROLLCALL_", env_ignore_empty=True, frozen=True, extra="ignore"
+        env_prefix="ROLLCALL_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        # A password may be in what cannot be used.
+        hide_input_in_errors=True,
     )
 
     database_url: SecretStr | None = Field(
@@ -196,3 +201,25 @@ class Settings(BaseSettings):
 def child_environment(**extra: str) -> dict[str, str]:
     """This process's environment for a program that it starts, with more in it."""
     return {**os.environ, **extra}  # noqa: TID251 - this is the one reader
+
+
+class ServiceManager(NamedTuple):
+    """What systemd says to a service that it starts.
+
+    Attributes:
+        sockets: how many listening ones it hands over (sd_listen_fds(3)).
+        notify: the Unix socket where it wants to be told (sd_notify(3)).
+    """
+
+    sockets: int
+    notify: str | None
+
+
+def service_manager() -> ServiceManager:
+    """What the environment holds for this very process."""
+    environment = os.environ  # noqa: TID251 - this is the one reader
+    ours = environment.get("LISTEN_PID") == str(os.getpid())
+    count = environment.get("LISTEN_FDS", "") if ours else ""
+    return ServiceManager(
+        int(count) if count.isdecimal() else 0, environment.get("NOTIFY_SOCKET")
+    )

@@ -54,6 +54,8 @@ class Connection(HttpToolsProtocol):
         self._loose = self._block = 0
         self._unread = Unread(self._watch.limits.unread_s)
         self._refusal: RequestError | None = None
+        # Whether its worker leaves, and the next answer on it is the last.
+        self.leaves = False
 
     @override
     def connection_made(  # type: ignore[override]
@@ -66,12 +68,6 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.checks.discard(self.check)
         super().connection_lost(exc)
-
-    @override
-    def shutdown(self) -> None:
-        """From the server that stops; it waits for the answers that are under way."""
-        self._watch.leave()
-        super().shutdown()
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -106,6 +102,8 @@ class Connection(HttpToolsProtocol):
             super().on_headers_complete()
             # It has not begun to run: that is for the loop's next turn.
             self.cycle.__class__ = Exchange
+            if self.leaves:
+                self.cycle.keep_alive = False
         self._reading = "body"
         # Trailers are no headers, and of no use.
         self.headers = []
@@ -115,7 +113,7 @@ class Connection(HttpToolsProtocol):
         if self._is_busy() or self.flow.write_paused:
             return False
         old = self.parser.get_http_version() == "1.0"
-        closing = old or not self.parser.should_keep_alive()
+        closing = old or self.leaves or not self.parser.should_keep_alive()
         answer = self._gate.refuse(self.url, closing=closing)
         if answer is not None:
             self.transport.write(answer)
@@ -176,6 +174,15 @@ class Connection(HttpToolsProtocol):
                 return limits.head_s + limits.body_s
             case "nothing":
                 return float("inf") if self._is_busy() else self.timeout_keep_alive
+
+    def continue_from_another_worker(self) -> None:
+        """Say that it was open before: it is between two requests."""
+        self._reading = "nothing"
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no part of a request is here, and no part of an answer due."""
+        return self._reading in {"start", "nothing"} and not self._is_busy()
 
     def _is_busy(self) -> bool:
         return not self.cycle.response_complete

@@ -1,49 +1,30 @@
 """`rollcall serve`: the database, then the workers; stopped in reverse."""
 
 import asyncio
-import errno
-import gc
-import multiprocessing
 import signal
 import socket
 import sys
-import threading
-import time
-from functools import partial
-from multiprocessing.process import BaseProcess
-from pathlib import Path
+from contextlib import closing
 from types import FrameType
 from typing import Annotated
 
 import typer
-import uvicorn
-from pydantic import SecretStr
-from uvicorn.supervisors import Multiprocess
 
-from app.api.connection import Connection
-from app.api.dispatch import Dispatcher
 from app.cli.configuration import read_settings
-from app.cli.database import say, usable
+from app.cli.database import Database, say, usable
 from app.cli.quickstart import introduce
-from app.errors import ConfigurationError, DatabaseError
+from app.errors import DatabaseError
 from app.logs import configure_logs
-from app.main import create_app
 from app.metrics.board import shared_directory
-from app.settings import Settings
+from app.serving.instructions import Instructions
+from app.serving.listener import address_of, bound, inherited
+from app.serving.notify import Notifier
+from app.serving.starting import Starter
+from app.serving.supervisor import Supervisor
+from app.settings import ServiceManager, Settings, child_environment, service_manager
 from app.store.outage import prepare_journal
 from app.store.schema import check_schema
 from app.store.session import in_transaction
-
-_BACKLOG = 2048
-_BIND_PATIENCE_S = 3.0
-_BIND_PAUSE_S = 0.05
-# Longer than the idle time of common proxies and SDKs, so that none of them sends
-# into a connection that is just being closed.
-_KEEP_ALIVE_S = 75
-# Objects made and not gone, after which the youngest are searched for cycles.
-_GARBAGE_THRESHOLD = 20_000
-# A worker that starts on a busy machine is slow, not hung.
-_HEALTHCHECK_S = 30
 
 
 def serve(
@@ -62,27 +43,58 @@ def serve(
     configure_logs(settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    with usable(settings) as database:
-        url = database.url
+    signal.signal(signal.SIGHUP, _stay)
+    manager = service_manager()
+    with (
+        _listening(settings, manager) as listener,
+        shared_directory() as metrics_dir,
+        closing(_supervisor(settings, listener, manager)) as supervisor,
+        usable(settings) as database,
+    ):
         prepare_journal(settings.data_dir, wanted=settings.journal)
-        _check_schema(url)
-        with _listening(settings) as listener, shared_directory() as metrics_dir:
-            address = _address(listener)
-            typer.echo(f"Rollcall listens on {address}")
-            if database.bin_dir is not None:
-                typer.echo(introduce(url, settings.data_dir, address=address))
-            sys.stdout.flush()
-            settings = settings.model_copy(update={"database_url": SecretStr(url)})
-            _run(settings, metrics_dir, listener)
+        _check_schema(database.url)
+        _announce(settings, listener, database)
+        instructions = Instructions(
+            database_url=database.url,
+            workers=settings.workers,
+            metrics_dir=None if metrics_dir is None else str(metrics_dir),
+        )
+        asyncio.run(supervisor.run(instructions))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # The embedded Postgres is still to be stopped.
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """End by unwinding, so that the embedded Postgres is stopped, too.
-
-    Uvicorn raises a signal again once it has shut down in good order.
-    """
+    """End by unwinding, so that the embedded Postgres is stopped, too."""
     del number, frame
     sys.exit(0)
+
+
+def _stay(number: int, frame: FrameType | None) -> None:
+    """There is nothing to renew before all is started."""
+    del number, frame
+
+
+def _listening(settings: Settings, manager: ServiceManager) -> socket.socket:
+    """Listening before the database is up: early senders queue."""
+    if manager.sockets:
+        return inherited(manager.sockets)
+    return bound(settings.host, settings.port)
+
+
+def _supervisor(
+    settings: Settings, listener: socket.socket, manager: ServiceManager
+) -> Supervisor:
+    exchange = socket.socketpair()
+    for end in exchange:
+        end.settimeout(0)
+    return Supervisor(
+        Starter((listener, *exchange), child_environment()),
+        settings=settings,
+        listener=listener,
+        notifier=Notifier(manager.notify),
+    )
 
 
 def _check_schema(url: str) -> None:
@@ -93,74 +105,9 @@ def _check_schema(url: str) -> None:
         say(f"Starting all the same, not ready yet: {error.detail}")
 
 
-def _listening(settings: Settings) -> socket.socket:
-    """Bound and listening before anything is announced: early senders queue.
-
-    Raises:
-        ConfigurationError: the address cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    deadline = time.monotonic() + _BIND_PATIENCE_S
-    while True:
-        try:
-            return socket.create_server(
-                (settings.host, settings.port), family=family, backlog=_BACKLOG
-            )
-        except OSError as error:
-            # The workers of a service that was killed may just be leaving.
-            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-                raise ConfigurationError(
-                    f"Cannot listen on {settings.host} port {settings.port}: "
-                    f"{error.strerror}. Choose another with --host or --port."
-                ) from None
-        time.sleep(_BIND_PAUSE_S)
-
-
-def _address(listener: socket.socket) -> str:
-    host, port, *_ = listener.getsockname()
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _run(settings: Settings, metrics_dir: Path | None, listener: socket.socket) -> None:
-    config = uvicorn.Config(
-        partial(_worker_app, settings, metrics_dir),
-        factory=True,
-        workers=settings.workers,
-        lifespan="on",
-        http=Connection,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # create_app does that, where it matters
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_worker_healthcheck=_HEALTHCHECK_S,
-        timeout_graceful_shutdown=round(settings.drain_timeout_seconds),
-    )
-    if settings.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
-        return
-    server = uvicorn.Server(config)
-    server.run(sockets=[listener])
-    if not server.started:
-        sys.exit(1)
-
-
-def _worker_app(settings: Settings, metrics_dir: Path | None) -> Dispatcher:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-    app = create_app(settings, metrics_dir)
-    # What is made by now stays: to search it for garbage again and again, after every
-    # few hundred objects, takes a sixth of a worker's time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
-    return app
-
-
-def _leave_with(parent: BaseProcess) -> None:
-    """Stop in good order once the parent is gone: it may have been killed."""
-    parent.join()
-    signal.raise_signal(signal.SIGTERM)
+def _announce(settings: Settings, listener: socket.socket, database: Database) -> None:
+    address = address_of(listener)
+    typer.echo(f"Rollcall listens on {address}")
+    if database.bin_dir is not None:
+        typer.echo(introduce(database.url, settings.data_dir, address=address))
+    sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,14 @@ T = TypeVar("T")
 
 ROLLCALL = Path(sys.executable).with_name("rollcall")
 _LEAVING_S = 25
+# Of descriptor 3, to the program that this process becomes (sd_listen_fds(3)).
+_HAND_OVER = """
+import os, sys
+_, descriptor, *command = sys.argv
+os.dup2(int(descriptor), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(command[0], command)
+"""
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -69,6 +78,11 @@ def is_gone(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] == "Z"
 
 
+def is_worker(command: bytes) -> bool:
+    """Whether this is a copy of `rollcall serve`, or one that came later."""
+    return b"\0serve\0" in command or b"app.serving.worker" in command
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A running service.
@@ -94,13 +108,13 @@ class Service:
         return parts.hostname, parts.port
 
     def workers(self) -> list[int]:
-        """The pids of those that answer, where there are several."""
+        """The pids of those that answer."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [
             int(child)
             for child in children
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+            if is_worker(Path(f"/proc/{child}/cmdline").read_bytes())
         ]
 
     def signal(self, number: signal.Signals) -> None:
@@ -117,8 +131,9 @@ class Service:
         self.process.wait(_LEAVING_S)
 
     def peak_memory(self) -> int:
-        """The most bytes that it has held since it started."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        """The most bytes that its only worker has held since it started."""
+        [worker] = self.workers()
+        status = Path(f"/proc/{worker}/status").read_text()
         [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) * 1024
 
@@ -130,7 +145,11 @@ class Service:
 
 @contextmanager
 def serving(
-    *arguments: str, env: dict[str, str], log: Path, introduced: bool = False
+    *arguments: str,
+    env: dict[str, str],
+    log: Path,
+    introduced: bool = False,
+    listener: socket.socket | None = None,
 ) -> Iterator[Service]:
     """Start the service, and see to it that nothing of it is left afterwards.
 
@@ -139,12 +158,17 @@ def serving(
         env: its environment.
         log: gets its stderr.
         introduced: whether it tells a newcomer what to try.
+        listener: handed over, as systemd does it.
     """
+    command = [str(ROLLCALL), "serve", *arguments]
+    if listener is not None:
+        command = [sys.executable, "-c", _HAND_OVER, str(listener.fileno()), *command]
     with (
         log.open("ab") as stderr,
         subprocess.Popen(  # noqa: S603 - our own words
-            [ROLLCALL, "serve", *arguments],
+            command,
             env=env,
+            pass_fds=[] if listener is None else [listener.fileno()],
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,

@@ -42,8 +42,8 @@ class Wire:
 
 
 @contextmanager
-def connected(service: Service) -> Iterator[Wire]:
-    with socket.create_connection(service.endpoint, timeout=20) as connection:
+def connected(service: Service, *, timeout_s: float = 20) -> Iterator[Wire]:
+    with socket.create_connection(service.endpoint, timeout=timeout_s) as connection:
         yield Wire(connection)
 
 

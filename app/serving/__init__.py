@@ -1,0 +1,1 @@
+"""The processes of `rollcall serve`: a parent, and workers that can be replaced."""

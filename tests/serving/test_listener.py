@@ -1,0 +1,59 @@
+"""The socket that is handed over, and what the service manager is told."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.errors import ConfigurationError
+from app.serving.listener import address_of, bound, inherited
+from app.serving.notify import Notifier
+
+
+@contextmanager
+def manager(address: str) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(address)
+        listener.settimeout(5)
+        yield listener
+
+
+def test_several_sockets_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="2 sockets"):
+        inherited(2)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_address_can_be_pasted(host: str) -> None:
+    with bound(host, 0) as listener:
+        with socket.create_connection(listener.getsockname()[:2]):
+            pass
+        port = listener.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        assert address_of(listener) == f"http://{shown}:{port}"
+
+
+def test_the_service_manager_is_told(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with manager(path) as listener:
+        Notifier(path).ready()
+        Notifier(path).reloading()
+        Notifier(path).stopping()
+        assert listener.recv(100) == b"READY=1"
+        assert listener.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert listener.recv(100) == b"STOPPING=1"
+
+
+def test_an_abstract_address_begins_with_an_at() -> None:
+    name = f"rollcall-{os.getpid()}"
+    with manager(f"\0{name}") as listener:
+        Notifier(f"@{name}").ready()
+        assert listener.recv(100) == b"READY=1"
+
+
+def test_nobody_who_listens_is_no_error(tmp_path: Path) -> None:
+    Notifier(None).ready()
+    Notifier(str(tmp_path / "nobody")).ready()
