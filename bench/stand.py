@@ -12,8 +12,8 @@ import typer
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-_BACKLOG = 2048
-_KEEP_ALIVE_S = 75
+from app.serving.server import BACKLOG, server_config
+
 _DRAIN_S = 10
 
 Factory = Callable[[], Any]
@@ -22,27 +22,17 @@ Factory = Callable[[], Any]
 def stand(factory: Factory, *, name: str, workers: int) -> None:
     """Serve an ASGI app on a free port of the loopback until told to stop.
 
-    The settings are those of `app/cli/serve.py`: change both or neither.
-
     Args:
         factory: makes the app in each worker; can be pickled.
         name: what to say that listens.
         workers: processes that answer.
     """
-    with socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG) as listener:
+    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
         _, port = listener.getsockname()
         typer.echo(f"{name} listens on http://127.0.0.1:{port}")
-        config = uvicorn.Config(
+        config = server_config(
             partial(_made, factory),
-            factory=True,
             workers=workers,
-            lifespan="on",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_DRAIN_S,
         )
         if workers > 1:
