@@ -175,7 +175,10 @@ async def test_a_damaged_entry_is_set_aside_and_the_others_are_not(
     await other.close()
     [path] = databases(directory)
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("UPDATE entries SET entry = x'00' WHERE seq = 2")
+    [[entry]] = connection.execute("SELECT entry FROM entries WHERE seq = 2")
+    # Still an entry, but not the one that was written.
+    flipped = entry.replace(b"user-1", b"user-9")
+    connection.execute("UPDATE entries SET entry = ? WHERE seq = 2", (flipped,))
     connection.close()
 
     await journal.adopt()
