@@ -1,5 +1,6 @@
 """What the writer does with what Postgres did not confirm in time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,18 @@ async def test_while_the_circuit_is_open_nobody_waits_for_postgres(
     outage.circuit.open()  # else the committer of this test would have no answer
     assert await send(writer, *records(2)) == [BUFFERED] * 2
     outage.circuit.close()
+
+
+async def test_an_append_that_is_under_way_leaves_a_closed_circuit_closed(
+    writer: Writer, outage: Outage
+) -> None:
+    outage.circuit.open()
+    done = writer.submit([*records(500)], release=lambda: None)
+    await asyncio.sleep(0)  # the writer begins, and waits for the disk
+    await asyncio.sleep(0)
+    outage.circuit.close()
+    assert await done == [BUFFERED] * 500
+    assert not outage.is_on
 
 
 async def test_a_journal_that_is_full_is_no_journal(
