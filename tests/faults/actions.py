@@ -8,7 +8,11 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 
 import asyncpg
 from sqlalchemy.engine import make_url
@@ -35,13 +39,18 @@ async def lasting(seconds: float) -> None:
 
 
 @asynccontextmanager
-async def session(stage: Stage) -> AsyncIterator[asyncpg.Connection]:
-    """Of the tests' own, past any proxy."""
-    connection = await asyncpg.connect(dsn_of(stage.url))
+async def session_on(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Of the tests' own."""
+    connection = await asyncpg.connect(dsn_of(url))
     try:
         yield connection
     finally:
         await connection.close()
+
+
+def session(stage: Stage) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    """On a stage's database, past any proxy."""
+    return session_on(stage.url)
 
 
 async def kill_workers(stage: Stage, *, count: int = 1) -> None:

@@ -3,9 +3,10 @@
 `make test` runs the quick ones; `--faults` all, `--soak SECONDS` the soak as long.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -89,12 +90,17 @@ def postgres() -> Iterator[Postgres]:
 def serve(tmp_path: Path) -> Iterator[Serve]:
     with ExitStack() as stack:
 
-        def start(*arguments: str, port: int = 0, **settings: str) -> Service:
+        def start(
+            *arguments: str,
+            port: int = 0,
+            environ: Mapping[str, str] = MappingProxyType({}),
+            **settings: str,
+        ) -> Service:
             settings.setdefault("data_dir", str(tmp_path / "state"))
             return stack.enter_context(
                 serving(
                     *("--port", str(port), *arguments),
-                    env=environment(**settings),
+                    env={**environment(**settings), **environ},
                     log=tmp_path / "log.jsonl",
                 )
             )

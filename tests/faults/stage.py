@@ -1,10 +1,11 @@
 """A service on a database, the load on it, and what is measured of a fault."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from app.store.keys import create_key
 from app.store.session import in_transaction
@@ -57,12 +58,20 @@ class Stage:
         """The newest."""
         return self.services[-1]
 
-    def start(self, *, workers: int = 1, port: int = 0, **settings: str) -> Service:
+    def start(
+        self,
+        *,
+        workers: int = 1,
+        port: int = 0,
+        environ: Mapping[str, str] = MappingProxyType({}),
+        **settings: str,
+    ) -> Service:
         """Start a service; it blocks, so do it before there is load."""
         settings.setdefault("journal", "on" if self.journal else "off")
         service = self.serve(
             *("--workers", str(workers)),
             port=port,
+            environ=environ,
             database_url=self.proxy.url if self.proxy else self.url,
             **settings,
         )

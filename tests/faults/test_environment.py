@@ -1,0 +1,150 @@
+"""F9, F21 and F22: the disk is full, the clock jumps, migrations race."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.faults import actions
+from tests.faults.conftest import NewRow
+from tests.faults.postgres import Postgres
+from tests.faults.stage import Stage
+from tests.system.service import ROLLCALL, environment
+
+FAKETIME = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")]
+_MOVE = """
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT inhrelid::regclass::text FROM pg_inherits
+        WHERE inhparent = 'events'::regclass
+    LOOP EXECUTE format('ALTER TABLE %s SET TABLESPACE {space}', name); END LOOP;
+END $$
+"""
+
+
+def call(*words: str | Path) -> bool:
+    return subprocess.run(words, check=False).returncode == 0  # noqa: S603
+
+
+@pytest.fixture
+def small_disk(postgres: Postgres) -> Iterator[Path]:
+    """A disk of 4 MiB that the server may write to."""
+    path = Path(tempfile.mkdtemp(prefix="small_", dir=postgres.site.state_dir))
+    owner = postgres.site.data_dir.stat()
+    options = f"size=4m,mode=0700,uid={owner.st_uid},gid={owner.st_gid}"
+    if os.geteuid() != 0 or not call("mount", "-t", "tmpfs", "-o", options, "x", path):
+        path.rmdir()
+        pytest.skip("needs to mount a tmpfs")
+    yield path
+    assert call("umount", "--lazy", path)
+    path.rmdir()
+
+
+def fill(disk: Path) -> Path:
+    """Leave no room; returns the file to remove."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return filler
+
+
+async def test_f9_full_disk(
+    small_disk: Path, stage: Stage, new_row: NewRow, *, at_length: bool
+) -> None:
+    row = new_row("F9", "data volume full")
+    space = small_disk.name
+    await stage.postgres.execute(f"CREATE TABLESPACE {space} LOCATION '{small_disk}'")
+    await stage.postgres.script(_MOVE.format(space=space), url=stage.url)
+    stage.start()
+    async with stage.trial(row, rate=50) as trial:
+        filler = fill(small_disk)
+        await trial.load.until(lambda: trial.count(503) > 0, within_s=60)
+        await actions.lasting(10 if at_length else 1)
+        filler.unlink()
+        row.seconds("back", await trial.recovered(), at_most=2)
+    row.at_most("other than 2xx and 503/429", trial.disorder, 0)
+    row.seconds("every answer within", trial.slowest, at_most=3)
+    row.settle()
+
+
+@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not here")
+async def test_f21_the_clock_jumps(
+    stage: Stage, new_row: NewRow, tmp_path: Path
+) -> None:
+    row = new_row("F21", "the clock jumps an hour, and two days")
+    clock = tmp_path / "clock"
+    clock.write_text("+0\n")
+    stage.start(
+        environ={
+            "LD_PRELOAD": str(FAKETIME[0]),
+            "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+    )
+    async with stage.trial(row) as trial:
+        for offset in ("+1h", "+2d", "-1h", "+0"):
+            await asyncio.to_thread(clock.write_text, f"{offset}\n")
+            await trial.load.until_confirmed(150)
+    found = await stage.postgres.execute(
+        "SELECT max(received_at) - min(received_at) > '1 day' FROM events",
+        url=stage.url,
+    )
+    row.holds("the service saw the jumps", met=found)
+    row.at_most("answers but 200", len(trial.load.answers) - trial.count(200), 0)
+    row.seconds("every answer within", trial.slowest, at_most=3)
+    row.settle()
+
+
+async def test_f22_migrations_race(postgres: Postgres, new_row: NewRow) -> None:
+    row = new_row("F22", "5 processes migrate, one is killed in the middle")
+    url = postgres.url("race_of_migrations")
+    await postgres.execute(f"CREATE DATABASE {make_url(url).database}")
+    # A table of the same name that is not yet committed holds it up in the middle.
+    async with actions.session_on(url) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("CREATE TABLE write_keys ()")
+        stopped = start_migration(url)
+        await waiters(postgres, url, at_least=1)
+        others = [start_migration(url) for _ in range(4)]
+        await waiters(postgres, url, at_least=2)
+        stopped.send_signal(signal.SIGKILL)
+        await transaction.rollback()
+    statuses = [await asyncio.to_thread(other.wait, 60) for other in others]
+    stopped.wait()
+    row.holds("the others exit 0", met=statuses == [0] * 4, measured=str(statuses))
+    revision = await postgres.execute(
+        "SELECT version_num FROM alembic_version", url=url
+    )
+    head = await postgres.execute(
+        "SELECT version_num FROM alembic_version", url=postgres.url(postgres.template)
+    )
+    row.holds("schema at head", met=revision == head, measured=str(revision))
+    await postgres.drop(url)
+    row.settle()
+
+
+async def waiters(postgres: Postgres, url: str, *, at_least: int) -> None:
+    """Wait until so many wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    async with asyncio.timeout(60):
+        while await postgres.execute(waiting, url=url) < at_least:
+            await actions.lasting(0.05)
+
+
+def start_migration(url: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own words
+        [ROLLCALL, "migrate"],
+        env=environment(database_url=url),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
