@@ -1,21 +1,17 @@
-"""F9, F21 and F22: the disk is full, the clock jumps, migrations race."""
+"""F9 and F21: the disk is full, and the clock jumps."""
 
 import asyncio
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy.engine import make_url
-
 from tests.faults import actions
 from tests.faults.conftest import NewRow
 from tests.faults.postgres import Postgres
 from tests.faults.stage import Stage
-from tests.system.service import ROLLCALL, environment
 
 FAKETIME = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")]
 _MOVE = """
@@ -102,49 +98,3 @@ async def test_f21_the_clock_jumps(
     row.at_most("answers but 200", len(trial.load.answers) - trial.count(200), 0)
     row.seconds("every answer within", trial.slowest, at_most=3)
     row.settle()
-
-
-async def test_f22_migrations_race(postgres: Postgres, new_row: NewRow) -> None:
-    row = new_row("F22", "5 processes migrate, one is killed in the middle")
-    url = postgres.url("race_of_migrations")
-    await postgres.execute(f"CREATE DATABASE {make_url(url).database}")
-    # A table of the same name that is not yet committed holds it up in the middle.
-    async with actions.session_on(url) as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        await connection.execute("CREATE TABLE write_keys ()")
-        stopped = start_migration(url)
-        await waiters(postgres, url, at_least=1)
-        others = [start_migration(url) for _ in range(4)]
-        await waiters(postgres, url, at_least=2)
-        stopped.send_signal(signal.SIGKILL)
-        await transaction.rollback()
-    statuses = [await asyncio.to_thread(other.wait, 60) for other in others]
-    stopped.wait()
-    row.holds("the others exit 0", met=statuses == [0] * 4, measured=str(statuses))
-    revision = await postgres.execute(
-        "SELECT version_num FROM alembic_version", url=url
-    )
-    head = await postgres.execute(
-        "SELECT version_num FROM alembic_version", url=postgres.url(postgres.template)
-    )
-    row.holds("schema at head", met=revision == head, measured=str(revision))
-    await postgres.drop(url)
-    row.settle()
-
-
-async def waiters(postgres: Postgres, url: str, *, at_least: int) -> None:
-    """Wait until so many wait for a lock."""
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    async with asyncio.timeout(60):
-        while await postgres.execute(waiting, url=url) < at_least:
-            await actions.lasting(0.05)
-
-
-def start_migration(url: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - our own words
-        [ROLLCALL, "migrate"],
-        env=environment(database_url=url),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
