@@ -106,7 +106,14 @@ async def slow_reader(line: Line, _: str) -> None:
     line.send(10 * get("/static-offline-docs/swagger-ui-bundle.js"))
 
 
-@pytest.mark.parametrize("dawdle", [slow_head, slow_body, slow_reader])
+@pytest.mark.parametrize(
+    "dawdle",
+    [
+        pytest.param(slow_head, marks=pytest.mark.at_length),
+        pytest.param(slow_body, marks=pytest.mark.at_length),
+        slow_reader,
+    ],
+)
 @pytest.mark.timeout(240)
 async def test_f17_slow_clients(
     stage: Stage,

@@ -31,6 +31,7 @@ async def test_f7_the_connection_breaks_at_commit(
     row.settle()
 
 
+@pytest.mark.at_length
 async def test_f8_slow_disk(
     proxied: Stage, new_row: NewRow, *, at_length: bool
 ) -> None:

@@ -42,9 +42,21 @@ PLANS = (
     Plan("F12", "no connections left", actions.exhaust_connections, (2, 10), back_s=1),
 )
 
+# What `make test` has time for.
+QUICK = {("F3", False), ("F7", False), ("F11", False), ("F5", True), ("F12", True)}
+TRIALS = [
+    pytest.param(
+        plan,
+        journal,
+        id=f"{plan.row}-{plan.fault}-{'journal' if journal else 'plain'}",
+        marks=() if (plan.row, journal) in QUICK else pytest.mark.at_length,
+    )
+    for plan in PLANS
+    for journal in (False, True)
+]
 
-@pytest.mark.parametrize("journal", [False, True], indirect=True, ids=["off", "on"])
-@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{plan.row}-{plan.fault}")
+
+@pytest.mark.parametrize(("plan", "journal"), TRIALS, indirect=["journal"])
 async def test_a_database_that_is_away(
     proxied: Stage, new_row: NewRow, plan: Plan, *, at_length: bool
 ) -> None:

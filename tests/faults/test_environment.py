@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.faults import actions
 from tests.faults.conftest import NewRow
 from tests.faults.postgres import Postgres
