@@ -27,6 +27,7 @@ from bench.scenarios import SCENARIOS, make_files
 from bench.stand import Factory, stand
 from bench.starting import measure_starts
 from bench.tables import show_memory, show_profile, show_stages, show_starts
+from bench.watchers import Measurement, show_watchers
 from bench.ways import Way
 from bench.wrk import find_wrk
 
@@ -127,6 +128,25 @@ def profile(seconds: int = 20, place: Place = None) -> None:
         show_profile(title, found, console)
     results = {title: found._asdict() for title, found in profiles.items()}
     _write("profile", machine, results)
+
+
+@app.command()
+def watchers(
+    pairs: int = 6,
+    seconds: int = 5,
+    workers: int = 2,
+    count: int = 50,
+    place: Place = None,
+) -> None:
+    """What watchers of the live page cost those who write."""
+    find_wrk()
+    with _measuring(place, minutes=20) as (server, machine):
+        measurement = Measurement(server, seconds, workers, count, progress)
+        found = {b: measurement.measure(b, pairs=pairs) for b in (1, 100)}
+    show_watchers(found, console)
+    _write(
+        "watchers", machine, {b: [p._asdict() for p in ps] for b, ps in found.items()}
+    )
 
 
 @app.command("stand", hidden=True)
