@@ -24,6 +24,7 @@ from bench.scenarios import CAPACITY, CONNECTIONS, WARM_UP_S
 from bench.wrk import saturate
 
 _CHUNK = 1 << 16
+_LEAST = 4096
 _TICK_S = 0.2
 _CONNECT_S = 10
 # Of the rate, what watching may take in the median of all pairs.
@@ -96,8 +97,8 @@ class Streams:
         Raises:
             BenchmarkError: one of them was sent next to nothing.
         """
-        least = min(self._received.values(), default=_CHUNK)
-        if least < _CHUNK:
+        least = min(self._received.values(), default=_LEAST)
+        if least < _LEAST:
             raise BenchmarkError(f"A watcher was sent no more than {least} bytes.")
         return sum(self._received.values())
 

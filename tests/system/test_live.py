@@ -1,0 +1,115 @@
+"""Streams of the live page: across workers, to their end, and cut short."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.system.conftest import Serve
+from tests.system.database import Database
+from tests.system.service import Service, until
+from tests.system.wire import event
+
+# The service waits ten for requests in flight; a stream would keep it for all of them.
+ENDS_WITHIN_S = 5
+REVOKED_WITHIN_S = 5
+BUSY = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND state_change > now() - interval '1 s'
+"""
+
+
+@contextmanager
+def stream(service: Service, key: str) -> Iterator[httpx.Response]:
+    headers = {"authorization": f"Bearer {key}"}
+    with (
+        httpx.Client(base_url=service.address, headers=headers, timeout=20) as client,
+        client.stream("GET", "/live/stream") as response,
+    ):
+        yield response
+
+
+def users(response: httpx.Response) -> Iterator[str]:
+    """Whom rows are about, as they come."""
+    for line in response.iter_lines():
+        if line.startswith("data: "):
+            for row in json.loads(line.removeprefix("data: ")).get("rows", ()):
+                yield row["user_id"]
+
+
+def send(service: Service, key: str, message_id: str) -> None:
+    httpx.post(
+        f"{service.address}/track",
+        content=event(message_id),
+        headers={
+            "authorization": f"Bearer {key}",
+            "content-type": "application/json",
+        },
+    ).raise_for_status()
+
+
+@pytest.fixture
+def read_key(database: Database) -> str:
+    return database.key("ann", scope="read")
+
+
+def test_each_worker_shows_what_any_of_them_stores_and_all_end_at_once(
+    serve: Serve, database: Database, read_key: str
+) -> None:
+    service = serve("--workers", "2")
+    write_key = database.key()
+    with (
+        stream(service, read_key) as one,
+        stream(service, read_key) as two,
+        stream(service, read_key) as three,
+        stream(service, read_key) as four,
+    ):
+        for number, response in enumerate((one, two, three, four)):
+            assert response.status_code == 200
+            send(service, write_key, f"m{number}")
+        for response in (one, two, three, four):
+            assert next(users(response))
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < ENDS_WITHIN_S
+    assert b"timeout graceful shutdown exceeded" not in service.log.read_bytes()
+
+
+def test_a_revoked_key_sees_no_more(
+    serve: Serve, database: Database, read_key: str
+) -> None:
+    service = serve()
+    with stream(service, read_key) as response:
+        lines = response.iter_lines()
+        assert next(lines).startswith("retry:")
+        database.rows(
+            "UPDATE write_keys SET revoked_at = now() WHERE scope = 'read' RETURNING 1"
+        )
+        began = time.monotonic()
+        assert list(lines)[-3:-1] == ["event: end", 'data: {"reason":"signed_out"}']
+        # Its trust, and a second until it is asked for.
+        assert time.monotonic() - began < REVOKED_WITHIN_S + 1
+    with stream(service, read_key) as response:
+        assert response.status_code == 401
+
+
+def test_nobody_looks_when_all_have_left(
+    serve: Serve, database: Database, read_key: str
+) -> None:
+    service = serve()
+    with stream(service, read_key) as response:
+        assert next(response.iter_lines()).startswith("retry:")
+        until(
+            lambda: database.scalar(BUSY),
+            within_s=20,
+            what="a look at the events",
+        )
+    until(
+        lambda: not database.scalar(BUSY),
+        within_s=20,
+        what="nobody looks",
+    )
