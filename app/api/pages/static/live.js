@@ -21,8 +21,11 @@ function told() {
   const parts = [];
   if (paused) parts.push(`Paused; ${grouped(arrivedWhilePaused)} arrived since.`);
   if (begun) parts.push(`${grouped(counted.arrived)} shown.`);
-  if (counted.leftOut > 0) parts.push(`${grouped(counted.leftOut)} more left out of view: too many at once.`);
-  if (counted.unread > 0) parts.push(`${grouped(counted.unread)} passed by without a look.`);
+  // What nobody has looked at matches for sure only where everything does.
+  const narrow = "narrow" in tally.dataset;
+  const leftOut = counted.leftOut + (narrow ? 0 : counted.unread);
+  if (leftOut > 0) parts.push(`${grouped(leftOut)} more left out of view: too many at once.`);
+  if (narrow && counted.unread > 0) parts.push(`${grouped(counted.unread)} passed by without a look.`);
   tally.textContent = parts.join(" ");
 }
 

@@ -1,0 +1,114 @@
+"""Whatever is sent is shown as text, wherever arrivals are shown."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.live_site import ROWS, send, signed_up, watch
+from tests.browser.site import Site
+
+SCRIPTS = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><svg/onload=alert(1)>",
+    "</code></pre><script>alert(1)</script>",
+    "javascript:alert(1)",
+    "{{constructor.constructor('alert(1)')()}}",
+    "{% raw %}{{ 7*7 }}",
+    "data: x\n\nevent: end\ndata: {}",
+    "\u202egnirts desrever",
+    "a\u200bb\ufeffc\u2066d",
+    "<!--",
+    "&lt;b&gt;&#x3c;",
+    "\u2028\u2029</title>",
+]
+SHOWN = (
+    "[...document.querySelectorAll('#arrivals bdi')].map(place => place.textContent)"
+)
+
+
+@pytest.fixture
+def naughty(corpora: Path) -> list[str]:
+    found: list[str] = json.loads((corpora / "blns" / "blns.json").read_bytes())
+    return found
+
+
+def hostile(text: str) -> dict[str, Any]:
+    """An event that holds a text wherever it may hold one."""
+    return signed_up(
+        text[:255],
+        message_id=secrets.token_hex(8),
+        properties={"email": "ann@example.com", "name": text, text: text},
+        context={"group_id": text[:255], text: [text]},
+    )
+
+
+def refused(text: str) -> dict[str, Any]:
+    """One that is rejected, for the text that it gives for its name and its time."""
+    return hostile(text) | {"event": text or "?", "timestamp": text}
+
+
+def bodies(texts: list[str]) -> Iterator[list[dict[str, Any]]]:
+    """As many events as one view is sent at once."""
+    for start in range(0, len(texts), 40):
+        part = [text for text in texts[start : start + 40] if text.strip("\0")]
+        yield [hostile(text) for text in part] + [refused(text) for text in part]
+
+
+async def test_scripts_are_shown_as_they_were_sent(page: Page, site: Site) -> None:
+    await watch(page, site)
+    results = await send(site, [hostile(text) for text in SCRIPTS])
+    results += await send(site, [refused(text) for text in SCRIPTS])
+    await expect(page.locator(ROWS)).to_have_count(len(results))
+    shown = await page.evaluate(SHOWN)
+    for text in SCRIPTS:
+        # As user and account, of the stored and of the rejected one, and as its name.
+        assert shown.count(text) == 5, text
+    for number, text in enumerate(SCRIPTS):
+        row = page.locator(f"#arrivals tr[data-id='{results[number]['id']}']")
+        await row.click()
+        await expect(page.locator("#details-body .facts")).to_contain_text(text)
+        await page.keyboard.press("Escape")
+
+
+async def test_naughty_strings_harm_no_page(
+    page: Page, site: Site, naughty: list[str]
+) -> None:
+    await watch(page, site)
+    count = 0
+    for body in bodies(naughty):
+        count += len(await send(site, body))
+    settled = f"document.querySelectorAll('{ROWS}').length"
+    for _ in range(100):
+        if await page.evaluate(settled) == 200:
+            break
+        await asyncio.sleep(0.1)
+    assert count > 800
+    assert {*await page.evaluate(SHOWN)} <= {
+        "shop",
+        "signed_up",
+        *(text[:255] for text in naughty),
+        *(text[:255].replace("\0", "\ufffd") for text in naughty),
+    }
+    await page.goto("/overview")
+    await expect(page.locator("h1")).to_have_text("Overview")
+    for reason in ("unknown_event", "too_short"):
+        await page.goto(f"/overview/rejected?reason={reason}")
+        await expect(page.locator("h1")).to_have_text("Rejected events")
+    await page.goto("/overview/rejected?reason=%3Cscript%3Ealert(1)%3C/script%3E")
+    await expect(page.locator(".lead")).to_contain_text("<script>alert(1)</script>")
+
+
+@pytest.mark.parametrize("text", SCRIPTS[:3])
+async def test_a_filter_is_reflected_as_text(page: Page, site: Site, text: str) -> None:
+    await watch(page, site)
+    await page.fill("#source", text)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#state")).to_have_text("live")
+    assert await page.input_value("#source") == text
