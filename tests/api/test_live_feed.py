@@ -218,16 +218,24 @@ async def test_without_postgres_it_says_so_and_goes_on_by_itself(
         await shaky.dispose()
 
 
+async def nobody_looks(feed: Feed) -> None:
+    polling = feed._polling  # noqa: SLF001 - it ends by itself
+    assert polling is not None
+    await asyncio.wait([polling])
+
+
 async def test_the_last_hour_is_counted_by_the_minute(
     engine: AsyncEngine,
 ) -> None:
     await save(engine, *records(3), rejection())
     feed = Feed(Arrivals(engine, settle_s=0, timeout_s=WITHIN_S))
-    async with watching(feed) as frames:
-        minutes: dict[int, tuple[int, int]] = {}
-        while len(minutes) < 60:
-            data = await frames.until("minutes")
-            minutes |= {minute: found for minute, *found in data["minutes"]}
-        assert sum(stored for stored, _ in minutes.values()) == 3
-        assert sum(rejected for _, rejected in minutes.values()) == 1
+    for _ in range(2):  # the second time what was counted is known
+        async with watching(feed) as frames:
+            minutes: dict[int, tuple[int, int]] = {}
+            while len(minutes) < 60:
+                data = await frames.until("minutes")
+                minutes |= {minute: found for minute, *found in data["minutes"]}
+            assert sum(stored for stored, _ in minutes.values()) == 3
+            assert sum(rejected for _, rejected in minutes.values()) == 1
+        await nobody_looks(feed)
     await feed.stop()

@@ -31,6 +31,9 @@ class MinuteNews:
     def begin(self, look: Look) -> None:
         """Before the first look of those who watch now."""
         self._minutes.begin(look.since)
+        # What was counted for those before is news to these.
+        self._changed = {minute for minute, _ in self._minutes.known()}
+        self._unread = 0
 
     def add(self, look: Look) -> None:
         """Add what a look has counted."""
