@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
-from app.metrics.layout import Layout
+from app.metrics.layout import ALIVE_AT, Layout
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +113,34 @@ class Board:
             # The descriptor stays open, and with it the lock, until the process ends.
             return memoryview(mmap.mmap(file, size)).cast("d")
         raise AssertionError
+
+    def bury(self) -> int:
+        """How many workers have died since anybody asked, other than in good order.
+
+        Such a one has left its row saying that it lives, and holds it no more.
+        """
+        own = self.take()
+        died = int(own[ALIVE_AT] > 0)
+        own[ALIVE_AT] = 0.0
+        if self._directory is not None:
+            with suppress(OSError):
+                for path in self._directory.glob(f"{self.layout.fingerprint}.*"):
+                    died += self._bury(path)
+        return died
+
+    def _bury(self, path: Path) -> bool:
+        alive_at = len(self._header) + ALIVE_AT * _CELL_BYTES
+        file = os.open(path, os.O_RDWR)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not any(os.pread(file, _CELL_BYTES, alive_at)):
+                return False
+            os.pwrite(file, bytes(_CELL_BYTES), alive_at)
+        except BlockingIOError:  # it lives
+            return False
+        finally:
+            os.close(file)
+        return True
 
     def rows(self) -> list[Sequence[float]]:
         """The cells of every row, this process's own among them, by this layout."""

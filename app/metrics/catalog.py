@@ -172,11 +172,10 @@ UPKEEP_SUCCEEDED_AT = Metric(
     across="max",
 )
 WORKERS = Metric("rollcall_workers", "Workers that answer.", "gauge")
-WORKER_RESTARTS = Metric(
-    "rollcall_worker_restarts_total",
-    "Workers replaced, by cause: crashed, or reloaded on request.",
+WORKER_CRASHES = Metric(
+    "rollcall_worker_crashes_total",
+    "Workers that died other than in good order, counted when the next one starts.",
     "counter",
-    labels=("cause",),
 )
 CPU_SECONDS = Metric(
     "rollcall_cpu_seconds_total",

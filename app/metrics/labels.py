@@ -48,5 +48,4 @@ LABELS: dict[str, tuple[str, ...]] = {
     ),
     "pool": ("writing", "reading", OTHER),
     "task": ("partitions", "retention", "sessions", OTHER),
-    "cause": ("crashed", "reloaded", OTHER),
 }

@@ -47,6 +47,7 @@ class Meters:
         }
         self._other_result = self._results[OTHER]
         self._request_seconds = layout.cell(catalog.REQUEST_SECONDS)
+        self.add(catalog.WORKER_CRASHES, amount=board.bury())
         for metric in catalog.METRICS:
             if metric.kind == "gauge":  # a predecessor's say nothing of this process
                 for values in layout.series(metric):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.metrics.board import Board, shared_directory
-from app.metrics.catalog import CONNECTIONS, EVENTS, REQUESTS, WORKER_RESTARTS
+from app.metrics.catalog import CONNECTIONS, EVENTS, REQUESTS, WORKER_CRASHES
 from app.metrics.layout import Layout
 from app.metrics.meters import Meters
 from app.settings import child_environment
@@ -84,6 +84,23 @@ def test_a_row_outlives_its_worker_and_is_counted_on(directory: Path) -> None:
     assert len([*directory.iterdir()]) == 2
 
 
+def test_a_crash_is_counted_once_and_leaving_is_none(directory: Path) -> None:
+    board = Board(LAYOUT, directory)
+    living, leaving = Meters(board), Meters(Board(LAYOUT, directory))
+    for meters in (living, leaving):
+        meters.publish()
+    leaving.leave()
+    # One free row more than workers: who starts next may take another than the dead.
+    killed_worker(directory)
+    (directory / f"{LAYOUT.fingerprint}.2").rename(
+        directory / f"{LAYOUT.fingerprint}.9"
+    )
+    successors = [Meters(Board(LAYOUT, directory)) for _ in range(3)]
+
+    assert len(successors) == 3
+    assert figures_of(board)("rollcall_worker_crashes_total") == 1
+
+
 def test_a_successor_begins_with_gauges_of_its_own(directory: Path) -> None:
     killed_worker(directory)
     board = Board(LAYOUT, directory)
@@ -137,9 +154,9 @@ def test_what_was_made_by_half_is_made_anew(directory: Path) -> None:
 
 def test_a_board_without_a_directory_is_this_processs_alone() -> None:
     board, other = Board(LAYOUT), Board(LAYOUT)
-    Meters(board).add(WORKER_RESTARTS, "crashed")
-    assert figures_of(board).total("rollcall_worker_restarts_total") == 1
-    assert figures_of(other).total("rollcall_worker_restarts_total") == 0
+    Meters(board).add(WORKER_CRASHES)
+    assert figures_of(board).total("rollcall_worker_crashes_total") == 1
+    assert figures_of(other).total("rollcall_worker_crashes_total") == 0
 
 
 def test_the_directory_is_private_and_goes_with_the_service() -> None:

@@ -90,6 +90,13 @@ async def test_a_kill_takes_nothing_back(
         before = await asyncio.to_thread(figures_of, service, read_key)
         os.kill(service.workers()[0], signal.SIGKILL)
         await load.until_stored(200)
+        # Counted when another starts in its place.
+        await asyncio.to_thread(
+            until,
+            lambda: figures_of(service, read_key)("rollcall_worker_crashes_total"),
+            within_s=60,
+            what="a successor",
+        )
         answered = len(load.stored)
         after = await asyncio.to_thread(figures_of, service, read_key)
         service.signal(signal.SIGTERM)
