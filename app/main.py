@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +235,7 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
         app, pages, readers=service.reading.readers, turns=service.reading.turns
     )
     install_problems(app, pages)
-    app.openapi = lambda: describe(app, DOORS)  # type: ignore[method-assign]
+    app.openapi = cache(lambda: describe(app, DOORS))  # type: ignore[method-assign]
     requests = RequestLog(
         sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
     )

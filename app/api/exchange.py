@@ -18,12 +18,14 @@ class Exchange(RequestResponseCycle):
     @override
     async def send(self, message: MutableMapping[str, Any]) -> None:  # type: ignore[override]
         """ASGI."""
+        if self.flow.write_paused:
+            await self.flow.drain()
+        # Uvicorn tells this to the newest of several requests alone.
+        self.disconnected = self.disconnected or self.transport.is_closing()
+        if self.disconnected:
+            return
         if message["type"] != ANSWER:
             await super().send(message)  # type: ignore[arg-type]
-            return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
             return
         lines = [STATUS_LINE[message["status"]]]
         for name, value in (*self.default_headers, *message["headers"]):

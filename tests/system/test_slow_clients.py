@@ -154,6 +154,7 @@ def test_who_does_not_read_its_answers_is_ended(service: Service, key: str) -> N
             connection.sendall(ask * 1_000_000)
 
     assert_serves(service, key)
+    assert b"request failed" not in service.log.read_bytes()
 
 
 @pytest.mark.parametrize(
