@@ -21,10 +21,10 @@ from app.cli.reading import read_events
 from app.cli.tally import Tally
 from app.cli.verdicts import judge_piece
 from app.events.record import Policy, Receipt
-from app.main import event_policy
 from app.store.backfill import backfill
 from app.store.insert import Entry, Outcome
 from app.store.sources import check_source_name
+from app.wiring import event_policy
 
 # Each turn costs some waiting for the other process, so a turn is worth several times
 # the batch of a request; the bytes bound the memory where events are large.

@@ -14,12 +14,12 @@ from app.cli.configuration import read_settings
 from app.cli.database import current
 from app.cli.filters import Event, Reason, Since, Source
 from app.cli.listing import say_remark
-from app.main import event_policy
 from app.store.replay import Failure, Replayed
 from app.store.replay import replay as replay_selected
 from app.store.selection import Selection
 from app.store.session import in_transaction, with_engine
 from app.store.triage import Survey, survey
+from app.wiring import event_policy
 
 
 def replay(

@@ -22,9 +22,9 @@ from app.cli.verdicts import judge_piece
 from app.events.record import Receipt
 from app.events.rejection import Rejection
 from app.events.remark import Remark
-from app.main import event_policy
 from app.store.insert import Entry, Outcome
 from app.store.sources import check_source_name
+from app.wiring import event_policy
 
 _TRACK = Door("/track")
 

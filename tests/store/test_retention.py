@@ -6,13 +6,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import UnavailableError
-from app.main import Service
 from app.metrics.board import Board
 from app.metrics.layout import Layout
 from app.settings import Settings
 from app.store.lookups import Lookups
 from app.store.quarantine import Quarantine
 from app.store.retention import expire_rejected
+from app.wiring import Service
 from tests.store.rejections import commit, count, keep, read, rejection
 
 DAYS = 30

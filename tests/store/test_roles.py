@@ -210,7 +210,6 @@ async def test_the_service_starts_and_knows_its_keys(
         "UPDATE events SET user_id = 'x'",
         "UPDATE event_ids SET stored_at = now()",
         "SELECT user_id FROM events",
-        "SELECT user_id FROM events",
         "SELECT user_id FROM {partition}",
         "INSERT INTO {partition} SELECT * FROM events",
         "SELECT email FROM signed_up",
