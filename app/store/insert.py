@@ -154,7 +154,9 @@ async def store_records(
     Returns:
         `STORED`, `DUPLICATE` or `DIFFERING` for each record, in the same order.
     """
-    first = {record.id: record for record in reversed(records)}
+    first: dict[str, Record] = {}
+    for record in records:
+        first.setdefault(record.id, record)
     known = await _claim(connection, [*first.values()])
     if not known and len(first) == len(records):
         return [STORED] * len(records)

@@ -141,7 +141,8 @@ async def test_f17_slow_clients(
         loop = asyncio.get_running_loop()
         began = loop.time()
         await asyncio.gather(*(dawdle(line, stage.key) for line in lines))
-        assert sockets_of(stage.pids()[0]) >= sockets + count
+        # The senders may have come to need fewer of them meanwhile.
+        assert sockets_of(stage.pids()[0]) > sockets + count // 2
         async with asyncio.timeout(60):
             # The senders may have come to need more of them meanwhile.
             while sockets_of(stage.pids()[0]) > sockets + count // 3:

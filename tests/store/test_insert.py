@@ -218,6 +218,7 @@ async def test_every_field_of_a_rejected_event_is_in_its_row(
     warnings = [
         (warning["code"], warning["path"]) for warning in fields.pop("warnings")
     ]
+    assert abs(fields.pop("stored_at") - datetime.now(UTC)) < timedelta(minutes=5)
     assert fields == {
         "id": UUID(entry.id),
         "received_at": RECEIPT.received_at,

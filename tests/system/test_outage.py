@@ -1,5 +1,7 @@
 """The service while its Postgres is frozen or gone, and once it is back."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -178,7 +180,10 @@ def test_what_a_killed_service_had_buffered_is_stored_by_the_next(
         status = rollcall("journal", "status", env=env).stdout
         assert "owned" in status
         assert "3 events wait" in status
+        workers = service.workers()
         service.kill()
+        for worker in workers:  # which would outlive it, to drain
+            os.kill(worker, signal.SIGKILL)
     assert "free" in rollcall("journal", "status", env=env).stdout
 
     start()
