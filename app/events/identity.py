@@ -37,7 +37,9 @@ def content_of(fields: dict[str, Any], *, odd: bool) -> bytes:
     """
     context = fields.get("context") or {}
     if type(context) is dict and not _GROUP_NAMES.isdisjoint(context):
-        context = {k: v for k, v in context.items() if k not in GROUP_NAMES}
+        context = dict(context)
+        for name in GROUP_NAMES:
+            context.pop(name, None)
     content = [
         fields["event"],
         fields["user_id"],

@@ -53,9 +53,11 @@ def judge(
     usable = _prepare(folded, repair, plain=body.plain and idempotency_key is None)
     checked = check(usable)
     parsed, unread = _read_timestamp(usable, receipt, policy)
-    errors = [*folded.errors, *repair.errors, *checked.errors, *unread]
-    # A group id in the context is mended twice: as an id and where it stands.
-    warnings = [*dict.fromkeys(repair.warnings), *checked.warnings]
+    warnings = checked.warnings
+    if repair.warnings:
+        # A group id in the context is mended twice: as an id and where it stands.
+        warnings = [*dict.fromkeys(repair.warnings), *warnings]
+    errors = folded.errors + repair.errors + checked.errors + unread
     if parsed is None or errors:
         return reject(
             sent,
