@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         default=1_000,
         ge=1,
         description="Requests that one worker has in flight, from the last byte of "
-        "their body to their answer; over it 503.",
+        "their body to their answer, each 8 KiB of it as one more; over it 503.",
     )
     queue_bytes: int = Field(
         default=32 * MIB,

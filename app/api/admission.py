@@ -1,9 +1,12 @@
 """How much may be in flight in one worker, and in one source.
 
 In flight are bytes of bodies, from the first one to the commit, and requests, from the
-last byte of their body to their answer. A source that sends alone may use all of the
-worker. While there are others, it is held to a share, so that whatever it sends too
-much of waits behind itself, or is refused, and slows nobody else down.
+last byte of their body to their answer; there a large one counts as several, so that
+no more of them wait than can be done while their senders wait.
+
+A source that sends alone may use all of the worker. While there are others, it is held
+to a share, so that whatever it sends too much of waits behind itself, or is refused,
+and slows nobody else down.
 """
 
 import asyncio
@@ -15,6 +18,10 @@ from app.errors import OverloadedError, TooManyRequestsError
 
 # A source may hold so many times as much as it leaves to the others.
 _SHARE = 3
+# A request counts as one, and as one more for each so many bytes of its body; but as no
+# more than this part of all, so that some of the largest can be in flight, too.
+_REQUEST_BYTES = 8192
+_LARGEST_PART = 3
 # For so long after another source has sent something, a source is not alone.
 _COMPANY_S = 60.0
 
@@ -24,8 +31,11 @@ class Admission:
 
     Args:
         limit: bytes of bodies in flight.
-        max_requests: requests in flight.
+        max_requests: requests in flight, a large one counted as several.
         clock: monotonic seconds.
+
+    Attributes:
+        largest: what a request counts as at most.
     """
 
     def __init__(
@@ -37,6 +47,7 @@ class Admission:
     ) -> None:
         self.limit = limit
         self.max_requests = max_requests
+        self.largest = max(1, max_requests // _LARGEST_PART)
         self.used = 0
         self.requests = 0
         # One for each source that was ever seen; no sender can make up any.
@@ -105,13 +116,14 @@ class Admission:
 class Lease:
     """What one request holds of the budget; given back once, when it is done with."""
 
-    __slots__ = ("_admission", "_held", "_line", "_turn")
+    __slots__ = ("_admission", "_held", "_line", "_turn", "_weight")
 
     def __init__(self, admission: Admission, line: Line) -> None:
         self._admission = admission
         self._line = line
         self._held = 0
         self._turn: Turn | None = None
+        self._weight = 0
 
     def hold(self, size: int) -> None:
         """Hold at least `size` bytes.
@@ -141,7 +153,10 @@ class Lease:
         """
         admission, line = self._admission, self._line
         admission.check_requests(line)
-        admission.requests += 1
+        weight = min(1 + size // _REQUEST_BYTES, admission.largest)
+        admission.requests += weight
+        line.requests += weight
+        self._weight = weight
         self._turn = line.take(size, alone=admission.is_alone(line))
         return self._turn.begun
 
@@ -152,7 +167,8 @@ class Lease:
         self._held = 0
         turn, self._turn = self._turn, None
         if turn is not None:
-            self._admission.requests -= 1
+            self._admission.requests -= self._weight
+            self._line.requests -= self._weight
             self._line.give_back(turn)
 
     def move_to(self, admission: Admission, source: str) -> "Lease":

@@ -29,7 +29,12 @@ class Turn:
 
 
 class Line:
-    """The requests and the bytes of one source; some of it waits for its turn."""
+    """The requests and the bytes of one source; some of it waits for its turn.
+
+    Attributes:
+        held: bytes in flight.
+        requests: in flight, a large one counted as several.
+    """
 
     __slots__ = ("_epoch", "_units", "_waiting", "held", "requests")
 
@@ -49,7 +54,6 @@ class Line:
             alone: whether nobody else sends: then all begin at once.
         """
         turn = Turn(1 + size // UNIT_BYTES)
-        self.requests += 1
         if alone or (not self._waiting and self._has_room(turn)):
             self._begin(turn)
             return turn
@@ -62,7 +66,6 @@ class Line:
 
     def give_back(self, turn: Turn) -> None:
         """The request is done with, or is not waited for any more."""
-        self.requests -= 1
         if turn.epoch == self._epoch:
             self._units -= turn.units
         elif turn.begun is not None:

@@ -117,6 +117,18 @@ async def test_beside_others_a_source_leaves_a_quarter_of_the_requests() -> None
     in_flight(admission, "flooding", 1)
 
 
+def test_a_large_request_counts_as_several_and_leaves_room_for_others() -> None:
+    admission = Admission(100, 1_000)
+    leases = [admission.lease("billing") for _ in range(3)]
+    for lease, size in zip(leases, (8191, 8192, 1 << 30), strict=True):
+        lease.enter(size)
+    assert admission.requests == 1 + 2 + 333
+
+    for lease in leases:
+        lease.release()
+    assert admission.requests == 0
+
+
 def test_beside_others_a_source_leaves_a_quarter_of_the_bytes() -> None:
     admission = Admission(100, 8)
     admission.lease("quiet")
