@@ -13,8 +13,7 @@ from typing import Any
 
 from app.api.admission import Admission, full
 from app.api.doors import Door
-from app.api.refusals import refusal
-from app.errors import RequestError
+from app.api.refusals import Refusals
 from app.logs import fields
 from app.metrics.catalog import REFUSALS
 from app.metrics.meters import Meters
@@ -49,6 +48,10 @@ class Gate:
         self.answered: Any = SimpleNamespace(
             response_started=True, response_complete=True, message_event=asyncio.Event()
         )
+        self._error = full()
+        self._refusals = {
+            closing: Refusals(self._error, closing=closing) for closing in (False, True)
+        }
         self._meters = meters
         self._refused = 0
         self._told_at = float("-inf")
@@ -63,13 +66,12 @@ class Gate:
         door = self._doors.get(url.partition(b"?")[0])
         if door is None:
             return None
-        error = full()
-        self._count(door, error)
-        return refusal(error, closing=closing)
+        self._count(door)
+        return self._refusals[closing].next()
 
-    def _count(self, door: str, error: RequestError) -> None:
-        self._meters.add(REFUSALS, error.code)
-        self._meters.count_request(door, error.status, 0.0, {})
+    def _count(self, door: str) -> None:
+        self._meters.add(REFUSALS, self._error.code)
+        self._meters.count_request(door, self._error.status, 0.0, {})
         self._refused += 1
         now = time.monotonic()
         if now - self._told_at > _PAUSE_S:
