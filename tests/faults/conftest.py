@@ -3,6 +3,7 @@
 `make test` runs the quick ones; `--faults` all, `--soak SECONDS` the soak as long.
 """
 
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -93,6 +94,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         def start(
             *arguments: str,
             port: int = 0,
+            listener: socket.socket | None = None,
             environ: Mapping[str, str] = MappingProxyType({}),
             **settings: str,
         ) -> Service:
@@ -102,6 +104,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                     *("--port", str(port), *arguments),
                     env={**environment(**settings), **environ},
                     log=tmp_path / "log.jsonl",
+                    listener=listener,
                 )
             )
 

@@ -56,6 +56,13 @@ class Row:
         if not met:
             self._fail()
 
+    def at_least(self, what: str, measured: float, limit: float) -> None:
+        """Likewise, from below."""
+        met = measured >= limit
+        self._add(what, f">= {limit:g}", f"{measured:.4g}", met)
+        if not met:
+            self._fail()
+
     def ratio(self, what: str, measured: float, *, at_most: float) -> None:
         """A ratio of two times; as noisy as they are."""
         self._add(what, f"<= {at_most:g}x", f"{measured:.2f}x", measured <= at_most)

@@ -1,6 +1,7 @@
 """A service on a database, the load on it, and what is measured of a fault."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Stage:
         *,
         workers: int = 1,
         port: int = 0,
+        listener: socket.socket | None = None,
         environ: Mapping[str, str] = MappingProxyType({}),
         **settings: str,
     ) -> Service:
@@ -71,6 +73,7 @@ class Stage:
         service = self.serve(
             *("--workers", str(workers)),
             port=port,
+            listener=listener,
             environ=environ,
             database_url=self.proxy.url if self.proxy else self.url,
             **settings,
@@ -190,6 +193,12 @@ class Trial:
         """The share of answers that are neither 2xx nor a refusal with Retry-After."""
         answers = self.load.answers
         return sum(not a.is_in_order for a in answers) / max(1, len(answers))
+
+    @property
+    def failed(self) -> int:
+        """Attempts that were not answered 200, or not at all."""
+        answers = len(self.load.answers)
+        return self.load.unanswered.total() + answers - self.count(200)
 
     def count(self, *statuses: int) -> int:
         """Answers with one of these."""

@@ -1,17 +1,21 @@
-"""F1 and F2: workers are killed, and the service is restarted, under load."""
+"""F1 and F2: workers are killed and replaced, and the service, under load."""
 
 import asyncio
 import os
 import signal
+import socket
 
 import pytest
 
 from tests.faults import actions
 from tests.faults.conftest import NewRow
-from tests.faults.stage import Stage
+from tests.faults.ledger import BYSTANDER
+from tests.faults.stage import Stage, new_key
+from tests.system.calling import calling
 from tests.system.spread import both_workers
 
 KILLS = 100
+RESTARTS = 20
 
 
 @pytest.mark.parametrize("victims", [1, 2], ids=["one", "all"])
@@ -35,14 +39,17 @@ async def test_f1_a_hundred_kills(stage: Stage, new_row: NewRow) -> None:
     service = stage.start(workers=2)
     both_workers(service)
     killed: set[int] = set()
+    slowest = 0.0
     async with stage.trial(row) as trial:
         while len(killed) < KILLS:
             [victim] = (await fresh_workers(stage, killed))[:1]
             os.kill(victim, signal.SIGKILL)
             killed.add(victim)
+            slowest = max(slowest, await trial.recovered())
             await trial.load.until_confirmed(20, within_s=60)
-        row.seconds("back", await trial.recovered(), at_most=3)
     assert service.process.poll() is None
+    row.seconds("back after each", slowest, at_most=3)
+    row.at_most("other than 2xx and 503/429", trial.disorder, 0)
     row.settle()
 
 
@@ -52,3 +59,48 @@ async def fresh_workers(stage: Stage, killed: set[int]) -> list[int]:
         while not (pids := [pid for pid in stage.pids() if pid not in killed]):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return pids
+
+
+@pytest.mark.timeout(600)
+async def test_f2_rolling_restarts(
+    stage: Stage, new_row: NewRow, *, at_length: bool
+) -> None:
+    times = RESTARTS if at_length else 1
+    row = new_row("F2", f"{times} times SIGHUP")
+    service = stage.start(workers=2)
+    both_workers(service)
+    key = await new_key(stage.url, BYSTANDER)
+    async with stage.trial(row) as trial, calling(service.endpoint, key) as calls:
+        for _ in range(times):
+            before = {*stage.pids()}
+            service.signal(signal.SIGHUP)
+            async with asyncio.timeout(60):
+                while not replaced(before, {*stage.pids()}):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            await trial.load.until_confirmed(50)
+    assert service.process.poll() is None
+    row.at_most("failed or refused", trial.failed + len(calls.failures), 0)
+    row.settle()
+
+
+def replaced(before: set[int], now: set[int]) -> bool:
+    return len(now) == len(before) and not now & before
+
+
+@pytest.mark.timeout(600)
+async def test_f2_a_socket_handed_over(
+    stage: Stage, new_row: NewRow, *, at_length: bool
+) -> None:
+    times = RESTARTS if at_length else 1
+    row = new_row("F2", f"{times} times SIGTERM, the socket handed over")
+    key = await new_key(stage.url, BYSTANDER)
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        service = stage.start(listener=listener)
+        async with stage.trial(row) as trial, calling(service.endpoint, key) as calls:
+            for _ in range(times):
+                old = stage.service
+                await asyncio.to_thread(stage.start, listener=listener)
+                assert await asyncio.to_thread(old.stop) == 0
+                await trial.load.until_confirmed(50)
+    row.at_most("failed or refused", trial.failed + len(calls.failures), 0)
+    row.settle()

@@ -83,6 +83,13 @@ def is_worker(command: bytes) -> bool:
     return b"\0serve\0" in command or b"app.serving.worker" in command
 
 
+def _command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return b""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A running service.
@@ -111,11 +118,7 @@ class Service:
         """The pids of those that answer."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [
-            int(child)
-            for child in children
-            if is_worker(Path(f"/proc/{child}/cmdline").read_bytes())
-        ]
+        return [int(child) for child in children if is_worker(_command_of(int(child)))]
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
