@@ -32,6 +32,8 @@ from app.store.transaction import transaction
 log = logging.getLogger(__name__)
 
 _RETRY_PAUSES_S = (0.01, 0.05, 0.2)
+# Of the time for a commit: what there is of it however long somebody has waited.
+_LEAST_SHARE = 0.1
 
 
 class Committer:
@@ -58,14 +60,22 @@ class Committer:
         self._quarantine = quarantine or Quarantine()
         self._meters = meters or Meters(Board(Layout()))
 
-    async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
         """Commit entries; where Postgres refuses data, isolate it by halves.
+
+        Args:
+            entries: in the order of their arrival.
+            waited_s: how long one of them has waited already, which leaves so much
+                less time; there is always some.
 
         Returns:
             An outcome for each entry, in the same order; None where no commit was
             confirmed: such an entry may be in or not, and sending it again is safe.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        timeout_s = max(self._timeout_s - waited_s, _LEAST_SHARE * self._timeout_s)
+        deadline = asyncio.get_running_loop().time() + timeout_s
         return await self._settle(entries, deadline)
 
     async def _settle(

@@ -39,6 +39,7 @@ class Submission:
         release: called once the writer is done with the entries.
         done: gets an outcome for each entry once all are on a disk, or
             `UnavailableError`: then some may be in and some not.
+        at: when they were handed over, on the loop's clock.
     """
 
     entries: list[Entry]
@@ -46,6 +47,7 @@ class Submission:
     done: asyncio.Future[list[Outcome]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+    at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
 
 class Writer:
@@ -135,7 +137,9 @@ class Writer:
         is_away = self._circuit.is_open
         try:
             if not is_away:
-                outcomes = await self._committer.settle(entries)
+                outcomes = await self._committer.settle(
+                    entries, waited_s=self._waited_s(batch)
+                )
         except Exception:
             # A defect: without this the writer would end, and every sender wait.
             log.exception("commit failed")
@@ -152,6 +156,15 @@ class Writer:
             start = end
         if journal is not None and None in outcomes:
             await self._buffer(journal, unconfirmed, opens=not is_away)
+
+    def _waited_s(self, batch: list[Submission]) -> float:
+        """Whoever waited behind a slow commit is soon at the end of its patience.
+
+        Without a journal there is nothing that would serve it better than to wait on.
+        """
+        if self._journal is None:
+            return 0.0
+        return asyncio.get_running_loop().time() - batch[0].at
 
     async def _buffer(
         self,

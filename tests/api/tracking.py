@@ -41,7 +41,9 @@ class Commits(Committer):
         self.open.set()
 
     @override
-    async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
         self.begun.set()
         await self.open.wait()
         self.settled += entries

@@ -55,6 +55,18 @@ async def assert_gives_up(engine: AsyncEngine, *, timeout_s: float = 0.1) -> Non
     assert await committer.settle(batch()) == [None] * 4
 
 
+async def test_what_has_waited_already_has_less_time_left(engine: AsyncEngine) -> None:
+    committer = Committer(engine, timeout_s=1.9)
+    loop = asyncio.get_running_loop()
+    async with engine.begin() as other:
+        await other.execute(text("LOCK TABLE event_ids"))
+        began = loop.time()
+        assert await committer.settle(batch(), waited_s=60) == [None] * 4
+        took = loop.time() - began
+    assert 0.15 < took < 1
+    assert await committer.settle(batch(), waited_s=60) != [None] * 4
+
+
 @pytest.mark.parametrize("state", FAULTS)
 async def test_a_fault_that_stays_rejects_nothing_and_heals(
     engine: AsyncEngine, state: str

@@ -37,7 +37,9 @@ class Forgetful(Committer):
     """Commits, and dies before it can say so."""
 
     @override
-    async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
         await super().settle(entries)
         raise asyncio.CancelledError
 
@@ -46,7 +48,9 @@ class Defective(Committer):
     """Cannot cope with the events of one user."""
 
     @override
-    async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
         if any(entry == record(user_id="user-1") for entry in entries):
             raise LookupError("a defect")
         return await super().settle(entries)

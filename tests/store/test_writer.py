@@ -28,7 +28,9 @@ class HeldCommitter(Committer):
         self._ends: asyncio.Queue[list[Outcome | None] | Exception] = asyncio.Queue()
 
     @override
-    async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
         self._begun.put_nowait(entries)
         end = await self._ends.get()
         if isinstance(end, Exception):

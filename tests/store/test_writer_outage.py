@@ -33,7 +33,9 @@ class Answers(Committer):
         self.ends: list[list[Outcome | None] | Exception] = []
 
     @override
-    async def settle(self, entries: list[Entry]) -> list[Outcome | None]:
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
         end = self.ends.pop(0)
         if isinstance(end, Exception):
             raise end
@@ -101,6 +103,43 @@ async def test_only_what_is_not_confirmed_is_buffered(
     assert page is not None
     assert [entry.id for entry in page.entries] == [records(2)[1].id, refused.id]
     assert outage.is_on
+
+
+class Slow(Answers):
+    """Its first commit takes until the test has done waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends = [[STORED], [STORED]]
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+        self.waited_s: list[float] = []
+
+    @override
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
+        self.waited_s.append(waited_s)
+        self.begun.set()
+        await self.go.wait()
+        return await super().settle(entries)
+
+
+@pytest.mark.parametrize("has_journal", [True, False])
+async def test_who_waited_behind_a_slow_commit_is_sooner_in_the_journal(
+    outage: Outage, *, has_journal: bool
+) -> None:
+    committer = Slow()
+    writer = Writer(committer, outage=outage if has_journal else None)
+    writer.start()
+    first = asyncio.create_task(send(writer, record("1")))
+    await committer.begun.wait()
+    second = asyncio.create_task(send(writer, record("2")))
+    asyncio.get_running_loop().call_later(0.05, committer.go.set)
+    await asyncio.gather(first, second)
+    await writer.stop()
+
+    assert committer.waited_s[0] < 0.02
+    assert (committer.waited_s[1] > 0.02) == has_journal
 
 
 async def test_while_the_circuit_is_open_nobody_waits_for_postgres(
