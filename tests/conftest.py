@@ -25,6 +25,15 @@ from app.store.schema import migrate
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the programs that tests start out of the coverage.
+
+    There are hundreds of them, and watching each takes as long as the thing itself.
+    """
+    if hasattr(config, "workerinput"):
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # noqa: TID251 - not a setting
+
+
 @dataclass(frozen=True, slots=True)
 class OutsideServer:
     """The server that ROLLCALL_TEST_DATABASE_URL names."""
