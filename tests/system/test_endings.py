@@ -114,7 +114,10 @@ async def test_nobody_is_answered_before_the_commit(
                     await asyncio.sleep(0.01)
             read_by_the_service(service)
             assert all(wire.is_silent() for wire in wires)
+            workers = service.workers()
             service.kill()
+            for worker in workers:  # which would outlive it, to answer
+                os.kill(worker, SIGKILL)
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM events")) == 0
 
