@@ -268,7 +268,7 @@ def test_the_wheel_is_preferred() -> None:
 
 
 @pytest.mark.parametrize(
-    ("megabytes", "buffers"), [(64, 16), (1024, 128), (8192, 1024), (65536, 1024)]
+    ("megabytes", "buffers"), [(64, 16), (1024, 128), (8192, 1024), (65536, 4096)]
 )
 def test_shared_buffers_are_an_eighth_within_bounds(
     megabytes: int, buffers: int

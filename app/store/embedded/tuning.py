@@ -52,8 +52,8 @@ def server_settings(overrides: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def shared_buffers_mb(memory: int) -> int:
-    """An eighth of the memory (bytes) in MB, from 16 to 1024."""
-    return max(16, min(memory // 8 // MEGABYTE, 1024))
+    """An eighth of the memory (bytes) in MB, from 16 to 4096."""
+    return max(16, min(memory // 8 // MEGABYTE, 4096))
 
 
 def memory_bytes(limit_files: Iterable[Path] = CGROUP_LIMITS) -> int:
