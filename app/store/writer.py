@@ -10,15 +10,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from app.errors import UnavailableError
-from app.events.rejection import Rejection
 from app.store.circuit import Circuit
 from app.store.commit import Committer
 from app.store.insert import Entry, Outcome
 from app.store.journal.journal import Journal
 from app.store.outage import Outage
+from app.store.submission import Submission
 
 log = logging.getLogger(__name__)
 
@@ -28,26 +27,6 @@ MAX_BATCH = 1_000
 # Likewise of the journal, which has no locks: whoever waited for Postgres in vain
 # has little time left.
 MAX_JOURNALED = 10_000
-
-
-@dataclass(slots=True, eq=False)
-class Submission:
-    """The entries of one body, and the future of whoever waits for them.
-
-    Attributes:
-        entries: in the order sent.
-        release: called once the writer is done with the entries.
-        done: gets an outcome for each entry once all are on a disk, or
-            `UnavailableError`: then some may be in and some not.
-        at: when they were handed over, on the loop's clock.
-    """
-
-    entries: list[Entry]
-    release: Callable[[], None]
-    done: asyncio.Future[list[Outcome]] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-    at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
 
 class Writer:
@@ -102,7 +81,8 @@ class Writer:
         if self._closing:
             release()
             raise UnavailableError("The service is stopping; send this again.")
-        submission = Submission(entries, release)
+        loop = asyncio.get_running_loop()
+        submission = Submission(entries, release, loop.create_future(), loop.time())
         self._waiting.append(submission)
         self._wake.set()
         return submission.done
@@ -152,7 +132,7 @@ class Writer:
             if journal is not None and None in share and not submission.done.done():
                 unconfirmed.append((submission, share))
             else:
-                _resolve(submission, share)
+                submission.resolve(share)
             start = end
         if journal is not None and None in outcomes:
             await self._buffer(journal, unconfirmed, opens=not is_away)
@@ -173,14 +153,7 @@ class Writer:
         *,
         opens: bool,
     ) -> None:
-        bodies = [
-            [
-                entry
-                for entry, outcome in zip(submission.entries, share, strict=True)
-                if outcome is None
-            ]
-            for submission, share in unconfirmed
-        ]
+        bodies = [submission.unsettled(share) for submission, share in unconfirmed]
         taken = [False] * len(bodies)
         try:
             taken = await journal.append(bodies)
@@ -192,27 +165,4 @@ class Writer:
             # open says nothing of Postgres, and a drain may just have closed it.
             self._circuit.open()
         for (submission, share), is_in in zip(unconfirmed, taken, strict=True):
-            outcomes = share
-            if is_in:
-                pairs = zip(submission.entries, share, strict=True)
-                outcomes = [outcome or _buffered(entry) for entry, outcome in pairs]
-            _resolve(submission, outcomes)
-
-
-def _buffered(entry: Entry) -> Outcome:
-    if isinstance(entry, Rejection):
-        return Outcome("rejected", errors=entry.errors, buffered=True)
-    return Outcome("buffered")
-
-
-def _resolve(submission: Submission, outcomes: list[Outcome | None]) -> None:
-    submission.release()
-    if submission.done.done():  # whoever waited has left
-        return
-    confirmed = [outcome for outcome in outcomes if outcome is not None]
-    if len(confirmed) == len(outcomes):
-        submission.done.set_result(confirmed)
-    else:
-        submission.done.set_exception(
-            UnavailableError("The database did not confirm in time.")
-        )
+            submission.resolve(share, buffered=is_in)
