@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from app.api.turns import Line, Turn
+from app.api.turns import Company, Line, Turn
 from app.errors import OverloadedError, TooManyRequestsError
 
 # A source may hold so many times as much as it leaves to the others.
@@ -22,8 +22,6 @@ _SHARE = 3
 # more than this part of all, so that some of the largest can be in flight, too.
 _REQUEST_BYTES = 8192
 _LARGEST_PART = 3
-# For so long after another source has sent something, a source is not alone.
-_COMPANY_S = 60.0
 
 
 class Admission:
@@ -36,6 +34,7 @@ class Admission:
 
     Attributes:
         largest: what a request counts as at most.
+        company: knows whether a source sends alone.
     """
 
     def __init__(
@@ -52,9 +51,7 @@ class Admission:
         self.requests = 0
         # One for each source that was ever seen; no sender can make up any.
         self._lines: dict[str, Line] = {}
-        self._clock = clock
-        self._last: Line | None = None
-        self._alone_from = 0.0
+        self.company = Company(clock)
 
     @property
     def is_full(self) -> bool:
@@ -99,18 +96,6 @@ class Admission:
         # What a source sends first may take all there is, or it might never fit.
         if line.held and line.held + more > _SHARE * left and len(self._lines) > 1:
             raise _over_share("bytes")
-
-    def is_alone(self, line: Line) -> bool:
-        """Whether no other source has sent anything lately."""
-        if line is self._last and not self._alone_from:
-            return True
-        now = self._clock()
-        if line is not self._last:
-            self._alone_from = now + _COMPANY_S if self._last else 0.0
-            self._last = line
-        elif self._alone_from < now:
-            self._alone_from = 0.0
-        return not self._alone_from
 
 
 class Lease:
@@ -157,7 +142,7 @@ class Lease:
         admission.requests += weight
         line.requests += weight
         self._weight = weight
-        self._turn = line.take(size, alone=admission.is_alone(line))
+        self._turn = line.take(size, alone=admission.company.is_alone(line))
         return self._turn.begun
 
     def release(self) -> None:

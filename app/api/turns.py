@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 # What a source may have under way, in units: a request is one, and one more for each
 # so many bytes of its body.
@@ -9,6 +10,8 @@ TURN_UNITS = 16
 UNIT_BYTES = 4096
 # What takes longer waits for the database, which costs the others nothing.
 TURN_S = 0.05
+# For so long after another source has sent something, a source is not alone.
+_COMPANY_S = 60.0
 
 
 class Turn:
@@ -94,3 +97,28 @@ class Line:
         self._go_on()
         if self._waiting:
             asyncio.get_running_loop().call_later(TURN_S, self._next_epoch)
+
+
+class Company:
+    """Knows whether a source sends alone.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: Line | None = None
+        self._alone_from = 0.0
+
+    def is_alone(self, line: Line) -> bool:
+        """Whether no other source than this, which sends now, has done so lately."""
+        if line is self._last and not self._alone_from:
+            return True
+        now = self._clock()
+        if line is not self._last:
+            self._alone_from = now + _COMPANY_S if self._last else 0.0
+            self._last = line
+        elif self._alone_from < now:
+            self._alone_from = 0.0
+        return not self._alone_from
