@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from app.api.body import BodyLimits
 from app.api.doors import DOORS
 from app.api.gate import Gate
 from app.api.health import Readiness
 from app.api.keyring import Keyring
+from app.api.limits import ConnectionLimits, TrackLimits
 from app.api.metrics import metrics_routes
 from app.api.pages.watching import Watching
 from app.api.reading import Reading
-from app.api.track import Tracker, TrackLimits
-from app.api.watch import ConnectionLimits, Watch
+from app.api.track import Tracker
+from app.api.watch import Watch
 from app.errors import ConfigurationError, UnavailableError
 from app.events.record import Policy
 from app.events.timestamps import TimestampPolicy
@@ -99,10 +99,7 @@ class Service:
             writer=self._writer,
             policy=event_policy(settings),
             limits=TrackLimits(
-                body=BodyLimits(
-                    max_bytes=settings.max_body_bytes,
-                    timeout_s=settings.body_timeout_seconds,
-                ),
+                max_bytes=settings.max_body_bytes,
                 max_events=settings.max_body_events,
                 max_values=settings.max_body_values,
                 queue_bytes=settings.queue_bytes,

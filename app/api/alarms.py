@@ -6,7 +6,6 @@ equally long, whoever began first is due first: so a queue does, and one timer.
 
 import asyncio
 from collections import deque
-from types import TracebackType
 from typing import Any
 
 
@@ -19,70 +18,28 @@ class Alarms:
 
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
-        self._set: deque[Alarm] = deque()
+        # When each is due, on the loop's clock, and what has come by then or never.
+        self._set: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def set(self) -> "Alarm":
-        """A deadline for the current task, to be entered at once."""
+    def set(self, future: asyncio.Future[Any]) -> None:
+        """Have a future raise `TimeoutError` if it is not done in time."""
         loop = asyncio.get_running_loop()
         waiting = self._set
-        while waiting and waiting[0].task is None:
+        while waiting and waiting[0][1].done():
             waiting.popleft()
-        alarm = Alarm(loop.time() + self.delay_s)
-        waiting.append(alarm)
+        due_at = loop.time() + self.delay_s
+        waiting.append((due_at, future))
         if self._timer is None:
-            self._timer = loop.call_at(alarm.due_at, self._ring)
-        return alarm
+            self._timer = loop.call_at(due_at, self._ring)
 
     def _ring(self) -> None:
         loop = asyncio.get_running_loop()
         waiting = self._set
-        while waiting and (waiting[0].task is None or waiting[0].due_at <= loop.time()):
-            waiting.popleft().ring()
+        while waiting and (waiting[0][1].done() or waiting[0][0] <= loop.time()):
+            _, future = waiting.popleft()
+            if not future.done():
+                future.set_exception(TimeoutError())
         self._timer = None
         if waiting:
-            self._timer = loop.call_at(waiting[0].due_at, self._ring)
-
-
-class Alarm:
-    """One deadline, as `asyncio.timeout` is one: off when its context is left.
-
-    Attributes:
-        task: what is cancelled when the time is up; None once it is off.
-        due_at: on the loop's clock.
-    """
-
-    __slots__ = ("_cancelling", "_rang", "due_at", "task")
-
-    def __init__(self, due_at: float) -> None:
-        self.task = asyncio.current_task()
-        self.due_at = due_at
-        self._rang: asyncio.Task[Any] | None = None
-        self._cancelling = 0 if self.task is None else self.task.cancelling()
-
-    def ring(self) -> None:
-        """Cancel the task, if the context is not left yet."""
-        self._rang, self.task = self.task, None
-        if self._rang is not None:
-            self._rang.cancel()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Turn the alarm off.
-
-        Raises:
-            TimeoutError: it rang, and nobody else has cancelled the task.
-        """
-        self.task = None
-        if self._rang is None:
-            return
-        nobody_else = self._rang.uncancel() <= self._cancelling
-        if nobody_else and kind is asyncio.CancelledError:
-            raise TimeoutError from error
+            self._timer = loop.call_at(waiting[0][0], self._ring)

@@ -1,11 +1,10 @@
 """The answer to a body: a result for each event, in the order sent."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,8 +19,7 @@ JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back over the wire.
 
     Attributes:
@@ -36,7 +34,7 @@ class Answer:
     body: bytes
     media_type: bytes = JSON
     headers: Sequence[tuple[bytes, bytes]] = ()
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = MappingProxyType({})
 
 
 def answer_events(
@@ -56,32 +54,33 @@ def answer_events(
         request_id: ours.
         dry_run: whether nothing was written.
     """
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     for outcome in outcomes:
-        counts[outcome.status] += 1
+        counts[outcome.status] = counts.get(outcome.status, 0) + 1
+    rejected = counts.get("rejected", 0)
     results = [
         _result(index, entry, outcome)
         for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True))
     ]
     content: dict[str, Any] = {
-        "success": not counts["rejected"],
+        "success": not rejected,
         "message": _summary(tuple(counts.items())),
         "response_id": request_id,
-        "stored": counts["stored"],
-        "duplicates": counts["duplicate"],
-        "rejected": counts["rejected"],
+        "stored": counts.get("stored", 0),
+        "duplicates": counts.get("duplicate", 0),
+        "rejected": rejected,
         "results": results,
     }
-    if counts["buffered"]:
+    if "buffered" in counts:
         content["buffered"] = counts["buffered"]
     if door.calls != "track":
-        content["ignored"] = counts["ignored"]
+        content["ignored"] = counts.get("ignored", 0)
     if door.lists_warnings:
         content["warnings"] = _gather(results, "warnings")
     if dry_run:
         content["dry_run"] = True
-    if counts["rejected"] < len(outcomes) or door.lenient:
-        return Answer(HTTPStatus.OK, orjson.dumps(content), counts=dict(counts))
+    if rejected < len(outcomes) or door.lenient:
+        return Answer(HTTPStatus.OK, orjson.dumps(content), counts=counts)
     problem = {
         "type": "about:blank",
         "title": "Every event was rejected",
@@ -94,7 +93,7 @@ def answer_events(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         orjson.dumps(problem | content),
         media_type=PROBLEM_JSON,
-        counts=dict(counts),
+        counts=counts,
     )
 
 
@@ -137,7 +136,7 @@ def _rejected(entry: Entry, outcome: Outcome) -> dict[str, Any]:
 
 @lru_cache(maxsize=1_000)
 def _summary(results: tuple[tuple[str, int], ...]) -> str:
-    counts = Counter(dict(results))
+    counts = dict(results)
     said = [
         f"{counts[status]} {_plural(noun, counts[status])}"
         for status, noun in (
@@ -148,7 +147,7 @@ def _summary(results: tuple[tuple[str, int], ...]) -> str:
             ("rejected", "event rejected"),
             ("ignored", "call ignored"),
         )
-        if counts[status]
+        if status in counts
     ]
     return ", ".join(said) or "0 events stored"
 

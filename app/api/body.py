@@ -5,15 +5,12 @@ RFC 9110 section 8.3 and 8.4, RFC 8259; one representation of each, nothing gues
 
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.api.admission import Lease
-from app.api.alarms import Alarms
 from app.errors import (
     BodyTooLargeError,
     InvalidEncodingError,
-    SlowClientError,
     UnsupportedMediaError,
 )
 
@@ -34,31 +31,27 @@ class ClientLeftError(Exception):
     """The client is gone: there is nobody to answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class BodyLimits:
-    """Limits of one body.
+class Framing(NamedTuple):
+    """How a body comes.
 
     Attributes:
-        max_bytes: decompressed.
-        timeout_s: from the end of the headers to the last byte.
+        gzipped: whether it is compressed.
+        length: in bytes, as declared; 0 where it is not.
     """
 
-    max_bytes: int
-    timeout_s: float
+    gzipped: bool
+    length: int
 
 
 def check_headers(
-    headers: dict[bytes, bytes], limits: BodyLimits, *, lenient: bool = False
-) -> bool:
+    headers: dict[bytes, bytes], *, max_bytes: int, lenient: bool = False
+) -> Framing:
     """Refuse what the headers alone condemn.
 
     Args:
         headers: lower-case names.
-        limits: of one body.
+        max_bytes: of one body.
         lenient: whether a type that says nothing of the body is no reason.
-
-    Returns:
-        Whether the body is compressed with gzip.
 
     Raises:
         UnsupportedMediaError: neither JSON in UTF-8, nor gzip or plain.
@@ -70,59 +63,46 @@ def check_headers(
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in {b"identity", b"gzip"}:
         raise UnsupportedMediaError("Content-Encoding must be gzip or absent.")
-    declared = headers.get(b"content-length")
     # uvicorn has parsed it already: anything but digits never gets here.
-    if declared is not None and int(declared) > limits.max_bytes:
-        raise _too_large(limits)
-    return encoding == b"gzip"
+    length = int(headers.get(b"content-length", 0))
+    if length > max_bytes:
+        raise _too_large(max_bytes)
+    return Framing(encoding == b"gzip", length)
 
 
-async def read_body(  # noqa: PLR0913 - all that bounds a body
-    receive: Receive,
-    *,
-    headers: dict[bytes, bytes],
-    gzipped: bool,
-    limits: BodyLimits,
-    lease: Lease,
-    alarms: Alarms,
+async def read_body(
+    receive: Receive, *, framing: Framing, max_bytes: int, lease: Lease
 ) -> bytes:
     """Read a body whole, decompressing as it comes.
 
+    How long it may take to arrive is the connection's business.
+
     Args:
         receive: the ASGI callable.
-        headers: lower-case names.
-        gzipped: from `check_headers`.
-        limits: of one body.
+        framing: from `check_headers`.
+        max_bytes: of the body, decompressed.
         lease: holds what has been read.
-        alarms: how long it may take to arrive.
 
     Raises:
-        BodyTooLargeError, InvalidEncodingError, SlowClientError, OverloadedError,
-        ClientLeftError.
+        BodyTooLargeError, InvalidEncodingError, OverloadedError, ClientLeftError.
     """
-    lease.hold(int(headers.get(b"content-length", 0)))
-    inflater = _Inflater(limits) if gzipped else None
+    lease.hold(framing.length)
+    inflater = _Inflater(max_bytes) if framing.gzipped else None
     parts: list[bytes] = []
     size = 0
     more = True
-    try:
-        with alarms.set():
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientLeftError
-                more = message.get("more_body", False)
-                chunk = message.get("body", b"")
-                for part in (chunk,) if inflater is None else inflater.inflate(chunk):
-                    size += len(part)
-                    if size > limits.max_bytes:
-                        raise _too_large(limits)
-                    lease.hold(size)
-                    parts.append(part)
-    except TimeoutError:
-        raise SlowClientError(
-            f"The body did not arrive within {alarms.delay_s:g} s."
-        ) from None
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        more = message.get("more_body", False)
+        chunk = message.get("body", b"")
+        for part in (chunk,) if inflater is None else inflater.inflate(chunk):
+            size += len(part)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+            lease.hold(size)
+            parts.append(part)
     if inflater is not None:
         inflater.finish()
     return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -141,9 +121,9 @@ def _check_type(content_type: bytes, taken: frozenset[bytes]) -> None:
 class _Inflater:
     """One gzip member (RFC 1952), never more than the limit of it at a time."""
 
-    def __init__(self, limits: BodyLimits) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self._stream = zlib.decompressobj(_GZIP)
-        self._most = limits.max_bytes + 1
+        self._most = max_bytes + 1
 
     def inflate(self, chunk: bytes) -> Iterator[bytes]:
         rest = chunk
@@ -162,7 +142,5 @@ class _Inflater:
             raise InvalidEncodingError("The gzip data ends too early.")
 
 
-def _too_large(limits: BodyLimits) -> BodyTooLargeError:
-    return BodyTooLargeError(
-        f"A body is at most {limits.max_bytes} bytes, decompressed."
-    )
+def _too_large(max_bytes: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"A body is at most {max_bytes} bytes, decompressed.")

@@ -10,29 +10,21 @@ from uvicorn.server import ServerState
 
 from app.api.exchange import EXTENSIONS, Exchange
 from app.api.gate import GATE, Gate
+from app.api.head import CUT_BYTES, MAX_HEAD_BYTES, is_too_large, too_large
+from app.api.limits import MAX_PIPELINED
 from app.api.refusals import refusal
 from app.api.watch import WATCH, Unread, Watch
 from app.errors import (
-    HeadersTooLargeError,
     InvalidHttpError,
     RequestError,
     SlowClientError,
 )
 
-# Of a path with its query and all headers, names and values; proxies let less through.
-MAX_HEAD_BYTES = 64 * 1024
-_TOO_LARGE = f"The path and the headers are at most {MAX_HEAD_BYTES} bytes."
-# A head that goes on beyond this is not waited for, nor are trailers and extensions.
-_CUT_BYTES = 16 * MAX_HEAD_BYTES
-# Requests that wait on one connection for their turn; few clients send even two.
-MAX_PIPELINED = 100
-
 
 class Connection(HttpToolsProtocol):
     """Uvicorn's connection, whose own refusals are problem JSON, too.
 
-    By itself it would hold headers of any size (RFC 6585 section 5), wait for them
-    for ever, and say in plain text that something is no HTTP.
+    By itself it would hold headers of any size, wait for ever, and refuse in text.
     """
 
     def __init__(
@@ -58,9 +50,7 @@ class Connection(HttpToolsProtocol):
         self.leaves = False
 
     @override
-    def connection_made(  # type: ignore[override]
-        self, transport: asyncio.Transport
-    ) -> None:
+    def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._watch.checks.add(self.check)
 
@@ -75,25 +65,22 @@ class Connection(HttpToolsProtocol):
         self._block = len(data)
         self._loose += self._block
         super().data_received(data)
-        if self._loose > _CUT_BYTES and self._reading in {"head", "body"}:
-            self._refuse(HeadersTooLargeError(_TOO_LARGE))
+        if self._loose > CUT_BYTES and self._reading in {"head", "body"}:
+            self._refuse(too_large())
 
     @override
     def on_message_begin(self) -> None:
         """From the parser."""
         super().on_message_begin()
-        self.scope["extensions"] = EXTENSIONS  # type: ignore[typeddict-item]
+        self.scope["extensions"] = EXTENSIONS
         self._reading = "head"
         self._since = self.loop.time()
 
     @override
     def on_headers_complete(self) -> None:
         """From the parser; what is raised here comes back as no HTTP."""
-        if (
-            self._loose > MAX_HEAD_BYTES
-            and _size(self.url, self.headers) > MAX_HEAD_BYTES
-        ):
-            self._refusal = HeadersTooLargeError(_TOO_LARGE)
+        if self._loose > MAX_HEAD_BYTES and is_too_large(self.url, self.headers):
+            self._refusal = too_large()
             raise self._refusal
         if len(self.pipeline) >= MAX_PIPELINED:
             self._refusal = InvalidHttpError("Too many requests wait here.")
@@ -105,6 +92,7 @@ class Connection(HttpToolsProtocol):
             if self.leaves:
                 self.cycle.keep_alive = False
         self._reading = "body"
+        self._since = self.loop.time()
         # Trailers are no headers, and of no use.
         self.headers = []
 
@@ -156,11 +144,13 @@ class Connection(HttpToolsProtocol):
         Args:
             now: on the loop's clock.
         """
+        patience = self._patience()
         if self._unread.is_stuck(self.transport.get_write_buffer_size(), now):
             self.transport.abort()
-        elif not self.transport.is_closing() and now - self._since > self._patience():
+        elif not self.transport.is_closing() and now - self._since > patience:
             if self._reading in {"head", "body"}:
-                self._refuse(SlowClientError("The request did not arrive in time."))
+                late = f"The {self._reading} did not arrive within {patience:g} s."
+                self._refuse(SlowClientError(late))
             else:
                 self.transport.close()
 
@@ -170,8 +160,7 @@ class Connection(HttpToolsProtocol):
             case "start" | "head":
                 return limits.head_s
             case "body":
-                # The doors have a limit of their own, and answer themselves.
-                return limits.head_s + limits.body_s
+                return limits.body_s
             case "nothing":
                 return float("inf") if self._is_busy() else self.timeout_keep_alive
 
@@ -194,7 +183,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: RequestError) -> None:
         """Answer for Rollcall's side of the connection, and end it."""
-        if self._is_busy():
+        begun = self._is_busy()
+        if begun:
             if self._reading != "body" or self.pipeline:
                 # Those before it are answered first, and nothing after them.
                 self.flow.pause_reading()
@@ -204,10 +194,6 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self._reading != "body" or not self.cycle.response_started:
-            self._watch.count_refusal(error)
+            self._watch.count_refusal(error, begun=begun)
             self.transport.write(refusal(error, closing=True))
         self.transport.close()
-
-
-def _size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
-    return len(url) + sum(len(name) + len(value) for name, value in headers)

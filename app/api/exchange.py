@@ -1,6 +1,5 @@
 """One request and its answer on a connection."""
 
-from collections.abc import MutableMapping
 from typing import Any
 
 from typing_extensions import override
@@ -9,15 +8,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 # An extension of ASGI: one message that is the whole answer. Its headers are ours,
 # with the length among them, so that nothing in them need be looked at again.
 ANSWER = "rollcall.answer"
-EXTENSIONS: dict[str, dict[str, Any]] = {ANSWER: {}}
+EXTENSIONS: dict[str, dict[object, object]] = {ANSWER: {}}
 
 
 class Exchange(RequestResponseCycle):
     """Uvicorn's, which also takes an answer whole, and then writes it in one go."""
 
     @override
-    async def send(self, message: MutableMapping[str, Any]) -> None:  # type: ignore[override]
-        """ASGI."""
+    async def send(self, message: Any) -> None:
+        """ASGI, and this extension of it."""
         if self.flow.write_paused:
             await self.flow.drain()
         # Uvicorn tells this to the newest of several requests alone.
@@ -25,7 +24,7 @@ class Exchange(RequestResponseCycle):
         if self.disconnected:
             return
         if message["type"] != ANSWER:
-            await super().send(message)  # type: ignore[arg-type]
+            await super().send(message)
             return
         lines = [STATUS_LINE[message["status"]]]
         for name, value in (*self.default_headers, *message["headers"]):

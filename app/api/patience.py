@@ -25,14 +25,15 @@ class Patience:
         """Await it, as long as there is time.
 
         Raises:
-            UnavailableError: the time is used up; what was awaited is cancelled.
+            UnavailableError: the time is used up; what was awaited has ended, too.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            if not self._used_s:
-                with self._alarms.set():
-                    return await awaitable
+            if not self._used_s and isinstance(awaitable, asyncio.Future):
+                self._alarms.set(awaitable)
+                result: T = await awaitable
+                return result
             async with asyncio.timeout(self._alarms.delay_s - self._used_s):
                 return await awaitable
         except TimeoutError:

@@ -5,7 +5,6 @@ who sends -> what was sent -> decode -> judge each event -> commit -> answer
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -13,10 +12,11 @@ from app.api.admission import Admission, Lease
 from app.api.alarms import Alarms
 from app.api.answers import Answer, answer_events
 from app.api.auth import key_from_body, key_from_headers, refused_writer
-from app.api.body import BodyLimits, Receive, check_headers, read_body
+from app.api.body import Receive, check_headers, read_body
 from app.api.counting import count_remarks, watch_budgets
 from app.api.doors import Door
 from app.api.keyring import Keyring
+from app.api.limits import TrackLimits
 from app.api.patience import Patience
 from app.api.request import SOURCE, Scope, first_headers, idempotency_key, is_dry_run
 from app.api.unpack import Ignored, judge_all, unpack
@@ -32,29 +32,6 @@ T = TypeVar("T")
 # Larger bodies are decoded and judged in a thread, so that others are answered
 # meanwhile; for smaller ones the change of thread costs more than it saves.
 _LARGE_BODY = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class TrackLimits:
-    """Limits of one request.
-
-    Attributes:
-        body: of its bytes.
-        max_events: in one body.
-        max_values: in all of these.
-        queue_bytes: of bodies in flight, from the first byte to the commit.
-        keyless_bytes: of bodies that are read before it is known who sends.
-        database_s: for all waiting on the database.
-        max_requests: in flight, from the last byte of their body to their answer.
-    """
-
-    body: BodyLimits
-    max_events: int
-    max_values: int
-    queue_bytes: int
-    keyless_bytes: int
-    database_s: float
-    max_requests: int
 
 
 class Tracker:
@@ -86,8 +63,7 @@ class Tracker:
         self._limits = limits
         self._meters = meters
         self._clock = clock
-        self._body_alarms = Alarms(limits.body.timeout_s)
-        self._database_alarms = Alarms(limits.database_s)
+        self._alarms = Alarms(limits.database_s)
         # Apart, so that who sends without a key cannot shut out those who have one.
         self._keyless = Admission(limits.keyless_bytes, limits.max_requests)
         watch_budgets(meters, (self.admission, self._keyless))
@@ -109,21 +85,17 @@ class Tracker:
             raise MethodNotAllowedError("Events are sent by POST.", allow="POST")
         received_at = self._clock()
         headers = first_headers(scope)
-        patience = Patience(self._database_alarms)
+        patience = Patience(self._alarms)
         key = key_from_headers(headers)
         source = None if key is None else await self._source_of(key, patience)
         scope[SOURCE] = source
-        gzipped = check_headers(headers, self._limits.body, lenient=door.lenient)
+        max_bytes = self._limits.max_bytes
+        framing = check_headers(headers, max_bytes=max_bytes, lenient=door.lenient)
         admission = self._keyless if source is None else self.admission
         lease = admission.lease(source or "")
         try:
             body = await read_body(
-                receive,
-                headers=headers,
-                gzipped=gzipped,
-                limits=self._limits.body,
-                lease=lease,
-                alarms=self._body_alarms,
+                receive, framing=framing, max_bytes=max_bytes, lease=lease
             )
             await _turn(lease, body, patience)
             unpacked = await _compute(
@@ -186,7 +158,10 @@ class Tracker:
         outcomes: Iterator[Outcome] = iter(())
         if events:
             done = self._writer.submit(events, release=lease.hand_over().release)
-            outcomes = iter(await patience.wait(done))
+            written = await patience.wait(done)
+            if len(written) == len(entries):
+                return written
+            outcomes = iter(written)
         return [
             Outcome("ignored") if isinstance(entry, Ignored) else next(outcomes)
             for entry in entries

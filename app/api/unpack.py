@@ -5,8 +5,7 @@ All of it is pure computing, so that a large body can be left to a thread.
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.errors import (
     EmptyBodyError,
@@ -31,8 +30,7 @@ class Ignored:
 IGNORED = Ignored()
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
+class Unpacked(NamedTuple):
     """The events of a body, not yet judged.
 
     Attributes:

@@ -6,8 +6,8 @@ One look at all of them costs less than a timer for each request.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from app.api.limits import ConnectionLimits
 from app.errors import RequestError
 from app.metrics.catalog import CONNECTIONS, REFUSALS, REQUESTS
 from app.metrics.labels import OTHER
@@ -29,22 +29,6 @@ _PAUSE_SHARE = 0.1
 _MIN_READ_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """Limits of one connection, in seconds of the monotonic clock.
-
-    Attributes:
-        head_s: from the first byte of a request, or from the beginning of the
-            connection, to the end of the headers.
-        body_s: from the end of the headers to the last byte.
-        unread_s: for a client to take something of what it is sent.
-    """
-
-    head_s: float
-    body_s: float
-    unread_s: float
-
-
 class Watch:
     """Has each connection check itself against its limits.
 
@@ -63,10 +47,16 @@ class Watch:
         meters.watch({CONNECTIONS: lambda: len(self.checks)})
         self._pause_s = min(_MAX_PAUSE_S, _PAUSE_SHARE * shortest)
 
-    def count_refusal(self, error: RequestError) -> None:
-        """Count a request that a connection answers by itself."""
-        self._meters.add(REQUESTS, OTHER, str(error.status))
+    def count_refusal(self, error: RequestError, *, begun: bool) -> None:
+        """Count a request that a connection answers by itself.
+
+        Args:
+            error: why.
+            begun: whether somebody was at it already, who counts it as unanswered.
+        """
         self._meters.add(REFUSALS, error.code)
+        if not begun:
+            self._meters.add(REQUESTS, OTHER, str(error.status))
 
     def leave(self) -> None:
         """The service stops: no answer may take for ever any more."""

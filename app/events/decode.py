@@ -11,7 +11,7 @@ import math
 import sys
 from codecs import BOM_UTF8
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from typing_extensions import override
@@ -48,8 +48,7 @@ class OutOfRangeNumber:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A decoded body.
 
     Attributes:

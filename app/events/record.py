@@ -23,8 +23,7 @@ class Policy:
     max_depth: int = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Who sent a body, and when.
 
     Attributes:
@@ -38,8 +37,7 @@ class Receipt:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """What holds for all events of a decoded body.
 
     Attributes:

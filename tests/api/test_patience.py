@@ -23,12 +23,23 @@ async def test_its_errors_are_its_own() -> None:
         await Patience(Alarms(20)).wait(fail())
 
 
-async def test_what_does_not_come_is_cancelled() -> None:
+async def test_what_does_not_come_is_waited_for_no_more() -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     with pytest.raises(UnavailableError):
         await Patience(Alarms(0.01)).wait(future)
-    assert future.cancelled()
+    assert future.done()
+
+
+async def test_a_future_has_only_what_another_wait_has_left() -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    patience = Patience(Alarms(0.01))
+    with pytest.raises(UnavailableError):
+        await patience.wait(never())
+
+    with pytest.raises(UnavailableError):
+        await patience.wait(future)
+    assert future.done()
 
 
 async def test_all_waits_share_the_time() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 from typing_extensions import override
 
 from app.api.answers import Answer
-from app.api.body import BodyLimits, Receive
+from app.api.body import Receive
 from app.api.counting import service_layout
 from app.api.doors import Door
 from app.api.keyring import Keyring
-from app.api.track import Tracker, TrackLimits
+from app.api.limits import TrackLimits
+from app.api.track import Tracker
 from app.events.record import Policy, Record
 from app.events.timestamps import TimestampPolicy
 from app.metrics.board import Board
@@ -75,9 +76,7 @@ class Keys:
 class Bench:
     """A tracker, and what it works with."""
 
-    def __init__(
-        self, *, patience_s: float = 20, body_s: float = 20, max_requests: int = 1_000
-    ) -> None:
+    def __init__(self, *, patience_s: float = 20, max_requests: int = 1_000) -> None:
         self.commits = Commits()
         self.keys = Keys()
         self.writer = Writer(self.commits)
@@ -88,7 +87,7 @@ class Bench:
             writer=self.writer,
             policy=Policy(TimestampPolicy()),
             limits=TrackLimits(
-                body=BodyLimits(max_bytes=BUDGET, timeout_s=body_s),
+                max_bytes=BUDGET,
                 max_events=10,
                 max_values=1_000,
                 queue_bytes=BUDGET,

@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -120,7 +119,7 @@ async def test_filters_choose(
         ADDED_USER | {"user_id": "b", "context": {"group_id": "g"}},
     )
     latest = ADDED_USER | {"user_id": "c", "timestamp": now.isoformat()}
-    await fill(engine, latest, receipt=replace(RECEIPT, received_at=now))
+    await fill(engine, latest, receipt=RECEIPT._replace(received_at=now))
 
     result = await run_aside(export, "--format", form, *options, url=database_url)
 

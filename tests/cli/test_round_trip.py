@@ -4,7 +4,6 @@ import asyncio
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,7 @@ def export_of(url: str, records: Sequence[Record]) -> list[bytes]:
 def test_what_is_exported_is_judged_to_be_the_same_event(
     database_url: str, values: list[Any]
 ) -> None:
-    receipt = replace(RECEIPT, source=next(sources))
+    receipt = RECEIPT._replace(source=next(sources))
     verdicts = [
         judge_body(json.dumps(value).encode(), receipt=receipt) for value in values
     ]

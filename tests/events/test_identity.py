@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import uuid
 from datetime import timedelta
@@ -229,8 +228,8 @@ def test_the_type_of_an_id_and_of_a_timestamp_counts() -> None:
 
 def test_settings_and_receipt_are_no_part_of_it() -> None:
     sent = signed_up.SAMPLE
-    later = dataclasses.replace(
-        RECEIPT, received_at=RECEIPT.received_at + timedelta(days=9), request_id="other"
+    later = RECEIPT._replace(
+        received_at=RECEIPT.received_at + timedelta(days=9), request_id="other"
     )
     policy = Policy(TimestampPolicy("dmy"), max_event_bytes=1_000, max_depth=3)
     one, other = stored(sent), stored(sent, receipt=later, policy=policy)
@@ -269,7 +268,7 @@ def test_one_message_id_under_two_users_is_two_events() -> None:
 
 @pytest.mark.parametrize("sent", [signed_up_with(), signed_up_with(message_id="m")])
 def test_sources_never_collide(sent: dict[str, Any]) -> None:
-    other = dataclasses.replace(RECEIPT, source="crm")
+    other = RECEIPT._replace(source="crm")
     assert stored(sent).id != stored(sent, receipt=other).id
     assert stored(sent).content_hash == stored(sent, receipt=other).content_hash
 

@@ -1,5 +1,4 @@
 import copy
-import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -283,7 +282,7 @@ def test_finite_doubles_are_stored(text: str) -> None:
 
 def test_a_timestamp_is_judged_by_receipt() -> None:
     at = datetime(2024, 2, 29, tzinfo=UTC)
-    receipt = dataclasses.replace(RECEIPT, received_at=at)
+    receipt = RECEIPT._replace(received_at=at)
     sent = signed_up_with(timestamp="2024-03-01T00:00:00Z")
     assert stored(sent, receipt=receipt).timestamp == at + timedelta(days=1)
     late = signed_up_with(timestamp="2024-03-01T00:00:00.001Z")

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -238,7 +237,7 @@ async def test_every_field_of_a_rejected_event_is_in_its_row(
 
 
 async def test_a_rejected_event_sent_again_adds_no_row(engine: AsyncEngine) -> None:
-    later = replace(RECEIPT, received_at=RECEIPT.received_at + timedelta(days=1))
+    later = RECEIPT._replace(received_at=RECEIPT.received_at + timedelta(days=1))
     sent = signed_up_with(timestamp="now")
     first, again = rejected(sent, receipt=RECEIPT), rejected(sent, receipt=later)
     other = rejected(with_properties(sent, plan="b"), receipt=later)

@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -74,7 +73,7 @@ def exactly(json_text: str) -> Any:
 async def test_every_verdict_can_be_stored_and_reads_back_equal(
     engine: AsyncEngine, sent: Sequence[Any]
 ) -> None:
-    receipt = replace(RECEIPT, source=uuid4().hex)
+    receipt = RECEIPT._replace(source=uuid4().hex)
     entries = [judge_body(json.dumps(one).encode(), receipt=receipt) for one in sent]
 
     outcomes = await save(engine, *entries)

@@ -1,5 +1,4 @@
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -88,7 +87,7 @@ async def known(engine: AsyncEngine) -> dict[str, Record]:
         "bob": stored(added_user_with(user_id="bob", context={"group_id": "g1"})),
         "eve": stored(
             signed_up_with(user_id="eve", timestamp="2020-01-01T00:00:00Z"),
-            receipt=replace(RECEIPT, source="crm"),
+            receipt=RECEIPT._replace(source="crm"),
         ),
     }
     await save(engine, *entries.values())

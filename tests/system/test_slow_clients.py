@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.api.connection import MAX_PIPELINED
+from app.api.limits import MAX_PIPELINED
 from tests.conftest import Admin
 from tests.system.database import Database
 from tests.system.service import Service, environment, serving

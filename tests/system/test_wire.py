@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from app.api.connection import MAX_HEAD_BYTES
+from app.api.head import MAX_HEAD_BYTES
 from tests.system.conftest import Serve
 from tests.system.database import Database
 from tests.system.tenant import Tenant
