@@ -73,7 +73,7 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
         app, pages, readers=service.reading.readers, turns=service.reading.turns
     )
     install_problems(app, pages)
-    app.openapi = cache(lambda: describe(app, DOORS))  # type: ignore[method-assign]
+    app.openapi = cache(lambda: describe(app, DOORS))  # type: ignore[method-assign]  # FastAPI's own documented way
     requests = RequestLog(
         sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
     )

@@ -85,7 +85,7 @@ class Worker:
                 async with asyncio.timeout(patience_s):
                     heard = await reader.read(_LINE_BYTES)
             except TimeoutError:
-                log.error("worker hung", extra=fields(pid=self.pid))  # noqa: TRY400
+                log.error("worker hung", extra=fields(pid=self.pid))  # noqa: TRY400 - a trace of the waiting says nothing
                 self.kill()
             else:
                 self._served = self._served or bool(heard)

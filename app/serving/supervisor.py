@@ -168,7 +168,7 @@ class Supervisor:
             await asyncio.wait_for(asyncio.shield(leaving), self._leaving_s)
         except TimeoutError:
             for worker in self._living.intersection(workers):
-                log.error("worker did not leave", extra=fields(pid=worker.pid))  # noqa: TRY400
+                log.error("worker did not leave", extra=fields(pid=worker.pid))  # noqa: TRY400 - a trace of the waiting says nothing
                 worker.kill()
             await leaving
 

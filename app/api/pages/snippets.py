@@ -44,8 +44,7 @@ class Snippets:
     def __init__(self) -> None:
         self._templates = Environment(
             loader=PackageLoader("app.api.pages", "templates/snippets"),
-            # This makes text; it is escaped where a page shows it.
-            autoescape=False,  # noqa: S701
+            autoescape=False,  # noqa: S701 - it makes text; pages escape what they show
             undefined=StrictUndefined,
             trim_blocks=True,
         )
