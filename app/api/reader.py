@@ -17,7 +17,7 @@ from app.errors import ReaderRequiredError, UnauthorizedError
 SESSION_COOKIE = "rollcall_session"
 
 
-class SignInFirst(Exception):  # noqa: N818 - it is no error, but a way
+class SignInRequiredError(Exception):
     """A page that needs a reader is asked for by a browser that has none."""
 
 
@@ -78,11 +78,13 @@ class Readers:
         """Who reads; a browser that is not signed in is sent to where it can.
 
         Raises:
-            SignInFirst, ReaderRequiredError, UnavailableError, OverloadedError.
+            SignInRequiredError: nobody has signed in.
+            ReaderRequiredError: the header has no read key.
+            UnavailableError, OverloadedError: it could not be looked up.
         """
         reader = await self.find(request)
         if reader is None:
-            raise SignInFirst
+            raise SignInRequiredError
         return reader
 
     def forget(self, token: bytes) -> None:
@@ -93,7 +95,7 @@ class Readers:
 def install_readers(app: FastAPI) -> None:
     """Have the app send browsers to the page where they sign in."""
 
-    @app.exception_handler(SignInFirst)
+    @app.exception_handler(SignInRequiredError)
     async def sign_in_first(request: Request, _: Exception) -> Response:
         path = request.url.path
         if request.url.query:
