@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.api.openapi import READER_SECURITY, problem_responses
 from app.api.read_cursor import read_cursor, write_cursor
@@ -88,8 +88,8 @@ def read_routes(readers: Readers, turns: ReadingTurns) -> APIRouter:
     @routes.get(
         "/events/{id}", summary="A stored event", response_model=StoredEvent, **_ONE
     )
-    async def event(id: UUID) -> Response:  # noqa: A002 - the name on the wire
-        wanted = EventFilter(id=id)
+    async def event(event_id: Annotated[UUID, Path(alias="id")]) -> Response:
+        wanted = EventFilter(id=event_id)
         page = await turns.ask(partial(read_events, wanted=wanted, limit=1))
         return _answer_one(page.rows)
 
@@ -99,8 +99,8 @@ def read_routes(readers: Readers, turns: ReadingTurns) -> APIRouter:
         response_model=StoredRejection,
         **_ONE,
     )
-    async def rejection(id: UUID) -> Response:  # noqa: A002 - the name on the wire
-        wanted = RejectedFilter(id=id)
+    async def rejection(rejection_id: Annotated[UUID, Path(alias="id")]) -> Response:
+        wanted = RejectedFilter(id=rejection_id)
         page = await turns.ask(partial(read_rejected, wanted=wanted, limit=1))
         return _answer_one(page.rows)
 
