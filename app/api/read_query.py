@@ -7,7 +7,6 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.events.timestamp_text import TimestampError, read_text
-from app.store.reading_filters import EventFilter, RejectedFilter
 
 MAX_LIMIT = 1_000
 
@@ -72,10 +71,6 @@ class EventQuery(PageQuery):
     stored_since: Instant = Field(description="It was stored then or later.")
     stored_until: Instant = Field(description="It was stored earlier.")
 
-    def as_filter(self) -> EventFilter:
-        """For the store."""
-        return EventFilter(**self.filters())
-
 
 class RejectedQuery(PageQuery):
     """Which rejected events: those that match every given part."""
@@ -87,7 +82,3 @@ class RejectedQuery(PageQuery):
     message_id: Wanted = Field(description="The sender's own id of it.")
     since: Instant = Field(description="It was received then or later.")
     until: Instant = Field(description="It was received earlier.")
-
-    def as_filter(self) -> RejectedFilter:
-        """For the store."""
-        return RejectedFilter(**self.filters())

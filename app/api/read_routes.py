@@ -1,8 +1,8 @@
 """The read API: what is stored, in pages, the newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -21,7 +21,14 @@ from app.api.read_rows import (
 )
 from app.api.reader import Readers
 from app.errors import InvalidParameterError, NotFoundError
-from app.store.reading import EventRow, Place, RejectedRow, read_events, read_rejected
+from app.store.reading import (
+    EventRow,
+    Page,
+    Place,
+    RejectedRow,
+    read_events,
+    read_rejected,
+)
 from app.store.reading_filters import EventFilter, RejectedFilter
 from app.store.reading_turns import ReadingTurns
 
@@ -44,6 +51,9 @@ _ONE: dict[str, Any] = {
     "openapi_extra": {"security": READER_SECURITY},
 }
 
+# Reads the rows that match, a place in their order and a limit given.
+_Read: TypeAlias = Callable[..., Awaitable[Page[EventRow] | Page[RejectedRow]]]
+
 
 def read_routes(readers: Readers, turns: ReadingTurns) -> APIRouter:
     """`/v1/events` and `/v1/rejected`, and one row of each by its id."""
@@ -53,20 +63,23 @@ def read_routes(readers: Readers, turns: ReadingTurns) -> APIRouter:
         dependencies=[Depends(readers.required), Depends(_no_repeats)],
     )
 
+    async def page_of(read: _Read, query: PageQuery, request: Request) -> Response:
+        before = _place(query, request)
+        page = await turns.ask(partial(read, before=before, limit=query.limit))
+        return _answer(request, query, page.rows, page.last)
+
+    async def one_of(read: _Read) -> Response:
+        page = await turns.ask(partial(read, limit=1))
+        if not page.rows:
+            raise NotFoundError("There is no such event.")
+        return _json(row_json(page.rows[0]))
+
     @routes.get("/events", summary="Stored events", response_model=EventPage, **_PAGE)
     async def events(
         request: Request, query: Annotated[EventQuery, Query()]
     ) -> Response:
-        wanted = query.as_filter()
-        page = await turns.ask(
-            partial(
-                read_events,
-                wanted=wanted,
-                before=_place(query, request),
-                limit=query.limit,
-            )
-        )
-        return _answer(request, query, page.rows, page.last)
+        wanted = EventFilter(**query.filters())
+        return await page_of(partial(read_events, wanted=wanted), query, request)
 
     @routes.get(
         "/rejected", summary="Rejected events", response_model=RejectedPage, **_PAGE
@@ -74,24 +87,15 @@ def read_routes(readers: Readers, turns: ReadingTurns) -> APIRouter:
     async def rejected(
         request: Request, query: Annotated[RejectedQuery, Query()]
     ) -> Response:
-        wanted = query.as_filter()
-        page = await turns.ask(
-            partial(
-                read_rejected,
-                wanted=wanted,
-                before=_place(query, request),
-                limit=query.limit,
-            )
-        )
-        return _answer(request, query, page.rows, page.last)
+        wanted = RejectedFilter(**query.filters())
+        return await page_of(partial(read_rejected, wanted=wanted), query, request)
 
     @routes.get(
         "/events/{id}", summary="A stored event", response_model=StoredEvent, **_ONE
     )
     async def event(event_id: Annotated[UUID, Path(alias="id")]) -> Response:
         wanted = EventFilter(id=event_id)
-        page = await turns.ask(partial(read_events, wanted=wanted, limit=1))
-        return _answer_one(page.rows)
+        return await one_of(partial(read_events, wanted=wanted))
 
     @routes.get(
         "/rejected/{id}",
@@ -101,8 +105,7 @@ def read_routes(readers: Readers, turns: ReadingTurns) -> APIRouter:
     )
     async def rejection(rejection_id: Annotated[UUID, Path(alias="id")]) -> Response:
         wanted = RejectedFilter(id=rejection_id)
-        page = await turns.ask(partial(read_rejected, wanted=wanted, limit=1))
-        return _answer_one(page.rows)
+        return await one_of(partial(read_rejected, wanted=wanted))
 
     return routes
 
@@ -136,12 +139,6 @@ def _answer(
         headers = _HEADERS | ({_NEXT: cursor} if cursor else {})
         return Response(ndjson(rows), media_type=_NDJSON, headers=headers)
     return _json(page_json(rows, cursor))
-
-
-def _answer_one(rows: Sequence[EventRow | RejectedRow]) -> Response:
-    if not rows:
-        raise NotFoundError("There is no such event.")
-    return _json(row_json(rows[0]))
 
 
 def _json(content: bytes) -> Response:
