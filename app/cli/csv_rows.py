@@ -3,7 +3,8 @@
 import csv
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
 from typing_extensions import override
 
@@ -30,7 +31,7 @@ class _TextLines(Iterator[str]):
     Not a generator, which would be at its end after one line that is too long.
     """
 
-    def __init__(self, stream: BinaryIO, max_bytes: int) -> None:
+    def __init__(self, stream: BufferedIOBase, max_bytes: int) -> None:
         self._lines = read_lines(stream, max_bytes=max_bytes)
         self._max_bytes = max_bytes
         self.number = 0
@@ -59,7 +60,7 @@ class RowReader:
 
     def __init__(
         self,
-        stream: BinaryIO,
+        stream: BufferedIOBase,
         *,
         plan: CsvPlan,
         policy: Policy,

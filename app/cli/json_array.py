@@ -6,7 +6,7 @@ hide those after it; whether an element is JSON is for `app.events.decode` to sa
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from io import BufferedIOBase
 
 _CHUNK_BYTES = 128 * 1024
 _SPACE = b" \t\r\n"  # RFC 8259 section 2
@@ -26,7 +26,7 @@ class ArrayReader:
         max_bytes: of one element, and of the space behind it; a longer one is dropped.
     """
 
-    def __init__(self, stream: BinaryIO, *, max_bytes: int) -> None:
+    def __init__(self, stream: BufferedIOBase, *, max_bytes: int) -> None:
         self._stream = stream
         self._max_bytes = max_bytes
         self._buffer = b""
@@ -84,7 +84,7 @@ class ArrayReader:
     def _read_on(self) -> bool:
         if len(self._buffer) - self._start > self._max_bytes:
             self._drop()
-        chunk = self._stream.read1(_CHUNK_BYTES)  # type: ignore[attr-defined]
+        chunk = self._stream.read1(_CHUNK_BYTES)
         self._buffer = self._buffer[self._start :] + chunk
         self._at -= self._start
         self._start = 0
@@ -120,7 +120,7 @@ class ArrayReader:
     def _check_end(self, sign: bytes) -> None:
         rest = self._pass_space(self._buffer[self._at :])
         while sign == b"]" and not rest:
-            chunk = self._stream.read1(_CHUNK_BYTES)  # type: ignore[attr-defined]
+            chunk = self._stream.read1(_CHUNK_BYTES)
             if not chunk:
                 return
             rest = self._pass_space(chunk)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from io import BufferedIOBase
+from typing import Any, NamedTuple
 
 from app.errors import InvalidJsonError
 from app.events.decode import decode
@@ -84,7 +85,7 @@ def may_be_large(text_bytes: int, policy: Policy) -> bool:
 
 
 def read_lines(
-    stream: BinaryIO, *, max_bytes: int
+    stream: BufferedIOBase, *, max_bytes: int
 ) -> Iterator[tuple[int, bytes | None]]:
     """Each line with its number, from 1, and its end; None for one too long."""
     number = 0

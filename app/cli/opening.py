@@ -1,7 +1,6 @@
 """Opening what a command reads: a file or stdin, compressed or not."""
 
 import gzip
-import io
 import os
 import stat
 import sys
@@ -10,8 +9,9 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 from typing_extensions import Buffer, override
 
@@ -23,10 +23,10 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _BUFFER_BYTES = 128 * 1024
 
 
-class _Resumed(io.RawIOBase):
+class _Resumed(RawIOBase):
     """What was read ahead, and then the rest; counts the bytes that go through."""
 
-    def __init__(self, ahead: bytes, rest: BinaryIO) -> None:
+    def __init__(self, ahead: bytes, rest: BufferedIOBase) -> None:
         self._ahead = ahead
         self._rest = rest
         self.count = 0
@@ -38,7 +38,7 @@ class _Resumed(io.RawIOBase):
     @override
     def readinto(self, buffer: Buffer, /) -> int:
         view = memoryview(buffer)
-        piece = self._ahead[: len(view)] or self._rest.read1(len(view))  # type: ignore[attr-defined]
+        piece = self._ahead[: len(view)] or self._rest.read1(len(view))
         self._ahead = self._ahead[len(piece) :]
         view[: len(piece)] = piece
         self.count += len(piece)
@@ -56,7 +56,7 @@ class Opened:
     """
 
     name: str
-    stream: BinaryIO
+    stream: BufferedIOBase
     total: int | None
     _source: _Resumed
 
@@ -74,28 +74,29 @@ def open_input(path: Path) -> Iterator[Opened]:
         OSError: it cannot be opened.
     """
     if path == STDIN:
-        yield _open("stdin", sys.stdin.buffer)
+        # It is buffered, whatever PYTHONUNBUFFERED says, though its type is less.
+        yield _open("stdin", cast("BufferedIOBase", sys.stdin.buffer))
         return
     with path.open("rb") as file:
         yield _open(path.name, file)
 
 
-def resume(ahead: bytes, rest: BinaryIO) -> BinaryIO:
+def resume(ahead: bytes, rest: BufferedIOBase) -> BufferedIOBase:
     """A stream as it was before some of it was read ahead."""
-    return io.BufferedReader(_Resumed(ahead, rest), _BUFFER_BYTES)
+    return BufferedReader(_Resumed(ahead, rest), _BUFFER_BYTES)
 
 
-def _open(name: str, file: BinaryIO) -> Opened:
+def _open(name: str, file: BufferedIOBase) -> Opened:
     magic = file.read(len(_GZIP_MAGIC))
     source = _Resumed(magic, file)
-    stream: BinaryIO = io.BufferedReader(source, _BUFFER_BYTES)
+    stream: BufferedIOBase = BufferedReader(source, _BUFFER_BYTES)
     if magic == _GZIP_MAGIC:
         unzipped = gzip.GzipFile(fileobj=stream)
-        stream = io.BufferedReader(unzipped, _BUFFER_BYTES)
+        stream = BufferedReader(unzipped, _BUFFER_BYTES)
     return Opened(name, _without_mark(stream), _size_of(file), source)
 
 
-def _without_mark(stream: BinaryIO) -> BinaryIO:
+def _without_mark(stream: BufferedIOBase) -> BufferedIOBase:
     try:
         start = stream.read(len(BOM_UTF8))
     except GZIP_ERRORS:
@@ -103,6 +104,6 @@ def _without_mark(stream: BinaryIO) -> BinaryIO:
     return stream if start == BOM_UTF8 else resume(start, stream)
 
 
-def _size_of(file: BinaryIO) -> int | None:
+def _size_of(file: BufferedIOBase) -> int | None:
     status = os.fstat(file.fileno())
     return status.st_size if stat.S_ISREG(status.st_mode) else None

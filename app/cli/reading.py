@@ -6,7 +6,7 @@ Memory is bounded, whatever the size of the file.
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import BinaryIO
+from io import BufferedIOBase
 
 from app.api.unpack import unpack
 from app.cli.csv_plan import CsvPlan
@@ -90,7 +90,7 @@ def read_events(
         )
 
 
-def _read_ahead(stream: BinaryIO, max_bytes: int) -> bytes:
+def _read_ahead(stream: BufferedIOBase, max_bytes: int) -> bytes:
     """The start of a file, up to the end of the first line that says something."""
     ahead = b""
     while not ahead.strip() and len(ahead) < max_bytes:
@@ -120,7 +120,7 @@ def _tell_format(name: str, ahead: bytes, plan: CsvPlan) -> Format:
 
 
 def _read_json(
-    stream: BinaryIO, form: Format, ahead: bytes, policy: Policy
+    stream: BufferedIOBase, form: Format, ahead: bytes, policy: Policy
 ) -> Iterator[Piece]:
     if form is Format.NDJSON:
         return _read_ndjson(stream, policy)
@@ -129,14 +129,14 @@ def _read_json(
     return _read_body(stream, policy)
 
 
-def _read_ndjson(stream: BinaryIO, policy: Policy) -> Iterator[Piece]:
+def _read_ndjson(stream: BufferedIOBase, policy: Policy) -> Iterator[Piece]:
     for line, text in read_lines(stream, max_bytes=max_line_bytes(policy)):
         stripped = text and text.strip(_JSON_SPACE)
         if stripped != b"":
             yield Text(line, stripped)
 
 
-def _read_array(stream: BinaryIO, policy: Policy) -> Iterator[Piece]:
+def _read_array(stream: BufferedIOBase, policy: Policy) -> Iterator[Piece]:
     array = ArrayReader(stream, max_bytes=max_line_bytes(policy))
     try:
         for line, text in array.elements():
@@ -145,7 +145,7 @@ def _read_array(stream: BinaryIO, policy: Policy) -> Iterator[Piece]:
         yield Unreadable(array.line, str(error))
 
 
-def _read_body(stream: BinaryIO, policy: Policy) -> Iterator[Piece]:
+def _read_body(stream: BufferedIOBase, policy: Policy) -> Iterator[Piece]:
     text = stream.read(_MAX_BODY_BYTES + 1)
     if len(text) > _MAX_BODY_BYTES:
         yield Unreadable(
