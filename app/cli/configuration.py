@@ -1,12 +1,14 @@
 """The settings of a command, or an error that names the variable."""
 
+from typing import Any
+
 from pydantic import ValidationError
 
 from app.errors import ConfigurationError
 from app.settings import Settings
 
 
-def read_settings(**overrides: object) -> Settings:
+def read_settings(**overrides: Any) -> Settings:
     """The settings of this process; an override of None counts as absent.
 
     Raises:
@@ -14,7 +16,7 @@ def read_settings(**overrides: object) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        return Settings(**given)
     except ValidationError as error:
         raise ConfigurationError(
             "; ".join(

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -23,6 +24,9 @@ from app.errors import OperatorError
 from app.events.catalog import CATALOG
 from app.events.timestamps import format_timestamp
 from app.store.export import Filters, export_events
+
+# Stdout is only the former where it is unbuffered, a gzipped file only the latter.
+_Output: TypeAlias = BinaryIO | BufferedIOBase
 
 _JSON_COLUMNS = frozenset({"properties", "context", "warnings"})
 
@@ -131,7 +135,7 @@ def _json_value(name: str, value: object) -> object:
             return value
 
 
-def _write(out: BinaryIO, content: bytes) -> None:
+def _write(out: _Output, content: bytes) -> None:
     """Write all of it: stdout may be unbuffered (PYTHONUNBUFFERED), and stop short."""
     rest = memoryview(content)
     while rest:
@@ -139,7 +143,7 @@ def _write(out: BinaryIO, content: bytes) -> None:
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[BinaryIO]:
+def _opened(output: Path | None) -> Iterator[_Output]:
     """Stdout, or a file that takes its name once it is whole."""
     if output is None:
         yield sys.stdout.buffer
@@ -151,8 +155,8 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
         # A device or a pipe is written as it is; a file is not to be seen half written.
         is_special = whole.exists() and not whole.is_file()
         part = whole if is_special else whole.with_name(f"{whole.name}.part")
-        file: BinaryIO = (
-            gzip.GzipFile(part, "wb") if whole.suffix == ".gz" else part.open("wb")  # type: ignore[assignment]
+        file: BufferedIOBase = (
+            gzip.GzipFile(part, "wb") if whole.suffix == ".gz" else part.open("wb")
         )
     try:
         yield file

@@ -112,13 +112,13 @@ def depth_of(value: object) -> int:
     0 for a container that holds none. Stops at `MAX_BODY_DEPTH`.
     """
     depth = -1
-    level = [value]
+    level: list[Any] = [value]
     while level and depth < MAX_BODY_DEPTH:
         depth += 1
         level = [
             inner
             for outer in level
-            for inner in (outer.values() if type(outer) is dict else outer)  # type: ignore[attr-defined]
+            for inner in (outer.values() if type(outer) is dict else outer)
             if type(inner) is dict or type(inner) is list
         ]
     return depth
