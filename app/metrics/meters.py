@@ -127,6 +127,7 @@ class Meters:
         """Publish once a second, until cancelled."""
         while True:
             self.publish()
+            # By the clock, as it says that this worker lives, whatever else happens.
             await asyncio.sleep(_PUBLISH_PAUSE_S)
 
     def leave(self) -> None:

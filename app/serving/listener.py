@@ -52,6 +52,7 @@ def bound(host: str, port: int) -> socket.socket:
                     f"Cannot listen on {host} port {port}: "
                     f"{error.strerror}. Choose another with --host or --port."
                 ) from None
+        # Nobody tells when a port is free: it can only be tried, until the deadline.
         time.sleep(_BIND_PAUSE_S)
 
 

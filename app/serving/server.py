@@ -120,6 +120,8 @@ class Server(uvicorn.Server):
             for connection in list(connections):
                 if isinstance(connection, Connection):  # as all are
                     self._draining.visit(connection, waited_s=waited)
+            # No event tells all that this waits for: that a client was silent for long
+            # enough, that another worker takes one more, that the last one is gone.
             await asyncio.sleep(_LOOK_S)
             waited = time.monotonic() - began
         if connections:

@@ -156,7 +156,8 @@ class Feed:
             except Exception:
                 log.exception("the live feed failed")
                 self._tell_whether_there(there=False)
-            # At most half of the time, however slow Postgres is.
+            # At intervals: others store, too, and to be told would cost each of their
+            # commits a NOTIFY. At most half of the time, however slow Postgres is.
             await asyncio.sleep(max(_POLL_S, time.monotonic() - began))
         self._arrivals.forget()
         self._newest.clear()
