@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment, frozen once read.
+"""Settings: read from the environment here alone, frozen once read.
 
 Each field is the environment variable `ROLLCALL_` + its name in capitals.
 """
@@ -6,7 +6,7 @@ Each field is the environment variable `ROLLCALL_` + its name in capitals.
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -166,10 +166,7 @@ class Settings(BaseSettings):
         "likewise.",
     )
     quarantine_days: int = Field(
-        default=30,
-        ge=1,
-        le=36_500,
-        description="How long a rejected event is kept.",
+        default=30, ge=1, le=36_500, description="How long a rejected event is kept."
     )
     key_cache_seconds: float = Field(
         default=4.0,
@@ -200,26 +197,4 @@ class Settings(BaseSettings):
 
 def child_environment(**extra: str) -> dict[str, str]:
     """This process's environment for a program that it starts, with more in it."""
-    return {**os.environ, **extra}  # noqa: TID251 - this is the one reader
-
-
-class ServiceManager(NamedTuple):
-    """What systemd says to a service that it starts.
-
-    Attributes:
-        sockets: how many listening ones it hands over (sd_listen_fds(3)).
-        notify: the Unix socket where it wants to be told (sd_notify(3)).
-    """
-
-    sockets: int
-    notify: str | None
-
-
-def service_manager() -> ServiceManager:
-    """What the environment holds for this very process."""
-    environment = os.environ  # noqa: TID251 - this is the one reader
-    ours = environment.get("LISTEN_PID") == str(os.getpid())
-    count = environment.get("LISTEN_FDS", "") if ours else ""
-    return ServiceManager(
-        int(count) if count.isdecimal() else 0, environment.get("NOTIFY_SOCKET")
-    )
+    return {**os.environ, **extra}  # noqa: TID251 - handed on, not read

@@ -19,9 +19,10 @@ from app.metrics.board import shared_directory
 from app.serving.instructions import Instructions
 from app.serving.listener import address_of, bound, inherited
 from app.serving.notify import Notifier
+from app.serving.service_manager import ServiceManager, service_manager
 from app.serving.starting import Starter
 from app.serving.supervisor import Supervisor
-from app.settings import ServiceManager, Settings, child_environment, service_manager
+from app.settings import Settings, child_environment
 from app.store.outage import prepare_journal
 from app.store.schema import check_schema
 from app.store.session import in_transaction
