@@ -1,4 +1,4 @@
-"""One journal file: written durably, owned by whoever holds its lock.
+"""One journal file: its entries, written durably.
 
 All of it blocks, and belongs in one thread.
 """
@@ -7,22 +7,13 @@ import secrets
 import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from app.store.embedded.locks import if_free
-from app.store.journal.sqlite import (
-    PARTS,
-    SUFFIX,
-    Held,
-    connect,
-    measure,
-    sync_directory,
-)
-
-ASIDE = ".damaged"
+from app.store.journal.ownership import Ownership
+from app.store.journal.sqlite import SUFFIX, Held, connect, measure, sync_directory
 
 
 class Line(NamedTuple):
@@ -52,10 +43,7 @@ class JournalFile:
         self._damaged: set[int] = set()
         self._after = 0
         self._connection: sqlite3.Connection | None = None
-        self._owned = ExitStack()
-        if self._owned.enter_context(if_free(self._lock)) is None:
-            self._owned.close()
-            raise BlockingIOError(f"{path.name} is owned")
+        self._ownership = Ownership(path)
 
     @classmethod
     def create(cls, directory: Path) -> "JournalFile":
@@ -176,30 +164,17 @@ class JournalFile:
     def set_aside(self) -> Path:
         """Keep the file under a name that nobody reads, for an operator."""
         self._disconnect()
-        aside = self.path.with_name(self.path.name + ASIDE)
-        for part in PARTS:
-            with suppress(FileNotFoundError):
-                Path(f"{self.path}{part}").rename(f"{aside}{part}")
-        self.remove()
-        return aside
+        return self._ownership.set_aside()
 
     def remove(self) -> None:
         """Remove all of it."""
         self._disconnect()
-        # The lock last: until then nobody else can believe to own what is left.
-        for part in PARTS:
-            Path(f"{self.path}{part}").unlink(missing_ok=True)
-        self._lock.unlink(missing_ok=True)
-        self._owned.close()
+        self._ownership.remove()
 
     def close(self) -> None:
         """Leave the file to whoever adopts it."""
         self._disconnect()
-        self._owned.close()
-
-    @property
-    def _lock(self) -> Path:
-        return self.path.with_suffix(".lock")
+        self._ownership.give_up()
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -8,10 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.circuit import Circuit
 from app.store.commit import Committer
-from app.store.embedded.locks import if_free
 from app.store.journal.drain import Drain
-from app.store.journal.file import ASIDE
 from app.store.journal.journal import Journal
+from app.store.journal.ownership import ASIDE, is_owned
 from app.store.journal.sqlite import SUFFIX, Held, look_at
 from app.store.lookups import Lookups
 from app.store.quarantine import Quarantine
@@ -90,8 +89,7 @@ async def drain_free(
 def _state_of(path: Path) -> Literal["owned", "free", "damaged"]:
     if path.suffix == ASIDE:
         return "damaged"
-    with if_free(path.with_suffix(".lock")) as lock:
-        return "owned" if lock is None else "free"
+    return "owned" if is_owned(path) else "free"
 
 
 def _held_by(path: Path) -> Held | None:
