@@ -1,9 +1,6 @@
 """F9 and F21: the disk is full, and the clock jumps."""
 
 import asyncio
-import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from tests.faults import actions
 from tests.faults.conftest import NewRow
 from tests.faults.postgres import Postgres
 from tests.faults.stage import Stage
+from tests.store.small_disk import fill, server_disk
 
 FAKETIME = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")]
 _MOVE = """
@@ -24,45 +22,23 @@ END $$
 """
 
 
-def call(*words: str | Path) -> bool:
-    return subprocess.run(words, check=False).returncode == 0  # noqa: S603
-
-
 @pytest.fixture
-def small_disk(postgres: Postgres) -> Iterator[Path]:
+def disk(postgres: Postgres) -> Iterator[Path]:
     """A disk of 4 MiB that the server may write to."""
-    path = Path(tempfile.mkdtemp(prefix="small_", dir=postgres.site.state_dir))
-    owner = postgres.site.data_dir.stat()
-    options = f"size=4m,mode=0700,uid={owner.st_uid},gid={owner.st_gid}"
-    if os.geteuid() != 0 or not call("mount", "-t", "tmpfs", "-o", options, "x", path):
-        path.rmdir()
-        pytest.skip("needs to mount a tmpfs")
-    yield path
-    assert call("umount", "--lazy", path)
-    path.rmdir()
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room; returns the file to remove."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return filler
+    with server_disk(postgres.site.data_dir, "size=4m") as path:
+        yield path
 
 
 async def test_f9_full_disk(
-    small_disk: Path, stage: Stage, new_row: NewRow, *, at_length: bool
+    disk: Path, stage: Stage, new_row: NewRow, *, at_length: bool
 ) -> None:
     row = new_row("F9", "data volume full")
-    space = small_disk.name
-    await stage.postgres.execute(f"CREATE TABLESPACE {space} LOCATION '{small_disk}'")
+    space = disk.name
+    await stage.postgres.execute(f"CREATE TABLESPACE {space} LOCATION '{disk}'")
     await stage.postgres.script(_MOVE.format(space=space), url=stage.url)
     stage.start()
     async with stage.trial(row, rate=50) as trial:
-        filler = fill(small_disk)
+        filler = fill(disk)
         await trial.load.until(lambda: trial.count(503) > 0, within_s=60)
         await actions.lasting(10 if at_length else 1)
         filler.unlink()

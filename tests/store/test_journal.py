@@ -17,7 +17,7 @@ from app.store.journal.inspection import find_journals
 from app.store.journal.journal import Journal, prepare
 from app.store.journal.sqlite import Held, connect
 from tests.store.entries import record, records, rejection
-from tests.store.test_commit_disk import call, fill
+from tests.store.small_disk import fill, small_disk
 
 GIB = 1024**3
 
@@ -220,23 +220,19 @@ async def test_a_corrupt_file_is_set_aside_and_stops_nothing(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    if not call("mount", "-t", "tmpfs", "-o", "size=1m", "x", path):
-        pytest.skip("needs to mount a tmpfs")
-    yield path
-    assert call("umount", "--lazy", path)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "size=1m") as path:
+        yield path
 
 
 async def test_a_full_disk_refuses_and_heals_when_it_has_room(
-    small_disk: Path,
+    disk: Path,
 ) -> None:
-    prepare(small_disk / "journal")
-    journal = Journal(small_disk / "journal", max_bytes=GIB)
+    prepare(disk / "journal")
+    journal = Journal(disk / "journal", max_bytes=GIB)
     try:
         assert await journal.append([records(3)]) == [True]
-        filler = fill(small_disk)
+        filler = fill(disk)
         while (await journal.append([records(50)]))[0]:
             pass
         assert not journal.takes
@@ -251,20 +247,20 @@ async def test_a_full_disk_refuses_and_heals_when_it_has_room(
 
 
 async def test_a_journal_on_a_full_disk_is_emptied_all_the_same(
-    small_disk: Path,
+    disk: Path,
 ) -> None:
-    prepare(small_disk / "journal")
-    journal = Journal(small_disk / "journal", max_bytes=GIB)
+    prepare(disk / "journal")
+    journal = Journal(disk / "journal", max_bytes=GIB)
     try:
         while (await journal.append([records(50)]))[0]:
             pass
-        fill(small_disk)
+        fill(disk)
         seen = 0
         while page := await journal.read(limit=20):
             seen += len(page.seqs)
             await journal.settle(page, page.seqs)
         assert seen % 50 == 0
         assert seen > 0
-        assert modes(small_disk / "journal") == {}
+        assert modes(disk / "journal") == {}
     finally:
         await journal.close()

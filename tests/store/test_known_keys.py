@@ -10,7 +10,7 @@ from app.errors import UnavailableError
 from app.store.key_file import NAME, KeyFile, LiveKey, live_keys, publish_keys
 from app.store.keys import create_key, hash_key, revoke_key
 from app.store.known_keys import KnownKeys
-from tests.store.test_commit_disk import call, fill
+from tests.store.small_disk import fill, small_disk
 
 ONE = LiveKey(hash_key(b"rc_one"), "billing", "write")
 TWO = LiveKey(hash_key(b"rc_two"), "crm", "write")
@@ -124,11 +124,7 @@ def test_a_broken_file_says_nothing(tmp_path: Path, content: bytes) -> None:
 
 
 def test_where_a_revoked_key_cannot_be_taken_out_none_stays_in(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if not call("mount", "-t", "tmpfs", "-o", "size=64k", "x", disk):
-        pytest.skip("needs to mount a tmpfs")
-    try:
+    with small_disk(tmp_path / "disk", "size=64k") as disk:
         file = KeyFile(disk)
         file.write([ONE, TWO])
         fill(disk)
@@ -138,5 +134,3 @@ def test_where_a_revoked_key_cannot_be_taken_out_none_stays_in(tmp_path: Path) -
         with pytest.raises(OSError, match="No space"):
             file.write([TWO, READER])
         assert file.read() == []
-    finally:
-        assert call("umount", "--lazy", disk)
