@@ -1,19 +1,5 @@
 import RudderAnalytics from "@rudderstack/rudder-sdk-node";
-import { base, calls, key, report } from "./plan.mjs";
+import { sendAndFlush } from "./calling_back.mjs";
+import { base, key } from "./plan.mjs";
 
-const analytics = new RudderAnalytics(key, { dataPlaneUrl: base });
-const delivered = [];
-const answers = [];
-for await (const { call, ...message } of calls()) {
-  answers.push(
-    new Promise((resolve) => {
-      analytics[call](message, (error) => {
-        if (!error && call === "track") delivered.push(message.userId);
-        resolve();
-      });
-    }),
-  );
-}
-await Promise.all(answers);
-await analytics.flush();
-report(delivered);
+await sendAndFlush(new RudderAnalytics(key, { dataPlaneUrl: base }));

@@ -1,12 +1,6 @@
 import { Analytics } from "@segment/analytics-node";
-import { base, calls, key, report } from "./plan.mjs";
+import { send } from "./calling_back.mjs";
+import { base, key } from "./plan.mjs";
 
 const analytics = new Analytics({ writeKey: key, host: base });
-const delivered = [];
-for await (const { call, ...message } of calls()) {
-  analytics[call](message, (error) => {
-    if (!error && call === "track") delivered.push(message.userId);
-  });
-}
-await analytics.closeAndFlush();
-report(delivered);
+await send(analytics, () => analytics.closeAndFlush());
