@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
-from sqlalchemy.engine import make_url
 
 from tests.browser.complaints import Complaints
 from tests.browser.site import Site
 from tests.conftest import Admin
-from tests.system.database import Database
-from tests.system.service import environment, serving
+from tests.system.database import new_database
+from tests.system.service import served
 
 HERE = Path(__file__).parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
@@ -57,17 +56,17 @@ def site(
     admin: Admin, template_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     """A running service on a database of the module's own, and keys to it."""
-    with admin.database(template=make_url(template_url).database) as url:
-        database = Database(url, admin)
-        log = tmp_path_factory.mktemp("site") / "log.jsonl"
-        env = environment(database_url=url)
-        with serving("--port", "0", env=env, log=log) as service:
-            yield Site(
-                service,
-                database,
-                write_key=database.key("shop"),
-                read_key=database.key("desk", scope="read"),
-            )
+    directory = tmp_path_factory.mktemp("site")
+    with (
+        new_database(admin, template_url) as database,
+        served(database.url, directory) as service,
+    ):
+        yield Site(
+            service,
+            database,
+            write_key=database.key("shop"),
+            read_key=database.key("desk", scope="read"),
+        )
 
 
 @pytest.fixture

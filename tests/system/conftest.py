@@ -1,7 +1,7 @@
 """The service as it runs: a process and a port.
 
 To start one takes a second or two, so whoever does not stop or set it shares one, as
-a source of its own; whoever does has a database of its own.
+a source of its own; whoever does has a database of its own, alone or with its module.
 """
 
 import secrets
@@ -11,11 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy.engine import make_url
 
 from tests.conftest import Admin
-from tests.system.database import Database
-from tests.system.service import Service, environment, serving
+from tests.system.database import Database, new_database
+from tests.system.service import Service, environment, served, serving
 from tests.system.tenant import Tenant
 
 Serve = Callable[..., Service]
@@ -23,18 +22,47 @@ Serve = Callable[..., Service]
 
 @pytest.fixture(scope="session")
 def shared_database(admin: Admin, template_url: str) -> Iterator[Database]:
-    with admin.database(template=make_url(template_url).database) as url:
-        yield Database(url, admin)
+    with new_database(admin, template_url) as database:
+        yield database
 
 
 @pytest.fixture(scope="session")
 def shared_service(
     shared_database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    env = environment(database_url=shared_database.url)
-    log = tmp_path_factory.mktemp("shared") / "log.jsonl"
-    with serving("--port", "0", env=env, log=log) as service:
+    with served(shared_database.url, tmp_path_factory.mktemp("shared")) as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def own_database(admin: Admin, template_url: str) -> Iterator[Database]:
+    """The database of a module that asks for a service of its own."""
+    with new_database(admin, template_url) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def own_settings() -> dict[str, str]:
+    """What such a module sets of its service: here nothing."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def service(
+    own_database: Database,
+    own_settings: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    """A service that the tests of one module share."""
+    directory = tmp_path_factory.mktemp("own")
+    with served(own_database.url, directory, **own_settings) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def key(own_database: Database) -> str:
+    """A key for that service."""
+    return own_database.key()
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """The stored side, asked in SQL by tests that are no coroutines."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.keys import Scope, create_key
@@ -34,3 +37,10 @@ class Database:
         """A new key."""
         make = partial(create_key, source=source, scope=scope)
         return self.admin.runner.run(in_transaction(self.url, make))
+
+
+@contextmanager
+def new_database(admin: Admin, template_url: str) -> Iterator[Database]:
+    """One like the template, for as long as the context lasts."""
+    with admin.database(template=make_url(template_url).database) as url:
+        yield Database(url, admin)

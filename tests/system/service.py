@@ -190,6 +190,14 @@ def serving(
                 _end(process)
 
 
+@contextmanager
+def served(database_url: str, directory: Path, **settings: str) -> Iterator[Service]:
+    """A service on a database, for as long as the context lasts; its log goes there."""
+    env = environment(database_url=database_url, **settings)
+    with serving("--port", "0", env=env, log=directory / "log.jsonl") as service:
+        yield service
+
+
 def _end(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:

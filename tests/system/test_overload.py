@@ -5,48 +5,29 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.engine import create_engine
-from tests.conftest import Admin
 from tests.system.database import Database
-from tests.system.service import Service, environment, serving, until
+from tests.system.service import Service, until
 from tests.system.wire import Wire, connected, event, head, request
 
 PLACES = 2
 
 
 @pytest.fixture(scope="module")
-def full_database(admin: Admin, template_url: str) -> Iterator[Database]:
-    with admin.database(template=make_url(template_url).database) as url:
-        yield Database(url, admin)
-
-
-@pytest.fixture(scope="module")
-def key(full_database: Database) -> str:
-    return full_database.key()
-
-
-@pytest.fixture(scope="module")
-def service(
-    full_database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """A service with few places, whose requests wait long for their commit."""
-    env = environment(
-        database_url=full_database.url,
-        max_requests=str(PLACES),
-        commit_timeout_seconds="20",
-        answer_timeout_seconds="20",
-    )
-    log = tmp_path_factory.mktemp("full") / "log.jsonl"
-    with serving("--port", "0", env=env, log=log) as service:
-        yield service
+def own_settings() -> dict[str, str]:
+    """Few places, and requests that wait long for their commit."""
+    return {
+        "max_requests": str(PLACES),
+        "commit_timeout_seconds": "20",
+        "answer_timeout_seconds": "20",
+    }
 
 
 @pytest.fixture
-async def engine(full_database: Database) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(full_database.url)
+async def engine(own_database: Database) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(own_database.url)
     yield engine
     await engine.dispose()
 

@@ -1,16 +1,12 @@
 """Who is too slow is closed at a deadline; who is only idle, or deep, is not."""
 
 import socket
-from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from sqlalchemy.engine import make_url
 
 from app.api.limits import MAX_PIPELINED
-from tests.conftest import Admin
-from tests.system.database import Database
-from tests.system.service import Service, environment, serving
+from tests.system.service import Service
 from tests.system.wire import (
     LAST_CHUNK,
     Wire,
@@ -28,30 +24,13 @@ PACE_S = 0.02
 
 
 @pytest.fixture(scope="module")
-def hurried_database(admin: Admin, template_url: str) -> Iterator[Database]:
-    with admin.database(template=make_url(template_url).database) as url:
-        yield Database(url, admin)
-
-
-@pytest.fixture(scope="module")
-def key(hurried_database: Database) -> str:
-    return hurried_database.key()
-
-
-@pytest.fixture(scope="module")
-def service(
-    hurried_database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """A service whose deadlines are short."""
-    env = environment(
-        database_url=hurried_database.url,
-        head_timeout_seconds="0.3",
-        body_timeout_seconds="0.3",
-        unread_timeout_seconds="0.3",
-    )
-    log = tmp_path_factory.mktemp("hurried") / "log.jsonl"
-    with serving("--port", "0", env=env, log=log) as service:
-        yield service
+def own_settings() -> dict[str, str]:
+    """Short deadlines."""
+    return {
+        "head_timeout_seconds": "0.3",
+        "body_timeout_seconds": "0.3",
+        "unread_timeout_seconds": "0.3",
+    }
 
 
 def trickled(service: Service, start: bytes, drip: bytes) -> bytes:

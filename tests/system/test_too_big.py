@@ -1,41 +1,16 @@
 """Whatever is too big is refused, and takes no more memory than the bar allows."""
 
 import zlib
-from collections.abc import Iterator
 
 import pytest
-from sqlalchemy.engine import make_url
 
-from tests.conftest import Admin
-from tests.system.database import Database
-from tests.system.service import Service, environment, serving
+from tests.system.service import Service
 from tests.system.wire import connected, event, head, request
 
 MIB = 1024 * 1024
 LIMIT = 10 * MIB
 BAR = 64 * MIB
 GZIP = "Content-Encoding: gzip"
-
-
-@pytest.fixture(scope="module")
-def own_database(admin: Admin, template_url: str) -> Iterator[Database]:
-    with admin.database(template=make_url(template_url).database) as url:
-        yield Database(url, admin)
-
-
-@pytest.fixture(scope="module")
-def key(own_database: Database) -> str:
-    return own_database.key()
-
-
-@pytest.fixture(scope="module")
-def service(
-    own_database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    env = environment(database_url=own_database.url)
-    log = tmp_path_factory.mktemp("big") / "log.jsonl"
-    with serving("--port", "0", env=env, log=log) as service:
-        yield service
 
 
 @pytest.fixture(scope="module")
