@@ -18,8 +18,8 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.store.directories import sync_directory
 from app.store.embedded.locks import if_free
-from app.store.journal.sqlite import sync_directory
 from app.store.tables import write_keys
 
 log = logging.getLogger(__name__)

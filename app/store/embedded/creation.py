@@ -1,10 +1,10 @@
 """Make a cluster, and see that an old one fits the programs."""
 
-import os
 import shutil
 from pathlib import Path
 
 from app.errors import EmbeddedPostgresError
+from app.store.directories import sync_directory
 from app.store.embedded.binaries import major_of
 from app.store.embedded.site import SUPERUSER, Site
 
@@ -56,7 +56,7 @@ def ensure_cluster(site: Site, bin_dir: Path) -> None:
         )
     unfinished.rename(site.data_dir)
     for directory in (site.state_dir, site.state_dir.parent):
-        _keep_names(directory)
+        sync_directory(directory)
 
 
 def _check_version(site: Site, major: str) -> None:
@@ -68,12 +68,3 @@ def _check_version(site: Site, major: str) -> None:
             "ROLLCALL_POSTGRES_BIN to its bin directory, and from there move the data "
             "with pg_dump; or set ROLLCALL_DATA_DIR to a new directory."
         )
-
-
-def _keep_names(directory: Path) -> None:
-    """Make the names in a directory survive a power failure, as the data does."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

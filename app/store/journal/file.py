@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from app.store.directories import sync_directory
 from app.store.journal.ownership import Ownership
-from app.store.journal.sqlite import SUFFIX, Held, connect, measure, sync_directory
+from app.store.journal.sqlite import SUFFIX, Held, connect, measure
 
 
 class Line(NamedTuple):

@@ -1,6 +1,5 @@
 """One SQLite database of entries: its form, how it is opened, what it holds."""
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import NamedTuple
@@ -75,12 +74,3 @@ def look_at(path: Path) -> Held:
 def is_corrupt(error: sqlite3.Error) -> bool:
     """Whether the file itself is damaged, for good."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
-
-
-def sync_directory(path: Path) -> None:
-    """Have the names in a directory on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
