@@ -140,6 +140,14 @@ class Service:
         [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) * 1024
 
+    def refuses(self) -> bool:
+        """Whether it takes no more connections."""
+        try:
+            socket.create_connection(self.endpoint, timeout=5).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
     def requests(self) -> list[dict[str, object]]:
         """The log's line of each request."""
         lines = map(orjson.loads, self.log.read_bytes().splitlines())

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 from collections import Counter
 from contextlib import ExitStack
 
@@ -134,7 +133,7 @@ async def test_requests_in_flight_get_their_answers_before_it_leaves(
                 wire.send(request(key, event(str(number))))
             read_by_the_service(service)
             service.signal(SIGTERM)
-            until(lambda: refuses(service), within_s=5, what="no new connections")
+            until(service.refuses, within_s=5, what="no new connections")
             assert service.process.poll() is None
         answers = [wire.answer() for wire in wires]
 
@@ -143,14 +142,6 @@ async def test_requests_in_flight_get_their_answers_before_it_leaves(
     assert service.process.wait(10) == 0
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM events")) == 20
-
-
-def refuses(service: Service) -> bool:
-    try:
-        socket.create_connection(service.endpoint, timeout=5).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_one_body_sent_64_times_at_once_to_two_workers_is_one_row(

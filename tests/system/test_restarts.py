@@ -158,15 +158,7 @@ async def test_a_second_signal_ends_it_at_once(
         with connected(service) as wire:
             wire.send(request(key, event()))
             service.signal(signal.SIGTERM)
-            await eventually(lambda: refused(service))
+            await eventually(service.refuses)
             assert service.process.poll() is None
             service.signal(signal.SIGTERM)
             assert await asyncio.to_thread(service.process.wait, PATIENCE_S) == 0
-
-
-def refused(service: Service) -> bool:
-    try:
-        socket.create_connection(service.endpoint, timeout=5).close()
-    except ConnectionRefusedError:
-        return True
-    return False
