@@ -11,7 +11,7 @@ import pytest
 from tests.system.conftest import Serve
 from tests.system.database import Database
 from tests.system.service import Service, until
-from tests.system.wire import event
+from tests.system.wire import connected, event, request
 
 # The service waits ten for requests in flight; a stream would keep it for all of them.
 ENDS_WITHIN_S = 5
@@ -42,15 +42,9 @@ def users(response: httpx.Response) -> Iterator[str]:
 
 
 def send(service: Service, key: str, message_id: str) -> None:
-    httpx.post(
-        f"{service.address}/track",
-        content=event(message_id),
-        headers={
-            "authorization": f"Bearer {key}",
-            "content-type": "application/json",
-        },
-        timeout=20,
-    ).raise_for_status()
+    with connected(service) as wire:
+        wire.send(request(key, event(message_id)))
+        assert wire.answer()[0] == 200
 
 
 @pytest.fixture
