@@ -57,7 +57,7 @@ async def test_f1_a_hundred_kills(stage: Stage, new_row: NewRow) -> None:
 async def fresh_workers(stage: Stage, killed: set[int]) -> list[int]:
     """Those that live; there is one soon, however often it has happened."""
     async with asyncio.timeout(60):
-        while not (pids := [pid for pid in stage.pids() if pid not in killed]):  # noqa: ASYNC110
+        while not (pids := [pid for pid in stage.pids() if pid not in killed]):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     return pids
 
@@ -76,7 +76,7 @@ async def test_f2_rolling_restarts(
             before = {*stage.pids()}
             service.signal(signal.SIGHUP)
             async with asyncio.timeout(60):
-                while not replaced(before, {*stage.pids()}):  # noqa: ASYNC110
+                while not replaced(before, {*stage.pids()}):  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(0.02)
             await trial.load.until_confirmed(50)
     assert service.process.poll() is None
