@@ -106,19 +106,20 @@ def _gather(results: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> dict[str, Any]:
-    result: dict[str, Any] = {"index": index, "status": outcome.status}
+    status = outcome.status
     if isinstance(entry, Ignored):
-        return result | {"warnings": []}
-    result["id"] = outcome.rejection_id or entry.id
+        return {"index": index, "status": status, "warnings": []}
+    id_ = outcome.rejection_id or entry.id
+    result: dict[str, Any] = {"index": index, "status": status, "id": id_}
     warnings = entry.warnings
     if outcome.differs:
         differs = CONTENT_DIFFERS if outcome.kept else CONTENT_DROPPED
         warnings = (*warnings, differs)
-    if isinstance(entry, Record) and outcome.status != "rejected":
+    if isinstance(entry, Record) and status != "rejected":
         result["event"] = entry.event
         result["timestamp"] = format_timestamp(entry.timestamp)
     result["warnings"] = [remark.as_json() for remark in warnings]
-    if outcome.status == "rejected":
+    if status == "rejected":
         result |= _rejected(entry, outcome)
     if not outcome.kept:
         result["kept"] = False

@@ -120,9 +120,11 @@ def _size(sent: dict[str, Any]) -> int:
 
 def _prepare(folded: Folded, repair: Repair, *, plain: bool) -> Folded:
     """The fields as they can be validated; those of `folded` stay as sent."""
-    if plain and not any(type(folded.fields.get(id_)) is int for id_ in _NUMBERED):
+    sent = folded.fields
+    ids_are_text = type(sent.get("user_id")) is type(sent.get("group_id", "")) is str
+    if plain and ids_are_text:
         return folded
-    fields = dict(folded.fields)
+    fields = dict(sent)
     if not plain:
         for name, value in folded.fields.items():
             mended = _mend_field(name, value, folded.names[name], repair)
