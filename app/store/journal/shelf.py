@@ -81,19 +81,22 @@ class Shelf:
         """Some of the oldest entries; None at the end of a round, or if none wait.
 
         Raises:
-            sqlite3.Error: they cannot be read.
+            sqlite3.Error: some cannot be read, and all others have been.
         """
+        failure: sqlite3.Error | None = None
         for file in sorted(self._files, key=lambda each: each.held.oldest_at or 0):
             try:
                 lines = file.read(limit=limit, max_bytes=_PAGE_BYTES)
             except sqlite3.Error as error:
                 if not self._part_with(file, error):
-                    raise
+                    failure = error  # of this file: the others go first
                 continue
             if lines:
                 return self._page(file, lines)
         for file in self._files:
             file.begin_round()
+        if failure is not None:
+            raise failure
         return None
 
     def skip(self, file: JournalFile, seqs: Iterable[int]) -> None:
@@ -146,19 +149,26 @@ class Shelf:
             file = JournalFile.adopt(path)
         except BlockingIOError:
             return
+        except OSError as error:
+            self._pass_over(path, error)
+            return
         self._adopted.append(file)
         try:
             file.open()
         except sqlite3.Error as error:
-            if self._part_with(file, error):
-                return
-            self._forget(file)
-            file.close()
-            if path not in self._passed_over:
-                self._passed_over.add(path)
-                log.exception("a journal cannot be opened", extra=fields(file=path))
+            if not self._part_with(file, error):
+                self._forget(file)
+                file.close()
+                self._pass_over(path, error)
             return
         self._leave_if_done(file)
+
+    def _pass_over(self, path: Path, error: Exception) -> None:
+        """Say once that a file cannot be had; it is tried again all the same."""
+        if path not in self._passed_over:
+            self._passed_over.add(path)
+            told = fields(file=path, error=str(error))
+            log.error("a journal cannot be opened", extra=told)
 
     def _part_with(self, file: JournalFile, error: sqlite3.Error) -> bool:
         """Set a corrupt file aside; any other failure may pass."""

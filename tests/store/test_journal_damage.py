@@ -1,0 +1,88 @@
+"""A journal that cannot be had, or read, costs no other its way to Postgres."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.store.insert import Entry
+from app.store.journal.journal import Journal, prepare
+from tests.store.entries import record, records
+
+GIB = 1024**3
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    prepare(tmp_path / "journal")
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+async def journal(directory: Path) -> AsyncIterator[Journal]:
+    journal = Journal(directory, max_bytes=GIB)
+    yield journal
+    await journal.close()
+
+
+def databases(directory: Path) -> set[Path]:
+    return {*directory.glob("*.sqlite3")}
+
+
+async def left_behind(directory: Path, *entries: Entry) -> Path:
+    """The journal of a process that has ended."""
+    before = databases(directory)
+    dead = Journal(directory, max_bytes=GIB)
+    await dead.append([entries])
+    await dead.close()
+    [path] = databases(directory) - before
+    return path
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+async def seqs_in(journal: Journal) -> list[int]:
+    page = await journal.read(limit=10)
+    return page.seqs if page else []
+
+
+async def test_a_journal_that_cannot_be_locked_keeps_no_other_from_being_adopted(
+    journal: Journal, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = [await left_behind(directory, *records(number)) for number in (1, 2)]
+    first = min(paths)
+    first.with_suffix(".lock").unlink()
+    first.with_suffix(".lock").mkdir()
+
+    assert await journal.adopt() == 1
+    assert await journal.adopt() == 0
+    assert journal.waiting == 1 + (paths[0] == first)
+    assert [line.message for line in caplog.records] == ["a journal cannot be opened"]
+    first.with_suffix(".lock").rmdir()
+    assert await journal.adopt() == 1
+    assert journal.waiting == 3
+
+
+async def test_a_journal_that_cannot_be_read_holds_up_no_other(
+    journal: Journal, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = await left_behind(directory, record())
+    await journal.adopt()
+    change(path, "ALTER TABLE entries RENAME TO away")
+    await journal.append([records(3)])
+
+    page = await journal.read(limit=10)
+    assert page is not None
+    assert page.seqs == [1, 2, 3]
+    assert caplog.records == []
+    await journal.settle(page, page.seqs)
+
+    assert await seqs_in(journal) == []
+    assert [line.message for line in caplog.records] == ["the journal cannot be read"]
+    change(path, "ALTER TABLE away RENAME TO entries")
+    assert await seqs_in(journal) == [1]
