@@ -68,6 +68,25 @@ async def test_a_journal_that_cannot_be_locked_keeps_no_other_from_being_adopted
     assert journal.waiting == 3
 
 
+async def test_a_flipped_bit_that_makes_an_entry_a_text_costs_it_nothing(
+    journal: Journal, directory: Path
+) -> None:
+    path = await left_behind(directory, *records(3))
+    change(path, "UPDATE entries SET entry = CAST(entry AS TEXT) WHERE seq = 2")
+    await journal.adopt()
+    assert await seqs_in(journal) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("value", ["CAST(x'ff41' AS TEXT)", "7", "x''"])
+async def test_what_is_no_entry_any_more_is_passed_over(
+    journal: Journal, directory: Path, value: str
+) -> None:
+    path = await left_behind(directory, *records(3))
+    change(path, f"UPDATE entries SET entry = {value} WHERE seq = 2")  # noqa: S608 - our own words
+    await journal.adopt()
+    assert await seqs_in(journal) == [1, 3]
+
+
 async def test_a_journal_that_cannot_be_read_holds_up_no_other(
     journal: Journal, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

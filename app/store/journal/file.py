@@ -14,7 +14,13 @@ from typing import NamedTuple
 
 from app.store.directories import sync_directory
 from app.store.journal.ownership import Ownership
-from app.store.journal.sqlite import SUFFIX, Held, connect, measure
+from app.store.journal.sqlite import (
+    SUFFIX,
+    Held,
+    connect,
+    measure,
+    read_after,
+)
 
 
 class Line(NamedTuple):
@@ -118,10 +124,7 @@ class JournalFile:
         assert self._connection is not None  # noqa: S101 - closed ones are not read
         lines: list[Line] = []
         size = 0
-        rows = self._connection.execute(
-            "SELECT seq, checksum, entry FROM entries WHERE seq > ? ORDER BY seq",
-            (self._after,),
-        )
+        rows = read_after(self._connection, self._after)
         for seq, checksum, entry in rows:
             if seq in self._settled or seq in self._damaged:
                 continue

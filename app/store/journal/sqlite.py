@@ -16,6 +16,11 @@ CREATE TABLE IF NOT EXISTS entries (
 )
 """
 _MEASURE = "SELECT count(*), coalesce(sum(length(entry)), 0), min(at) FROM entries"
+# What a flipped bit has made no blob of is one again, so that its checksum decides.
+_READ = """
+SELECT seq, checksum, coalesce(CAST(entry AS BLOB), x'')
+FROM entries WHERE seq > ? ORDER BY seq
+"""
 _BUSY_S = 1.0
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -55,6 +60,11 @@ def connect(path: Path) -> sqlite3.Connection:
 def measure(connection: sqlite3.Connection) -> Held:
     """What it holds."""
     return Held(*connection.execute(_MEASURE).fetchone())
+
+
+def read_after(connection: sqlite3.Connection, seq: int) -> sqlite3.Cursor:
+    """The places, checksums and entries behind a place, in their order."""
+    return connection.execute(_READ, (seq,))
 
 
 def look_at(path: Path) -> Held:
