@@ -9,7 +9,8 @@ import pytest
 
 from app.store.insert import Entry
 from app.store.journal.journal import Journal, prepare
-from tests.store.entries import record, records
+from app.store.journal.sqlite import connect, measure
+from tests.store.entries import record, records, rejection
 
 GIB = 1024**3
 
@@ -105,3 +106,29 @@ async def test_a_journal_that_cannot_be_read_holds_up_no_other(
     assert [line.message for line in caplog.records] == ["the journal cannot be read"]
     change(path, "ALTER TABLE away RENAME TO entries")
     assert await seqs_in(journal) == [1]
+
+
+async def test_what_is_held_is_known_without_measuring_it(
+    journal: Journal, directory: Path
+) -> None:
+    await journal.append([[*records(3), rejection()]])
+    await journal.append([[record(plan="enterprise")]])
+    [path] = databases(directory)
+    for places in ([2], [1, 3], [5]):
+        page = await journal.read(limit=10)
+        assert page is not None
+        await journal.settle(page, places)
+        with closing(connect(path)) as connection:
+            assert journal.held == measure(connection)
+
+
+async def test_an_entry_that_is_gone_already_is_not_counted_twice(
+    journal: Journal, directory: Path
+) -> None:
+    await journal.append([records(3)])
+    page = await journal.read(limit=10)
+    assert page is not None
+    [path] = databases(directory)
+    change(path, "DELETE FROM entries WHERE seq = 1")
+    await journal.settle(page, [1, 2])
+    assert journal.waiting == 1

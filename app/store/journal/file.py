@@ -18,6 +18,7 @@ from app.store.journal.sqlite import (
     SUFFIX,
     Held,
     connect,
+    forget,
     measure,
     read_after,
 )
@@ -140,11 +141,7 @@ class JournalFile:
         self._settled.update(seqs)
         with suppress(sqlite3.Error, OSError):
             with self._transaction() as connection:
-                connection.executemany(
-                    "DELETE FROM entries WHERE seq = ?",
-                    [(seq,) for seq in self._settled],
-                )
-                held = measure(connection)
+                held = forget(connection, self._settled, held=self.held)
             self.held = held
             self._settled.clear()
 
