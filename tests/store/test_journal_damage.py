@@ -6,11 +6,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.insert import Entry
+from app.store.journal.inspection import Drained, drain_free
 from app.store.journal.journal import Journal, prepare
 from app.store.journal.sqlite import connect, measure
-from tests.store.entries import record, records, rejection
+from app.store.quarantine import Quarantine
+from tests.store.entries import counts, record, records, rejection
 
 GIB = 1024**3
 
@@ -132,3 +135,13 @@ async def test_an_entry_that_is_gone_already_is_not_counted_twice(
     change(path, "DELETE FROM entries WHERE seq = 1")
     await journal.settle(page, [1, 2])
     assert journal.waiting == 1
+
+
+async def test_what_is_damaged_is_not_told_to_be_stored(
+    engine: AsyncEngine, directory: Path
+) -> None:
+    path = await left_behind(directory, *records(3))
+    change(path, "UPDATE entries SET checksum = 0 WHERE seq = 2")
+    drained = await drain_free(engine, directory, timeout_s=5, quarantine=Quarantine())
+    assert drained == Drained(journals=1, settled=2, left=1)
+    assert await counts(engine) == (2, 2, 0)

@@ -36,6 +36,7 @@ class Drain:
 
     Attributes:
         is_barred: whether Postgres answers, but with a schema that is too old.
+        confirmed: entries that Postgres has confirmed.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Drain:
         self._limit = _FIRST_ENTRIES
         self._stopping = False
         self.is_barred = False
+        self.confirmed = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -82,6 +84,7 @@ class Drain:
             await self._take_less(page)
             return False
         self._circuit.close()
+        self.confirmed += len(confirmed)
         self._limit = min(2 * self._limit, _MAX_ENTRIES)
         await self._journal.settle(page, confirmed)
         return True

@@ -41,7 +41,7 @@ class Drained(NamedTuple):
     Attributes:
         journals: how many they were.
         settled: entries that Postgres has confirmed.
-        left: entries that still wait.
+        left: entries that still wait, or are damaged.
     """
 
     journals: int
@@ -81,7 +81,7 @@ async def drain_free(
         attempts = 0
         while journal.waiting and attempts < _ATTEMPTS:
             attempts = 0 if await drain.store_page() else attempts + 1
-        return Drained(journals, waiting - journal.waiting, journal.waiting)
+        return Drained(journals, drain.confirmed, waiting - drain.confirmed)
     finally:
         await journal.close()
 
