@@ -83,18 +83,25 @@ class KnownKeys:
                 if is_ours:
                     return await self._ask_in_turn()
             await asyncio.sleep(_TURN_PAUSE_S)
-        return False
+        # Whoever has the turn hangs, and a key that is revoked shall die all the same.
+        return await self._ask_and_learn() is not None
 
     async def _ask_in_turn(self) -> bool:
+        keys = await self._ask_and_learn()
+        if keys is None:
+            return False
+        await asyncio.to_thread(self._file.write, keys)
+        self._is_written = True
+        return True
+
+    async def _ask_and_learn(self) -> list[LiveKey] | None:
         asked_at = self._clock()
         try:
             keys = await self._ask()
         except UnavailableError:
-            return False
+            return None
         self._learn(keys, until=asked_at + self._trust_s)
-        await asyncio.to_thread(self._file.write, keys)
-        self._is_written = True
-        return True
+        return keys
 
     def _learn(self, keys: list[LiveKey], *, until: float) -> None:
         self._trusted_until = until

@@ -81,6 +81,21 @@ async def test_a_key_that_any_process_saw_revoked_does_not_come_back(
     assert second.source_of(TWO.key_hash) == "crm"
 
 
+async def test_a_process_that_hangs_in_its_turn_keeps_no_revoked_key_alive(
+    tmp_path: Path,
+) -> None:
+    postgres = Postgres(ONE, TWO)
+    known = known_by(postgres, tmp_path)
+    await known.refresh()
+    postgres.keys = [TWO]
+    with KeyFile(tmp_path).turn() as is_theirs:
+        assert is_theirs
+        await known.refresh()
+    assert known.source_of(ONE.key_hash) is None
+    assert known.source_of(TWO.key_hash) == "crm"
+    assert KeyFile(tmp_path).read() == [ONE, TWO]
+
+
 async def test_the_file_holds_no_key_and_is_for_the_service_alone(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
