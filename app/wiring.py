@@ -164,12 +164,18 @@ class Service:
         return Committer(
             self._engine,
             timeout_s=settings.commit_timeout_seconds,
-            quarantine=Quarantine(
-                max_events=settings.quarantine_max_events,
-                max_bytes=settings.quarantine_max_bytes,
-            ),
+            quarantine=quarantining(settings)(),
             meters=self.meters,
         )
+
+
+def quarantining(settings: Settings) -> Callable[[], Quarantine]:
+    """What keeps rejected events up to the caps, anew for each that commits."""
+    return partial(
+        Quarantine,
+        max_events=settings.quarantine_max_events,
+        max_bytes=settings.quarantine_max_bytes,
+    )
 
 
 def event_policy(settings: Settings) -> Policy:

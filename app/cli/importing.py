@@ -24,7 +24,7 @@ from app.events.record import Policy, Receipt
 from app.store.backfill import backfill
 from app.store.insert import Entry, Outcome
 from app.store.sources import check_source_name
-from app.wiring import event_policy
+from app.wiring import event_policy, quarantining
 
 # Each turn costs some waiting for the other process, so a turn is worth several times
 # the batch of a request; the bytes bound the memory where events are large.
@@ -100,6 +100,7 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
             source=source,
             batches=_batches(found, opened),
             judge=partial(_judge, receipt=receipt, policy=policy),
+            quarantining=quarantining(settings),
             report=report,
         )
         try:

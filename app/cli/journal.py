@@ -12,8 +12,8 @@ from app.cli.configuration import read_settings
 from app.cli.database import current
 from app.store.journal.inspection import Found, drain_free, find_journals
 from app.store.outage import journal_directory
-from app.store.quarantine import Quarantine
 from app.store.session import with_engine
+from app.wiring import quarantining
 
 journal = typer.Typer(
     help="See and store what waits on this machine for Postgres.",
@@ -55,10 +55,7 @@ def drain() -> None:
         drain_free,
         directory=directory,
         timeout_s=settings.commit_timeout_seconds,
-        quarantine=Quarantine(
-            max_events=settings.quarantine_max_events,
-            max_bytes=settings.quarantine_max_bytes,
-        ),
+        quarantine=quarantining(settings)(),
     )
     with current(settings) as database:
         drained = asyncio.run(with_engine(database.url, work))

@@ -24,7 +24,9 @@ from app.store.backfill_process import (
     Helper,
     Judge,
     Note,
+    Quarantining,
     collecting_rarely,
+    committer_for,
 )
 from app.store.commit import Committer
 from app.store.insert import Entry, Outcome
@@ -34,12 +36,13 @@ from app.store.sources import ensure_source
 Report = Callable[[Sequence[Outcome], Note], None]
 
 
-async def backfill(
+async def backfill(  # noqa: PLR0913 - what is done, by what rules, and who is told
     url: str,
     *,
     source: str,
     batches: Iterator[Batch],
     judge: Judge[Batch, Note],
+    quarantining: Quarantining,
     report: Report[Note],
 ) -> None:
     """Judge and commit batches in their order, each in a transaction of its own.
@@ -47,8 +50,9 @@ async def backfill(
     Args:
         url: of the database.
         source: registered if it is new.
-        batches: can be pickled, as can `judge` and the notes.
+        batches: can be pickled, as can `judge`, `quarantining` and the notes.
         judge: makes of a batch what is to be committed, and what `report` is told.
+        quarantining: makes for each process what keeps the rejected events.
         report: is told of each batch once it is committed.
 
     Raises:
@@ -58,26 +62,28 @@ async def backfill(
         OperatorError: something has ended the helper.
     """
     await in_transaction(url, partial(ensure_source, name=source))
-    work = partial(_take_turns, url=url, batches=batches, judge=judge, report=report)
+    start = partial(Helper[Batch, Note], url, judge, quarantining)
+
+    async def work(engine: AsyncEngine) -> None:
+        own = _Own(committer_for(engine, quarantining), judge, report)
+        await _take_turns(own, batches, start=start)
+
     with collecting_rarely():
         await with_engine(url, work)
 
 
 async def _take_turns(
-    engine: AsyncEngine,
-    *,
-    url: str,
+    own: "_Own[Batch, Note]",
     batches: Iterator[Batch],
-    judge: Judge[Batch, Note],
-    report: Report[Note],
+    *,
+    start: Callable[[], Helper[Batch, Note]],
 ) -> None:
-    own = _Own(Committer(engine, timeout_s=COMMIT_TIMEOUT_S), judge, report)
     own.judge_first_of(batches)
     with ExitStack() as stack:
         helper: Helper[Batch, Note] | None = None
         for theirs in batches:
             if helper is None:  # a file of one batch needs none
-                helper = stack.enter_context(closing(Helper(url, judge)))
+                helper = stack.enter_context(closing(start()))
             if not helper.is_ready():  # it takes a second to start
                 await own.commit()
                 own.judge_first_of([theirs])

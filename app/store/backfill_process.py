@@ -14,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.errors import OperatorError
 from app.store.commit import Committer
 from app.store.insert import Entry, Outcome
+from app.store.quarantine import Quarantine
 from app.store.session import with_engine
 
 Batch = TypeVar("Batch")
 Note = TypeVar("Note")
 Judge = Callable[[Batch], tuple[list[Entry], Note]]
+Quarantining = Callable[[], Quarantine]
 
 # A backfill is in no hurry: while the database is away it waits rather than ends.
 COMMIT_TIMEOUT_S = 60.0
@@ -43,15 +45,22 @@ def collecting_rarely() -> Iterator[None]:
         gc.unfreeze()
 
 
+def committer_for(engine: AsyncEngine, quarantining: Quarantining) -> Committer:
+    """What commits in one of the processes."""
+    return Committer(engine, timeout_s=COMMIT_TIMEOUT_S, quarantine=quarantining())
+
+
 class Helper(Generic[Batch, Note]):
     """Another process that judges a batch at a time, and commits it when told."""
 
-    def __init__(self, url: str, judge: Judge[Batch, Note]) -> None:
+    def __init__(
+        self, url: str, judge: Judge[Batch, Note], quarantining: Quarantining
+    ) -> None:
         # Forking would copy the connections and threads of this process.
         spawn = multiprocessing.get_context("spawn")
         self._connection, theirs = spawn.Pipe()
         self._process = spawn.Process(
-            target=_help, args=(theirs, url, judge), daemon=True
+            target=_help, args=(theirs, url, judge, quarantining), daemon=True
         )
         self._process.start()
         self._is_ready = False
@@ -98,13 +107,18 @@ def _explained() -> Iterator[None]:
         ) from error
 
 
-def _help(connection: Connection, url: str, judge: Judge[Any, Any]) -> None:
+def _help(
+    connection: Connection,
+    url: str,
+    judge: Judge[Any, Any],
+    quarantining: Quarantining,
+) -> None:
     """What the helper does, until the other process closes the connection."""
     # Ctrl-C is for the other one, which then closes the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     async def work(engine: AsyncEngine) -> None:
-        committer = Committer(engine, timeout_s=COMMIT_TIMEOUT_S)
+        committer = committer_for(engine, quarantining)
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             connection.send(True)  # noqa: FBT003 - it is ready
             while True:

@@ -69,6 +69,21 @@ async def test_every_event_of_a_file_is_stored(
     assert [row.name for row in await rows(engine, sources)] == ["crm"]
 
 
+async def test_the_quarantine_has_the_caps_that_are_set(
+    engine: AsyncEngine,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ROLLCALL_QUARANTINE_MAX_EVENTS", "1")
+    bad = [without(event(number), "user_id") for number in range(3)]
+    result = await import_file(write(tmp_path / "e", ndjson(*bad)), database_url)
+
+    assert await counts(engine) == (0, 0, 1)
+    assert summary(result)["of these not kept"] == 2
+    assert result.exit_code == 1
+
+
 async def test_a_second_run_stores_nothing_new(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:

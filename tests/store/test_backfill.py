@@ -3,6 +3,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from app.errors import ConfigurationError, OperatorError
 from app.events.record import Record
 from app.store.backfill import backfill
 from app.store.insert import DUPLICATE, STORED, Entry, Outcome, store_records
+from app.store.quarantine import Quarantine
 from app.store.tables import sources
 from tests.store.entries import counts, records, rejection, rows
 from tests.system.service import until
@@ -29,12 +31,13 @@ def judge(batch: Batch) -> tuple[list[Entry], int]:
     return entries, os.getpid()
 
 
-async def run(
+async def run(  # noqa: PLR0913 - those of a backfill
     url: str,
     batches: Iterable[list[Entry]],
     *,
     source: str = "billing-backend",
     traces: Path | None = None,
+    quarantining: Callable[[], Quarantine] = Quarantine,
     report: Callable[[Sequence[Outcome], int], None] = lambda *_: None,
 ) -> list[Report]:
     reports: list[Report] = []
@@ -48,6 +51,7 @@ async def run(
         source=source,
         batches=((batch, traces) for batch in batches),
         judge=judge,
+        quarantining=quarantining,
         report=note,
     )
     return reports
@@ -103,6 +107,22 @@ async def test_two_processes_take_turns(engine: AsyncEngine, database_url: str) 
     assert await counts(engine) == (5, 5, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(helper, 0)
+
+
+async def test_both_processes_keep_to_the_caps_of_the_quarantine(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    bad = [rejection(user_id) for user_id in "abcdef"]
+    turns = Turns(*([each] for each in bad))
+
+    await run(
+        database_url,
+        turns,
+        quarantining=partial(Quarantine, max_events=1, trust_s=0),
+        report=turns.report,
+    )
+
+    assert await counts(engine) == (0, 0, 1)
 
 
 async def test_one_batch_needs_no_helper(database_url: str) -> None:
