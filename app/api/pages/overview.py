@@ -5,16 +5,24 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel
 
 from app.api.pages.overview_chart import HEIGHT, WIDTH, day_chart
 from app.api.pages.overview_figures import Overview
 from app.api.pages.render import Pages
+from app.api.read_query import Wanted
 from app.api.reader import Readers
 from app.store.reading import read_rejected
 from app.store.reading_filters import RejectedFilter
 from app.store.reading_turns import ReadingTurns
 
 _LISTED = 100
+
+
+class ListQuery(BaseModel):
+    """Which rejected events to list; without a reason, all."""
+
+    reason: Wanted
 
 
 def overview_routes(
@@ -38,9 +46,9 @@ def overview_routes(
 
     @routes.get("/overview/rejected")
     async def rejected(
-        request: Request, reason: Annotated[str, Query(max_length=255)] = ""
+        request: Request, query: Annotated[ListQuery, Query()]
     ) -> Response:
-        wanted = RejectedFilter(reason=reason or None)
+        wanted = RejectedFilter(reason=query.reason or None)
         page = await turns.ask(partial(read_rejected, wanted=wanted, limit=_LISTED))
         return pages.render(
             "overview_rejected.html",

@@ -1,0 +1,60 @@
+"""The overview, over HTTP: whatever is asked, and while Postgres is away."""
+
+import asyncio
+import time
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.api.pages.overview_figures import Overview
+from app.errors import UnavailableError
+from app.store.engine import create_engine
+from app.store.overview import Questions
+from tests.api.app_client import Api
+from tests.api.reading import bearer, read_key
+from tests.store.proxy import Proxy
+
+ANSWERED_WITHIN_S = 3
+READERS = 6
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 200),
+        ("?reason=", 200),
+        ("?reason=%ff", 200),
+        ("?reason=invalid_timestamp", 200),
+        ("?reason=%00", 400),
+        ("?reason=a%00b", 400),
+        (f"?reason={'x' * 256}", 400),
+    ],
+)
+async def test_a_reason_is_looked_for_or_refused(
+    api: Api, query: str, status: int
+) -> None:
+    headers = bearer(await read_key(api.engine))
+    answer = await api.client.get(f"/overview/rejected{query}", headers=headers)
+    assert answer.status_code == status, answer.text
+
+
+async def test_while_postgres_is_away_nobody_waits_for_the_others(
+    database_url: str, engine: AsyncEngine
+) -> None:
+    async with Proxy(database_url).listening() as proxy:
+        shaky = create_engine(proxy.url, pool_size=1)
+        now = 0.0
+        overview = Overview(Questions(shaky, timeout_s=20), clock=lambda: now)
+        await overview.figures()
+        now = 1e6
+        proxy.freeze()
+        began = time.monotonic()
+        asked = [overview.figures() for _ in range(READERS)]
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        assert time.monotonic() - began < ANSWERED_WITHIN_S
+        assert {*map(type, told)} == {UnavailableError}
+
+        proxy.thaw()
+        now += 1
+        assert (await overview.figures()).days.rows
+        await shaky.dispose()
