@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.pages.overview_figures import Overview
 from app.errors import UnavailableError
@@ -39,7 +38,7 @@ async def test_a_reason_is_looked_for_or_refused(
 
 
 async def test_while_postgres_is_away_nobody_waits_for_the_others(
-    database_url: str, engine: AsyncEngine
+    database_url: str,
 ) -> None:
     async with Proxy(database_url).listening() as proxy:
         shaky = create_engine(proxy.url, pool_size=1)

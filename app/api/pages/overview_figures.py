@@ -27,6 +27,7 @@ from app.store.overview import (
 # takes no more than a twentieth of one connection's time.
 _TRUST_S = 10.0
 _REST = 20
+_AWAY = "The database does not answer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Overview:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._figures: Figures | None = None
-        self._until = float("-inf")
+        self._until = self._away_at = float("-inf")
 
     async def figures(self) -> Figures:
         """The figures, some seconds old where they are cheap.
@@ -84,7 +85,11 @@ class Overview:
         Raises:
             UnavailableError: the database does not answer at all.
         """
+        came_at = self._clock()
         async with self._lock:
+            if self._away_at >= came_at:
+                # Or all who come at once would wait for one another, each for a check.
+                raise UnavailableError(_AWAY)
             if self._figures is None or self._clock() >= self._until:
                 self._figures = await self._ask_all()
                 rest_s = max(_TRUST_S, self._figures.took_s * _REST)
@@ -93,7 +98,11 @@ class Overview:
 
     async def _ask_all(self) -> Figures:
         began = self._clock()
-        await self._questions.check()
+        try:
+            await self._questions.check()
+        except UnavailableError:
+            self._away_at = self._clock()
+            raise
         return Figures(
             days=await self._ask(DAYS),
             sources=await self._ask(SOURCES),
