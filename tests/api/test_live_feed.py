@@ -153,6 +153,16 @@ async def test_one_watcher_too_many_is_refused(feed: Feed) -> None:
         feed.check_room()
 
 
+async def test_of_many_who_come_at_once_only_so_many_stay(feed: Feed) -> None:
+    feed.check_room()  # as each of them is told before any of them begins
+    async with watching(feed) as one, watching(feed) as other, watching(feed) as more:
+        await one.next()
+        await other.next()
+        await more.end()
+        await one.until("minutes")
+        await other.until("minutes")
+
+
 async def test_who_may_watch_no_longer_is_told_so(feed: Feed) -> None:
     async with watching(feed, allowed=never) as frames:
         assert await frames.until("end") == {"reason": "signed_out"}

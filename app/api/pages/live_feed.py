@@ -59,8 +59,7 @@ class Feed:
         Raises:
             OverloadedError: as many watch as may, or the service is stopping.
         """
-        watchers = sum(len(channel.watchers) for channel in self._channels.values())
-        if self._closed or watchers >= self._max_watchers:
+        if not self._has_room():
             raise OverloadedError("Too many watch already; try again in a moment.")
 
     async def watch(
@@ -107,12 +106,16 @@ class Feed:
             self._polling.cancel()
             await asyncio.wait([self._polling])
 
+    def _has_room(self) -> bool:
+        return not self._closed and len(self._watchers()) < self._max_watchers
+
     def _watchers(self) -> list[Watcher]:
         return [w for channel in self._channels.values() for w in channel.watchers]
 
     def _join(self, wanted: Filter, after: datetime | None) -> Watcher:
         watcher = Watcher()
-        if self._closed:
+        # Many may have come at once, each of whom there was room for alone.
+        if not self._has_room():
             watcher.end()
         if not self._there:
             watcher.give(database_frame(there=False))
