@@ -5,10 +5,11 @@ import json
 import secrets
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
+from tests.browser.complaints import Complaints
 from tests.browser.conftest import PHONE, Judge
-from tests.browser.live_site import ROWS, send, signed_up, watch
+from tests.browser.live_site import ROWS, send, sign_in, signed_up, watch
 from tests.browser.site import Site
 
 # From the beginning of its transaction, by the clock of this machine.
@@ -115,6 +116,33 @@ async def test_after_a_restart_of_the_stream_no_row_comes_twice(
     await page.context.set_offline(offline=False)
     await expect(page.locator(ROWS, has_text=f"{user}-meanwhile")).to_have_count(1)
     await expect(page.locator(ROWS, has_text=user)).to_have_count(2)
+
+
+async def test_it_is_told_whose_time_is_shown(page: Page, site: Site) -> None:
+    await watch(page, site)
+    zone = await page.evaluate("new Intl.DateTimeFormat().resolvedOptions().timeZone")
+    told = page.get_by_text(f"Times are those of your time zone ({zone})")
+    await expect(told).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("overloaded", "As many watch this as one worker lets."),
+        ("unavailable", "The database does not answer."),
+    ],
+)
+async def test_why_a_stream_is_refused_is_told(
+    page: Page, site: Site, complaints: Complaints, code: str, told: str
+) -> None:
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=503, json={"code": code})
+
+    await page.route("**/live/stream*", refuse)
+    await sign_in(page, site, to="/live")
+    await expect(page.locator("#trouble")).to_contain_text(told)
+    assert all("503" in line for line in complaints.heard)
+    complaints.heard.clear()
 
 
 @pytest.mark.parametrize("path", ["/live", "/overview", "/overview/rejected"])

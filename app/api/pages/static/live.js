@@ -6,6 +6,10 @@ import { takeMinutes } from "./live_chart.js";
 import { showRows, takeRows } from "./live_rows.js";
 
 const TRY_AGAIN_MS = 5_000;
+const WHY = {
+  overloaded: "As many watch this as one worker lets.",
+  unavailable: "The database does not answer.",
+};
 
 const pause = document.getElementById("pause");
 const state = document.getElementById("state");
@@ -94,7 +98,7 @@ async function findOutWhy() {
     });
     status = answer.status;
     if (answer.type === "opaqueredirect" || status === 401) return leave();
-    if (status === 503) explain("As many watch this as one worker lets. This page tries again by itself.");
+    if (status === 503) explain(`${WHY[(await answer.json()).code] ?? WHY.unavailable} This page tries again by itself.`);
     asking.abort();
   } catch {
     // Nobody answers: try again.
@@ -116,4 +120,6 @@ pause.addEventListener("click", () => {
   told();
 });
 
+const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+document.getElementById("zone").textContent = ` (${timeZone})`;
 watch();
