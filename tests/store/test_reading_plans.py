@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.engine import create_engine
-from app.store.reading import Place, events_query, rejected_query
+from app.store.reading import Place, events_query, read_events, rejected_query
 from app.store.reading_filters import EventFilter, RejectedFilter
 from tests.conftest import Admin
 from tests.store.filling import fill
@@ -95,6 +95,32 @@ def test_a_page_of_events_finds_its_index(
 
     assert f"{partition}_{index}" in found, found
     assert f"Seq Scan on {partition}" not in found, found
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"since": NOW + 3 * WEEK},
+        {"until": NOW},
+        {"since": NOW + 3 * WEEK, "until": NOW + 4 * WEEK},
+    ],
+)
+def test_each_span_has_a_plan_of_its_own_however_often_one_is_asked_for(
+    filled: Filled, parts: dict[str, Any]
+) -> None:
+    async def ask() -> object:
+        async with filled.engine.connect() as connection:
+            for _ in range(10):  # Postgres keeps a plan after five
+                async with connection.begin():
+                    await read_events(connection, EventFilter(**parts), limit=100)
+            return await connection.scalar(
+                text(
+                    "SELECT sum(generic_plans) FROM pg_prepared_statements"
+                    " WHERE statement LIKE 'SELECT events.%'"
+                )
+            )
+
+    assert filled.runner.run(ask()) == 0
 
 
 @pytest.mark.parametrize(
