@@ -39,7 +39,7 @@ class Line:
         requests: in flight, a large one counted as several.
     """
 
-    __slots__ = ("_epoch", "_units", "_waiting", "held", "requests")
+    __slots__ = ("_epoch", "_timed", "_units", "_waiting", "held", "requests")
 
     def __init__(self) -> None:
         self.held = 0
@@ -47,6 +47,7 @@ class Line:
         self._units = 0
         # What began in an earlier epoch is not counted in the units any more.
         self._epoch = 0
+        self._timed = False
         self._waiting: deque[Turn] = deque()
 
     def take(self, size: int, *, alone: bool) -> Turn:
@@ -60,11 +61,9 @@ class Line:
         if alone or (not self._waiting and self._has_room(turn)):
             self._begin(turn)
             return turn
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_later(TURN_S, self._next_epoch)
-        turn.begun = loop.create_future()
+        turn.begun = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        self._time()
         return turn
 
     def give_back(self, turn: Turn) -> None:
@@ -91,12 +90,18 @@ class Line:
                 self._begin(turn)
                 turn.begun.set_result(None)
 
+    def _time(self) -> None:
+        """End this epoch in time; once, however often the line is empty meanwhile."""
+        if self._waiting and not self._timed:
+            self._timed = True
+            asyncio.get_running_loop().call_later(TURN_S, self._next_epoch)
+
     def _next_epoch(self) -> None:
+        self._timed = False
         self._epoch += 1
         self._units = 0
         self._go_on()
-        if self._waiting:
-            asyncio.get_running_loop().call_later(TURN_S, self._next_epoch)
+        self._time()
 
 
 class Company:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.api.admission import Admission, Lease
-from app.api.turns import TURN_UNITS, UNIT_BYTES
+from app.api.turns import TURN_S, TURN_UNITS, UNIT_BYTES
 
 HOUR = 3600.0
 Begun = asyncio.Future[None] | None
@@ -127,6 +127,23 @@ async def test_what_waits_for_the_database_holds_nobody_up_for_long(
         lease.release()
     again = flood(admission, TURN_UNITS + 1)
     assert [begun is None for _, begun in again] == [True] * TURN_UNITS + [False]
+
+
+async def test_a_line_that_is_empty_now_and_then_goes_on_no_faster(
+    admission: Admission,
+) -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(20):
+        for lease, _ in flood(admission, TURN_UNITS + 1):
+            lease.release()
+        await asyncio.sleep(TURN_S / 20)
+
+    began_at = loop.time()
+    flooding = flood(admission, 20 * TURN_UNITS)
+    waiting = [begun for _, begun in flooding if begun is not None]
+    async with asyncio.timeout(20):
+        await waiting[4 * TURN_UNITS - 1]
+    assert loop.time() - began_at >= 3 * TURN_S
 
 
 async def test_a_source_is_alone_again_a_minute_later(
