@@ -19,9 +19,10 @@ class Exchange(RequestResponseCycle):
         """ASGI, and this extension of it."""
         if self.flow.write_paused:
             await self.flow.drain()
-        # Uvicorn tells this to the newest of several requests alone.
-        self.disconnected = self.disconnected or self.transport.is_closing()
-        if self.disconnected:
+        if self.transport.is_closing():
+            # Uvicorn tells this to the newest of several requests alone.
+            self.disconnected = True
+            self.message_event.set()
             return
         if message["type"] != ANSWER:
             await super().send(message)

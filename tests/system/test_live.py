@@ -1,6 +1,7 @@
 """Streams of the live page: across workers, to their end, and cut short."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +102,26 @@ def test_nobody_looks_when_all_have_left(
     service = serve()
     with stream(service, read_key) as response:
         assert next(response.iter_lines()).startswith("retry:")
+        until(
+            lambda: database.scalar(BUSY),
+            within_s=20,
+            what="a look at the events",
+        )
+    until(
+        lambda: not database.scalar(BUSY),
+        within_s=20,
+        what="nobody looks",
+    )
+
+
+def test_nobody_looks_for_one_who_left_with_a_request_behind_the_stream(
+    serve: Serve, database: Database, read_key: str
+) -> None:
+    service = serve()
+    ask = "GET {} HTTP/1.1\r\nHost: rollcall\r\nAuthorization: Bearer {}\r\n\r\n"
+    asked = [ask.format(path, read_key) for path in ("/live/stream", "/livez")]
+    with socket.create_connection(service.endpoint) as client:
+        client.sendall("".join(asked).encode())
         until(
             lambda: database.scalar(BUSY),
             within_s=20,
