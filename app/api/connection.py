@@ -98,7 +98,8 @@ class Connection(HttpToolsProtocol):
 
     def _turned_away(self) -> bool:
         """Whether this request was answered without a look at it."""
-        if self._is_busy() or self.flow.write_paused:
+        posted = self.parser.get_method() == b"POST"
+        if not posted or self._is_busy() or self.flow.write_paused:
             return False
         old = self.parser.get_http_version() == "1.0"
         closing = old or self.leaves or not self.parser.should_keep_alive()

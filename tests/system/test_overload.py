@@ -1,7 +1,8 @@
 """A worker that is full refuses at once what is for its doors, and nothing else."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from http.client import HTTPConnection
 
 import pytest
 from sqlalchemy import text
@@ -94,6 +95,22 @@ async def test_a_body_that_is_refused_unread_leaves_the_connection_in_step(
             assert late.answer()[2] == {"status": "alive"}
             late.send(request(key, event("late")).replace(b"/track", b"/nope"))
             assert late.answer()[0] == 404
+
+
+async def test_what_no_door_takes_is_refused_as_ever_and_leaves_the_connection_in_step(
+    service: Service, key: str, engine: AsyncEngine
+) -> None:
+    async with nothing_commits(engine):
+        with filled(service, key), closing(HTTPConnection(*service.endpoint)) as late:
+            for method in ("HEAD", "GET"):  # the first is answered without a body
+                late.request(method, "/track")
+                refused = late.getresponse()
+                assert (refused.status, refused.read() == b"") == (
+                    405,
+                    method == "HEAD",
+                )
+            late.request("GET", "/livez")
+            assert late.getresponse().read() == b'{"status":"alive"}'
 
 
 @pytest.mark.parametrize(
