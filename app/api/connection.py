@@ -12,13 +12,10 @@ from app.api.exchange import EXTENSIONS, Exchange
 from app.api.gate import GATE, Gate
 from app.api.head import CUT_BYTES, MAX_HEAD_BYTES, is_too_large, too_large
 from app.api.limits import MAX_PIPELINED
+from app.api.parser import Parser
 from app.api.refusals import refusal
 from app.api.watch import WATCH, Unread, Watch
-from app.errors import (
-    InvalidHttpError,
-    RequestError,
-    SlowClientError,
-)
+from app.errors import InvalidHttpError, RequestError, SlowClientError
 
 
 class Connection(HttpToolsProtocol):
@@ -35,6 +32,7 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.parser = Parser(self)
         self._watch: Watch = app_state[WATCH]
         self._gate: Gate = app_state[GATE]
         # So that a body is read and forgotten also where the gate answers.
@@ -85,6 +83,8 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             self._refusal = InvalidHttpError("Too many requests wait here.")
             raise self._refusal
+        if self.parser.should_upgrade():  # it comes again, without that
+            return
         if not self._gate.admission.is_full or not self._turned_away():
             super().on_headers_complete()
             # It has not begun to run: that is for the loop's next turn.

@@ -167,8 +167,9 @@ def test_a_slow_body_is_answered_408_and_the_connection_ends(
     [
         b"\x16\x03\x01\x02\x00\r\n\r\n",
         b"POST /track HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+        b"CONNECT rollcall:80 HTTP/1.1\r\nHost: rollcall:80\r\n\r\n",
     ],
-    ids=["TLS", "length"],
+    ids=["TLS", "length", "tunnel"],
 )
 def test_what_is_no_http_is_refused_as_a_problem(tenant: Tenant, start: bytes) -> None:
     with connected(tenant.service) as wire:

@@ -1,0 +1,56 @@
+"""Who asks for another protocol, as Java's HTTP client does, is served in this one."""
+
+import pytest
+
+from tests.system.tenant import Tenant
+from tests.system.wire import LAST_CHUNK, chunk, connected, event, head, request
+
+PROTOCOLS = pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+
+
+def asking(key: str, protocol: str, *headers: str, length: int | None = None) -> bytes:
+    """The head of a request that asks."""
+    wish = "Connection: Upgrade", f"Upgrade: {protocol}"
+    return head(key, *wish, *headers, length=length)
+
+
+@PROTOCOLS
+def test_its_body_is_read_and_what_is_behind_it_too(
+    tenant: Tenant, protocol: str
+) -> None:
+    bodies = [event(name) for name in "abc"]
+    with connected(tenant.service) as wire:
+        for body in bodies[:2]:
+            wire.send(asking(tenant.key, protocol, length=len(body)) + body)
+        wire.send(asking(tenant.key, protocol, "Transfer-Encoding: chunked"))
+        wire.send(chunk(bodies[2]) + LAST_CHUNK + request(tenant.key, b"["))
+        answers = [wire.answer() for _ in range(4)]
+
+    assert [answer.get("stored") for _, _, answer in answers] == [1, 1, 1, None]
+    assert [status for status, _, _ in answers] == [200, 200, 200, 400]
+    assert b"WebSocket" not in tenant.service.log.read_bytes()
+
+
+@PROTOCOLS
+def test_all_in_one_packet_is_read_to_its_end(tenant: Tenant, protocol: str) -> None:
+    body = event()
+    one = asking(tenant.key, protocol, length=len(body)) + body
+    with connected(tenant.service) as wire:
+        wire.send(one * 20 + request(tenant.key, b"["))
+        statuses = [wire.answer()[0] for _ in range(21)]
+
+    assert statuses == [200] * 20 + [400]
+
+
+def test_its_body_is_taken_for_no_request(tenant: Tenant) -> None:
+    decoy = request(tenant.key, event("decoy"))
+    expecting = "Expect: 100-continue"
+    with connected(tenant.service) as wire:
+        wire.send(asking(tenant.key, "h2c", expecting, length=len(decoy)))
+        assert wire.answer()[0] == 100
+        wire.send(decoy + request(tenant.key, event("real")))
+        assert [wire.answer()[0] for _ in range(2)] == [400, 200]
+
+    assert tenant.rows("SELECT message_id FROM events WHERE source = :source") == [
+        ("real",)
+    ]
