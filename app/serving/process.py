@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from app.logs import fields
 
@@ -25,14 +25,19 @@ class Worker:
     Args:
         start: makes the process, given its end of the line to us; returns the pid.
         silence_s: after which one that serves is taken for hung, and killed.
+
+    Raises:
+        OSError: there can be no process.
     """
 
     def __init__(
         self, start: Callable[[socket.socket], int], *, silence_s: float = _SILENCE_S
     ) -> None:
         self._line, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as if_it_fails:
+            if_it_fails.callback(self._line.close)
             self.pid = start(theirs)
+            if_it_fails.pop_all()
         self._silence_s = silence_s
         self._began = time.monotonic()
         self._ready = asyncio.Event()

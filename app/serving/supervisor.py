@@ -121,23 +121,30 @@ class Supervisor:
                 failures = 0 if worker.age_s > _HEALTHY_S else failures + 1
                 await self._pause(worker, failures, status)
             if worker is self._workers[place]:
-                self._workers[place] = self._new()
+                await self._replace(worker, place)
             else:
                 failures = 0
 
+    async def _replace(self, worker: Worker, place: int) -> None:
+        """Put another in its place, as soon as one can be started."""
+        while worker is self._workers[place]:
+            self._workers[place] = self._new() or worker
+            if worker is self._workers[place]:
+                await asyncio.sleep(_LONGEST_PAUSE_S[True])
+
     async def _pause(self, worker: Worker, failures: int, status: int) -> None:
-        pause = min(
-            _FIRST_PAUSE_S * 2 ** min(failures, _DOUBLINGS),
-            _LONGEST_PAUSE_S[worker.served],
-        )
-        log.error(
-            "worker ended",
-            extra=fields(pid=worker.pid, status=status, seconds_to_the_next=pause),
-        )
+        longest = _LONGEST_PAUSE_S[worker.served]
+        pause = min(_FIRST_PAUSE_S * 2 ** min(failures, _DOUBLINGS), longest)
+        told = fields(pid=worker.pid, status=status, seconds_to_the_next=pause)
+        log.error("worker ended", extra=told)
         await asyncio.sleep(pause)
 
-    def _new(self) -> Worker:
-        worker = Worker(self._starter.spawn)
+    def _new(self) -> Worker | None:
+        try:
+            worker = Worker(self._starter.spawn)
+        except OSError:  # no process can be had, or no program is there
+            log.exception("worker not started")
+            return None
         self._begin(worker)
         return worker
 
@@ -153,8 +160,8 @@ class Supervisor:
         """Replace one after the other, each only by one that accepts."""
         for place in range(len(self._workers)):
             new = self._new()
-            if not await new.ready():
-                log.error("workers not replaced", extra=fields(pid=new.pid))
+            if new is None or not await new.ready():
+                log.error("workers not replaced", extra=fields(pid=new and new.pid))
                 return
             old, self._workers[place] = self._workers[place], new
             old.retire()

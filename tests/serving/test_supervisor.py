@@ -124,6 +124,44 @@ async def test_a_worker_that_does_not_leave_is_ended(
     assert "worker did not leave" in caplog.messages
 
 
+class Shortage(Scripts):
+    """No process can be made for the first workers that come later."""
+
+    def __init__(self, first: str, *, failures: int) -> None:
+        super().__init__(first, SERVES)
+        self.failures = failures
+
+    @override
+    def spawn(self, line: socket.socket) -> int:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise BlockingIOError
+        return super().spawn(line)
+
+
+async def test_where_no_worker_can_be_made_the_old_ones_go_on(
+    listener: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with supervising(Shortage(SERVES, failures=1), listener) as running:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await said(caplog, "workers not replaced")
+        assert not running.done()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await said(caplog, "worker replaced")
+
+
+async def test_who_ended_is_replaced_once_a_worker_can_be_made(
+    listener: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    scripts = Shortage("read told; printf . >&0", failures=2)
+    async with supervising(scripts, listener):
+        await said(caplog, "worker not started", times=2)
+        async with asyncio.timeout(PATIENCE_S):
+            while not scripts.spawned:  # noqa: ASYNC110 - by itself
+                await asyncio.sleep(0.01)
+
+
 async def test_a_worker_that_falls_silent_is_ended(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
