@@ -45,6 +45,34 @@ class _Resumed(RawIOBase):
         return len(piece)
 
 
+class _Unzipped(RawIOBase):
+    """What gzip makes of a stream, up to where it is damaged, and no end after that.
+
+    Asked once more, gzip would take what is cut off for a file that ends there.
+    """
+
+    def __init__(self, compressed: BufferedIOBase) -> None:
+        self._content = gzip.GzipFile(fileobj=compressed)
+        self._damage: Exception | None = None
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Buffer, /) -> int:
+        if self._damage is not None:
+            raise self._damage
+        view = memoryview(buffer)
+        try:
+            piece = self._content.read1(len(view))
+        except GZIP_ERRORS as error:
+            self._damage = error
+            raise
+        view[: len(piece)] = piece
+        return len(piece)
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A file that is being read.
@@ -91,8 +119,7 @@ def _open(name: str, file: BufferedIOBase) -> Opened:
     source = _Resumed(magic, file)
     stream: BufferedIOBase = BufferedReader(source, _BUFFER_BYTES)
     if magic == _GZIP_MAGIC:
-        unzipped = gzip.GzipFile(fileobj=stream)
-        stream = BufferedReader(unzipped, _BUFFER_BYTES)
+        stream = BufferedReader(_Unzipped(stream), _BUFFER_BYTES)
     return Opened(name, _without_mark(stream), _size_of(file), source)
 
 
