@@ -26,8 +26,13 @@ def inherited(count: int) -> socket.socket:
             f"{count} sockets were handed over; Rollcall serves one: set one "
             "ListenStream in its systemd socket."
         )
-    with socket.socket(fileno=_FIRST_INHERITED) as handed_over:
-        listener = handed_over.dup()  # which no other program inherits
+    try:
+        with socket.socket(fileno=_FIRST_INHERITED) as handed_over:
+            listener = handed_over.dup()  # which no other program inherits
+    except OSError as error:
+        raise ConfigurationError(
+            f"What was handed over is no socket: {error.strerror}."
+        ) from None
     tcp = listener.family in {socket.AF_INET, socket.AF_INET6}
     if not tcp or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         raise ConfigurationError("The socket that was handed over listens on no port.")

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,15 @@ import pytest
 from app.errors import ConfigurationError
 from app.serving.listener import address_of, bound, inherited
 from app.serving.notify import Notifier
+
+_INHERIT = """
+from app.errors import ConfigurationError
+from app.serving.listener import inherited
+try:
+    inherited(1)
+except ConfigurationError as error:
+    print(error.detail)
+"""
 
 
 @contextmanager
@@ -24,6 +35,17 @@ def manager(address: str) -> Iterator[socket.socket]:
 def test_several_sockets_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="2 sockets"):
         inherited(2)
+
+
+@pytest.mark.parametrize("words", ["3<&-", "3</dev/null"])
+def test_what_is_no_socket_is_refused_in_a_sentence(words: str) -> None:
+    done = subprocess.run(  # noqa: S603 - our own words
+        ["/bin/sh", "-c", f'exec "$@" {words}', "sh", sys.executable, "-c", _INHERIT],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("What was handed over is no socket: ")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
