@@ -16,12 +16,15 @@ from app.cli.migrate import migrate
 from app.cli.psql import psql
 from app.cli.rejected import rejected
 from app.cli.serve import serve
+from app.cli.surroundings import open_streams, unwind_when_told
 from app.cli.validate import validate
 from app.errors import OperatorError
 
 
 def main() -> None:
     """Run the command that the arguments name."""
+    open_streams()
+    unwind_when_told()
     try:
         _commands()()
     except OperatorError as error:

@@ -13,6 +13,7 @@ import typer
 from app.cli.configuration import read_settings
 from app.cli.database import Database, say, usable
 from app.cli.quickstart import introduce
+from app.cli.surroundings import hear_no_more
 from app.errors import DatabaseError
 from app.logs import configure_logs
 from app.metrics.board import shared_directory
@@ -60,15 +61,16 @@ def serve(
             workers=settings.workers,
             metrics_dir=None if metrics_dir is None else str(metrics_dir),
         )
-        asyncio.run(supervisor.run(instructions))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # The embedded Postgres is still to be stopped.
-            signal.signal(number, signal.SIG_IGN)
+        try:
+            asyncio.run(supervisor.run(instructions))
+        finally:
+            hear_no_more()  # the embedded Postgres is still to be stopped
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
     """End by unwinding, so that the embedded Postgres is stopped, too."""
     del number, frame
+    hear_no_more()
     sys.exit(0)
 
 

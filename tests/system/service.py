@@ -161,6 +161,7 @@ def serving(
     log: Path,
     introduced: bool = False,
     listener: socket.socket | None = None,
+    closed: str = "",
 ) -> Iterator[Service]:
     """Start the service, and see to it that nothing of it is left afterwards.
 
@@ -170,8 +171,11 @@ def serving(
         log: gets its stderr.
         introduced: whether it tells a newcomer what to try.
         listener: handed over, as systemd does it.
+        closed: streams that it does not get, in the shell's words.
     """
     command = [str(ROLLCALL), "serve", *arguments]
+    if closed:
+        command = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command]
     if listener is not None:
         command = [sys.executable, "-c", _HAND_OVER, str(listener.fileno()), *command]
     with (

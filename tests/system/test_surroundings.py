@@ -1,0 +1,76 @@
+"""What whoever starts a command leaves it, and signals at any moment of it."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.store.embedded_users import reachable_directory, wait_until_gone
+from tests.system.service import ROLLCALL, environment, serving, until
+from tests.system.wire import connected
+
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with reachable_directory() as directory:
+        yield directory / "data"
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- 2>&-"])
+def test_it_serves_whoever_closed_its_streams(
+    database_url: str, tmp_path: Path, closed: str
+) -> None:
+    env = environment(database_url=database_url)
+    with serving(
+        "--port", "0", env=env, log=tmp_path / "log", closed=closed
+    ) as service:
+        old = service.workers()
+        for _ in range(2):
+            with connected(service, timeout_s=PATIENCE_S) as wire:
+                wire.send(b"GET /livez HTTP/1.1\r\nHost: rollcall\r\n\r\n")
+                assert wire.answer()[0] == 200
+            # One that comes later is a program of its own.
+            service.signal(signal.SIGHUP)
+            until(
+                lambda: len(service.workers()) == 1 and service.workers() != old,
+                within_s=PATIENCE_S,
+                what="another worker",
+            )
+
+
+def test_no_signal_leaves_the_embedded_postgres_behind(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    env = environment(data_dir=str(data_dir))
+    with serving("--port", "0", env=env, log=tmp_path / "log") as service:
+        service.signal(signal.SIGTERM)
+        until(service.refuses, within_s=PATIENCE_S, what="it leaves")
+
+        def has_ended() -> bool:
+            service.signal(signal.SIGHUP)  # as a terminal sends it that is closed
+            return service.process.poll() is not None
+
+        until(has_ended, within_s=PATIENCE_S, what="it ends")
+    assert service.process.returncode == 0
+    wait_until_gone(data_dir)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_stops_the_postgres_that_it_started(
+    data_dir: Path, number: signal.Signals
+) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own words
+        [ROLLCALL, "psql", "-Atc", "SELECT 'here'", "-c", "SELECT pg_sleep(100)"],
+        env=environment(data_dir=str(data_dir)),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == 128 + number
+    wait_until_gone(data_dir)
