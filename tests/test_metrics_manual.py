@@ -80,6 +80,13 @@ def test_an_alert_asks_for_series_that_there_are(rule: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
+def test_an_alert_sees_the_first_of_what_it_counts(rule: dict[str, Any]) -> None:
+    # A series that begins with it has not increased, as Prometheus sees it.
+    for name in re.findall(r"increase\((\w+)", rule["expr"]):
+        assert not BY_NAME[name].sparse
+
+
+@pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
 def test_an_alert_is_well_formed(rule: dict[str, Any]) -> None:
     expr = rule["expr"]
     for opening, closing in ("()", "{}", "[]"):

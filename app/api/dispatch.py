@@ -93,6 +93,7 @@ class Dispatcher:
             answer = answer_problem(error, request_id=request_id)
         except Exception:
             log.exception("request failed", extra=fields(request_id=request_id))
+            self._meters.add(REFUSALS, InternalError.code)
             answer = answer_problem(
                 InternalError("Rollcall failed; whether the events are in is unknown."),
                 request_id=request_id,
@@ -133,6 +134,7 @@ class Dispatcher:
         except Exception:
             # It is answered already: this is how Starlette hands on what it caught.
             log.exception("request failed", extra=fields(request_id=request_id))
+            self._meters.add(REFUSALS, InternalError.code)
         self._meters.add(REQUESTS, OTHER, str(status))
         self._requests.add(
             request_id=request_id, status=status, milliseconds=_since(began)

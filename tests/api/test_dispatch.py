@@ -16,6 +16,7 @@ from app.api.problems import install_problems
 from app.api.views import ProblemView
 from app.logs import RequestLog
 from tests.api.tracking import KEY, TRACK, Bench
+from tests.metrics.figures import figures_of
 
 HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 
@@ -54,8 +55,13 @@ async def client(bench: Bench, log: io.BytesIO) -> AsyncIterator[httpx.AsyncClie
 
 
 async def assert_told_as_a_problem(
-    response: httpx.Response, log: io.BytesIO, caplog: pytest.LogCaptureFixture
+    response: httpx.Response,
+    bench: Bench,
+    log: io.BytesIO,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    counted = figures_of(bench.board)
+    assert counted("rollcall_refusals_total", code="internal_error") == 1
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
     content = response.json()
@@ -80,15 +86,18 @@ async def test_a_defect_behind_a_door_is_a_problem(
     bench.keys.error = LookupError("a secret")
     response = await client.post("/track", json={})
 
-    await assert_told_as_a_problem(response, log, caplog)
+    await assert_told_as_a_problem(response, bench, log, caplog)
 
 
 async def test_a_defect_on_fastapis_side_is_a_problem(
-    client: httpx.AsyncClient, log: io.BytesIO, caplog: pytest.LogCaptureFixture
+    client: httpx.AsyncClient,
+    bench: Bench,
+    log: io.BytesIO,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     response = await client.get("/boom")
 
-    await assert_told_as_a_problem(response, log, caplog)
+    await assert_told_as_a_problem(response, bench, log, caplog)
 
 
 @pytest.mark.parametrize(
