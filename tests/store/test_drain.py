@@ -56,6 +56,26 @@ class Defective(Committer):
         return await super().settle(entries)
 
 
+class Halting(Committer):
+    """Confirms the first of what it is given, and is then out of time."""
+
+    @override
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
+        return [*await super().settle(entries[:1]), *[None] * (len(entries) - 1)]
+
+
+class Silent(Committer):
+    """Confirms nothing."""
+
+    @override
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
+        return [None] * len(entries)
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     prepare(tmp_path / "journal")
@@ -148,6 +168,43 @@ async def test_a_process_that_ends_before_it_removes_anything_doubles_nothing(
     await store_all(draining())
     assert await counts(engine) == (3, 3, 1)
     assert journal.waiting == 0
+
+
+async def test_only_what_is_confirmed_leaves_the_journal(
+    draining: Draining, journal: Journal, engine: AsyncEngine
+) -> None:
+    await journal.append([records(3)])
+    assert await draining(Halting).store_page()
+
+    assert await counts(engine) == (1, 1, 0)
+    page = await journal.read(limit=10)
+    assert page is not None
+    assert page.entries == records(3)[1:]
+
+
+async def test_what_fails_while_postgres_is_away_is_not_passed_over(
+    draining: Draining, journal: Journal, circuit: Circuit, check: Check
+) -> None:
+    await journal.append([[record()]])
+    circuit.close()
+    check.error = UnavailableError("away")
+    drain = draining(Silent)
+    assert not await drain.store_page()
+    assert await journal.read(limit=10) is not None
+
+    check.error = None
+    assert not await drain.store_page()
+    assert await journal.read(limit=10) is None
+
+
+async def test_the_circuit_stays_open_while_nothing_of_what_waits_is_confirmed(
+    draining: Draining, journal: Journal, circuit: Circuit
+) -> None:
+    await journal.append([[record()]])
+    drain = draining(Silent)
+    for _ in range(4):
+        assert not await drain.store_page()
+        assert circuit.is_open
 
 
 async def test_nothing_is_tried_and_nothing_removed_while_postgres_is_away(

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.insert import Entry
+from app.store.journal.file import JournalFile
 from app.store.journal.inspection import Drained, drain_free
 from app.store.journal.journal import Journal, prepare
 from app.store.journal.sqlite import connect, measure
@@ -117,12 +118,24 @@ async def test_what_is_held_is_known_without_measuring_it(
     await journal.append([[*records(3), rejection()]])
     await journal.append([[record(plan="enterprise")]])
     [path] = databases(directory)
-    for places in ([2], [1, 3], [5]):
+    for places in ([2], [1, 3, 4]):
         page = await journal.read(limit=10)
         assert page is not None
         await journal.settle(page, places)
         with closing(connect(path)) as connection:
             assert journal.held == measure(connection)
+
+
+async def test_a_page_is_bounded_in_bytes(journal: Journal) -> None:
+    large = record()._replace(properties="x" * 3 * 1024 * 1024)
+    await journal.append([[large, large]])
+    assert await seqs_in(journal) == [1]
+
+
+def test_a_journal_that_has_just_been_removed_is_not_adopted(directory: Path) -> None:
+    with pytest.raises(BlockingIOError):
+        JournalFile.adopt(directory / "gone.sqlite3")
+    assert [*directory.iterdir()] == []
 
 
 async def test_an_entry_that_is_gone_already_is_not_counted_twice(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
 
 from app.errors import UnavailableError
 from app.store.key_file import NAME, KeyFile, LiveKey, live_keys, publish_keys
@@ -49,6 +50,24 @@ async def test_what_postgres_says_is_known_and_trusted_for_a_time(
     assert known.source_of(TWO.key_hash) is None
     assert known.source_of(READER.key_hash) is None
     postgres.now += 4
+    assert known.source_of(ONE.key_hash) is None
+
+
+class SlowPostgres(Postgres):
+    """Takes three seconds to say it."""
+
+    @override
+    async def ask(self) -> list[LiveKey]:
+        self.now += 3
+        return await super().ask()
+
+
+async def test_an_answer_is_as_old_as_its_question(tmp_path: Path) -> None:
+    postgres = SlowPostgres(ONE)
+    known = known_by(postgres, tmp_path)
+    await known.refresh()
+    assert known.source_of(ONE.key_hash) == "billing"
+    postgres.now += 1
     assert known.source_of(ONE.key_hash) is None
 
 

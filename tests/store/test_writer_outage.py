@@ -21,7 +21,7 @@ from app.store.outage import Outage, journal_directory, prepare_journal
 from app.store.writer import Writer
 from tests.store.entries import counts, record, records, rejection
 from tests.store.proxy import Proxy
-from tests.store.sabotage import end_other_sessions
+from tests.store.sabotage import end_other_sessions, run
 
 BUFFERED = Outcome("buffered")
 
@@ -142,6 +142,56 @@ async def test_who_waited_behind_a_slow_commit_is_sooner_in_the_journal(
     assert (committer.waited_s[1] > 0.02) == has_journal
 
 
+async def test_of_a_batch_the_one_that_waited_longest_counts(outage: Outage) -> None:
+    committer = Slow()
+    committer.ends = [[STORED], [STORED, STORED]]
+    writer = Writer(committer, outage=outage)
+    writer.start()
+    first = asyncio.create_task(send(writer, record("1")))
+    await committer.begun.wait()
+    second = asyncio.create_task(send(writer, record("2")))
+    await asyncio.sleep(0.05)
+    third = asyncio.create_task(send(writer, record("3")))
+    await asyncio.sleep(0)
+    committer.go.set()
+    await asyncio.gather(first, second, third)
+    await writer.stop()
+    assert committer.waited_s[1] > 0.02
+
+
+async def test_a_sender_that_left_during_the_commit_is_not_buffered(
+    outage: Outage,
+) -> None:
+    committer = Slow()
+    committer.ends = [[None, None]]
+    writer = Writer(committer, outage=outage)
+    left = writer.submit([record("1")], release=lambda: None)
+    stays = writer.submit([record("2")], release=lambda: None)
+    writer.start()
+    await committer.begun.wait()
+    left.cancel()
+    committer.go.set()
+
+    assert await stays == [BUFFERED]
+    page = await outage.journal.read(limit=10)
+    assert page is not None
+    assert page.entries == [record("2")]
+    await writer.stop()
+
+
+async def test_the_circuit_opens_once_the_journal_has_what_opened_it(
+    writer: Writer, answers: Answers, outage: Outage
+) -> None:
+    answers.ends = [[None] * 500]
+    done = writer.submit([*records(500)], release=lambda: None)
+    for _ in range(5):
+        await asyncio.sleep(0)  # the writer begins, and waits for the disk
+    assert not answers.ends
+    assert not outage.is_on
+    assert await done == [BUFFERED] * 500
+    assert outage.is_on
+
+
 async def test_while_the_circuit_is_open_nobody_waits_for_postgres(
     writer: Writer, outage: Outage
 ) -> None:
@@ -176,6 +226,18 @@ async def test_a_journal_that_is_full_is_no_journal(
     assert not outage.takes
     await writer.stop()
     await outage.journal.close()
+
+
+async def test_a_schema_that_is_too_old_is_not_to_be_counted_upon(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    await run(engine, "DELETE FROM alembic_version")
+    outage = make_outage(engine, tmp_path)
+    await outage.start(is_on=True)
+    async with asyncio.timeout(10):
+        while outage.takes:  # noqa: ASYNC110 - until the drain has asked
+            await asyncio.sleep(0.01)
+    await outage.stop(within_s=0)
 
 
 async def test_a_defect_is_not_hidden_in_the_journal(
