@@ -152,3 +152,16 @@ def test_one_body_may_take_all_the_bytes_there_are() -> None:
         admission.lease("quiet").hold(1)
     lease.release()
     admission.lease("quiet").hold(100)
+
+
+def test_what_a_source_gave_back_is_not_held_against_it() -> None:
+    admission = Admission(100, 8)
+    flooding = in_flight(admission, "flooding", 6)
+    flooding[0].hold(60)
+    for lease in flooding:
+        lease.release()
+
+    quiet = in_flight(admission, "quiet", 6)
+    quiet[0].hold(80)
+    admission.lease("flooding").hold(15)
+    assert (admission.requests, admission.used) == (6, 95)

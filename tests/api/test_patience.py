@@ -33,13 +33,16 @@ async def test_what_does_not_come_is_waited_for_no_more() -> None:
 
 async def test_a_future_has_only_what_another_wait_has_left() -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    patience = Patience(Alarms(0.01))
+    loop = asyncio.get_running_loop()
+    patience = Patience(Alarms(0.2))
     with pytest.raises(UnavailableError):
         await patience.wait(never())
 
+    began_at = loop.time()
     with pytest.raises(UnavailableError):
         await patience.wait(future)
     assert future.done()
+    assert loop.time() - began_at < 0.19
 
 
 async def test_all_waits_share_the_time() -> None:

@@ -1,8 +1,8 @@
 """A worker that is full refuses at once what is for its doors, and nothing else."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
-from http.client import HTTPConnection
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from socket import create_connection
 
 import pytest
 from sqlalchemy import text
@@ -101,16 +101,15 @@ async def test_what_no_door_takes_is_refused_as_ever_and_leaves_the_connection_i
     service: Service, key: str, engine: AsyncEngine
 ) -> None:
     async with nothing_commits(engine):
-        with filled(service, key), closing(HTTPConnection(*service.endpoint)) as late:
-            for method in ("HEAD", "GET"):  # the first is answered without a body
-                late.request(method, "/track")
-                refused = late.getresponse()
-                assert (refused.status, refused.read() == b"") == (
-                    405,
-                    method == "HEAD",
-                )
-            late.request("GET", "/livez")
-            assert late.getresponse().read() == b'{"status":"alive"}'
+        with filled(service, key), create_connection(service.endpoint, 20) as late:
+            late.sendall(b"HEAD /track HTTP/1.1\r\nHost: rollcall\r\n\r\n")
+            late.sendall(b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n")
+            with late.makefile("rb") as stream:
+                refused, alive, body = stream.read().split(b"\r\n\r\n")
+
+    assert refused.startswith(b"HTTP/1.1 405 ")
+    assert alive.startswith(b"HTTP/1.1 200 ")
+    assert body == b'{"status":"alive"}'
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from app.api.head import MAX_HEAD_BYTES
+from app.api.head import CUT_BYTES, MAX_HEAD_BYTES
 from tests.system.conftest import Serve
 from tests.system.database import Database
 from tests.system.tenant import Tenant
@@ -201,6 +201,19 @@ def test_headers_are_taken_up_to_their_limit(
         status, _, answer = wire.answer()
 
     assert (status, answer["code"]) == (431 if over else 400, expected)
+
+
+def test_heads_that_were_answered_count_no_more(tenant: Tenant) -> None:
+    ask = b"GET /livez HTTP/1.1\r\nHost: rollcall\r\n"
+    padded = ask + b"X-Pad: %b\r\n\r\n" % (b"x" * 60_000)
+    with connected(tenant.service) as wire:
+        for _ in range(2 * CUT_BYTES // len(padded)):
+            wire.send(padded)
+            assert wire.answer()[0] == 200
+        wire.send(ask + b"\r\n" + ask)
+        assert wire.answer()[0] == 200
+        wire.send(b"\r\n")
+        assert wire.answer()[0] == 200
 
 
 @pytest.mark.parametrize("line", [b"X-Pad: %b\r\n", b"%b"], ids=["many", "one"])
