@@ -216,6 +216,20 @@ async def test_a_body_whose_key_stands_in_it_counts_with_the_others_from_then_on
     assert await bench.takes_as_much_as_ever()
 
 
+async def test_a_request_whose_key_stands_in_its_body_counts_until_its_answer(
+    bench: Bench,
+) -> None:
+    bench.commits.open.clear()
+    waiting = asyncio.create_task(
+        bench.track(event(writeKey=KEY), headers=without_key())
+    )
+    await bench.commits.begun.wait()
+    assert bench.tracker.admission.requests == 1
+    bench.commits.open.set()
+    await waiting
+    assert bench.tracker.admission.requests == 0
+
+
 @pytest.mark.parametrize("key", ["rc_wrong", 7, None])
 async def test_a_wrong_key_in_the_body_is_let_go(bench: Bench, key: object) -> None:
     with pytest.raises(UnauthorizedError):
