@@ -241,6 +241,16 @@ def test_compose_keeps_the_data_and_asks_for_a_password() -> None:
     assert all(value.startswith("${POSTGRES_PASSWORD:?") for value in passwords)
 
 
+def test_compose_keeps_what_waits_in_the_journal() -> None:
+    service = COMPOSE["services"]["rollcall"]
+    [volume] = service["volumes"]
+    name, _, place = volume.partition(":")
+    assert name in COMPOSE["volumes"]
+    assert f"ROLLCALL_DATA_DIR={place}" in instruction("ENV").split()
+    # All else can be written by nobody.
+    assert service["read_only"]
+
+
 def test_compose_names_settings_that_exist() -> None:
     for service in ("migrate", "rollcall"):
         environment_ = COMPOSE["services"][service]["environment"]
