@@ -12,7 +12,9 @@ import json
 import logging
 import mmap
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 Row: TypeAlias = "memoryview[float]"
 _CELL_BYTES = 8
 _MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the directory in it
+_PREFIX = "rollcall-metrics-"
+_LEFT_S = 3600.0
 
 
 @contextmanager
@@ -57,11 +61,33 @@ def _make_directory(
     parents: Iterable[Path | None],
 ) -> tempfile.TemporaryDirectory[str] | None:
     for parent in parents:
+        if parent is not None:
+            _tidy(parent)
         with suppress(OSError):
             return tempfile.TemporaryDirectory(
-                prefix="rollcall-metrics-", dir=parent, ignore_cleanup_errors=True
+                prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True
             )
     return None
+
+
+def _tidy(parent: Path) -> None:
+    """Remove what services that were killed have left there, an hour ago or more."""
+    for left in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # it is another user's, or another was first
+            is_old = left.stat().st_mtime < time.time() - _LEFT_S
+            if is_old and not any(map(_is_held, left.iterdir())):
+                shutil.rmtree(left)
+
+
+def _is_held(path: Path) -> bool:
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 class Board:

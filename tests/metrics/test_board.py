@@ -1,6 +1,7 @@
 """Rows that several processes share, and that outlive them."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -166,6 +167,24 @@ def test_the_directory_is_private_and_goes_with_the_service() -> None:
         modes = [each.stat().st_mode & 0o077 for each in (path, *path.iterdir())]
         assert modes == [0, 0]
     assert not path.exists()
+
+
+def test_what_a_killed_service_left_goes_with_the_next_start(tmp_path: Path) -> None:
+    names = ["killed", "serves", "starts", "killed-just-now"]
+    killed, serves, starts, _ = made = [
+        tmp_path / f"rollcall-metrics-{n}" for n in names
+    ]
+    for directory in made:
+        directory.mkdir()
+        if directory != starts:
+            killed_worker(directory)
+    Board(LAYOUT, serves).take()
+    for directory in (killed, serves):
+        os.utime(directory, (0, 0))
+
+    with shared_directory([tmp_path]) as own:
+        assert {*tmp_path.iterdir()} == {*made[1:], own}
+    assert not killed.exists()
 
 
 def test_without_a_place_for_it_each_worker_counts_for_itself(tmp_path: Path) -> None:
