@@ -44,6 +44,10 @@ async def test_what_a_full_disk_does_not_take_is_dropped_and_not_kept(
     disk: Disk,
 ) -> None:
     requests = RequestLog(disk, enabled=True)
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda *told: failures.append(told)
+    )
     disk.full = True
     for n in range(3):
         requests.add(n=n)
@@ -53,6 +57,7 @@ async def test_what_a_full_disk_does_not_take_is_dropped_and_not_kept(
     await asyncio.sleep(0)
 
     assert numbers(disk) == [3]
+    assert failures == []
 
 
 async def test_where_no_line_is_wanted_none_is_made(disk: Disk) -> None:

@@ -99,6 +99,13 @@ def test_a_row_that_is_not_utf_8_harms_no_other() -> None:
     assert found[1] == Unreadable(3, "The row is not UTF-8.")
 
 
+@pytest.mark.parametrize("text", ["a", "a\0"])
+def test_a_row_with_a_nul_is_one_to_repair(text: str) -> None:
+    [found] = read(f"uid,mail\n1,{text}\n".encode(), maps=MAPS[:2])
+    assert isinstance(found, Sent)
+    assert found.body.plain == ("\0" not in text)
+
+
 def test_a_quote_that_never_closes_is_told_with_how_far_it_goes() -> None:
     content = b'user_id\n"open\nb\nc\n'
 

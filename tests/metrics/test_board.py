@@ -13,7 +13,8 @@ import pytest
 
 from app.metrics.board import Board, shared_directory
 from app.metrics.catalog import CONNECTIONS, EVENTS, REQUESTS, WORKER_CRASHES
-from app.metrics.layout import Layout
+from app.metrics.catalog import JOURNAL_OLDEST_SECONDS as OLDEST
+from app.metrics.layout import ALIVE_AT, Layout
 from app.metrics.meters import Meters
 from app.settings import child_environment
 from tests.conftest import ROOT
@@ -110,6 +111,24 @@ def test_a_successor_begins_with_gauges_of_its_own(directory: Path) -> None:
     assert figures_of(board)("rollcall_connections_open") == 0
     meters.leave()
     assert figures_of(board)("rollcall_workers") == 0
+
+
+def test_the_gauges_of_who_falls_silent_are_gone_and_its_counts_are_not(
+    directory: Path,
+) -> None:
+    boards = [Board(LAYOUT, directory) for _ in range(3)]
+    for number, board in enumerate(boards):
+        meters = Meters(board)
+        meters.add(EVENTS, "stored")
+        meters.watch({each: lambda n=number: n + 1 for each in (CONNECTIONS, OLDEST)})  # type: ignore[misc]
+        meters.publish()
+    boards[2].take()[ALIVE_AT] -= 6
+
+    figures = figures_of(boards[0])
+    assert figures("rollcall_workers") == 2
+    assert figures("rollcall_connections_open") == 1 + 2
+    assert figures("rollcall_journal_oldest_age_seconds") == 2
+    assert figures("rollcall_events_total", result="stored") == 3
 
 
 def test_workers_of_other_code_are_added_up_by_name(directory: Path) -> None:
