@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.pages.live_feed import Feed
 from app.api.pages.live_filter import Filter
-from app.api.pages.live_frames import read_cursor
+from app.api.pages.live_frames import BEAT, database_frame, read_cursor
 from app.errors import OverloadedError
 from app.store.arrivals import Arrivals
 from app.store.engine import create_engine
@@ -161,6 +161,23 @@ async def test_of_many_who_come_at_once_only_so_many_stay(feed: Feed) -> None:
         await more.end()
         await one.until("minutes")
         await other.until("minutes")
+
+
+async def test_who_hears_nothing_new_is_written_to_all_the_same(feed: Feed) -> None:
+    async with watching(feed) as frames, asyncio.timeout(WITHIN_S):
+        while await anext(frames.stream) != BEAT:
+            pass
+
+
+async def test_who_reads_too_slowly_is_told_what_was_not_kept_for_it(
+    feed: Feed,
+) -> None:
+    async with watching(feed) as slow:
+        await slow.until("minutes")
+        [channel] = feed._channels.values()  # noqa: SLF001 - as a look does, but faster
+        for _ in range(100):
+            channel.give(database_frame(there=True), rows=2)
+        assert 150 < (await slow.until("missed"))["rows"] < 200
 
 
 async def test_who_may_watch_no_longer_is_told_so(feed: Feed) -> None:

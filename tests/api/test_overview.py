@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.pages.overview_figures import Overview
 from app.errors import UnavailableError
@@ -35,6 +36,19 @@ async def test_a_reason_is_looked_for_or_refused(
     headers = bearer(await read_key(api.engine))
     answer = await api.client.get(f"/overview/rejected{query}", headers=headers)
     assert answer.status_code == status, answer.text
+
+
+async def test_figures_are_asked_for_again_once_they_are_old(
+    engine: AsyncEngine,
+) -> None:
+    now = 0.0
+    overview = Overview(Questions(engine, timeout_s=20), clock=lambda: now)
+    first, second = await asyncio.gather(overview.figures(), overview.figures())
+    assert first is second
+    now = 9.9
+    assert await overview.figures() is first
+    now = 10.0
+    assert await overview.figures() is not first
 
 
 async def test_while_postgres_is_away_nobody_waits_for_the_others(

@@ -11,7 +11,8 @@ from tests.api.app_client import Api
 from tests.api.reading import bearer, read_key
 from tests.events.pipeline import signed_up_with, with_properties
 
-HUGE = 2**70
+# No double has its value.
+HUGE = 2**70 + 1
 ROUTES = ["/v1/events", "/v1/rejected"]
 
 

@@ -80,6 +80,20 @@ async def test_a_browser_signs_in_reads_and_signs_out(
     assert not await is_in(tab)
 
 
+async def test_who_signs_out_is_out_at_once_where_the_session_was_trusted(
+    database_url: str, engine: Any, key: str
+) -> None:
+    async with serving(settings(database_url), key="", engine=engine) as api:
+        async with browser(api) as tab:
+            await sign_in(tab, key=key)
+            assert await is_in(tab)
+            kept = {"cookie": f"{SESSION_COOKIE}={tab.cookies[SESSION_COOKIE]}"}
+            await tab.post("/sign-out", headers=OURS)
+        async with browser(api) as thief:
+            answer = await thief.get("/v1/events", headers=kept)
+        assert answer.status_code == 401
+
+
 async def test_the_cookie_is_no_key_and_is_kept_from_scripts_and_other_sites(
     tab: httpx.AsyncClient, key: str
 ) -> None:
