@@ -125,8 +125,9 @@ def test_an_ordinary_user_needs_nothing_of_root() -> None:
     with reachable_directory() as directory:
         modules = directory / "modules"
         (modules / "app" / "store").mkdir(parents=True)
-        for name in ("__init__.py", "errors.py", "store/__init__.py"):
-            shutil.copy(ROOT / "app" / name, modules / "app" / name)
+        for name in ("__init__", "errors", "store/__init__", "store/directories"):
+            file = f"app/{name}.py"
+            shutil.copy(ROOT / file, modules / file)
         shutil.copytree(ROOT / "app/store/embedded", modules / "app/store/embedded")
         shutil.copy(typing_extensions.__file__, modules)
         home = directory / "home"

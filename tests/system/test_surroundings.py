@@ -20,6 +20,14 @@ def data_dir() -> Iterator[Path]:
         yield directory / "data"
 
 
+@pytest.fixture
+def heeds_a_hangup() -> Iterator[None]:
+    """Where the tests run under nohup(1), what they start would not."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("closed", ["<&-", "<&- 2>&-"])
 def test_it_serves_whoever_closed_its_streams(
     database_url: str, tmp_path: Path, closed: str
@@ -59,6 +67,7 @@ def test_no_signal_leaves_the_embedded_postgres_behind(
     wait_until_gone(data_dir)
 
 
+@pytest.mark.usefixtures("heeds_a_hangup")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_ended_stops_the_postgres_that_it_started(
     data_dir: Path, number: signal.Signals
