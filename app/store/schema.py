@@ -32,7 +32,7 @@ async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None,
 
     Any number of processes may call it at once: they take turns. All of it is one
     transaction, so that whatever ends it early leaves the schema as it was.
-    A schema that is newer than this code is left alone.
+    A schema that is as new as this code or newer is left alone.
 
     Args:
         url: of the database; its user owns the tables from then on.
@@ -49,7 +49,8 @@ async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None,
     async with migration_connection(url, lock_timeout_s=lock_timeout_s) as connection:
         before = await _find_revision(connection)
         await connection.commit()
-        if before is not None and before not in _known_revisions():
+        newest, *older = _known_revisions()
+        if before is not None and before not in older:
             return before, before
         try:
             await connection.run_sync(_upgrade)
@@ -61,7 +62,7 @@ async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None,
                 f" {lock_timeout_s:g} s. Look for it in pg_stat_activity, then run"
                 " `rollcall migrate` again."
             ) from error
-        return before, _known_revisions()[0]
+        return before, newest
 
 
 async def check_schema(
