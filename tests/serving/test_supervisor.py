@@ -23,6 +23,7 @@ PATIENCE_S = 60
 INSTRUCTIONS = Instructions(database_url="none", workers=1, metrics_dir=None)
 # The line is standard input, and goes both ways.
 SERVES = "read told; printf . >&0; exec sleep 300"
+LEAVES = "read told; printf . >&0; exec head -c 1"  # once it is told anything more
 FAILS = "exit 3"
 STUBBORN = f"trap '' TERM; {SERVES}"
 
@@ -143,7 +144,7 @@ async def test_where_no_worker_can_be_made_the_old_ones_go_on(
     listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with supervising(Shortage(SERVES, failures=1), listener) as running:
+    async with supervising(Shortage(LEAVES, failures=1), listener) as running:
         os.kill(os.getpid(), signal.SIGHUP)
         await said(caplog, "workers not replaced")
         assert not running.done()
