@@ -106,23 +106,15 @@ async def slow_reader(line: Line, _: str) -> None:
     line.send(10 * get("/static-offline-docs/swagger-ui-bundle.js"))
 
 
-@pytest.mark.parametrize(
-    "dawdle",
-    [
-        pytest.param(slow_head, marks=pytest.mark.at_length),
-        pytest.param(slow_body, marks=pytest.mark.at_length),
-        slow_reader,
-    ],
-)
+@pytest.mark.at_length
+@pytest.mark.parametrize("dawdle", [slow_head, slow_body, slow_reader])
 @pytest.mark.timeout(240)
 async def test_f17_slow_clients(
     stage: Stage,
     new_row: NewRow,
     dawdle: Callable[[Line, str], Awaitable[None]],
-    *,
-    at_length: bool,
 ) -> None:
-    count, limit_s = (1_000, 10) if at_length else (100, 2)
+    count, limit_s = 1_000, 10
     if dawdle is slow_reader:
         count //= 5  # for each the kernel holds megabytes
     row = new_row("F17", f"{count} clients: {dawdle.__name__.replace('_', ' ')}")

@@ -43,7 +43,7 @@ PLANS = (
 )
 
 # What `make test` has time for.
-QUICK = {("F3", False), ("F7", False), ("F11", False), ("F5", True), ("F12", True)}
+QUICK = {("F3", False), ("F7", False), ("F11", False), ("F5", True)}
 TRIALS = [
     pytest.param(
         plan,
