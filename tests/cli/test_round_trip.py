@@ -85,7 +85,7 @@ def export_of(url: str, records: Sequence[Record]) -> list[bytes]:
     return result.stdout_bytes.splitlines()
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.lists(
         st.one_of(canonical_events().flatmap(spellings), mutated_events()),

@@ -1,4 +1,5 @@
-"""How Hypothesis runs here: with no deadline for a busy machine to miss.
+"""How Hypothesis runs here: with no deadline for a busy machine to miss, and no longer
+than all that must pass has time for.
 
 What the profile that Hypothesis chose says stays true: on a CI server it is one that
 draws the same examples each time.
@@ -10,5 +11,6 @@ settings.register_profile(
     "events",
     settings.get_profile(settings.get_current_profile_name()),
     deadline=None,
+    max_examples=60,
 )
 settings.load_profile("events")

@@ -66,7 +66,7 @@ def exactly(json_text: str) -> Any:
 @settings(
     # Its examples share a database, so each has a source of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    max_examples=60,
+    max_examples=40,
     deadline=None,
 )
 @given(st.lists(canonical_events().flatmap(spellings) | mutated_events(), max_size=5))
