@@ -129,10 +129,11 @@ class Supervisor:
         """Put another in its place, as soon as one can be started."""
         while worker is self._workers[place]:
             self._workers[place] = self._new() or worker
-            if worker is self._workers[place]:
+            if worker is self._workers[place]:  # nobody tells when there is room
                 await asyncio.sleep(_LONGEST_PAUSE_S[True])
 
     async def _pause(self, worker: Worker, failures: int, status: int) -> None:
+        # So that workers which cannot live do not take all of the machine to die.
         longest = _LONGEST_PAUSE_S[worker.served]
         pause = min(_FIRST_PAUSE_S * 2 ** min(failures, _DOUBLINGS), longest)
         told = fields(pid=worker.pid, status=status, seconds_to_the_next=pause)

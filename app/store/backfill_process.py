@@ -70,7 +70,7 @@ class Helper(Generic[Batch, Note]):
         """Whether it has started; never waits."""
         if not self._is_ready and self._connection.poll():
             with _explained():
-                self._is_ready = self._connection.recv()
+                self._is_ready = self._connection.recv() == "ready"
         return self._is_ready
 
     def judge(self, batch: Batch) -> None:
@@ -120,7 +120,7 @@ def _help(
     async def work(engine: AsyncEngine) -> None:
         committer = committer_for(engine, quarantining)
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-            connection.send(True)  # noqa: FBT003 - it is ready
+            connection.send("ready")
             while True:
                 entries, note = judge(connection.recv())
                 connection.recv()

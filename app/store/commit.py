@@ -140,7 +140,7 @@ class Committer:
                     mended_partition = True
                     await self._mend_partitions(deadline)
                     continue
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause)  # whoever is in the way has to have time to go
 
     async def _mend_partitions(self, deadline: float) -> None:
         """Make what is missing; where that fails, the retry says what it was for."""

@@ -2,9 +2,11 @@
 
 import socket
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from app.store.journal.journal import Journal, prepare
 from tests.store.proxy import Proxy
 
 
@@ -21,3 +23,19 @@ def closed_address() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory of journals, still empty."""
+    directory = tmp_path / "state" / "journal"
+    prepare(directory)
+    return directory
+
+
+@pytest.fixture
+async def journal(directory: Path) -> AsyncIterator[Journal]:
+    """A journal in it, with room for more than any test writes."""
+    journal = Journal(directory, max_bytes=1024**3)
+    yield journal
+    await journal.close()

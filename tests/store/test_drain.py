@@ -1,7 +1,7 @@
 """From the journal to Postgres: all of it, once, and past what cannot go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from app.store.circuit import Circuit
 from app.store.commit import Committer
 from app.store.insert import Entry, Outcome
 from app.store.journal.drain import Drain
-from app.store.journal.journal import Journal, prepare
+from app.store.journal.journal import Journal
 from app.store.quarantine import Quarantine
 from app.store.tables import events, rejected_events
 from tests.store.entries import counts, record, records, rejection, rows, save
@@ -74,19 +74,6 @@ class Silent(Committer):
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
         return [None] * len(entries)
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    prepare(tmp_path / "journal")
-    return tmp_path / "journal"
-
-
-@pytest.fixture
-async def journal(directory: Path) -> AsyncIterator[Journal]:
-    journal = Journal(directory, max_bytes=GIB)
-    yield journal
-    await journal.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,20 +36,6 @@ async def own():
 
 asyncio.run(own())
 """
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "state" / "journal"
-    prepare(directory)
-    return directory
-
-
-@pytest.fixture
-async def journal(directory: Path) -> AsyncIterator[Journal]:
-    journal = Journal(directory, max_bytes=GIB)
-    yield journal
-    await journal.close()
 
 
 async def waiting_in(journal: Journal) -> list[Entry]:

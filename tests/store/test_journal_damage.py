@@ -1,7 +1,6 @@
 """A journal that cannot be had, or read, costs no other its way to Postgres."""
 
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,25 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.store.insert import Entry
 from app.store.journal.file import JournalFile
 from app.store.journal.inspection import Drained, drain_free
-from app.store.journal.journal import Journal, prepare
+from app.store.journal.journal import Journal
 from app.store.journal.sqlite import connect, measure
 from app.store.quarantine import Quarantine
 from tests.store.entries import counts, record, records, rejection
 
 GIB = 1024**3
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    prepare(tmp_path / "journal")
-    return tmp_path / "journal"
-
-
-@pytest.fixture
-async def journal(directory: Path) -> AsyncIterator[Journal]:
-    journal = Journal(directory, max_bytes=GIB)
-    yield journal
-    await journal.close()
 
 
 def databases(directory: Path) -> set[Path]:

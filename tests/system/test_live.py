@@ -24,6 +24,14 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 
 
+def until_looked_at(database: Database, *, whether: bool) -> None:
+    until(
+        lambda: bool(database.scalar(BUSY)) is whether,
+        within_s=20,
+        what="a look at the events" if whether else "nobody looks",
+    )
+
+
 @contextmanager
 def stream(service: Service, key: str) -> Iterator[httpx.Response]:
     headers = {"authorization": f"Bearer {key}"}
@@ -102,16 +110,8 @@ def test_nobody_looks_when_all_have_left(
     service = serve()
     with stream(service, read_key) as response:
         assert next(response.iter_lines()).startswith("retry:")
-        until(
-            lambda: database.scalar(BUSY),
-            within_s=20,
-            what="a look at the events",
-        )
-    until(
-        lambda: not database.scalar(BUSY),
-        within_s=20,
-        what="nobody looks",
-    )
+        until_looked_at(database, whether=True)
+    until_looked_at(database, whether=False)
 
 
 def test_nobody_looks_for_one_who_left_with_a_request_behind_the_stream(
@@ -122,13 +122,5 @@ def test_nobody_looks_for_one_who_left_with_a_request_behind_the_stream(
     asked = [ask.format(path, read_key) for path in ("/live/stream", "/livez")]
     with socket.create_connection(service.endpoint) as client:
         client.sendall("".join(asked).encode())
-        until(
-            lambda: database.scalar(BUSY),
-            within_s=20,
-            what="a look at the events",
-        )
-    until(
-        lambda: not database.scalar(BUSY),
-        within_s=20,
-        what="nobody looks",
-    )
+        until_looked_at(database, whether=True)
+    until_looked_at(database, whether=False)
