@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from app.access.session_cookie import keep_session_cookie
 from app.api.answers import Answer
 from app.api.body import ClientLeftError, Receive
 from app.api.doors import Door
@@ -129,6 +130,7 @@ class Dispatcher:
             await send(message)
 
         scope.setdefault("state", {})[REQUEST_ID] = request_id
+        scope["headers"] = keep_session_cookie(scope["headers"])
         try:
             await self._rest(scope, receive, send_named)
         except Exception:

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from app.access.session_cookie import SESSION_COOKIE
 from app.api.doors import Door
-from app.api.reader import SESSION_COOKIE
 from app.api.views import AnswerView, ProblemView
 from app.errors import RequestError
 from app.events.account_added_user import SAMPLE as ACCOUNT_ADDED_USER

@@ -9,12 +9,11 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
+from app.access.session_cookie import SESSION_COOKIE
 from app.api.auth import key_from_headers
 from app.api.keyring import Keyring
 from app.api.request import first_headers
 from app.errors import ReaderRequiredError, UnauthorizedError
-
-SESSION_COOKIE = "rollcall_session"
 
 
 class SignInRequiredError(Exception):

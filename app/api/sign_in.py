@@ -13,8 +13,9 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from app.access.session_cookie import SECURE_SESSION_COOKIE, SESSION_COOKIE
 from app.api.pages.render import Pages
-from app.api.reader import SESSION_COOKIE, Readers
+from app.api.reader import Readers
 from app.errors import (
     BodyTooLargeError,
     CrossSiteError,
@@ -115,17 +116,19 @@ def refuse_cross_site(request: Request) -> None:
 
 
 def _set_cookie(request: Request, answer: Response, token: str, *, life_s: int) -> None:
-    # A proxy says that it took the request by HTTPS. Whoever only pretends gets a
-    # cookie that their browser keeps to itself.
+    """Set the session cookie, or delete it where the token is empty."""
+    # A proxy says that it received the request over HTTPS. A client that only claims
+    # so gets a cookie that its browser does not send over HTTP.
     forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0]
+    is_secure = "https" in {request.url.scheme, forwarded.strip().lower()}
     answer.set_cookie(
-        SESSION_COOKIE,
+        SECURE_SESSION_COOKIE if is_secure else SESSION_COOKIE,
         token,
         max_age=life_s,
         path="/",
         httponly=True,
         samesite="strict",
-        secure="https" in {request.url.scheme, forwarded.strip().lower()},
+        secure=is_secure,
     )
 
 

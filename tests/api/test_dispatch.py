@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from app.api.dispatch import Dispatcher
 from app.api.pages.render import Pages
@@ -39,6 +39,10 @@ async def client(bench: Bench, log: io.BytesIO) -> AsyncIterator[httpx.AsyncClie
     @rest.get("/boom")
     async def boom() -> None:
         raise LookupError("a secret")
+
+    @rest.get("/cookies")
+    async def cookies(request: Request) -> list[str]:
+        return request.headers.getlist("cookie")
 
     app = Dispatcher(
         [TRACK],
@@ -98,6 +102,13 @@ async def test_a_defect_on_fastapis_side_is_a_problem(
     response = await client.get("/boom")
 
     await assert_told_as_a_problem(response, bench, log, caplog)
+
+
+async def test_app_sees_no_cookie_but_the_session(client: httpx.AsyncClient) -> None:
+    cookies = {"cookie": "a=b; rollcall_session=token; c=d"}
+    response = await client.get("/cookies", headers=cookies)
+
+    assert response.json() == ["rollcall_session=token"]
 
 
 @pytest.mark.parametrize(

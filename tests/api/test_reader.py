@@ -7,13 +7,14 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, Request
 
+from app.access.session_cookie import SESSION_COOKIE
 from app.api.body import Receive
 from app.api.dispatch import REQUEST_ID, Send
 from app.api.keyring import Keyring, LookUp
 from app.api.pages.render import Pages
 from app.api.pages.static_files import StaticFiles
 from app.api.problems import install_problems
-from app.api.reader import SESSION_COOKIE, Readers, install_readers
+from app.api.reader import Readers, install_readers
 from app.api.request import Scope
 from app.errors import UnavailableError
 from app.store.keys import hash_key

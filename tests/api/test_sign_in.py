@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.api.reader import SESSION_COOKIE
+from app.access.session_cookie import SESSION_COOKIE
 from app.api.sign_in import local_path
 from app.store.keys import revoke_key
 from app.store.sign_in_codes import create_code
@@ -106,6 +106,7 @@ async def test_the_cookie_is_no_key_and_is_kept_from_scripts_and_other_sites(
     for told in ("https", "HTTPS"):
         behind = await sign_in(tab, {"x-forwarded-proto": told}, key=key)
         assert "; Secure" in behind.headers["set-cookie"]
+        assert behind.headers["set-cookie"].startswith(f"__Host-{SESSION_COOKIE}=")
     out = await tab.post("/sign-out", headers=OURS | {"x-forwarded-proto": "https"})
     for flag in ("HttpOnly", "Max-Age=0", "Secure", "SameSite=strict"):
         assert flag in out.headers["set-cookie"]

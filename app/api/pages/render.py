@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from app.access.session_cookie import SESSION_COOKIE
 from app.api.pages.static_files import StaticFiles
-from app.api.reader import SESSION_COOKIE
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "

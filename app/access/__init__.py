@@ -1,0 +1,1 @@
+"""Authentication: which key or session a request carries, and whose it is."""

@@ -1,0 +1,65 @@
+"""The session cookie, taken out of a request without a general cookie parser.
+
+`http.cookies` takes quadratic time on older patch releases of Python
+(CVE-2024-7592), and FastAPI calls it for every route. So the app behind the
+dispatcher only ever sees a `Cookie` header that holds at most our own cookie.
+"""
+
+from collections.abc import Iterable
+
+SESSION_COOKIE = "rollcall_session"
+# Browsers accept a `__Host-` cookie only over HTTPS, without a domain, at path `/`:
+# no other host and no other service on this host can set it.
+SECURE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
+
+# In order of trust: over HTTPS a browser may hold both.
+_NAMES = (SECURE_SESSION_COOKIE.encode(), SESSION_COOKIE.encode())
+# Our tokens have 43 characters.
+_MAX_TOKEN_BYTES = 100
+_TOKEN_CHARACTERS = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+)
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def keep_session_cookie(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Copy request headers with no cookie but the session's.
+
+    Args:
+        headers: lower-case names and values.
+
+    Returns:
+        The same headers, in which one `cookie` header with at most one cookie
+        replaces all others. That cookie has the plain name, also where the browser
+        sent the `__Host-` one.
+    """
+    kept: Headers = []
+    cookies: list[bytes] = []
+    for name, value in headers:
+        if name == b"cookie":
+            cookies.append(value)
+        else:
+            kept.append((name, value))
+    found = _session_in(cookies)
+    if found is not None:
+        kept.append((b"cookie", found))
+    return kept
+
+
+def _session_in(cookies: list[bytes]) -> bytes | None:
+    """The first valid session cookie as `name=token`, the `__Host-` one preferred."""
+    found: dict[bytes, bytes] = {}
+    for header in cookies:
+        for pair in header.split(b";"):
+            name, _, token = pair.strip(b" \t").partition(b"=")
+            if name in _NAMES and _is_token(token):
+                found.setdefault(name, token)
+    for name in _NAMES:
+        if name in found:
+            return SESSION_COOKIE.encode() + b"=" + found[name]
+    return None
+
+
+def _is_token(value: bytes) -> bool:
+    return 0 < len(value) <= _MAX_TOKEN_BYTES and _TOKEN_CHARACTERS.issuperset(value)
