@@ -90,7 +90,7 @@ WARNING_EXAMPLES: dict[str, Any] = {
     "leap_second": signed_up_with(timestamp="2016-12-31T23:59:60Z"),
     "epoch_number": signed_up_with(timestamp=1698885008),
 }
-OF_THE_DATABASE = {"id_conflict", "unstorable", "content_differs"}
+OF_THE_DATABASE = {"id_conflict", "unstorable", "erased", "content_differs"}
 
 
 def codes_in_the_code() -> Iterator[str]:

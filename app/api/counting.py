@@ -17,7 +17,7 @@ from app.metrics.catalog import (
 )
 from app.metrics.layout import Layout
 from app.metrics.meters import Meters
-from app.store.insert import CONTENT_DIFFERS, Entry, Outcome
+from app.store.insert import CONTENT_DIFFERS, ERASED, Entry, Outcome
 
 
 def service_layout() -> Layout:
@@ -49,7 +49,8 @@ def count_remarks(
             meters.add(WARNINGS, CONTENT_DIFFERS.code)
         if outcome.status == "rejected":
             meters.add(REJECTED, outcome.errors[0].code)
-        if not outcome.kept:
+        # An erased event is refused for good; the quarantine may well have room.
+        if not outcome.kept and ERASED not in outcome.errors:
             meters.add(QUARANTINE_DROPS)
 
 

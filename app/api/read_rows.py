@@ -13,7 +13,7 @@ from app.api.views import RemarkView
 from app.events.timestamps import format_timestamp
 from app.store.reading import EventRow, RejectedRow
 
-_JSON = frozenset({"properties", "context", "warnings", "errors"})
+_JSON = frozenset({"properties", "context", "warnings", "extra", "errors"})
 _Instant: TypeAlias = Annotated[
     str, WithJsonSchema({"type": "string", "format": "date-time"})
 ]
@@ -35,6 +35,7 @@ class StoredEvent(BaseModel):
     properties: dict[str, Any]
     context: dict[str, Any]
     warnings: list[RemarkView]
+    extra: dict[str, Any] = Field(description="Unknown top-level fields as sent.")
 
 
 class StoredRejection(BaseModel):

@@ -75,6 +75,10 @@ ERRORS: dict[str, Explanation] = {
         "Postgres refused the event, though it passed all checks.",
         "Tell the operator: this is a gap in the checks.",
     ),
+    "erased": Explanation(
+        "The event has been erased at a person's request; it is kept nowhere.",
+        "Do not send it again.",
+    ),
 }
 
 WARNINGS: dict[str, Explanation] = {

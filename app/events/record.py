@@ -62,6 +62,7 @@ class Record(NamedTuple):
         warnings: all that the answer says.
         content_hash: 16 bytes.
         sent: the event as decoded; written out only if it must be quarantined.
+        extra: unknown top-level fields, JSON text of an object.
     """
 
     id: str
@@ -79,3 +80,4 @@ class Record(NamedTuple):
     content_hash: bytes
     sent: Any
     request_id: str
+    extra: str = "{}"

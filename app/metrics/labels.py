@@ -34,6 +34,7 @@ LABELS: dict[str, tuple[str, ...]] = {
         *("unknown_event", "conflicting_fields", "invalid_character"),
         *("number_out_of_range", "duplicate_key", "too_deep", "event_too_large"),
         *("invalid_timestamp", "timestamp_out_of_range", "id_conflict", "unstorable"),
+        "erased",
         OTHER,
     ),
     "warning": (

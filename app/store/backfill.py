@@ -14,6 +14,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from itertools import islice
 from typing import Generic
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -44,6 +45,7 @@ async def backfill(  # noqa: PLR0913 - what is done, by what rules, and who is t
     judge: Judge[Batch, Note],
     quarantining: Quarantining,
     report: Report[Note],
+    import_id: UUID | None = None,
 ) -> None:
     """Judge and commit batches in their order, each in a transaction of its own.
 
@@ -54,6 +56,7 @@ async def backfill(  # noqa: PLR0913 - what is done, by what rules, and who is t
         judge: makes of a batch what is to be committed, and what `report` is told.
         quarantining: makes for each process what keeps the rejected events.
         report: is told of each batch once it is committed.
+        import_id: stored with each event, so that the import can be undone.
 
     Raises:
         ConfigurationError: the source's name is not one.
@@ -62,10 +65,10 @@ async def backfill(  # noqa: PLR0913 - what is done, by what rules, and who is t
         OperatorError: something has ended the helper.
     """
     await in_transaction(url, partial(ensure_source, name=source))
-    start = partial(Helper[Batch, Note], url, judge, quarantining)
+    start = partial(Helper[Batch, Note], url, judge, quarantining, import_id)
 
     async def work(engine: AsyncEngine) -> None:
-        own = _Own(committer_for(engine, quarantining), judge, report)
+        own = _Own(committer_for(engine, quarantining, import_id), judge, report)
         await _take_turns(own, batches, start=start)
 
     with collecting_rarely():

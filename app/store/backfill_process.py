@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -45,22 +46,35 @@ def collecting_rarely() -> Iterator[None]:
         gc.unfreeze()
 
 
-def committer_for(engine: AsyncEngine, quarantining: Quarantining) -> Committer:
+def committer_for(
+    engine: AsyncEngine, quarantining: Quarantining, import_id: UUID | None
+) -> Committer:
     """What commits in one of the processes."""
-    return Committer(engine, timeout_s=COMMIT_TIMEOUT_S, quarantine=quarantining())
+    return Committer(
+        engine,
+        timeout_s=COMMIT_TIMEOUT_S,
+        quarantine=quarantining(),
+        import_id=import_id,
+    )
 
 
 class Helper(Generic[Batch, Note]):
     """Another process that judges a batch at a time, and commits it when told."""
 
     def __init__(
-        self, url: str, judge: Judge[Batch, Note], quarantining: Quarantining
+        self,
+        url: str,
+        judge: Judge[Batch, Note],
+        quarantining: Quarantining,
+        import_id: UUID | None,
     ) -> None:
         # Forking would copy the connections and threads of this process.
         spawn = multiprocessing.get_context("spawn")
         self._connection, theirs = spawn.Pipe()
         self._process = spawn.Process(
-            target=_help, args=(theirs, url, judge, quarantining), daemon=True
+            target=_help,
+            args=(theirs, url, judge, quarantining, import_id),
+            daemon=True,
         )
         self._process.start()
         self._is_ready = False
@@ -112,13 +126,14 @@ def _help(
     url: str,
     judge: Judge[Any, Any],
     quarantining: Quarantining,
+    import_id: UUID | None,
 ) -> None:
     """What the helper does, until the other process closes the connection."""
     # Ctrl-C is for the other one, which then closes the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     async def work(engine: AsyncEngine) -> None:
-        committer = committer_for(engine, quarantining)
+        committer = committer_for(engine, quarantining, import_id)
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             connection.send("ready")
             while True:

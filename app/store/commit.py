@@ -8,6 +8,7 @@ is nobody's fault but the moment's.
 import asyncio
 import logging
 import time
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -45,6 +46,7 @@ class Committer:
             cut, so that a frozen Postgres holds nobody.
         quarantine: keeps what is rejected; by default with the usual caps.
         meters: count each commit; by default for nobody.
+        import_id: the import that all records come from, if any.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class Committer:
         timeout_s: float,
         quarantine: Quarantine | None = None,
         meters: Meters | None = None,
+        import_id: UUID | None = None,
     ) -> None:
         self._engine = engine
         self._timeout_s = timeout_s
         self._quarantine = quarantine or Quarantine()
         self._meters = meters or Meters(Board(Layout()))
+        self._import_id = import_id
 
     async def settle(
         self, entries: list[Entry], *, waited_s: float = 0.0
@@ -128,7 +132,12 @@ class Committer:
         while True:
             try:
                 async with transaction(self._engine, deadline=deadline) as connection:
-                    return await store(connection, entries, quarantine=self._quarantine)
+                    return await store(
+                        connection,
+                        entries,
+                        quarantine=self._quarantine,
+                        import_id=self._import_id,
+                    )
             except DATABASE_ERRORS as error:
                 self._quarantine.forget()
                 pause = next(pauses, _RETRY_PAUSES_S[-1])

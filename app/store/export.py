@@ -30,6 +30,8 @@ _PORTION_TIMEOUT_S = 3600.0
 _NO_IDLE_TIMEOUT = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 _JSON = ("properties", "context", "warnings")
+# Columns that an import of the file would not understand.
+NOT_EXPORTED = frozenset({"extra", "bucket", "import_id", "timestamp_iso"})
 
 Write = Callable[[Sequence[str], Sequence[Sequence[Any]]], None]
 
@@ -113,18 +115,18 @@ async def _query(
 ) -> Select[*tuple[Any, ...]]:
     conditions = filters.conditions()
     relation: FromClause = events
-    names = events.c.keys()
+    names: list[str] = events.c.keys()
     if typed and filters.event is not None:
         relation = table(filters.event)
         none = await connection.execute(
             select(text("*")).select_from(relation).limit(0)
         )
-        # The instant as text says once more what `timestamp` says.
-        names = [name for name in none.keys() if name != "timestamp_iso"]  # noqa: SIM118 - no dict
+        names = [*none.keys()]
     elif filters.event is not None:
         conditions.append(events.c.event == filters.event)
     columns = [
         cast(column(name), Text).label(name) if name in _JSON else column(name)
         for name in names
+        if name not in NOT_EXPORTED
     ]
     return select(*columns).select_from(relation).where(*conditions)

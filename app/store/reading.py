@@ -28,7 +28,8 @@ class EventRow:
     """A stored event.
 
     Attributes:
-        properties: JSON text, and so are the context and the warnings.
+        properties: JSON text, and so are the context, the warnings and the unknown
+            top-level fields (`extra`).
     """
 
     id: UUID
@@ -44,6 +45,7 @@ class EventRow:
     properties: str
     context: str
     warnings: str
+    extra: str
 
     @property
     def place(self) -> "Place":
@@ -53,7 +55,8 @@ class EventRow:
     @property
     def size(self) -> int:
         """Characters of what may be long."""
-        return len(self.properties) + len(self.context) + len(self.warnings)
+        texts = (self.properties, self.context, self.warnings, self.extra)
+        return sum(map(len, texts))
 
 
 @dataclass(frozen=True, slots=True)

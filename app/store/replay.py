@@ -20,7 +20,14 @@ from app.events.judge import judge
 from app.events.record import Body, Policy, Receipt, Record
 from app.events.remark import Remark
 from app.store.failures import refuses_data
-from app.store.insert import DIFFERING, STORED, Outcome, store_records
+from app.store.insert import (
+    DIFFERING,
+    ERASED,
+    REFUSED_AS_ERASED,
+    STORED,
+    Outcome,
+    store_records,
+)
 from app.store.partitions import ensure_partitions
 from app.store.quarantine import ID_CONFLICT, UNSTORABLE
 from app.store.selection import Place, Selection, next_batch
@@ -66,7 +73,8 @@ class Replayed(NamedTuple):
     Attributes:
         stored: events that are in `events` now.
         duplicates: events that were there already, with the same content.
-        failures: those that stay in quarantine.
+        failures: those that stay in quarantine, and those that were erased before,
+            which leave it unstored.
     """
 
     stored: int
@@ -168,14 +176,19 @@ async def _settle(
     passing.sort(key=lambda pair: pair[0].id)
     outcomes = await _store(connection, [record for record, _ in passing])
     settled: list[UUID] = []
+    erased: list[UUID] = []
     for (_, row), outcome in zip(passing, outcomes, strict=True):
         if outcome is DIFFERING:
             failures.append(Failure(row.id, [ID_CONFLICT]))
         elif outcome is _REFUSED:
             failures.append(Failure(row.id, [UNSTORABLE]))
+        elif outcome is REFUSED_AS_ERASED:
+            failures.append(Failure(row.id, [ERASED]))
+            erased.append(row.id)
         else:
             settled.append(row.id)
-    await delete_rejected(connection, settled)
+    # The quarantine keeps nothing of an erased event either.
+    await delete_rejected(connection, [*settled, *erased])
     stored = sum(outcome is STORED for outcome in outcomes)
     return Replayed(stored, len(settled) - stored, failures)
 

@@ -67,6 +67,24 @@ events = Table(
     column("properties", JSONB, "The properties as sent; the views name some"),
     column("context", JSONB, "The context as sent; {} if none was sent"),
     column("warnings", JSONB, _WARNINGS, server_default=text("'[]'::jsonb")),
+    column(
+        "extra",
+        JSONB,
+        "Unknown top-level fields of the event as sent; {} if there were none",
+        server_default=text("'{}'::jsonb"),
+    ),
+    column(
+        "bucket",
+        Integer,
+        "Shard of the user on Citus; 0 on a single server."
+        " Joins on user_id should compare it, too",
+        server_default=text("0"),
+    ),
+    optional(
+        "import_id",
+        Uuid,
+        "Id of the import that stored the event; NULL if it came over HTTP",
+    ),
     # Each index names the query that it serves in its own comment.
     Index("events_user_id_timestamp_idx", "user_id", "timestamp"),
     Index(
@@ -81,6 +99,11 @@ events = Table(
         "timestamp",
         postgresql_using="brin",
         postgresql_with={"autosummarize": "on"},
+    ),
+    Index(
+        "events_import_id_idx",
+        "import_id",
+        postgresql_where=text("import_id IS NOT NULL"),
     ),
     comment="Every event, exactly once; a partition a week of stored_at (UTC)",
     postgresql_partition_by="RANGE (stored_at)",
@@ -100,6 +123,13 @@ event_ids = Table(
         "content_hash",
         LargeBinary,
         "Hash of the content, to tell a retry from other content",
+    ),
+    column("bucket", Integer, "bucket of its row in events", server_default=text("0")),
+    optional(
+        "erased_at",
+        INSTANT,
+        "When the event was erased; its id is never stored again."
+        " NULL while it is stored",
     ),
     comment="Which events are stored: claims each id in the transaction of its row",
 )
@@ -126,6 +156,17 @@ rejected_events = Table(
         INSTANT,
         "When its transaction began, by Postgres's clock",
         server_default=func.now(),
+    ),
+    optional(
+        "corrected_at",
+        INSTANT,
+        "When an operator corrected the payload and stored the result;"
+        " NULL if nobody did",
+    ),
+    optional(
+        "corrected_as",
+        Uuid,
+        "id in events of the corrected event; NULL if there is none",
     ),
     Index(
         "rejected_events_source_received_at_idx",

@@ -51,7 +51,7 @@ async def test_an_event_is_read_as_it_was_sent(reader: Reader) -> None:
     assert list(row) == [
         *("id", "source", "event", "user_id", "group_id", "timestamp"),
         *("timestamp_raw", "received_at", "stored_at", "message_id"),
-        *("properties", "context", "warnings"),
+        *("properties", "context", "warnings", "extra"),
     ]
     assert row["id"] == answer["id"]
     assert row["properties"] == event["properties"]

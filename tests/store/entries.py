@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -43,10 +44,14 @@ def rejection(user_id: str = "user-1", **properties: Any) -> Rejection:
     return rejected(with_properties(event, **properties))
 
 
-async def save(engine: AsyncEngine, *entries: Entry) -> list[Outcome]:
+async def save(
+    engine: AsyncEngine, *entries: Entry, import_id: UUID | None = None
+) -> list[Outcome]:
     """Store entries in one transaction and commit it."""
     async with engine.begin() as connection:
-        return await store(connection, entries, quarantine=Quarantine())
+        return await store(
+            connection, entries, quarantine=Quarantine(), import_id=import_id
+        )
 
 
 async def rows(engine: AsyncEngine, table: Table) -> Sequence[Any]:

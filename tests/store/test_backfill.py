@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,10 +15,11 @@ from app.events.record import Record
 from app.store.backfill import backfill
 from app.store.insert import DUPLICATE, STORED, Entry, Outcome, store_records
 from app.store.quarantine import Quarantine
-from app.store.tables import sources
+from app.store.tables import events, sources
 from tests.store.entries import counts, records, rejection, rows
 from tests.system.service import until
 
+IMPORT_ID = UUID(int=7)
 Batch = tuple[list[Entry], Path | None]
 Report = tuple[Sequence[Outcome], int]
 
@@ -53,6 +55,7 @@ async def run(  # noqa: PLR0913 - those of a backfill
         judge=judge,
         quarantining=quarantining,
         report=note,
+        import_id=IMPORT_ID,
     )
     return reports
 
@@ -105,6 +108,7 @@ async def test_two_processes_take_turns(engine: AsyncEngine, database_url: str) 
     assert rest == [own, helper, own, helper]
     assert helper != own
     assert await counts(engine) == (5, 5, 0)
+    assert {row.import_id for row in await rows(engine, events)} == {IMPORT_ID}
     with pytest.raises(ProcessLookupError):
         os.kill(helper, 0)
 

@@ -5,10 +5,18 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.events.record import Receipt
-from app.store.insert import DIFFERING, DUPLICATE, STORED, Entry, Outcome
+from app.store.insert import (
+    DIFFERING,
+    DUPLICATE,
+    REFUSED_AS_ERASED,
+    STORED,
+    Entry,
+    Outcome,
+)
 from app.store.tables import event_ids, events, rejected_events
 from tests.events.pipeline import (
     added_user_with,
@@ -127,9 +135,10 @@ async def test_every_field_of_a_full_event_is_in_its_row(engine: AsyncEngine) ->
         context={"groupId": "g-\u00e9\U0001f600", "ip": None, "big": 2**70},
     )
     sent = with_properties(sent, user_name=None, n=1.5, bad="a\0b", deep=[{"x": [1]}])
-    entry = stored(sent, receipt=RECEIPT)
+    entry = stored(sent, receipt=RECEIPT)._replace(extra='{"plan": 1.50}')
+    import_id = UUID(int=7)
 
-    assert await save(engine, entry) == [STORED]
+    assert await save(engine, entry, import_id=import_id) == [STORED]
 
     [row] = await rows(engine, events)
     fields = row._asdict()
@@ -154,6 +163,9 @@ async def test_every_field_of_a_full_event_is_in_its_row(engine: AsyncEngine) ->
             "deep": [{"x": [1]}],
         },
         "context": {"groupId": "g-\u00e9\U0001f600", "ip": None, "big": 2**70},
+        "extra": {"plan": 1.5},
+        "bucket": 0,
+        "import_id": import_id,
     }
     assert abs(stored_at - datetime.now(UTC)) < timedelta(minutes=5)
     assert warnings == [
@@ -179,8 +191,9 @@ async def test_what_an_event_lacks_is_null_or_empty_in_its_row(
     await save(engine, entry)
 
     [row] = await rows(engine, events)
-    assert (row.group_id, row.message_id) == (None, None)
+    assert (row.group_id, row.message_id, row.import_id) == (None, None, None)
     assert (row.properties, row.context, row.warnings) == ({"email": "a@b"}, {}, [])
+    assert row.extra == {}
 
 
 async def test_both_rows_of_an_event_hold_the_same_time_and_its_hash(
@@ -228,6 +241,8 @@ async def test_every_field_of_a_rejected_event_is_in_its_row(
         "payload_bytes": len(payload),
         "truncated": False,
         "request_id": "request-7",
+        "corrected_at": None,
+        "corrected_as": None,
     }
     assert json.loads(payload) == sent
     assert payload.isascii()
@@ -267,3 +282,28 @@ async def test_a_conflict_is_kept_whole_and_once_for_each_content(
     assert [row.errors[0]["code"] for row in kept] == ["id_conflict"] * 2
     assert {json.loads(row.payload)["properties"]["plan"] for row in kept} == {"b", "c"}
     assert {row.request_id for row in kept} == {second.request_id}
+
+
+async def test_erased_id_is_rejected_and_kept_nowhere(engine: AsyncEngine) -> None:
+    erased, other, new = (record(message_id) for message_id in "abc")
+    changed = record("a", plan="b")
+    await save(engine, erased, other)
+    async with engine.begin() as connection:
+        await connection.execute(events.delete().where(events.c.id == erased.id))
+        await connection.execute(
+            event_ids.update()
+            .where(event_ids.c.id == erased.id)
+            .values(erased_at=func.now(), content_hash=b"")
+        )
+
+    outcomes = await save(engine, erased, rejection(), changed, other, new)
+
+    assert outcomes == [
+        REFUSED_AS_ERASED,
+        Outcome("rejected", errors=rejection().errors),
+        REFUSED_AS_ERASED,
+        DUPLICATE,
+        STORED,
+    ]
+    assert not REFUSED_AS_ERASED.kept
+    assert await counts(engine) == (2, 3, 1)

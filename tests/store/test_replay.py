@@ -261,6 +261,17 @@ async def test_what_would_be_a_conflict_stays(engine: AsyncEngine) -> None:
     assert await read(engine, "SELECT properties ? 'plan' FROM events") == [(False,)]
 
 
+async def test_replay_removes_an_event_that_was_erased(engine: AsyncEngine) -> None:
+    await commit(engine, passing(1))
+    await run(engine)
+    await read(engine, "DELETE FROM events")
+    await read(engine, "UPDATE event_ids SET erased_at = now()")
+    await commit(engine, passing(1), passing(2))
+
+    assert total(await run(engine)) == (1, 0, {"erased": 1})
+    assert await places(engine) == (1, 2, 0)
+
+
 async def test_conflicts_and_cut_payloads_are_left_alone(engine: AsyncEngine) -> None:
     conflict = Remark("id_conflict", "", "A conflict.")
     large = signed_up_with(context={"a": "x" * MAX_PAYLOAD})

@@ -19,7 +19,7 @@ from app.store.schema import check_schema, migrate, migration_connection
 from app.store.tables import metadata
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAD = "20261122T0055Z"
+HEAD = "20261127T2005Z"
 NEWER = "20990101T0000Z"
 MIGRATE = """
 import asyncio, sys
@@ -125,7 +125,7 @@ async def test_alembic_finds_no_difference_to_the_tables(database_url: str) -> N
 @pytest.mark.parametrize(
     "change",
     [
-        "ALTER TABLE events ADD COLUMN extra text",
+        "ALTER TABLE events ADD COLUMN unknown text",
         "ALTER TABLE sources DROP CONSTRAINT sources_name_check",
         "ALTER TABLE write_keys ALTER COLUMN revoked_at SET NOT NULL",
         "COMMENT ON COLUMN events.id IS 'something else'",
