@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from app.store.embedded import Cluster, running
+from app.embedded import Cluster, running
 from app.store.engine import dsn_of
 from app.store.keys import create_key
 from app.store.schema import migrate

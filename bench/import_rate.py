@@ -28,12 +28,12 @@ from typing import Any, NamedTuple
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
+from app.embedded import Cluster, running
 from app.events.decode import decode
 from app.events.judge import judge
 from app.events.record import Body, Policy, Receipt, Record
 from app.events.timestamps import TimestampPolicy
 from app.settings import child_environment
-from app.store.embedded import Cluster, running
 from app.store.insert import _CLAIM_AND_STORE
 from app.store.remarks import stored_warnings
 from app.store.schema import migrate

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.embedded import Cluster, running
+from app.embedded import Cluster, running
 from app.store.engine import create_engine
 from app.store.schema import migrate
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import typer
 
+from app.embedded import running
 from app.settings import Settings
-from app.store.embedded import running
 from app.store.schema import check_schema, migrate
 from app.store.session import explained, in_transaction
 

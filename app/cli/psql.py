@@ -7,8 +7,8 @@ import typer
 
 from app.cli.configuration import read_settings
 from app.cli.database import opened
+from app.embedded import find_binaries
 from app.settings import child_environment
-from app.store.embedded import find_binaries
 from app.store.psql import psql_environment
 
 

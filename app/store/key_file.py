@@ -6,8 +6,6 @@ that has been revoked does not come back.
 """
 
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,8 +16,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.store.directories import sync_directory
-from app.store.embedded.locks import if_free
+from app.files import replace_file, try_lock
 from app.store.tables import write_keys
 
 log = logging.getLogger(__name__)
@@ -71,7 +68,7 @@ class KeyFile:
         Raises:
             OSError: there can be no lock.
         """
-        with if_free(self._lock) as lock:
+        with try_lock(self._lock) as lock:
             yield lock is not None
 
     def read(self) -> list[LiveKey]:
@@ -109,18 +106,7 @@ class KeyFile:
             {"hash": key.key_hash.hex(), "source": key.source, "scope": key.scope}
             for key in keys
         ]
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f"{NAME}.")
-        made = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(orjson.dumps({"keys": rows}))
-                file.flush()
-                os.fsync(descriptor)
-            made.replace(self._path)
-        except OSError:
-            made.unlink(missing_ok=True)
-            raise
-        sync_directory(self._path.parent)
+        replace_file(self._path, orjson.dumps({"keys": rows}))
 
 
 async def publish_keys(connection: AsyncConnection, *, file: KeyFile) -> bool:

@@ -15,11 +15,11 @@ from typing import Any
 import asyncpg
 from sqlalchemy.engine import make_url
 
-from app.store.embedded import Cluster, find_binaries
-from app.store.embedded.account import account_for
-from app.store.embedded.server import ensure, lives, stop
-from app.store.embedded.site import Site
-from app.store.embedded.sockets import listener
+from app.embedded import Cluster, find_binaries
+from app.embedded.paths import ClusterPaths
+from app.embedded.server import ensure_running, is_running, stop
+from app.embedded.service_user import user_for
+from app.embedded.sockets import listening_pid
 from app.store.engine import dsn_of
 from app.store.schema import migrate
 from tests.system.service import until
@@ -35,7 +35,7 @@ class Postgres:
         template: the name of a database at the newest revision.
     """
 
-    site: Site
+    site: ClusterPaths
     template: str = "template_of_faults"
 
     def url(self, database: str = "postgres") -> str:
@@ -46,13 +46,13 @@ class Postgres:
 
     def start(self) -> None:
         """Return once it answers."""
-        ensure(self.site)
+        ensure_running(self.site)
 
     def kill(self) -> None:
         """End it at once, as a crash does; return once nothing of it is left."""
         for pid in self._processes():
             _signal(pid, signal.SIGKILL)
-        until(lambda: not lives(self.site), within_s=10, what="no Postgres")
+        until(lambda: not is_running(self.site), within_s=10, what="no Postgres")
 
     def freeze(self) -> list[int]:
         """Stop every process of it; returns what `thaw` needs."""
@@ -92,7 +92,7 @@ class Postgres:
 
     def _processes(self) -> list[int]:
         """The postmaster first, so that it starts no others meanwhile."""
-        postmaster = listener(self.site.socket.resolve())
+        postmaster = listening_pid(self.site.socket.resolve())
         assert postmaster, "Postgres does not run"
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text()
         return [postmaster, *map(int, children.split())]
@@ -110,10 +110,10 @@ def own_postgres(directory: Path, settings: Mapping[str, str]) -> Iterator[Postg
     """A new one, for as long as the context lasts."""
     state_dir = Path(tempfile.mkdtemp(prefix="rollcall-faults-", dir=directory))
     state_dir.chmod(0o711)
-    site = Site(
+    site = ClusterPaths(
         state_dir=state_dir,
         bin_dir=find_binaries(None),
-        account=account_for(state_dir / "postgres"),
+        user=user_for(state_dir / "postgres"),
         announce=lambda _: None,
         settings=settings,
     )

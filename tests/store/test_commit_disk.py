@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.embedded import Cluster
 from app.store.commit import Committer
-from app.store.embedded import Cluster
 from app.store.failures import sqlstate_of
 from app.store.insert import STORED
 from tests.conftest import Admin

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from app.embedded import find_binaries
 from app.errors import ConfigurationError
-from app.store.embedded import find_binaries
 from app.store.engine import create_engine
 from app.store.psql import psql_environment
 from tests.store.proxy import Proxy

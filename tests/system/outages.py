@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from app.store.embedded import Cluster
-from app.store.embedded.sockets import listener
+from app.embedded import Cluster
+from app.embedded.sockets import listening_pid
 from tests.system.wire import event
 
 _SENDERS = 4
@@ -23,7 +23,7 @@ _SENDERS = 4
 @contextmanager
 def frozen(cluster: Cluster) -> Iterator[None]:
     """All processes of a Postgres stand still, as those of a machine that hangs."""
-    postmaster = listener(cluster.socket_dir)
+    postmaster = listening_pid(cluster.socket_dir)
     assert postmaster
     os.kill(postmaster, signal.SIGSTOP)  # first: it must not replace the others
     pids = [postmaster, *_children(postmaster)]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from app.embedded import find_binaries
 from app.settings import child_environment
-from app.store.embedded import find_binaries
 from app.store.psql import psql_environment
 from app.store.schema import check_schema
 from app.store.session import in_transaction

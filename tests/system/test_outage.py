@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.store.embedded import Cluster, running
+from app.embedded import Cluster, running
 from app.store.schema import migrate
 from tests.conftest import Admin
-from tests.store.embedded_users import SMALL, reachable_directory
+from tests.embedded.embedded_users import SMALL, reachable_directory
 from tests.system.database import Database
 from tests.system.outages import frozen, sending
 from tests.system.service import Service, environment, rollcall, serving, until

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from app.store.directories import sync_directory
+from app.files import sync_directory
 from app.store.journal.ownership import Ownership
 from app.store.journal.sqlite import (
     SUFFIX,

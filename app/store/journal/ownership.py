@@ -3,7 +3,7 @@
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from app.store.embedded.locks import if_free
+from app.files import try_lock
 from app.store.journal.sqlite import PARTS
 
 ASIDE = ".damaged"
@@ -23,7 +23,7 @@ class Ownership:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._held = ExitStack()
-        if self._held.enter_context(if_free(_lock_of(path))) is None:
+        if self._held.enter_context(try_lock(_lock_of(path))) is None:
             self._held.close()
             raise BlockingIOError(f"{path.name} is owned")
 
@@ -51,7 +51,7 @@ class Ownership:
 
 def is_owned(path: Path) -> bool:
     """Whether a process owns the journal with this database."""
-    with if_free(_lock_of(path)) as lock:
+    with try_lock(_lock_of(path)) as lock:
         return lock is None
 
 

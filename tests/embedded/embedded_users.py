@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.store.embedded import Cluster, find_binaries
-from app.store.embedded.locks import exclusive
+from app.embedded import Cluster, find_binaries
+from app.files import exclusive_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"shared_buffers": "16MB"}
@@ -20,7 +20,7 @@ SMALL = {"shared_buffers": "16MB"}
 USER = """
 import sys
 from pathlib import Path
-from app.store.embedded import running
+from app.embedded import running
 
 bin_dir = Path(sys.argv[2]) if len(sys.argv) > 2 else None
 with running(
@@ -103,7 +103,7 @@ def postmaster(state_dir: Path) -> int:
 
 def wait_until_gone(state_dir: Path) -> None:
     """Block until no process of the server is left."""
-    with exclusive(state_dir / "server.lock"):
+    with exclusive_lock(state_dir / "server.lock"):
         pass
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import typing_extensions
 
+from app.embedded import find_binaries, running
+from app.embedded.binaries import COPIES
+from app.embedded.service_user import ServiceUser, unprivileged_user
 from app.errors import EmbeddedPostgresError
-from app.store.embedded import find_binaries, running
-from app.store.embedded.account import Account, service_user
-from app.store.embedded.binaries import COPIES
-from tests.store.embedded_users import (
+from tests.embedded.embedded_users import (
     ROOT,
     SMALL,
     crash,
@@ -90,18 +90,22 @@ def test_programs_below_a_closed_directory_are_copied_once(
     assert len([sentence for sentence in said if "Copying" in sentence]) == 1
 
 
-def test_the_server_runs_as_the_owner_of_its_data() -> None:
-    daemon = pwd.getpwnam("daemon")
+@pytest.mark.parametrize(("owner", "warnings"), [("daemon", 0), ("nobody", 1)])
+def test_the_server_runs_as_the_owner_of_its_data(owner: str, warnings: int) -> None:
+    user = pwd.getpwnam(owner)
+    announced: list[str] = []
     with reachable_directory() as directory:
         data_dir = directory / "postgres"
         with running(directory, settings=SMALL):
             pass
         for path in (data_dir, *data_dir.rglob("*")):
-            os.chown(path, daemon.pw_uid, daemon.pw_gid, follow_symlinks=False)
-        with running(directory, settings=SMALL) as cluster:
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+        with running(directory, settings=SMALL, announce=announced.append) as cluster:
             assert sql(cluster, "SELECT 1") == "1"
-            assert Path(f"/proc/{postmaster(directory)}").stat().st_uid == daemon.pw_uid
-            assert cluster.socket_dir.stat().st_uid == daemon.pw_uid
+            assert Path(f"/proc/{postmaster(directory)}").stat().st_uid == user.pw_uid
+            assert cluster.socket_dir.stat().st_uid == user.pw_uid
+    shared = [line for line in announced if "useradd --system" in line]
+    assert len(shared) == warnings
 
 
 def test_data_that_belongs_to_root_is_refused() -> None:
@@ -117,18 +121,18 @@ def test_data_that_belongs_to_root_is_refused() -> None:
 
 def test_an_ordinary_user_needs_nothing_of_root() -> None:
     daemon = pwd.getpwnam("daemon")
-    account = Account(daemon.pw_uid, daemon.pw_gid)
+    account = ServiceUser(daemon.pw_uid, daemon.pw_gid)
     python = interpreter_for(account)
     programs = find_binaries()
     if account.run("test", "-x", programs / "postgres").returncode:
         pytest.skip(f"user daemon cannot reach {programs}")
     with reachable_directory() as directory:
         modules = directory / "modules"
-        (modules / "app" / "store").mkdir(parents=True)
-        for name in ("__init__", "errors", "store/__init__", "store/directories"):
+        (modules / "app").mkdir(parents=True)
+        for name in ("__init__", "errors", "files"):
             file = f"app/{name}.py"
             shutil.copy(ROOT / file, modules / file)
-        shutil.copytree(ROOT / "app/store/embedded", modules / "app/store/embedded")
+        shutil.copytree(ROOT / "app/embedded", modules / "app/embedded")
         shutil.copy(typing_extensions.__file__, modules)
         home = directory / "home"
         home.mkdir()
@@ -149,12 +153,15 @@ def test_an_ordinary_user_needs_nothing_of_root() -> None:
 
 
 def test_without_a_user_to_step_down_to_root_is_told() -> None:
-    assert service_user(("no-such-user", "daemon")).uid == pwd.getpwnam("daemon").pw_uid
+    assert (
+        unprivileged_user(("no-such-user", "daemon")).uid
+        == pwd.getpwnam("daemon").pw_uid
+    )
     with pytest.raises(EmbeddedPostgresError, match="no user no-such-user: run"):
-        service_user(["no-such-user"])
+        unprivileged_user(["no-such-user"])
 
 
-def interpreter_for(account: Account) -> str:
+def interpreter_for(account: ServiceUser) -> str:
     """A Python that the user can run, which need not be ours below /root."""
     recent = "import sys; sys.exit(sys.version_info < (3, 11))"
     for python in (sys.executable, "/usr/bin/python3"):

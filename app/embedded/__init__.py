@@ -1,0 +1,113 @@
+"""A real Postgres, run for installations that configure no database.
+
+    <state directory>/postgres      the cluster
+    <state directory>/socket        its Unix socket, where the path allows it
+    <state directory>/postgres.log  the server's log
+    <state directory>/start.lock    held while the server is started or stopped
+    <state directory>/users.lock    shared by every user; the last one stops the server
+    <state directory>/server.lock   held by the server's own processes
+
+The locks are `flock`s, which the kernel releases however a process ends, so no pid
+is trusted. Many processes may use one cluster at once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from app.embedded.binaries import find_binaries
+from app.embedded.paths import DATABASE, PORT, SUPERUSER, ClusterPaths
+from app.embedded.server import ensure_running, stop
+from app.embedded.service_user import user_for
+from app.embedded.watchdog import restart_when_it_ends
+from app.errors import EmbeddedPostgresError
+from app.files import exclusive_lock, make_exclusive, shared_lock
+
+__all__ = ["Cluster", "find_binaries", "running"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One running Postgres; every path is absolute.
+
+    Attributes:
+        data_dir: files of the cluster (PGDATA).
+        socket_dir: directory, mode 0700, of the only socket that the server opens.
+        bin_dir: directory of `psql`, `pg_dump` and the like of the same version.
+    """
+
+    data_dir: Path
+    socket_dir: Path
+    bin_dir: Path
+
+    def url(self, database: str = DATABASE) -> str:
+        """SQLAlchemy URL of a database of this cluster; it holds no secret."""
+        query = {"host": str(self.socket_dir), "port": PORT}
+        options = urlencode(query, safe="/", quote_via=quote)
+        return f"postgresql+asyncpg://{SUPERUSER}@/{quote(database)}?{options}"
+
+
+@contextmanager
+def running(
+    state_dir: Path,
+    *,
+    bin_dir: Path | None = None,
+    announce: Callable[[str], object] = lambda _: None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Cluster]:
+    """Attach to the Postgres of a state directory, or start it.
+
+    The first use creates the cluster and the database `rollcall`. A server that
+    ends in between is started again, under the same URL. The last user to leave
+    stops it. Blocks while the server recovers (at most 600 s), so call it before
+    the event loop starts.
+
+    Args:
+        state_dir: directory, created if missing; its parents are never changed.
+        bin_dir: directory of Postgres programs to use instead of those found.
+        announce: callback for sentences about slow steps and later failures; it may
+            be called from another thread.
+        settings: Postgres settings that override Rollcall's own, used only if this
+            call starts the server.
+
+    Raises:
+        EmbeddedPostgresError: the server cannot be found, created, started, reached
+            or stopped; the text gives the reason and the remedy.
+    """
+    state_dir = state_dir.resolve()
+    with ExitStack() as stack:
+        with _file_errors_explained(state_dir):
+            state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+            paths = ClusterPaths(
+                state_dir=state_dir,
+                bin_dir=find_binaries(bin_dir),
+                user=user_for(state_dir / "postgres"),
+                announce=announce,
+                settings=settings or {},
+            )
+            users = stack.enter_context(shared_lock(paths.users_lock))
+            stack.callback(_leave, paths, users)
+            with exclusive_lock(paths.start_lock):
+                ensure_running(paths)
+        stack.enter_context(restart_when_it_ends(paths))
+        yield Cluster(paths.data_dir, paths.socket.resolve(), paths.bin_dir)
+
+
+def _leave(paths: ClusterPaths, users: int) -> None:
+    with _file_errors_explained(paths.state_dir), exclusive_lock(paths.start_lock):
+        if make_exclusive(users):
+            stop(paths)
+
+
+@contextmanager
+def _file_errors_explained(state_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EmbeddedPostgresError(
+            f"The embedded Postgres cannot use {state_dir}: {error}. Repair that "
+            "directory, set ROLLCALL_DATA_DIR to another one, or set "
+            "ROLLCALL_DATABASE_URL to use your own Postgres."
+        ) from error

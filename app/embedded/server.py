@@ -1,0 +1,177 @@
+"""Start, find and stop the server of one state directory.
+
+The server's processes inherit a lock, so the kernel knows whether it runs. The pid
+in `postmaster.pid` is not trusted: after a crash it may belong to a zombie, and in
+containers it soon belongs to another process.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from app.embedded.binaries import binaries_for
+from app.embedded.cluster import ensure_cluster, server_settings
+from app.embedded.paths import PORT, ClusterPaths
+from app.embedded.probe import probe, psql, reason
+from app.embedded.service_user import warning_about
+from app.embedded.sockets import listening_pid, make_socket_dir, remove_socket_dir
+from app.errors import EmbeddedPostgresError
+from app.files import try_lock
+
+START_SECONDS = 600.0
+FAST_STOP_SECONDS = 60.0
+STOP_SECONDS = 120.0
+ANNOUNCE_SECONDS = 2.0
+LOG_BYTES = 8 * 1024 * 1024
+LOG_LINES = 6
+
+
+def is_running(paths: ClusterPaths) -> bool:
+    """Whether any process of the server exists, including one that is starting."""
+    with try_lock(paths.server_lock) as lock:
+        return lock is None
+
+
+def ensure_running(
+    paths: ClusterPaths, *, sleep: Callable[[float], object] = time.sleep
+) -> None:
+    """Return when the server answers and has the database; start it if necessary.
+
+    The caller holds the start lock. A server in recovery is waited for; one that
+    ends before it answers is not started twice.
+
+    Raises:
+        EmbeddedPostgresError: the server ended, or did not answer in 600 s.
+    """
+    began = time.monotonic()
+    log_from: int | None = None
+    announced = False
+    waited = 0.0
+    state = ""
+    while waited < START_SECONDS:
+        with try_lock(paths.server_lock) as lock:
+            if lock is not None:
+                if log_from is not None:
+                    raise _start_error(paths, log_from)
+                log_from = _start(paths, lock)
+                began = time.monotonic()
+        answer = probe(paths)
+        if answer.returncode == 0:
+            return
+        state = reason(answer)
+        if waited > ANNOUNCE_SECONDS and not announced:
+            paths.announce(f"Waiting for Postgres in {paths.data_dir}: {state}")
+            announced = True
+        sleep(_pause(waited))
+        waited = time.monotonic() - began
+    raise EmbeddedPostgresError(
+        f"Postgres in {paths.data_dir} does not answer after {START_SECONDS:.0f} s "
+        f"({state}): see {paths.log}."
+    )
+
+
+def stop(paths: ClusterPaths) -> None:
+    """Stop the server: fast, or immediately if it does not answer.
+
+    Postgres 18 hangs in a fast shutdown that reaches it while it recovers from the
+    crash of one of its processes. An immediate shutdown loses nothing: the next
+    start recovers. The caller holds the start lock. A server in another container is
+    left alone.
+
+    Raises:
+        EmbeddedPostgresError: it still runs after 120 s.
+    """
+    began = time.monotonic()
+    answers = psql(paths, "SELECT 1").returncode == 0
+    sent: signal.Signals | None = None
+    while is_running(paths):
+        waited = time.monotonic() - began
+        fast = answers and waited < FAST_STOP_SECONDS
+        wanted = signal.SIGINT if fast else signal.SIGQUIT
+        pid = None if sent is wanted else listening_pid(paths.socket.resolve())
+        if pid == 0:
+            return
+        if pid is not None:
+            os.kill(pid, wanted)
+            sent = wanted
+        if waited > STOP_SECONDS:
+            raise EmbeddedPostgresError(
+                f"Postgres in {paths.data_dir} has not stopped after "
+                f"{STOP_SECONDS:.0f} s: see {paths.log}."
+            )
+        time.sleep(_pause(waited))
+    remove_socket_dir(paths)
+
+
+def _pause(waited: float) -> float:
+    """Return the time between two checks: short at first, then up to 0.5 s."""
+    return min(max(waited / 20, 0.005), 0.5)
+
+
+def _start(paths: ClusterPaths, lock: int) -> int:
+    """Start the server in the background; return the size of its log before that."""
+    bin_dir = binaries_for(paths.user, paths.bin_dir, paths.announce)
+    ensure_cluster(paths, bin_dir)
+    if warning := warning_about(paths.user, paths.data_dir):
+        paths.announce(warning)
+    settings = {
+        **server_settings(paths.settings),
+        "listen_addresses": "",
+        "unix_socket_directories": str(make_socket_dir(paths)),
+        "unix_socket_permissions": "0700",
+        "port": str(PORT),
+    }
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    with (
+        _open_log(paths) as log,
+        paths.user.path_to(paths.data_dir) as (path, descriptors),
+    ):
+        log_from = os.fstat(log).st_size
+        # The shell exits at once, so that init becomes the server's parent (pg_ctl
+        # starts it in the same way). The server inherits the lock. It ignores a
+        # postmaster.pid that names PG_GRANDPARENT_PID, as Patroni makes it do.
+        paths.user.run(
+            "/bin/sh", "-c", '"$@" &', "sh",
+            bin_dir / "postgres", "-D", path, *options,
+            output=log,
+            pass_fds=(lock, *descriptors),
+            environment={"PG_GRANDPARENT_PID": _stale_pid(paths)},
+        )  # fmt: skip
+        return log_from
+
+
+@contextmanager
+def _open_log(paths: ClusterPaths) -> Iterator[int]:
+    """Yield a descriptor that appends to the log; a long log is rotated first."""
+    if paths.log.exists() and paths.log.stat().st_size > LOG_BYTES:
+        paths.log.replace(paths.log.with_suffix(".log.1"))
+    log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        yield log
+    finally:
+        os.close(log)
+
+
+def _stale_pid(paths: ClusterPaths) -> str:
+    """Return the pid in `postmaster.pid`: no server runs, because we hold its lock."""
+    try:
+        text = (paths.data_dir / "postmaster.pid").read_text()
+    except FileNotFoundError:
+        return "0"
+    return text.partition("\n")[0].lstrip("-")
+
+
+def _start_error(paths: ClusterPaths, log_from: int) -> EmbeddedPostgresError:
+    with paths.log.open("rb") as log:
+        log.seek(log_from)
+        lines = log.read().decode(errors="replace").splitlines()
+    # These lines only say that clients had to wait.
+    lines = [line for line in lines if "the database system is" not in line]
+    grave = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
+    tail = "\n".join((grave or lines)[-LOG_LINES:]) or "(nothing: it was killed)"
+    return EmbeddedPostgresError(
+        f"Postgres could not start in {paths.data_dir}. It says:\n{tail}\n"
+        f"({paths.log} holds the rest.)"
+    )
