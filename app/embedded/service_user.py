@@ -3,9 +3,8 @@
 import os
 import pwd
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,16 +29,12 @@ class ServiceUser:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end, in its own session (Ctrl-C does not reach it).
 
-        It inherits no environment, because a stray PGDATA or PGHOST would mislead it.
-
         Args:
             command: program and arguments.
             output: descriptor for both output streams; by default they are returned.
             pass_fds: descriptors to inherit under the same numbers.
-            environment: variables in addition to PATH and the C locale.
-
-        Raises:
-            OSError: this user cannot run the program.
+            environment: variables in addition to PATH and the C locale. No other is
+                inherited, because a stray PGDATA or PGHOST would mislead it.
         """
         return subprocess.run(  # noqa: S603 - our own arguments, and no shell
             command,
@@ -75,20 +70,11 @@ class ServiceUser:
         """Yield a path that works for this user, and the descriptors to inherit.
 
         Below a directory that only root may enter, that is the path of a descriptor
-        opened by root: the kernel does not check its parents (proc(5)).
-
-        Raises:
-            EmbeddedPostgresError: unreachable, on a system without /proc/self/fd.
+        opened by root: Linux does not check its parents (proc(5)).
         """
         if self.can_reach(directory):
             yield str(directory), ()
             return
-        if not sys.platform.startswith("linux"):
-            raise EmbeddedPostgresError(
-                f"Postgres refuses root, and user {self.uid}, which it runs as "
-                f"instead, cannot enter {directory}: run Rollcall as an ordinary "
-                "user, or set ROLLCALL_DATA_DIR to a directory open to every user."
-            )
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             yield f"/proc/self/fd/{descriptor}", (descriptor,)
@@ -100,35 +86,31 @@ def user_for(data_dir: Path) -> ServiceUser:
     """Return the owner of the data directory; for root and a new one, another user.
 
     Raises:
-        EmbeddedPostgresError: the data directory belongs to root, or to another user
-            and this process is not root, or root finds no unprivileged user.
+        EmbeddedPostgresError: the server cannot run as the owner.
     """
     owner = data_dir.stat() if data_dir.exists() else None
-    if os.geteuid() != 0:
-        if owner is not None and owner.st_uid != os.geteuid():
-            raise EmbeddedPostgresError(
-                f"{data_dir} belongs to user {owner.st_uid}: run Rollcall as that "
-                "user, or set ROLLCALL_DATA_DIR to another directory."
-            )
-        return ServiceUser()
-    if owner is None or not any(data_dir.iterdir()):
-        return unprivileged_user()
-    if owner.st_uid == 0:
+    if os.geteuid() == 0:
+        if owner is None or not any(data_dir.iterdir()):
+            return unprivileged_user()
+        if owner.st_uid != 0:
+            return ServiceUser(owner.st_uid, owner.st_gid)
         raise EmbeddedPostgresError(
             f"{data_dir} belongs to root, and Postgres refuses to run as root: "
             f"give it to another user with `chown -R postgres {data_dir}`."
         )
-    return ServiceUser(owner.st_uid, owner.st_gid)
+    if owner is None or owner.st_uid == os.geteuid():
+        return ServiceUser()
+    raise EmbeddedPostgresError(
+        f"{data_dir} belongs to user {owner.st_uid}: run Rollcall as that user, or "
+        "set ROLLCALL_DATA_DIR to another directory."
+    )
 
 
 def unprivileged_user(names: Iterable[str] = UNPRIVILEGED) -> ServiceUser:
-    """Return the first of these users that exists.
-
-    Raises:
-        EmbeddedPostgresError: none exists.
-    """
+    """Return the first of these users that exists, or raise."""
     for name in names:
-        if entry := _entry_of(name):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
             return ServiceUser(entry.pw_uid, entry.pw_gid)
     raise EmbeddedPostgresError(
         "Postgres refuses to run as root, and this system has no user "
@@ -138,19 +120,13 @@ def unprivileged_user(names: Iterable[str] = UNPRIVILEGED) -> ServiceUser:
 
 def warning_about(user: ServiceUser, data_dir: Path) -> str | None:
     """Return a warning if the server shares its user with unrelated programs."""
-    nobody = _entry_of("nobody")
-    if user.uid is None or nobody is None or user.uid != nobody.pw_uid:
-        return None
-    return (
-        "Warning: Postgres runs as the user nobody, because it refuses root and "
-        "had no user of its own. Other programs that run as nobody can read its "
-        "data. Stop Rollcall, create a user with `useradd --system --user-group "
-        f"postgres`, and give it the data with `chown -R postgres: {data_dir}`."
-    )
-
-
-def _entry_of(name: str) -> pwd.struct_passwd | None:
-    try:
-        return pwd.getpwnam(name)
-    except KeyError:
-        return None
+    with suppress(KeyError):
+        if user.uid == pwd.getpwnam("nobody").pw_uid:
+            return (
+                "Warning: Postgres runs as the user nobody, because it refuses root "
+                "and has no user of its own. Other programs that run as nobody can "
+                "read its data. Stop Rollcall, create a user with `useradd --system "
+                "--user-group postgres`, and give it the data with `chown -R "
+                f"postgres: {data_dir}`."
+            )
+    return None

@@ -1,7 +1,7 @@
 """Watchdog that restarts a server which ends while it is in use."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.embedded.paths import ClusterPaths
@@ -11,10 +11,6 @@ from app.files import exclusive_lock
 
 CHECK_SECONDS = 0.5
 RETRY_SECONDS = 5.0
-
-
-class _StoppedError(Exception):
-    """The user is leaving, so do not wait for a start that is under way."""
 
 
 @contextmanager
@@ -44,17 +40,7 @@ def _watch(paths: ClusterPaths, stopping: threading.Event) -> None:
             with exclusive_lock(paths.start_lock):
                 if not is_running(paths):  # else another process started it
                     paths.announce("Postgres ended unexpectedly; starting it again.")
-                ensure_running(paths, sleep=_sleep_until(stopping))
-        except _StoppedError:
-            return
+                ensure_running(paths, sleep=stopping.wait)
         except (EmbeddedPostgresError, OSError) as error:
             paths.announce(f"{error} Trying again in {RETRY_SECONDS:.0f} s.")
             pause = RETRY_SECONDS
-
-
-def _sleep_until(stopping: threading.Event) -> Callable[[float], None]:
-    def sleep(seconds: float) -> None:
-        if stopping.wait(seconds):
-            raise _StoppedError
-
-    return sleep
