@@ -1,4 +1,4 @@
-"""Settings: read from the environment here alone, frozen once read.
+"""Settings, read from the environment only here, and frozen.
 
 Each field is the environment variable `ROLLCALL_` + its name in capitals.
 """
@@ -16,170 +16,178 @@ MIB = 1024 * KIB
 
 
 class Settings(BaseSettings):
-    """What an operator can set; the descriptions are the README's table."""
+    """Settings of the operator; the descriptions are the table of docs/settings.md."""
 
     model_config = SettingsConfigDict(
         env_prefix="ROLLCALL_",
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
-        # A password may be in what cannot be used.
+        # An invalid value may hold a password.
         hide_input_in_errors=True,
     )
 
     database_url: SecretStr | None = Field(
         default=None,
-        description="Postgres 15 or later, as `postgresql://user:password@host/name`. "
-        "Without it Rollcall runs a Postgres of its own in the data directory.",
+        description="URL of Postgres 15 or later, as "
+        "`postgresql://user:password@host/name`. Unset: Rollcall runs its own Postgres "
+        "in the data directory.",
     )
     data_dir: Path = Field(
         default=Path(".rollcall"),
-        description="Where the embedded Postgres, the journal and the quickstart key "
-        "live.",
+        description="Directory of the embedded Postgres, the journal and the "
+        "quickstart keys.",
     )
     postgres_bin: Path | None = Field(
         default=None,
-        description="The `bin` directory of the Postgres to embed, and of `psql`; "
-        "without it the one that came with Rollcall, else one that is installed.",
+        description="`bin` directory of the Postgres to embed, and of `psql`. Unset: "
+        "the one installed with Rollcall, else one found on the machine.",
     )
-    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(
-        default=8000, ge=0, le=65535, description="The port to listen on; 0 takes any."
+        default=8000,
+        ge=0,
+        le=65535,
+        description="Port to listen on; 0 takes any free one.",
     )
     workers: int = Field(
-        default=1, ge=1, le=64, description="Processes that answer requests."
+        default=1, ge=1, le=64, description="Number of worker processes."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        description="The least that is logged; `info` is one line a request.",
+        description="Lowest level that is logged; `info` logs one line a request.",
     )
     two_digit_year: Literal["ymd", "dmy", "reject"] = Field(
         default="ymd",
-        description="How `20-11-23T22:28:55Z` is read: `ymd` as 2020-11-23, "
-        "`dmy` as 2023-11-20, `reject` not at all.",
+        description="How to read `20-11-23T22:28:55Z`: `ymd` as 2020-11-23, `dmy` as "
+        "2023-11-20; `reject` rejects the event.",
     )
     earliest_timestamp: datetime = Field(
         default=datetime(1970, 1, 1, tzinfo=UTC),
-        description="An event from before this is rejected.",
+        description="Events before this time are rejected.",
     )
     max_future_seconds: int = Field(
         default=24 * 3600,
         ge=0,
-        description="An event from further ahead of its receipt is rejected.",
+        description="Events further than this ahead of their receipt are rejected.",
     )
     max_body_bytes: int = Field(
-        default=10 * MIB, ge=1, description="Of a body, decompressed; over it 413."
+        default=10 * MIB,
+        ge=1,
+        description="Largest decompressed body. Above it: 413.",
     )
     max_body_events: int = Field(
-        default=5_000, ge=1, description="Events in one body; over it 413."
+        default=5_000, ge=1, description="Most events in one body. Above it: 413."
     )
     max_body_values: int = Field(
         default=500_000,
         ge=1,
-        description="JSON values in one body, of any kind and in all its events; over "
-        "it 413.",
+        description="Most JSON values of any kind in one body. Above it: 413.",
     )
     max_event_bytes: int = Field(
         default=128 * KIB,
         ge=1,
-        description="Of one event as compact JSON; over it the event is rejected.",
+        description="Largest event as compact JSON. Above it the event is rejected.",
     )
     max_event_depth: int = Field(
         default=64,
         ge=1,
         le=200,
-        description="Containers inside an event, one within the other; "
-        "over it the event is rejected.",
+        description="Deepest nesting of objects and arrays in an event. Above it the "
+        "event is rejected.",
     )
-    max_requests: int = Field(
+    max_inflight_requests: int = Field(
         default=1_000,
         ge=1,
-        description="Requests that one worker has in flight, from the last byte of "
-        "their body to their answer, each 8 KiB of it as one more; over it 503.",
+        description="Most in-flight requests per worker. A request counts as 1 plus 1 "
+        "per 8 KiB of body. Above it: 503.",
     )
-    queue_bytes: int = Field(
+    max_inflight_bytes: int = Field(
         default=32 * MIB,
         ge=1,
-        description="Bodies that one worker holds at a time, from the first byte to "
-        "the commit; over it 503. At least `ROLLCALL_MAX_BODY_BYTES`.",
+        description="Most bytes of request bodies per worker, from the first byte to "
+        "the commit. Above it: 503. At least `ROLLCALL_MAX_BODY_BYTES`.",
     )
-    keyless_bytes: int = Field(
+    unauthenticated_bytes: int = Field(
         default=10 * MIB,
         ge=1,
-        description="Bodies without a key in a header that one worker reads at a time, "
-        "apart from `ROLLCALL_QUEUE_BYTES`; over it 503.",
+        description="Most bytes per worker of bodies without a key in a header, "
+        "counted apart from `ROLLCALL_MAX_INFLIGHT_BYTES`. Above it: 503.",
     )
-    head_timeout_seconds: float = Field(
+    header_timeout_seconds: float = Field(
         default=10.0,
         gt=0,
-        description="For the headers of a request to arrive, or its first byte on a "
-        "new connection; over it 408, or the connection is closed.",
+        description="Time for the headers of a request to arrive, and for the first "
+        "byte on a new connection. After it: 408, or the connection is closed.",
     )
     body_timeout_seconds: float = Field(
-        default=10.0, gt=0, description="For a body to arrive; over it 408."
-    )
-    unread_timeout_seconds: float = Field(
         default=10.0,
         gt=0,
-        description="For a client to take 64 KiB of an answer that waits for it; over "
-        "it the connection is closed.",
+        description="Time for a body to arrive. After it: 408.",
+    )
+    write_timeout_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="Time a client may take to read 64 KiB of a pending response. "
+        "After it the connection is closed.",
     )
     commit_timeout_seconds: float = Field(
         default=2.0,
         gt=0,
-        description="For one commit, retries included; over it the journal, or 503.",
+        description="Time for one commit, retries included. After it the events go to "
+        "the journal, or the response is 503.",
     )
     answer_timeout_seconds: float = Field(
         default=2.5,
         gt=0,
-        description="For all waiting on the database of one request; over it 503. "
-        "At least `ROLLCALL_COMMIT_TIMEOUT_SECONDS`.",
+        description="Total time that one request waits for the database. After it: "
+        "503. At least `ROLLCALL_COMMIT_TIMEOUT_SECONDS`.",
     )
     drain_timeout_seconds: float = Field(
         default=10.0,
         gt=0,
-        description="For requests in flight to end when the service stops.",
+        description="Time for in-flight requests to finish when the service stops.",
     )
     journal: Literal["auto", "on", "off"] = Field(
         default="auto",
-        description="Whether events are kept on this machine's disk while Postgres is "
-        "away, and answered `buffered`: `auto` where the data directory can be "
-        "written, `on` else does not start, `off` answers 503.",
+        description="Whether events are kept on the local disk and answered "
+        "`buffered` while Postgres is unavailable. `auto`: if the data directory is "
+        "writable; `on`: refuse to start otherwise; `off`: answer 503.",
     )
     journal_max_bytes: int = Field(
         default=1024 * MIB,
         ge=1,
-        description="Of the events that wait in the journal of one worker; over it "
-        "503.",
+        description="Most bytes of events in the journal of one worker. Above it: 503.",
     )
     quarantine_max_events: int = Field(
         default=100_000,
         ge=0,
         le=1_000_000,
-        description="Rejected events that are kept of one source; over it they are "
-        "answered `kept: false` and only counted.",
+        description="Most rejected events kept per source. Above it they are answered "
+        "`kept: false` and only counted.",
     )
     quarantine_max_bytes: int = Field(
         default=256 * MIB,
         ge=0,
-        description="Of the rejected events that are kept of one source; over it "
-        "likewise.",
+        description="Most bytes of rejected events kept per source. Above it they are "
+        "answered `kept: false` and only counted.",
     )
-    quarantine_days: int = Field(
-        default=30, ge=1, le=36_500, description="How long a rejected event is kept."
+    quarantine_retention_days: int = Field(
+        default=30, ge=1, le=36_500, description="Days that a rejected event is kept."
     )
     key_cache_seconds: float = Field(
         default=4.0,
         ge=0,
         le=5,
-        description="How long a worker trusts a key that it has looked up: "
-        "a revoked one dies within this.",
+        description="Time a worker caches a key. A revoked key may work this long.",
     )
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
-        if self.queue_bytes < self.max_body_bytes:
-            raise ValueError("ROLLCALL_QUEUE_BYTES is below ROLLCALL_MAX_BODY_BYTES")
+        if self.max_inflight_bytes < self.max_body_bytes:
+            raise ValueError(
+                "ROLLCALL_MAX_INFLIGHT_BYTES is below ROLLCALL_MAX_BODY_BYTES"
+            )
         if self.answer_timeout_seconds < self.commit_timeout_seconds:
             raise ValueError(
                 "ROLLCALL_ANSWER_TIMEOUT_SECONDS is below "
@@ -191,10 +199,10 @@ class Settings(BaseSettings):
 
     @property
     def max_future(self) -> timedelta:
-        """How far ahead of its receipt an event may be."""
+        """Longest time that an event may lie ahead of its receipt."""
         return timedelta(seconds=self.max_future_seconds)
 
 
 def child_environment(**extra: str) -> dict[str, str]:
-    """This process's environment for a program that it starts, with more in it."""
-    return {**os.environ, **extra}  # noqa: TID251 - handed on, not read
+    """Return this process's environment, with additions, for a child process."""
+    return {**os.environ, **extra}  # noqa: TID251 - passed on, not read

@@ -76,15 +76,15 @@ class Service:
             # Four weeks ahead; if this fails for a month, the writer mends it.
             "partitions": self._lookups.make_partitions,
             "retention": partial(
-                self._lookups.expire_rejected, days=settings.quarantine_days
+                self._lookups.expire_rejected, days=settings.quarantine_retention_days
             ),
             "sessions": self.reading.sessions.expire,
         }
         self.watch = Watch(
             ConnectionLimits(
-                head_s=settings.head_timeout_seconds,
+                head_s=settings.header_timeout_seconds,
                 body_s=settings.body_timeout_seconds,
-                unread_s=settings.unread_timeout_seconds,
+                unread_s=settings.write_timeout_seconds,
             ),
             self.meters,
         )
@@ -102,10 +102,10 @@ class Service:
                 max_bytes=settings.max_body_bytes,
                 max_events=settings.max_body_events,
                 max_values=settings.max_body_values,
-                queue_bytes=settings.queue_bytes,
-                keyless_bytes=settings.keyless_bytes,
+                queue_bytes=settings.max_inflight_bytes,
+                keyless_bytes=settings.unauthenticated_bytes,
                 database_s=settings.answer_timeout_seconds,
-                max_requests=settings.max_requests,
+                max_requests=settings.max_inflight_requests,
             ),
             meters=self.meters,
         )

@@ -43,7 +43,9 @@ from tests.markdown import (
 WIRE = read("docs/wire.md")
 OPERATIONS = read("docs/operations.md")
 FIELDS = Settings.model_fields
-SETTING_ROWS = {row["setting"]: row for row in table(read("README.md"), "Settings")}
+SETTING_ROWS = {
+    row["setting"]: row for row in table(read("docs/settings.md"), "Settings")
+}
 REFUSALS = {
     row["code"].strip("`"): row
     for row in table(WIRE, "When a whole request is refused")
@@ -129,16 +131,16 @@ def text_of(node: ast.expr) -> str:
     return str(node.value) if isinstance(node, ast.Constant) else ""
 
 
-def test_the_readme_lists_each_setting_and_no_other() -> None:
+def test_settings_page_lists_each_setting_and_no_other() -> None:
     assert list(SETTING_ROWS) == [f"`ROLLCALL_{name.upper()}`" for name in FIELDS]
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_the_readme_tells_a_settings_default_and_meaning(name: str) -> None:
+def test_settings_page_states_default_and_meaning(name: str) -> None:
     row = SETTING_ROWS[f"`ROLLCALL_{name.upper()}`"]
     field = FIELDS[name]
 
-    assert row["what it does"] == field.description
+    assert row["meaning"] == field.description
     if field.default is None:
         assert row["default"] == "none"
     else:

@@ -32,7 +32,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     # Payloads are personal data, so no statement, row or value is logged. Here `log`
-    # ranks above `error`, whose messages quote values.
+    # ranks above `error`; messages at `error` quote values.
     "log_destination": "stderr",
     "logging_collector": "off",
     "log_line_prefix": "%m [%p] ",

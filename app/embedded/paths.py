@@ -13,7 +13,7 @@ PORT = 5432
 
 @dataclass(kw_only=True)
 class ClusterPaths:
-    """Paths of one cluster, and what is needed to run a server on it.
+    """Paths of one cluster, and the means to run a server on it.
 
     Attributes:
         state_dir: absolute path of the directory that holds everything else.

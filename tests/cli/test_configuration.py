@@ -16,7 +16,11 @@ def test_what_is_not_given_is_left_to_the_environment() -> None:
         ("workers", 0, "ROLLCALL_WORKERS: "),
         ("two_digit_year", "mdy", "ROLLCALL_TWO_DIGIT_YEAR: "),
         ("key_cache_seconds", 6, "ROLLCALL_KEY_CACHE_SECONDS: "),
-        ("queue_bytes", 1, "ROLLCALL_QUEUE_BYTES is below ROLLCALL_MAX_BODY_BYTES"),
+        (
+            "max_inflight_bytes",
+            1,
+            "ROLLCALL_MAX_INFLIGHT_BYTES is below ROLLCALL_MAX_BODY_BYTES",
+        ),
         ("answer_timeout_seconds", 1, "ROLLCALL_ANSWER_TIMEOUT_SECONDS is below"),
         ("earliest_timestamp", "1970-01-01T00:00:00", "needs an offset, such as Z"),
     ],

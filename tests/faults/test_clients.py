@@ -120,8 +120,8 @@ async def test_f17_slow_clients(
     row = new_row("F17", f"{count} clients: {dawdle.__name__.replace('_', ' ')}")
     service = stage.start(
         body_timeout_seconds=str(limit_s),
-        head_timeout_seconds=str(limit_s),
-        unread_timeout_seconds=str(limit_s),
+        header_timeout_seconds=str(limit_s),
+        write_timeout_seconds=str(limit_s),
     )
     async with stage.trial(row, rate=50) as trial:
         first = len(trial.load.answers)

@@ -98,7 +98,9 @@ async def test_a_database_that_is_away_is_nothing_but_a_warning(
 
 async def test_the_service_sees_to_it(engine: AsyncEngine, database_url: str) -> None:
     await fill(engine, LIMIT - MOMENT, LIMIT + MOMENT)
-    settings = Settings(database_url=SecretStr(database_url), quarantine_days=DAYS)
+    settings = Settings(
+        database_url=SecretStr(database_url), quarantine_retention_days=DAYS
+    )
 
     async with Service(settings, Board(Layout())).running():
         # It begins at once; the test's time limit bounds the waiting.

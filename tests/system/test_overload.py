@@ -20,7 +20,7 @@ PLACES = 2
 def own_settings() -> dict[str, str]:
     """Few places, and requests that wait long for their commit."""
     return {
-        "max_requests": str(PLACES),
+        "max_inflight_requests": str(PLACES),
         "commit_timeout_seconds": "20",
         "answer_timeout_seconds": "20",
     }

@@ -27,9 +27,9 @@ PACE_S = 0.02
 def own_settings() -> dict[str, str]:
     """Short deadlines."""
     return {
-        "head_timeout_seconds": "0.3",
+        "header_timeout_seconds": "0.3",
         "body_timeout_seconds": "0.3",
-        "unread_timeout_seconds": "0.3",
+        "write_timeout_seconds": "0.3",
     }
 
 
