@@ -12,7 +12,7 @@ import pytest
 from app.embedded import Cluster, running
 from app.store.schema import migrate
 from tests.conftest import Admin
-from tests.embedded.embedded_users import SMALL, reachable_directory
+from tests.support.embedded_users import SMALL, reachable_directory
 from tests.system.database import Database
 from tests.system.outages import frozen, sending
 from tests.system.service import Service, environment, rollcall, serving, until

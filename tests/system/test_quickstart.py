@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx
 import pytest
 
-from tests.embedded.embedded_users import reachable_directory, wait_until_gone
+from tests.support.embedded_users import reachable_directory, wait_until_gone
 from tests.system.service import Service, environment, rollcall, serving
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded.embedded_users import reachable_directory, wait_until_gone
+from tests.support.embedded_users import reachable_directory, wait_until_gone
 from tests.system.service import ROLLCALL, environment, serving, until
 from tests.system.wire import connected
 
