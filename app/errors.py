@@ -34,8 +34,8 @@
         |-- OverloadedError           503  yes
         `-- UnavailableError          503  yes
 
-What is wrong with one event alone is no exception but a `Remark`
-(`app.events.remark`): its neighbours go on.
+What is wrong with one event alone is no exception but a `Issue`
+(`app.pipeline.issues`): its neighbours go on.
 """
 
 from collections.abc import Mapping

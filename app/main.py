@@ -11,23 +11,23 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.api.counting import service_layout
-from app.api.dispatch import Dispatcher
-from app.api.doors import DOORS
-from app.api.gate import GATE
 from app.api.health import health_routes
 from app.api.openapi import describe
-from app.api.pages.events import event_routes
-from app.api.pages.home import home_routes
-from app.api.pages.render import Pages
-from app.api.pages.static_files import StaticFiles, static_routes
-from app.api.problems import install_problems
 from app.api.schemas import schema_routes
-from app.api.watch import WATCH
+from app.components.service import Service
+from app.http.gate import GATE
+from app.http.monitor import WATCH
+from app.ingest.counting import service_layout
+from app.ingest.dispatch import Dispatcher
+from app.ingest.problems import install_problems
+from app.ingest.routes import TRACK_ROUTES
 from app.logs import RequestLog, configure_logs
 from app.metrics.board import Board
+from app.pages.home import home_routes
+from app.pages.reference import event_routes
+from app.pages.render import Pages
+from app.pages.static_files import StaticFiles, static_routes
 from app.settings import Settings
-from app.wiring import Service
 
 
 def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatcher:
@@ -73,13 +73,13 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
         app, pages, readers=service.reading.readers, turns=service.reading.turns
     )
     install_problems(app, pages)
-    app.openapi = cache(lambda: describe(app, DOORS))  # type: ignore[method-assign]  # FastAPI's own documented way
+    app.openapi = cache(lambda: describe(app, TRACK_ROUTES))  # type: ignore[method-assign]  # FastAPI's own documented way
     requests = RequestLog(
         sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
     )
     return Dispatcher(
-        DOORS,
-        tracker=service.tracker,
+        TRACK_ROUTES,
+        track_handler=service.track_handler,
         rest=app,
         requests=requests,
         meters=service.meters,

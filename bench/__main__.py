@@ -44,13 +44,13 @@ app = typer.Typer(
 console = Console(width=170, soft_wrap=True)
 progress = Console(stderr=True)
 
-Place = Annotated[
+KeysetPosition = Annotated[
     Path | None, typer.Option(help="A directory on a disk, for the databases.")
 ]
 
 
 @app.command()
-def compare(rounds: int = 5, seconds: int = 4, place: Place = None) -> None:
+def compare(rounds: int = 5, seconds: int = 4, place: KeysetPosition = None) -> None:
     """Rollcall, the baseline and the limits, in turn; what `make bench` runs."""
     find_wrk()
     with _measuring(place, minutes=60) as (server, machine):
@@ -78,7 +78,7 @@ def growth(
     cycles: int = 5,
     events: int = 100_000,
     way: Way = "insert",
-    place: Place = None,
+    place: KeysetPosition = None,
 ) -> None:
     """The insert rate as the tables grow; 20 million rows take 25 GB of disk."""
     with _measuring(place, minutes=180) as (server, machine):
@@ -90,7 +90,10 @@ def growth(
 
 @app.command()
 def memory(
-    minutes: float = 10, warm_up: float = 2, workers: int = 2, place: Place = None
+    minutes: float = 10,
+    warm_up: float = 2,
+    workers: int = 2,
+    place: KeysetPosition = None,
 ) -> None:
     """What each worker holds under load, and whether that grows."""
     find_wrk()
@@ -102,7 +105,7 @@ def memory(
 
 
 @app.command()
-def start(count: int = 5, place: Place = None) -> None:
+def start(count: int = 5, place: KeysetPosition = None) -> None:
     """How long a warm `rollcall serve` takes to the first event that is stored."""
     with _measuring(place, minutes=10) as (server, machine):
         starts = {
@@ -115,7 +118,7 @@ def start(count: int = 5, place: Place = None) -> None:
 
 
 @app.command()
-def profile(seconds: int = 20, place: Place = None) -> None:
+def profile(seconds: int = 20, place: KeysetPosition = None) -> None:
     """Where each microsecond of a request with one event goes."""
     find_wrk()
     with _measuring(place, minutes=10) as (server, machine):
@@ -136,7 +139,7 @@ def watchers(
     seconds: int = 5,
     workers: int = 2,
     count: int = 50,
-    place: Place = None,
+    place: KeysetPosition = None,
 ) -> None:
     """What watchers of the live page cost those who write."""
     find_wrk()

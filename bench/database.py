@@ -15,9 +15,9 @@ import asyncpg
 
 from app.embedded import Cluster, running
 from app.store.engine import dsn_of
-from app.store.keys import create_key
-from app.store.schema import migrate
-from app.store.session import in_transaction
+from app.store.keys.keys import create_key
+from app.store.migrations import migrate
+from app.store.operator_session import in_operator_transaction
 
 SOURCE = "bench"
 _PLACES = (Path("/var/tmp"), Path.cwd())  # noqa: S108 - mkdtemp makes the directory
@@ -101,7 +101,9 @@ def postgres(place: Path | None) -> Iterator[Server]:
             _create_template(cluster)
             url = cluster.url(_TEMPLATE)
             asyncio.run(migrate(url))
-            key = asyncio.run(in_transaction(url, partial(create_key, source=SOURCE)))
+            key = asyncio.run(
+                in_operator_transaction(url, partial(create_key, source=SOURCE))
+            )
             yield Server(cluster, directory, key)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

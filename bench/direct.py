@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import asyncpg
 import uvloop
 
-from app.api.unpack import judge_all, unpack
-from app.events.record import Policy, Receipt, Record
-from app.events.timestamps import TimestampPolicy
+from app.pipeline.record import Policy, Record, RequestContext
+from app.pipeline.timestamp import TimestampPolicy
+from app.pipeline.unpack import process_events, unpack
 from app.store.engine import dsn_of
-from app.store.remarks import stored_warnings
+from app.store.quarantine.issues_json import stored_warnings
 from bench.bodies import bodies, yesterday
 from bench.database import SOURCE, BenchmarkError, run
 from bench.ways import PREPARATIONS, TABLES, Way, statement_of
@@ -151,11 +151,13 @@ async def _prepare_copy(
 def _make_batches(first: int, count: int, *, names: list[str]) -> list[Columns]:
     """The columns of each batch, made by the service's own pipeline."""
     policy = Policy(TimestampPolicy())
-    receipt = Receipt(SOURCE, datetime.now(UTC), "bench")
+    request_context = RequestContext(SOURCE, datetime.now(UTC), "bench")
     batches: list[Columns] = []
     for body in bodies(first, count, batch=BATCH, day=yesterday()):
         unpacked = unpack(body, policy=policy, max_events=BATCH, lenient=False)
-        entries = judge_all(unpacked, receipt=receipt, policy=policy)
+        entries = process_events(
+            unpacked, request_context=request_context, policy=policy
+        )
         records = [entry for entry in entries if isinstance(entry, Record)]
         batches.append([[_value(r, name) for r in records] for name in names])
     return batches

@@ -29,14 +29,14 @@ import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from app.embedded import Cluster, running
-from app.events.decode import decode
-from app.events.judge import judge
-from app.events.record import Body, Policy, Receipt, Record
-from app.events.timestamps import TimestampPolicy
+from app.pipeline.json_decode import decode
+from app.pipeline.process import process_event
+from app.pipeline.record import Body, Policy, Record, RequestContext
+from app.pipeline.timestamp import TimestampPolicy
 from app.settings import child_environment
-from app.store.insert import _CLAIM_AND_STORE
-from app.store.remarks import stored_warnings
-from app.store.schema import migrate
+from app.store.migrations import migrate
+from app.store.quarantine.issues_json import stored_warnings
+from app.store.write.insert import _CLAIM_AND_STORE
 
 _BATCH = 1_000
 _SOURCE = "bench"
@@ -80,7 +80,7 @@ def _event(number: int, draw: random.Random) -> dict[str, Any]:
 
 def judged_batches(path: Path) -> Iterator[list[Record]]:
     """The rows of a file, as many at a time as the command commits."""
-    receipt = Receipt(_SOURCE, datetime.now(UTC), "bench")
+    request_context = RequestContext(_SOURCE, datetime.now(UTC), "bench")
     policy = Policy(TimestampPolicy())
     body = Body(plain=True, deep=False, large=False)
     with path.open("rb") as file:
@@ -88,7 +88,9 @@ def judged_batches(path: Path) -> Iterator[list[Record]]:
             records = []
             for line in lines:
                 value = decode(line, max_depth=policy.max_depth).value
-                record = judge(value, receipt=receipt, policy=policy, body=body)
+                record = process_event(
+                    value, request_context=request_context, policy=policy, body=body
+                )
                 assert isinstance(record, Record)  # noqa: S101
                 records.append(record)
             yield records

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.table import Table
 
-from app.store.keys import create_key
-from app.store.session import in_transaction
+from app.store.keys.keys import create_key
+from app.store.operator_session import in_operator_transaction
 from bench.bodies import Requests, write_requests
 from bench.database import SOURCE, BenchmarkError, Server
 from bench.process import ROLLCALL, rollcall_environment, started, wait_ready
@@ -164,7 +164,7 @@ class Measurement:
         load = partial(saturate, connections=CONNECTIONS[batch])
         with self.server.database() as url, self._serving(url) as address:
             make = partial(create_key, source=SOURCE, scope="read")
-            key = asyncio.run(in_transaction(url, make))
+            key = asyncio.run(in_operator_transaction(url, make))
             load(address, file.part(0, warm_up), seconds=WARM_UP_S)
             self.server.checkpoint()
             streams = Streams(address, key, self.watchers if watched else 0)

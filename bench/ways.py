@@ -4,7 +4,7 @@ from typing import Literal
 
 from sqlalchemy.dialects.postgresql import asyncpg
 
-from app.store.insert import _CLAIM_AND_STORE
+from app.store.write.insert import _CLAIM_AND_STORE
 
 Way = Literal["insert", "copy", "plain"]
 

@@ -1,6 +1,6 @@
 """What Alembic runs for each of its commands.
 
-`app.store.schema` hands a connection over, with the lock on it taken.
+`app.store.migrations` hands a connection over, with the lock on it taken.
 A developer's `alembic` finds none, and makes one for ROLLCALL_DATABASE_URL.
 """
 
@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 
 from app.errors import ConfigurationError
 from app.settings import Settings
-from app.store.schema import migration_connection
-from app.store.tables import metadata
+from app.store.migrations import migration_connection
+from app.store.tables.events import metadata
 
 
 def _is_ours(name: str | None, kind: str, _: Any) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.embedded import Cluster, running
 from app.store.engine import create_engine
-from app.store.schema import migrate
+from app.store.migrations import migrate
 
 ROOT = Path(__file__).resolve().parents[1]
 

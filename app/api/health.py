@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from app.api.openapi import problem_responses
 from app.errors import SchemaError, UnavailableError
-from app.store.outage import Outage
+from app.store.journal.fallback import OfflineBuffer
 
 Taking = Literal["stored", "buffered"]
 
@@ -47,7 +47,7 @@ class Readiness:
         self,
         check: Callable[[], Awaitable[None]],
         *,
-        outage: Outage | None = None,
+        outage: OfflineBuffer | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._check = check

@@ -5,16 +5,16 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from app.api.auth import key_from_headers
-from app.api.keyring import Keyring
+from app.access.credentials import key_from_headers
+from app.access.key_cache import KeyCache
 from app.api.openapi import problem_responses
-from app.api.request import first_headers
 from app.errors import SchemaError, UnauthorizedError, UnavailableError
+from app.ingest.request import first_headers
 from app.metrics.board import Board
 from app.metrics.catalog import DATABASE_UP
 from app.metrics.exposition import expose
 from app.metrics.meters import Meters
-from app.store.keys import hash_key
+from app.store.keys.keys import hash_key
 
 
 class _Scrapers:
@@ -24,8 +24,8 @@ class _Scrapers:
     when the figures are needed.
     """
 
-    def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
+    def __init__(self, key_cache: KeyCache) -> None:
+        self._keyring = key_cache
         # Only keys that were made by operators come in here, so they are few.
         self._good: set[bytes] = set()
 
@@ -53,7 +53,7 @@ class _Scrapers:
 
 
 def metrics_routes(
-    keyring: Keyring,
+    key_cache: KeyCache,
     *,
     board: Board,
     meters: Meters,
@@ -62,12 +62,12 @@ def metrics_routes(
     """`/metrics`.
 
     Args:
-        keyring: knows the read keys.
+        key_cache: knows the read keys.
         board: has the figures of all workers.
         meters: this worker's.
         check_database: raises UnavailableError or SchemaError where it takes no writes.
     """
-    scrapers = _Scrapers(keyring)
+    scrapers = _Scrapers(key_cache)
     routes = APIRouter(tags=["health"])
 
     @routes.get(

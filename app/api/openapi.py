@@ -8,12 +8,12 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from app.access.session_cookie import SESSION_COOKIE
-from app.api.doors import Door
-from app.api.views import AnswerView, ProblemView
 from app.errors import RequestError
 from app.events.account_added_user import SAMPLE as ACCOUNT_ADDED_USER
-from app.events.schema import track_body_schema
+from app.events.json_schema import track_body_schema
 from app.events.signed_up import SAMPLE as SIGNED_UP
+from app.ingest.response_models import ProblemModel, TrackResponseModel
+from app.ingest.routes import TrackRoute
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
@@ -25,16 +25,16 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: _problem(status) for status in statuses}
 
 
-def describe(app: FastAPI, doors: Iterable[Door]) -> dict[str, Any]:
+def describe(app: FastAPI, routes: Iterable[TrackRoute]) -> dict[str, Any]:
     """The OpenAPI document of the app with its doors.
 
     Args:
         app: its own routes are described by FastAPI.
-        doors: each is described here.
+        routes: each is described here.
     """
     document = FastAPI.openapi(app)
     _, views = models_json_schema(
-        [(AnswerView, "serialization"), (ProblemView, "serialization")],
+        [(TrackResponseModel, "serialization"), (ProblemModel, "serialization")],
         ref_template=_REF,
     )
     components = document.setdefault("components", {})
@@ -42,8 +42,8 @@ def describe(app: FastAPI, doors: Iterable[Door]) -> dict[str, Any]:
     components.setdefault("schemas", {}).update(views["$defs"])
     components["schemas"] |= {"EventBody": track_body_schema(), "CallBody": _CALL_BODY}
     components["securitySchemes"] = _SECURITY | _SESSION
-    for door in doors:
-        document["paths"][door.path] = {"post": _operation(door)}
+    for route in routes:
+        document["paths"][route.path] = {"post": _operation(route)}
     return document
 
 
@@ -100,15 +100,15 @@ def _drop_validation(document: dict[str, Any]) -> None:
         schemas.pop(name, None)
 
 
-def _operation(door: Door) -> dict[str, Any]:
+def _operation(route: TrackRoute) -> dict[str, Any]:
     refusals = [400, 401, 408, 413, 415, 431, 500, 503]
-    if not door.lenient:
+    if not route.lenient:
         refusals.append(422)
     return {
         "tags": ["events"],
-        "operationId": door.path.strip("/").replace("/", "_"),
-        "summary": _SUMMARIES[door.calls],
-        "description": _DESCRIPTION + _MORE[door.lenient],
+        "operationId": route.path.strip("/").replace("/", "_"),
+        "summary": _SUMMARIES[route.calls],
+        "description": _DESCRIPTION + _MORE[route.lenient],
         "security": [{name: []} for name in _SECURITY],
         "parameters": [
             {
@@ -129,7 +129,7 @@ def _operation(door: Door) -> dict[str, Any]:
             "content": {
                 _JSON: {
                     "schema": _ref(
-                        "CallBody" if door.calls == "other" else "EventBody"
+                        "CallBody" if route.calls == "other" else "EventBody"
                     ),
                     "examples": {
                         "signed_up": {"value": SIGNED_UP},
@@ -144,7 +144,7 @@ def _operation(door: Door) -> dict[str, Any]:
             "200": {
                 "description": "A result for each event",
                 "headers": _headers("X-Request-Id"),
-                "content": {_JSON: {"schema": _ref("AnswerView")}},
+                "content": {_JSON: {"schema": _ref("TrackResponseModel")}},
             },
             **{str(status): _problem(status) for status in sorted(refusals)},
         },
@@ -162,7 +162,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": "; ".join(kind.title for kind in kinds)
         or "Every event was rejected",
         "headers": _headers(*names),
-        "content": {_PROBLEM_JSON: {"schema": _ref("ProblemView")}},
+        "content": {_PROBLEM_JSON: {"schema": _ref("ProblemModel")}},
     }
 
 

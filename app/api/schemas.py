@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from app.api.openapi import problem_responses
 from app.errors import NotFoundError
 from app.events.catalog import CATALOG
-from app.events.schema import all_schemas, json_schema
+from app.events.json_schema import all_schemas, json_schema
 
 
 def schema_routes() -> APIRouter:

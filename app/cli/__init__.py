@@ -9,14 +9,14 @@ import sys
 import typer
 
 from app.cli.export import export
-from app.cli.importing import import_events
+from app.cli.import_events import import_events
 from app.cli.journal import journal
 from app.cli.keys import keys
 from app.cli.migrate import migrate
 from app.cli.psql import psql
-from app.cli.rejected import rejected
+from app.cli.quarantine.commands import rejected
 from app.cli.serve import serve
-from app.cli.surroundings import open_streams, unwind_when_told
+from app.cli.signals import exit_on_signals, open_streams
 from app.cli.validate import validate
 from app.errors import OperatorError
 
@@ -24,7 +24,7 @@ from app.errors import OperatorError
 def main() -> None:
     """Run the command that the arguments name."""
     open_streams()
-    unwind_when_told()
+    exit_on_signals()
     try:
         _commands()()
     except OperatorError as error:

@@ -10,8 +10,8 @@ import typer
 
 from app.embedded import running
 from app.settings import Settings
-from app.store.schema import check_schema, migrate
-from app.store.session import explained, in_transaction
+from app.store.migrations import check_schema, migrate
+from app.store.operator_session import explained, in_operator_transaction
 
 
 class Database(NamedTuple):
@@ -69,5 +69,5 @@ def current(settings: Settings) -> Iterator[Database]:
         SchemaError: its schema is older.
     """
     with usable(settings) as database:
-        asyncio.run(in_transaction(database.url, check_schema))
+        asyncio.run(in_operator_transaction(database.url, check_schema))
         yield database

@@ -17,13 +17,13 @@ import orjson
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.csv_cells import CsvLines
+from app.cli.csv_output import CsvLines
 from app.cli.database import current, say
-from app.cli.filters import Source, read_since
+from app.cli.quarantine.filters import Source, read_since
 from app.errors import OperatorError
 from app.events.catalog import CATALOG
-from app.events.timestamps import format_timestamp
-from app.store.export import Filters, export_events
+from app.pipeline.timestamp import format_timestamp
+from app.store.read.export import Filters, export_events
 
 # Stdout is only the former where it is unbuffered, a gzipped file only the latter.
 _Output: TypeAlias = BinaryIO | BufferedIOBase

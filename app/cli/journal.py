@@ -10,10 +10,10 @@ from rich.table import Table
 
 from app.cli.configuration import read_settings
 from app.cli.database import current
-from app.store.journal.inspection import Found, drain_free, find_journals
-from app.store.outage import journal_directory
-from app.store.session import with_engine
-from app.wiring import quarantining
+from app.components.service import quarantining
+from app.store.journal.fallback import journal_directory
+from app.store.journal.inspection import JournalStatus, drain_free, find_journals
+from app.store.operator_session import run_with_engine
 
 journal = typer.Typer(
     help="See and store what waits on this machine for Postgres.",
@@ -58,7 +58,7 @@ def drain() -> None:
         quarantine=quarantining(settings)(),
     )
     with current(settings) as database:
-        drained = asyncio.run(with_engine(database.url, work))
+        drained = asyncio.run(run_with_engine(database.url, work))
     typer.echo(
         f"{drained.settled} events stored from {drained.journals} journals, "
         f"{drained.left} left."
@@ -67,7 +67,7 @@ def drain() -> None:
         raise typer.Exit(1)
 
 
-def _row(found: Found) -> tuple[str, ...]:
+def _row(found: JournalStatus) -> tuple[str, ...]:
     if found.held is None:
         return found.name, found.state, "?", "?", "?"
     entries, size, oldest_at = found.held

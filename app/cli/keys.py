@@ -12,9 +12,9 @@ from rich.table import Table
 from app.cli.configuration import read_settings
 from app.cli.database import current, say
 from app.settings import Settings
-from app.store.key_file import KeyFile, publish_keys
-from app.store.keys import create_key, list_keys, revoke_key
-from app.store.session import in_transaction
+from app.store.keys.keys import create_key, list_keys, revoke_key
+from app.store.keys.snapshot_file import KeySnapshotFile, publish_keys
+from app.store.operator_session import in_operator_transaction
 
 keys = typer.Typer(help="Make, list and revoke keys.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def create(
     settings = read_settings()
     with current(settings) as database:
         make = partial(create_key, source=source, scope=scope.value)
-        key = asyncio.run(in_transaction(database.url, make))
+        key = asyncio.run(in_operator_transaction(database.url, make))
         _publish(settings, database.url)
     typer.echo(key)
 
@@ -49,7 +49,7 @@ def create(
 def list_all() -> None:
     """List all keys, by their ids: the keys themselves are stored nowhere."""
     with current(read_settings()) as database:
-        rows = asyncio.run(in_transaction(database.url, list_keys))
+        rows = asyncio.run(in_operator_transaction(database.url, list_keys))
     table = Table("id", "source", "created", "scope", "revoked", box=None)
     for row in rows:
         table.add_row(
@@ -72,7 +72,7 @@ def revoke(
     settings = read_settings()
     with current(settings) as database:
         row = asyncio.run(
-            in_transaction(database.url, partial(revoke_key, key_or_id=key))
+            in_operator_transaction(database.url, partial(revoke_key, key_or_id=key))
         )
         _publish(settings, database.url)
     say(f"Revoked {row.id} of {row.source}.")
@@ -82,6 +82,6 @@ def _publish(settings: Settings, url: str) -> None:
     """Have it known to a service on this machine, should Postgres go away now."""
     if settings.journal == "off" or not settings.data_dir.is_dir():
         return
-    publish = partial(publish_keys, file=KeyFile(settings.data_dir))
-    if not asyncio.run(in_transaction(url, publish)):
+    publish = partial(publish_keys, file=KeySnapshotFile(settings.data_dir))
+    if not asyncio.run(in_operator_transaction(url, publish)):
         say(f"The file of keys in {settings.data_dir} could not be brought up to date.")

@@ -4,8 +4,8 @@ import asyncio
 
 from app.cli.configuration import read_settings
 from app.cli.database import opened, say
-from app.store.schema import migrate as migrate_schema
-from app.store.session import explained
+from app.store.migrations import migrate as migrate_schema
+from app.store.operator_session import explained
 
 
 def migrate() -> None:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from app.events.signed_up import SAMPLE
-from app.store.session import in_transaction
-from app.store.sign_in_codes import StartingKeys, starting_keys
+from app.store.keys.codes import StartingKeys, starting_keys
+from app.store.operator_session import in_operator_transaction
 
 SOURCE = "quickstart"
 _LINK_HINT = "See it in a browser (the link works once, within the hour):"
@@ -27,7 +27,7 @@ def introduce(url: str, data_dir: Path, *, address: str) -> str:
     paths = [data_dir / "quickstart.key", data_dir / "quickstart-read.key"]
     kept = [path.read_text().strip() if path.exists() else "" for path in paths]
     ask = partial(starting_keys, source=SOURCE, write=kept[0], read=kept[1])
-    keys: StartingKeys = asyncio.run(in_transaction(url, ask))
+    keys: StartingKeys = asyncio.run(in_operator_transaction(url, ask))
     for path, old, new in zip(paths, kept, (keys.write, keys.read), strict=True):
         if new != old:
             _keep(path, new)

@@ -13,7 +13,7 @@ import typer
 from app.cli.configuration import read_settings
 from app.cli.database import Database, say, usable
 from app.cli.quickstart import introduce
-from app.cli.surroundings import hear_no_more
+from app.cli.signals import ignore_signals
 from app.errors import DatabaseError
 from app.logs import configure_logs
 from app.metrics.board import shared_directory
@@ -24,9 +24,9 @@ from app.serving.service_manager import ServiceManager, service_manager
 from app.serving.starting import Starter
 from app.serving.supervisor import Supervisor
 from app.settings import Settings, child_environment
-from app.store.outage import prepare_journal
-from app.store.schema import check_schema
-from app.store.session import in_transaction
+from app.store.journal.fallback import prepare_journal
+from app.store.migrations import check_schema
+from app.store.operator_session import in_operator_transaction
 
 
 def serve(
@@ -64,13 +64,13 @@ def serve(
         try:
             asyncio.run(supervisor.run(instructions))
         finally:
-            hear_no_more()  # the embedded Postgres is still to be stopped
+            ignore_signals()  # the embedded Postgres is still to be stopped
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
     """End by unwinding, so that the embedded Postgres is stopped, too."""
     del number, frame
-    hear_no_more()
+    ignore_signals()
     sys.exit(0)
 
 
@@ -103,7 +103,7 @@ def _supervisor(
 def _check_schema(url: str) -> None:
     """Refuse an old schema; a database that is away may come back."""
     try:
-        asyncio.run(in_transaction(url, check_schema))
+        asyncio.run(in_operator_transaction(url, check_schema))
     except DatabaseError as error:
         say(f"Starting all the same, not ready yet: {error.detail}")
 

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.events.account_added_user import AccountAddedUser
-from app.events.envelope import Envelope, Folded
-from app.events.remark import Remark
+from app.events.envelope import CanonicalEvent, Envelope
 from app.events.signed_up import SignedUp
+from app.pipeline.issues import Issue
 
 
 class Kind(NamedTuple):
@@ -56,24 +56,24 @@ class Checked(NamedTuple):
     """What validation says of an event."""
 
     name: str
-    errors: list[Remark]
-    warnings: list[Remark]
+    errors: list[Issue]
+    warnings: list[Issue]
 
 
-def check(folded: Folded) -> Checked:
+def check(folded: CanonicalEvent) -> Checked:
     """Hold an event against the model of its kind.
 
     Args:
         folded: properties and context already mended; user and group id as text.
     """
     sent_name = folded.fields.get("event")
-    warnings: list[Remark] = []
-    errors: list[Remark] = []
+    warnings: list[Issue] = []
+    errors: list[Issue] = []
     name = sent_name if isinstance(sent_name, str) else ""
     if name in TITLES:
         name = TITLES[name]
         warnings.append(
-            Remark("event_name_folded", folded.names["event"], f"Read as `{name}`.")
+            Issue("event_name_folded", folded.names["event"], f"Read as `{name}`.")
         )
     kind = CATALOG.get(name)
     if kind is None:
@@ -90,7 +90,7 @@ def check(folded: Folded) -> Checked:
     if isinstance(properties, dict):
         errors += _one_of(kind.one_of, properties)
         warnings += [
-            Remark(
+            Issue(
                 "missing_recommended",
                 f"properties.{key}",
                 "The event is stored; with this it would say more.",
@@ -101,18 +101,18 @@ def check(folded: Folded) -> Checked:
     return Checked(name, errors, warnings)
 
 
-def _unknown(name: str, path: str) -> Remark:
+def _unknown(name: str, path: str) -> Issue:
     folded = name[:_LONGEST_NAME].strip().lower().replace(" ", "_").replace("-", "_")
     near = get_close_matches(folded, CATALOG, n=1, cutoff=0.0)[0]
     known = ", ".join(f"`{known}`" for known in CATALOG)
-    return Remark(
+    return Issue(
         "unknown_event",
         path,
         f"No such event. The nearest known one is `{near}`; known are {known}.",
     )
 
 
-def _one_of(names: tuple[str, ...], properties: dict[str, Any]) -> list[Remark]:
+def _one_of(names: tuple[str, ...], properties: dict[str, Any]) -> list[Issue]:
     for name in names:
         if properties.get(name) is not None:
             return []
@@ -120,7 +120,7 @@ def _one_of(names: tuple[str, ...], properties: dict[str, Any]) -> list[Remark]:
         return []
     others = " or ".join(f"`{name}`" for name in names[1:])
     return [
-        Remark(
+        Issue(
             "missing_field",
             f"properties.{names[0]}",
             f"This is required (or {others} in its place).",
@@ -128,9 +128,9 @@ def _one_of(names: tuple[str, ...], properties: dict[str, Any]) -> list[Remark]:
     ]
 
 
-def _explain(details: list[ErrorDetails], folded: Folded) -> list[Remark]:
+def _explain(details: list[ErrorDetails], folded: CanonicalEvent) -> list[Issue]:
     """One remark for each place: a union complains once for each of its members."""
-    remarks: dict[str, Remark] = {}
+    issues: dict[str, Issue] = {}
     for detail in details:
         steps = [str(step) for step in detail["loc"]]
         if steps[0] == "timestamp" and detail["type"] != "missing":
@@ -140,8 +140,8 @@ def _explain(details: list[ErrorDetails], folded: Folded) -> list[Remark]:
         else:
             path, expected = folded.names.get(steps[0], steps[0]), steps[0]
         code, message = _say(detail, _EXPECTED.get(expected, "text"))
-        remarks.setdefault(path, Remark(code, path, message))
-    return list(remarks.values())
+        issues.setdefault(path, Issue(code, path, message))
+    return list(issues.values())
 
 
 def _say(detail: ErrorDetails, expected: str) -> tuple[str, str]:

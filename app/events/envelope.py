@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from app.events.remark import Remark
+from app.pipeline.issues import Issue
 
 MAX_TEXT = 255
 
@@ -86,7 +86,7 @@ class Envelope(BaseModel):
 
 
 @dataclass(slots=True)
-class Folded:
+class CanonicalEvent:
     """An event whose fields are under their canonical names, values as sent.
 
     Attributes:
@@ -97,7 +97,7 @@ class Folded:
 
     fields: dict[str, Any]
     names: dict[str, str]
-    errors: list[Remark] = field(default_factory=list)
+    errors: list[Issue] = field(default_factory=list)
 
     def keep(self, canonical: str, value: Any, name: str) -> None:
         """Keep a value, unless an earlier name gave one: that one it must equal.
@@ -111,7 +111,7 @@ class Folded:
         first = self.fields[canonical]
         if value != first or type(value) is not type(first):
             self.errors.append(
-                Remark(
+                Issue(
                     "conflicting_fields",
                     name,
                     f"`{self.names[canonical]}` and `{name}` name the same "
@@ -120,14 +120,14 @@ class Folded:
             )
 
 
-def fold(sent: dict[str, Any], *, idempotency_key: str | None = None) -> Folded:
+def fold(sent: dict[str, Any], *, idempotency_key: str | None = None) -> CanonicalEvent:
     """Put an event's fields under their canonical names.
 
     Args:
         sent: the event as decoded; stays untouched.
         idempotency_key: the header, where the body was this one object.
     """
-    folded = Folded({}, {})
+    folded = CanonicalEvent({}, {})
     _read_group(sent.get("context"), folded)
     fields, names = folded.fields, folded.names
     for canonical, name in _PLACES:
@@ -145,7 +145,7 @@ def fold(sent: dict[str, Any], *, idempotency_key: str | None = None) -> Folded:
     return folded
 
 
-def _read_group(context: Any, folded: Folded) -> None:
+def _read_group(context: Any, folded: CanonicalEvent) -> None:
     if type(context) is not dict:
         return
     for name in GROUP_NAMES:

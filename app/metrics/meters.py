@@ -37,8 +37,8 @@ class Meters:
         self._cpu_seconds = 0.0
         # Resolved once: a request adds to cells that it finds by one look-up.
         self._requests = {
-            (door, int(status)): layout.cell(catalog.REQUESTS, door, status)
-            for door, status in layout.series(catalog.REQUESTS)
+            (route, int(status)): layout.cell(catalog.REQUESTS, route, status)
+            for route, status in layout.series(catalog.REQUESTS)
             if status != OTHER
         }
         self._results = {
@@ -54,20 +54,20 @@ class Meters:
                     self._row[layout.cell(metric, *values)] = 0.0
 
     def count_request(
-        self, door: str, status: int, seconds: float, counts: Mapping[str, int]
+        self, route: str, status: int, seconds: float, counts: Mapping[str, int]
     ) -> None:
         """Count a request at a door for events.
 
         Args:
-            door: its path.
+            route: its path.
             status: of the answer.
             seconds: from the head to the answer.
             counts: its events by result.
         """
         row = self._row
-        cell = self._requests.get((door, status))
+        cell = self._requests.get((route, status))
         if cell is None:
-            cell = self._layout.cell(catalog.REQUESTS, door, str(status))
+            cell = self._layout.cell(catalog.REQUESTS, route, str(status))
         row[cell] += 1.0
         buckets = catalog.REQUEST_SECONDS.buckets
         first = self._request_seconds

@@ -13,7 +13,7 @@ import select
 import socket
 from functools import partial
 
-from app.api.connection import Connection
+from app.http.connection import Connection
 
 log = logging.getLogger(__name__)
 

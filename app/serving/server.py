@@ -13,8 +13,8 @@ from typing import Any
 import uvicorn
 from typing_extensions import override
 
-from app.api.connection import Connection
-from app.api.watch import WATCH, Watch
+from app.http.connection import Connection
+from app.http.monitor import WATCH, Watch
 from app.logs import fields
 from app.serving.draining import Draining
 

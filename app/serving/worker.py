@@ -23,7 +23,7 @@ from types import FrameType
 
 from pydantic import SecretStr
 
-from app.api.dispatch import Dispatcher
+from app.ingest.dispatch import Dispatcher
 from app.logs import configure_logs
 from app.main import create_app
 from app.serving.instructions import Instructions

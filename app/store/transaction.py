@@ -8,7 +8,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.store.failures import is_read_only
+from app.store.db_errors import is_read_only
 
 
 @asynccontextmanager

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.api.views import AnswerView
-from tests.api.app_client import Api
-from tests.events.pipeline import SIGNED_UP, without
+from app.ingest.response_models import TrackResponseModel
+from tests.support.app_client import Api
+from tests.support.pipeline import SIGNED_UP, without
 
 BAD = without(SIGNED_UP, "user_id")
 IDEMPOTENT = {"idempotency-key": "from-header"}
@@ -25,7 +25,7 @@ async def answered(api: Api, body: object, **options: Any) -> dict[str, Any]:
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     content: dict[str, Any] = response.json()
-    AnswerView.model_validate(content, strict=True)
+    TrackResponseModel.model_validate(content, strict=True)
     assert content["response_id"] == response.headers["x-request-id"]
     return content
 

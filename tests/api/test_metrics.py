@@ -11,20 +11,20 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 
-from app.api.counting import service_layout
-from app.api.keyring import Keyring
+from app.access.key_cache import KeyCache
 from app.api.metrics import metrics_routes
-from app.api.pages.render import Pages
-from app.api.pages.static_files import StaticFiles
-from app.api.problems import install_problems
 from app.errors import SchemaError, UnavailableError
+from app.ingest.counting import service_layout
+from app.ingest.problems import install_problems
 from app.metrics.board import Board
 from app.metrics.catalog import METRICS
 from app.metrics.meters import Meters
-from app.store.keys import create_key, hash_key, revoke_key
-from tests.api.app_client import Api
-from tests.events.pipeline import SIGNED_UP, signed_up_with
-from tests.metrics.figures import Figures
+from app.pages.render import Pages
+from app.pages.static_files import StaticFiles
+from app.store.keys.keys import create_key, hash_key, revoke_key
+from tests.support.app_client import Api
+from tests.support.metric_figures import Figures
+from tests.support.pipeline import SIGNED_UP, signed_up_with
 
 PROMETHEUS_ACCEPTS = (
     "application/openmetrics-text;version=1.0.0;q=0.6;escaping=allow-utf-8,"
@@ -117,8 +117,8 @@ async def test_what_was_sent_is_what_is_counted(api: Api, read_key: str) -> None
 
     told = await figures(api, read_key)
 
-    def requests(door: str, status: int) -> float:
-        return told("rollcall_requests_total", door=door, status=str(status))
+    def requests(route: str, status: int) -> float:
+        return told("rollcall_requests_total", route=route, status=str(status))
 
     assert requests("/track", 200) == 4
     assert requests("/track", 422) == 1
@@ -202,7 +202,7 @@ async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     board = Board(service_layout())
     app.include_router(
         metrics_routes(
-            Keyring(database.reader_of_key, trust_s=0),
+            KeyCache(database.reader_of_key, trust_s=0),
             board=board,
             meters=Meters(board),
             check_database=database.check,

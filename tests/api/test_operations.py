@@ -12,13 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.api.doors import DOORS
 from app.errors import SchemaError
 from app.events.catalog import CATALOG
+from app.ingest.routes import TRACK_ROUTES
 from app.main import create_app
-from tests.api.app_client import Api, logging_restored, serving, settings, started
 from tests.conftest import Admin
-from tests.events.pipeline import ADDED_USER, SIGNED_UP
+from tests.support.app_client import Api, logging_restored, serving, settings, started
+from tests.support.pipeline import ADDED_USER, SIGNED_UP
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
 
@@ -135,10 +135,10 @@ def test_openapi_has_each_door_and_nothing_that_cannot_happen(
 ) -> None:
     paths = document["paths"]
 
-    assert {door.path for door in DOORS} < paths.keys()
-    for door in DOORS:
-        responses = paths[door.path]["post"]["responses"]
-        assert ("422" in responses) is not door.lenient
+    assert {route.path for route in TRACK_ROUTES} < paths.keys()
+    for route in TRACK_ROUTES:
+        responses = paths[route.path]["post"]["responses"]
+        assert ("422" in responses) is not route.lenient
     operations = [o for path in paths.values() for o in path.values()]
     ids = [operation["operationId"] for operation in operations]
     assert len(ids) == len({*ids})

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.api.app_client import Api, serving, settings
-from tests.api.reading import OURS, bearer, browser, read_key
-from tests.events.pipeline import signed_up_with
-from tests.store.proxy import Proxy
+from tests.support.app_client import Api, serving, settings
+from tests.support.pipeline import signed_up_with
+from tests.support.proxy import Proxy
+from tests.support.read_api import OURS, bearer, browser, read_key
 
 ANSWERED_WITHIN_S = 3
 PATHS = ["/v1/events", "/v1/rejected?reason=a", f"/v1/events/{'0' * 32}"]

@@ -13,11 +13,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
-from tests.browser.complaints import Complaints
-from tests.browser.site import Site
 from tests.conftest import Admin
-from tests.system.database import new_database
-from tests.system.service import served
+from tests.support.browser.complaints import Complaints
+from tests.support.browser.site import Site
+from tests.support.database import new_database
+from tests.support.service import served
 
 HERE = Path(__file__).parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
@@ -108,7 +108,7 @@ def axe() -> Judge:
         pytest.skip("axe-core is not here; make test installs it with npm")
     source = AXE.read_text(encoding="utf-8")
 
-    async def judge(page: Page) -> None:
+    async def process_event(page: Page) -> None:
         await page.evaluate(source)
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme=scheme)
@@ -122,4 +122,4 @@ def axe() -> Judge:
             assert found == []
             assert report["passes"]
 
-    return judge
+    return process_event

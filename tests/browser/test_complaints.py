@@ -3,8 +3,8 @@
 import pytest
 from playwright.async_api import Browser
 
-from tests.browser.complaints import Complaints
-from tests.browser.site import Site
+from tests.support.browser.complaints import Complaints
+from tests.support.browser.site import Site
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.hostile import PAYLOADS, naughty
-from tests.browser.site import Site
-from tests.browser.try_out import TryOut
+from tests.support.browser.hostile import PAYLOADS, naughty
+from tests.support.browser.site import Site
+from tests.support.browser.try_out import TryOut
 
 SHOWN = 50
 
@@ -55,9 +55,9 @@ async def check(form: TryOut, events: list[dict[str, Any]]) -> None:
         "all => all.map((one) => one.querySelector('.muted > code')?.textContent ?? '')"
     )
     assert paths == [
-        remark["path"]
+        issue["path"]
         for result in answer["results"]
-        for remark in [*result.get("errors", []), *result["warnings"]]
+        for issue in [*result.get("errors", []), *result["warnings"]]
     ]
 
 

@@ -7,10 +7,10 @@ import secrets
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.complaints import Complaints
 from tests.browser.conftest import PHONE, Judge
-from tests.browser.live_site import ROWS, send, sign_in, signed_up, watch
-from tests.browser.site import Site
+from tests.support.browser.complaints import Complaints
+from tests.support.browser.live_site import ROWS, send, sign_in, signed_up, watch
+from tests.support.browser.site import Site
 
 # From the beginning of its transaction, by the clock of this machine.
 SEEN_WITHIN_MS = 1_000

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.live_site import ROWS, send, signed_up, watch
-from tests.browser.site import Site
+from tests.support.browser.live_site import ROWS, send, signed_up, watch
+from tests.support.browser.site import Site
 
 SCRIPTS = [
     "<script>alert(1)</script>",

@@ -5,8 +5,8 @@ import secrets
 
 from playwright.async_api import Page, expect
 
-from tests.browser.live_site import ROWS, send, signed_up, watch
-from tests.browser.site import Site
+from tests.support.browser.live_site import ROWS, send, signed_up, watch
+from tests.support.browser.site import Site
 
 EVENTS = 5_000
 BATCH = 100

@@ -6,11 +6,11 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from app.events.catalog import CATALOG
-from app.events.manual import manual
-from tests.browser.complaints import Complaints
+from app.pages.event_docs import manual
 from tests.browser.conftest import PHONE, Judge
-from tests.browser.site import Site
-from tests.browser.try_out import TryOut
+from tests.support.browser.complaints import Complaints
+from tests.support.browser.site import Site
+from tests.support.browser.try_out import TryOut
 
 EVENT = {
     "event": "signed_up",
@@ -47,9 +47,9 @@ async def test_a_warning_stands_at_its_line(page: Page, site: Site) -> None:
     line = next(n for n, text in enumerate(lines, 1) if '"timestamp"' in text)
 
     assert (await form.marked("warning"), await form.marked("error")) == ([line], [])
-    remark = form.verdict.locator(".remark")
-    await expect(remark).to_contain_text("two_digit_year")
-    await expect(remark.locator("pre")).to_contain_text(lines[line - 1].strip())
+    issue = form.verdict.locator(".remark")
+    await expect(issue).to_contain_text("two_digit_year")
+    await expect(issue.locator("pre")).to_contain_text(lines[line - 1].strip())
 
 
 async def test_who_has_not_signed_in_is_shown_the_way(page: Page, site: Site) -> None:
@@ -75,12 +75,12 @@ async def test_an_error_stands_at_its_line_and_leads_there(
     line = next(n for n, t in enumerate(text.split("\n"), 1) if '"email"' in t)
     assert await form.marked("error") == [line]
     await expect(form.verdict).to_contain_text("1 event rejected")
-    remark = form.verdict.locator(".remark-error")
-    await expect(remark).to_contain_text("invalid_email")
-    await expect(remark.get_by_role("link")).to_have_attribute(
+    issue = form.verdict.locator(".remark-error")
+    await expect(issue).to_contain_text("invalid_email")
+    await expect(issue.get_by_role("link")).to_have_attribute(
         "href", "#error-invalid_email"
     )
-    await remark.get_by_role("button", name=f"line {line}").click()
+    await issue.get_by_role("button", name=f"line {line}").click()
     selected = await form.body.evaluate(
         "area => area.value.slice(area.selectionStart, area.selectionEnd)"
     )

@@ -17,15 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import Result
 
 from app.cli.export import export
-from app.cli.importing import import_events
+from app.cli.import_events import import_events
 from app.errors import OperatorError
-from app.events.record import Receipt, Record
-from app.store.export import NOT_EXPORTED
-from app.store.tables import events
-from tests.cli.files import ndjson, run, run_aside, write
-from tests.events.pipeline import ADDED_USER, RECEIPT, SIGNED_UP, stored
-from tests.store.entries import rows, save
-from tests.system.service import ROLLCALL, environment
+from app.pipeline.record import Record, RequestContext
+from app.store.read.export import NOT_EXPORTED
+from app.store.tables.events import events
+from tests.support.entries import rows, save
+from tests.support.input_files import ndjson, run, run_aside, write
+from tests.support.pipeline import ADDED_USER, RECEIPT, SIGNED_UP, stored
+from tests.support.service import ROLLCALL, environment
 
 COLUMNS = [name for name in events.columns.keys() if name not in NOT_EXPORTED]  # noqa: SIM118 - no dict
 
@@ -48,9 +48,9 @@ def names_in(directory: Path) -> list[str]:
 
 
 async def fill(
-    engine: AsyncEngine, *values: Any, receipt: Receipt = RECEIPT
+    engine: AsyncEngine, *values: Any, request_context: RequestContext = RECEIPT
 ) -> list[Record]:
-    records = [stored(value, receipt=receipt) for value in values]
+    records = [stored(value, request_context=request_context) for value in values]
     await save(engine, *records)
     return records
 
@@ -120,7 +120,7 @@ async def test_filters_choose(
         ADDED_USER | {"user_id": "b", "context": {"group_id": "g"}},
     )
     latest = ADDED_USER | {"user_id": "c", "timestamp": now.isoformat()}
-    await fill(engine, latest, receipt=RECEIPT._replace(received_at=now))
+    await fill(engine, latest, request_context=RECEIPT._replace(received_at=now))
 
     result = await run_aside(export, "--format", form, *options, url=database_url)
 

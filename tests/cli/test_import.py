@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import Result
 
-from app.cli.importing import import_events
+from app.cli.import_events import import_events
 from app.errors import ConfigurationError, DatabaseError
-from app.events.timestamps import format_timestamp
-from app.store.tables import events, rejected_events, sources
-from tests.cli.files import event, ndjson, run, run_aside, write
-from tests.events.pipeline import SIGNED_UP, without
-from tests.store.entries import counts, rows
-from tests.system.service import ROLLCALL, environment, is_gone, until
+from app.pipeline.timestamp import format_timestamp
+from app.store.tables.events import events, rejected_events, sources
+from tests.support.entries import counts, rows
+from tests.support.input_files import event, ndjson, run, run_aside, write
+from tests.support.pipeline import SIGNED_UP, without
+from tests.support.service import ROLLCALL, environment, is_gone, until
 
 EVENTS = [event(number) for number in range(3)]
 BAD = without(event(9), "user_id")

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.cli.export import export
-from app.cli.importing import import_events
-from app.cli.lines import Text
-from app.cli.verdicts import judge_piece
-from app.events.record import Record
+from app.cli.import_events import import_events
+from app.cli.input.items import Text
+from app.cli.input.verdicts import process_item
+from app.pipeline.record import Record
 from app.store.engine import create_engine
-from app.store.tables import events
-from tests.cli.files import run, run_aside
-from tests.events.json_strategies import canonical_events, mutated_events, spellings
-from tests.events.pipeline import (
+from app.store.tables.events import events
+from tests.support.entries import rows, save
+from tests.support.input_files import run, run_aside
+from tests.support.json_strategies import canonical_events, mutated_events, spellings
+from tests.support.pipeline import (
     ADDED_USER,
     POLICY,
     RECEIPT,
@@ -28,7 +29,6 @@ from tests.events.pipeline import (
     judge_body,
     stored,
 )
-from tests.store.entries import rows, save
 
 # What was mended is stored as mended; what it was before is known no more.
 CHANGED = {
@@ -96,9 +96,10 @@ def export_of(url: str, records: Sequence[Record]) -> list[bytes]:
 def test_what_is_exported_is_judged_to_be_the_same_event(
     database_url: str, values: list[Any]
 ) -> None:
-    receipt = RECEIPT._replace(source=next(sources))
+    request_context = RECEIPT._replace(source=next(sources))
     verdicts = [
-        judge_body(json.dumps(value).encode(), receipt=receipt) for value in values
+        judge_body(json.dumps(value).encode(), request_context=request_context)
+        for value in values
     ]
     records = {entry.id: entry for entry in verdicts if isinstance(entry, Record)}
     if not records:
@@ -110,7 +111,7 @@ def test_what_is_exported_is_judged_to_be_the_same_event(
     for line in lines:
         exported = json.loads(line)
         piece = Text(1, line)
-        again = judge_piece(piece, receipt=receipt, policy=POLICY)
+        again = process_item(piece, request_context=request_context, policy=POLICY)
         first = records[exported["id"]]
         assert isinstance(again, Record), again
         assert (again.id == first.id) or not keeps_its_id(first), exported

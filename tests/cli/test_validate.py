@@ -6,15 +6,15 @@ from typing import Any
 import orjson
 import pytest
 
-from app.api.answers import answer_events
-from app.api.doors import Door
-from app.api.unpack import Ignored, judge_all, unpack
 from app.cli.validate import validate
-from app.events.record import Policy, Record
-from app.events.timestamps import TimestampPolicy
-from app.store.insert import Outcome
-from tests.cli.files import event, ndjson, run, write
-from tests.events.pipeline import POLICY, RECEIPT, SIGNED_UP, without
+from app.ingest.responses import build_response
+from app.ingest.routes import TrackRoute
+from app.pipeline.record import Policy, Record
+from app.pipeline.timestamp import TimestampPolicy
+from app.pipeline.unpack import Ignored, process_events, unpack
+from app.store.write.insert import Outcome
+from tests.support.input_files import event, ndjson, run, write
+from tests.support.pipeline import POLICY, RECEIPT, SIGNED_UP, without
 
 GOOD, OTHER = event(1), event(2, timestamp="20-11-23T22:28:55.111Z")
 BAD = without(event(3), "user_id") | {"timestamp": "now"}
@@ -41,15 +41,15 @@ def verdicts_of_track(events: list[Any]) -> list[dict[str, Any]]:
     unpacked = unpack(
         json.dumps(events).encode(), policy=POLICY, max_events=100, lenient=False
     )
-    entries = judge_all(unpacked, receipt=RECEIPT, policy=POLICY)
+    entries = process_events(unpacked, request_context=RECEIPT, policy=POLICY)
     outcomes = [
         Outcome("valid")
         if isinstance(entry, Record | Ignored)
         else Outcome("rejected", errors=entry.errors)
         for entry in entries
     ]
-    answer = answer_events(
-        entries, outcomes, door=Door("/track"), request_id="", dry_run=True
+    answer = build_response(
+        entries, outcomes, route=TrackRoute("/track"), request_id="", dry_run=True
     )
     results: list[dict[str, Any]] = orjson.loads(answer.body)["results"]
     return results

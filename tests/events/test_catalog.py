@@ -6,9 +6,9 @@ import pytest
 
 from app.events import account_added_user, signed_up
 from app.events.catalog import CATALOG
-from app.events.rejection import Rejection
-from app.events.remark import Remark
-from tests.events.pipeline import (
+from app.pipeline.issues import Issue
+from app.pipeline.rejection import Rejection
+from tests.support.pipeline import (
     added_user_with,
     judge_body,
     rejected,
@@ -292,4 +292,4 @@ def test_every_error_of_an_event_is_told_at_once_and_each_place_once() -> None:
 
 
 def test_a_remark_is_told_as_code_path_and_message() -> None:
-    assert Remark("a", "b", "c").as_json() == {"code": "a", "path": "b", "message": "c"}
+    assert Issue("a", "b", "c").as_json() == {"code": "a", "path": "b", "message": "c"}

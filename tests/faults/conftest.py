@@ -12,11 +12,11 @@ from types import MappingProxyType
 import pytest
 
 from tests.conftest import ROOT
-from tests.faults.figures import Row, render, write_json
-from tests.faults.postgres import SETTINGS, Postgres, own_postgres
-from tests.faults.stage import Serve, Stage, new_key
-from tests.store.proxy import Proxy
-from tests.system.service import Service, environment, serving
+from tests.support.faults.figures import Row, render, write_json
+from tests.support.faults.postgres import SETTINGS, Postgres, own_postgres
+from tests.support.faults.stage import Serve, Stage, new_key
+from tests.support.proxy import Proxy
+from tests.support.service import Service, environment, serving
 
 FIGURES = "faults"
 # Beside tests that take the machine's time a bar on a time says little.

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.actions import lasting, session
 from tests.faults.conftest import NewRow
-from tests.faults.ledger import Ledger
-from tests.faults.sender import Line, Load, dial, get, post
-from tests.faults.stage import MIB, Stage, status_bytes
+from tests.support.faults.actions import lasting, session
+from tests.support.faults.ledger import Ledger
+from tests.support.faults.sender import Line, Load, dial, get, post
+from tests.support.faults.stage import MIB, Stage, status_bytes
 
 LEAVERS = 200
 

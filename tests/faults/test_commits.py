@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.faults import actions
 from tests.faults.conftest import NewRow
-from tests.faults.stage import MIB, Stage
+from tests.support.faults import actions
+from tests.support.faults.stage import MIB, Stage
 
 
 @pytest.mark.parametrize("answered", [True, False], ids=["after", "before"])

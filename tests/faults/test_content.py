@@ -6,12 +6,12 @@ import random
 from pathlib import Path
 from typing import Any
 
-from tests.faults.actions import session
 from tests.faults.conftest import NewRow
-from tests.faults.ledger import Fate, Ledger, make_event
-from tests.faults.sender import Load, dial, post
-from tests.faults.stage import Stage
-from tests.system.spread import both_workers
+from tests.support.faults.actions import session
+from tests.support.faults.ledger import Fate, Ledger, make_event
+from tests.support.faults.sender import Load, dial, post
+from tests.support.faults.stage import Stage
+from tests.support.spread import both_workers
 
 _POISON = """
 CREATE TABLE poison (user_id text PRIMARY KEY, state text);

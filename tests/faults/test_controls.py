@@ -10,11 +10,11 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.faults.conftest import NewRow
-from tests.faults.ledger import Verdict
-from tests.faults.postgres import Postgres
-from tests.faults.sender import Load, under_load
-from tests.store.proxy import Proxy
-from tests.system.service import environment
+from tests.support.faults.ledger import Verdict
+from tests.support.faults.postgres import Postgres
+from tests.support.faults.sender import Load, under_load
+from tests.support.proxy import Proxy
+from tests.support.service import environment
 
 Endpoint = tuple[str, int]
 
@@ -30,7 +30,7 @@ async def url(postgres: Postgres) -> AsyncIterator[str]:
 def broken(promise: str, url: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A service that breaks a promise; yields its address."""
     with subprocess.Popen(  # noqa: S603 - our own words
-        [sys.executable, "-m", "tests.faults.broken", promise, url],
+        [sys.executable, "-m", "tests.support.faults.broken", promise, url],
         cwd=ROOT,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.faults import actions
 from tests.faults.conftest import NewRow
-from tests.faults.stage import MIB, Stage
+from tests.support.faults import actions
+from tests.support.faults.stage import MIB, Stage
 
 ANSWER_S = 3.0
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import actions
 from tests.faults.conftest import NewRow
-from tests.faults.postgres import Postgres
-from tests.faults.stage import Stage
-from tests.store.small_disk import fill, server_disk
+from tests.support.faults import actions
+from tests.support.faults.postgres import Postgres
+from tests.support.faults.stage import Stage
+from tests.support.small_disk import fill, server_disk
 
 FAKETIME = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")]
 _MOVE = """

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.faults import actions
 from tests.faults.conftest import NewRow
-from tests.faults.stage import Stage, new_key
+from tests.support.faults import actions
+from tests.support.faults.stage import Stage, new_key
 
 SENDERS = ROOT / "tests" / "system" / "senders"
 NAMES = (

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.faults.conftest import NewRow
-from tests.faults.flood import Figures, flooding
-from tests.faults.stage import Stage
 from tests.faults.test_clients import p99
+from tests.support.faults.flood import Figures, flooding
+from tests.support.faults.stage import Stage
 
 # In flight at the peak, by events in a body; and more bodies than any peak takes.
 CLOSED = {1: (128, 120_000), 100: (32, 4_000)}

@@ -7,12 +7,12 @@ import socket
 
 import pytest
 
-from tests.faults import actions
 from tests.faults.conftest import NewRow
-from tests.faults.ledger import BYSTANDER
-from tests.faults.stage import Stage, new_key
-from tests.system.calling import calling
-from tests.system.spread import both_workers
+from tests.support.calling import calling
+from tests.support.faults import actions
+from tests.support.faults.ledger import BYSTANDER
+from tests.support.faults.stage import Stage, new_key
+from tests.support.spread import both_workers
 
 KILLS = 100
 RESTARTS = 20

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from tests.faults import actions
 from tests.faults.conftest import NewRow
-from tests.faults.stage import Stage
+from tests.support.faults import actions
+from tests.support.faults.stage import Stage
 
 
 @pytest.mark.at_length

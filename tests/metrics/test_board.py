@@ -18,7 +18,7 @@ from app.metrics.layout import ALIVE_AT, Layout
 from app.metrics.meters import Meters
 from app.settings import child_environment
 from tests.conftest import ROOT
-from tests.metrics.figures import figures_of
+from tests.support.metric_figures import figures_of
 
 LAYOUT = Layout({"door": ("/track",)})
 
@@ -142,11 +142,11 @@ def test_workers_of_other_code_are_added_up_by_name(directory: Path) -> None:
 
     new, old = figures_of(now), figures_of(before)
     assert new("rollcall_events_total", result="stored") == 9
-    assert new("rollcall_requests_total", door="/track", status="200") == 2
+    assert new("rollcall_requests_total", route="/track", status="200") == 2
     assert new("rollcall_workers") == 1
     # Who knows the door tells of it, whoever else does not.
     assert new.labels("rollcall_requests_total", "door") == {"/track"}
-    assert old("rollcall_requests_total", door="/old", status="200") == 1
+    assert old("rollcall_requests_total", route="/old", status="200") == 1
     assert old("rollcall_events_total", result="stored") == 9
 
 

@@ -10,7 +10,7 @@ from app.metrics.board import Board
 from app.metrics.catalog import METRICS
 from app.metrics.layout import Layout
 from app.metrics.meters import Meters
-from tests.metrics.figures import figures_of
+from tests.support.metric_figures import figures_of
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def test_a_request_is_counted_with_its_events_and_its_time(
     meters.count_request("/track", 503, 99.0, {})
 
     figures = figures_of(board)
-    assert figures("rollcall_requests_total", door="/track", status="200") == 2
-    assert figures("rollcall_requests_total", door="/track", status="503") == 1
+    assert figures("rollcall_requests_total", route="/track", status="200") == 2
+    assert figures("rollcall_requests_total", route="/track", status="503") == 1
     assert figures("rollcall_events_total", result="stored") == 3
     assert figures("rollcall_events_total", result="duplicate") == 1
     name = "rollcall_request_duration_seconds"
@@ -62,7 +62,7 @@ def test_whatever_is_not_in_a_set_is_other(board: Board, meters: Meters) -> None
         meters.add(catalog.WARNINGS, f'"}}\n{number}')
 
     figures = figures_of(board)
-    assert figures("rollcall_requests_total", door="other", status="other") == 100
+    assert figures("rollcall_requests_total", route="other", status="other") == 100
     assert figures("rollcall_events_total", result="other") == 100
     assert figures("rollcall_refusals_total", code="other") == 100
     assert figures("rollcall_warnings_total", warning="other") == 100

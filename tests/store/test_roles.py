@@ -12,22 +12,22 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import UnavailableError
-from app.events.record import Receipt, Record
-from app.events.rejection import reject
-from app.events.remark import Remark
-from app.store.commit import Committer
+from app.pipeline.issues import Issue
+from app.pipeline.record import Record, RequestContext
+from app.pipeline.rejection import reject
 from app.store.engine import create_engine
-from app.store.insert import DIFFERING, DUPLICATE, STORED
-from app.store.keys import create_key, find_source, hash_key
-from app.store.lookups import Lookups
-from app.store.partitions import ensure_partitions
-from app.store.quarantine import Quarantine
-from app.store.reading import read_events
-from app.store.reading_filters import EventFilter
-from app.store.reading_turns import ReadingTurns
-from app.store.schema import check_schema, migrate
-from app.store.sessions import Sessions
-from app.store.sign_in_codes import create_code
+from app.store.keys.browser_sessions import Sessions
+from app.store.keys.codes import create_code
+from app.store.keys.keys import create_key, find_source, hash_key
+from app.store.migrations import check_schema, migrate
+from app.store.quarantine.caps import Quarantine
+from app.store.read.events import read_events
+from app.store.read.filters import EventFilter
+from app.store.read.limiter import QueryLimiter
+from app.store.service_queries import ServiceQueries
+from app.store.write.committer import Committer
+from app.store.write.insert import CONFLICT, DUPLICATE, STORED
+from app.store.write.partitions import ensure_partitions
 from migrations.statements import statements
 from tests.conftest import Admin
 
@@ -49,7 +49,7 @@ SELECT min(inhrelid::regclass::text) FROM pg_inherits
 WHERE inhparent = 'events'::regclass
 """
 RECEIVED_AT = datetime(2023, 11, 2, tzinfo=UTC)
-RECEIPT = Receipt("billing", RECEIVED_AT, "r1")
+RECEIPT = RequestContext("billing", RECEIVED_AT, "r1")
 
 
 def record(*, content_hash: bytes = b"0123456789abcdef") -> Record:
@@ -128,10 +128,12 @@ async def test_the_service_stores_what_comes_in(
 ) -> None:
     committer = Committer(service, timeout_s=10)
     other = record(content_hash=b"another content.")
-    rejection = reject({}, receipt=RECEIPT, errors=[Remark("bad", "", "It is bad.")])
+    rejection = reject(
+        {}, request_context=RECEIPT, errors=[Issue("bad", "", "It is bad.")]
+    )
 
     assert await committer.settle([record()]) == [STORED]
-    assert await committer.settle([record(), other]) == [DUPLICATE, DIFFERING]
+    assert await committer.settle([record(), other]) == [DUPLICATE, CONFLICT]
     for _ in range(2):
         [outcome] = await committer.settle([rejection])
         assert outcome is not None
@@ -147,7 +149,9 @@ async def test_the_service_drops_what_is_over_the_cap_and_deletes_what_is_old(
 ) -> None:
     committer = Committer(service, timeout_s=10, quarantine=Quarantine(max_events=1))
     rejections = [
-        reject({"n": n}, receipt=RECEIPT, errors=[Remark("bad", "", "It is bad.")])
+        reject(
+            {"n": n}, request_context=RECEIPT, errors=[Issue("bad", "", "It is bad.")]
+        )
         for n in range(2)
     ]
 
@@ -156,7 +160,7 @@ async def test_the_service_drops_what_is_over_the_cap_and_deletes_what_is_old(
         assert [outcome and outcome.kept for outcome in outcomes] == [True, False]
     assert await run(owner, "SELECT sum(events) FROM rejected_drops") == [(2,)]
 
-    assert await Lookups(service, timeout_s=1).expire_rejected(days=30) == 2
+    assert await ServiceQueries(service, timeout_s=1).expire_rejected(days=30) == 2
     assert await run(owner, "TABLE rejected_events") == []
     assert await run(owner, "TABLE rejected_drops") == []
 
@@ -246,17 +250,17 @@ async def test_the_service_signs_in_and_out_and_reads_only_if_it_is_let(
         await sessions.sign_out(token)
         assert await sessions.reader_of(hash_key(token)) is None
     assert await sessions.expire() == 0
-    lookups = Lookups(service, timeout_s=5)
+    lookups = ServiceQueries(service, timeout_s=5)
     assert await lookups.reader_of_key(hash_key(key.encode())) == "ann"
 
     wanted = partial(read_events, wanted=EventFilter(user_id="u1"), limit=1)
     await Committer(service, timeout_s=10).settle([record()])
     with pytest.raises(UnavailableError):
-        await ReadingTurns(service, timeout_s=5).ask(wanted)
+        await QueryLimiter(service, timeout_s=5).ask(wanted)
     superuser = create_engine(owned_url)
     both = create_engine(acting_as(BOTH, owned_url))
     await run(superuser, MAKE_BOTH)
-    page = await ReadingTurns(both, timeout_s=5).ask(wanted)
+    page = await QueryLimiter(both, timeout_s=5).ask(wanted)
     assert [row.user_id for row in page.rows] == ["u1"]
     await superuser.dispose()
     await both.dispose()

@@ -5,12 +5,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
-from app.store.failures import DATABASE_ERRORS
-from app.store.tables import sources
+from app.store.tables.events import sources
 from app.store.transaction import transaction
-from tests.store.entries import rows
-from tests.store.proxy import Proxy
+from tests.support.entries import rows
+from tests.support.proxy import Proxy
 
 PID = text("SELECT pg_backend_pid()")
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from tests.conftest import Admin
-from tests.system.database import Database, new_database
-from tests.system.service import Service, environment, served, serving
-from tests.system.tenant import Tenant
+from tests.support.database import Database, new_database
+from tests.support.service import Service, environment, served, serving
+from tests.support.tenant import Tenant
 
 Serve = Callable[..., Service]
 

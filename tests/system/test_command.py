@@ -2,10 +2,10 @@
 
 import re
 
+from tests.support.service import environment, rollcall, until
+from tests.support.spread import spread
+from tests.support.wire import Wire, connected, event, request
 from tests.system.conftest import Serve
-from tests.system.service import environment, rollcall, until
-from tests.system.spread import spread
-from tests.system.wire import Wire, connected, event, request
 
 REVOKED_WITHIN_S = 5.0
 

@@ -12,14 +12,14 @@ import pytest
 
 from app.embedded import find_binaries
 from app.settings import child_environment
+from app.store.migrations import check_schema
+from app.store.operator_session import in_operator_transaction
 from app.store.psql import psql_environment
-from app.store.schema import check_schema
-from app.store.session import in_transaction
 from tests.conftest import Admin
-from tests.markdown import blocks, read, section
-from tests.system.database import Database
-from tests.system.service import environment, rollcall
-from tests.system.tenant import Tenant
+from tests.support.database import Database
+from tests.support.markdown import blocks, read, section
+from tests.support.service import environment, rollcall
+from tests.support.tenant import Tenant
 
 README = read("README.md")
 OPERATIONS = read("docs/operations.md")
@@ -229,7 +229,7 @@ def test_a_dump_is_restored_whole(
     assert done.returncode == 0, done.stderr
     for each in (database, restored):
         assert each.scalar("SELECT count(*) FROM events JOIN event_ids USING (id)") == 2
-    database.admin.runner.run(in_transaction(restored.url, check_schema))
+    database.admin.runner.run(in_operator_transaction(restored.url, check_schema))
     assert restored.scalar(
         "SELECT has_function_privilege('rollcall_service', "
         "'rollcall_ensure_partitions(integer)', 'EXECUTE')"

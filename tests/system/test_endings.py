@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.support.database import Database
+from tests.support.load import Load, under_load
+from tests.support.service import Service, is_gone, until
+from tests.support.spread import spread
+from tests.support.wire import connected, event, request
 from tests.system.conftest import Serve
-from tests.system.database import Database
-from tests.system.load import Load, under_load
-from tests.system.service import Service, is_gone, until
-from tests.system.spread import spread
-from tests.system.wire import connected, event, request
 
 SIGKILL, SIGTERM = signal.SIGKILL, signal.SIGTERM
 

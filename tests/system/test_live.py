@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from tests.support.database import Database
+from tests.support.service import Service, until
+from tests.support.wire import connected, event, request
 from tests.system.conftest import Serve
-from tests.system.database import Database
-from tests.system.service import Service, until
-from tests.system.wire import connected, event, request
 
 # The service waits ten for requests in flight; a stream would keep it for all of them.
 ENDS_WITHIN_S = 5

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.metrics.figures import Figures
+from tests.support.database import Database
+from tests.support.load import under_load
+from tests.support.metric_figures import Figures
+from tests.support.service import Service, until
+from tests.support.spread import both_workers, spread
+from tests.support.wire import Wire, connected, event, request
 from tests.system.conftest import Serve
-from tests.system.database import Database
-from tests.system.load import under_load
-from tests.system.service import Service, until
-from tests.system.spread import both_workers, spread
-from tests.system.wire import Wire, connected, event, request
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: rollcall\r\nAuthorization: Bearer %b\r\n\r\n"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.tenant import Tenant
+from tests.support.tenant import Tenant
 
 MAX_ID = 255
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.tenant import Tenant
+from tests.support.tenant import Tenant
 
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 # A schema can say neither that a timestamp is one nor how deep an event is; and
@@ -62,10 +62,10 @@ def test_the_service_does_what_its_openapi_says(tenant: Tenant, tmp_path: Path) 
         cwd=tmp_path,
     )
 
-    for door in ("/track", "/v1/batch"):
-        assert answered[door, 200] > 20
+    for route in ("/track", "/v1/batch"):
+        assert answered[route, 200] > 20
         for refusal in (400, 401, 405, 415):
-            assert answered[door, refusal] > 0
+            assert answered[route, refusal] > 0
     assert answered["/track", 422] > 20
     [(stored,)] = tenant.rows("SELECT count(*) FROM events WHERE source = :source")
     assert stored > 2

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from app.embedded import Cluster, running
-from app.store.schema import migrate
+from app.store.migrations import migrate
 from tests.conftest import Admin
+from tests.support.database import Database
 from tests.support.embedded_users import SMALL, reachable_directory
-from tests.system.database import Database
-from tests.system.outages import frozen, sending
-from tests.system.service import Service, environment, rollcall, serving, until
-from tests.system.wire import event
+from tests.support.outages import frozen, sending
+from tests.support.service import Service, environment, rollcall, serving, until
+from tests.support.wire import event
 
 LONGEST_S = 3.0
 

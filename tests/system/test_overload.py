@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.engine import create_engine
-from tests.system.database import Database
-from tests.system.service import Service, until
-from tests.system.wire import Wire, connected, event, head, request
+from tests.support.database import Database
+from tests.support.service import Service, until
+from tests.support.wire import Wire, connected, event, head, request
 
 PLACES = 2
 

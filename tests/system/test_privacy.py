@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.events.pipeline import ADDED_USER, SIGNED_UP
-from tests.system.service import until
-from tests.system.tenant import Tenant
-from tests.system.wire import connected
+from tests.support.pipeline import ADDED_USER, SIGNED_UP
+from tests.support.service import until
+from tests.support.tenant import Tenant
+from tests.support.wire import connected
 
 CANARY = "cAnArY"
 REQUEST = b'"message":"request"'

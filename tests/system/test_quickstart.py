@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.embedded_users import reachable_directory, wait_until_gone
-from tests.system.service import Service, environment, rollcall, serving
+from tests.support.service import Service, environment, rollcall, serving
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from tests.support.database import Database
+from tests.support.service import rollcall, until
+from tests.support.spread import spread
+from tests.support.tenant import Tenant
+from tests.support.wire import Wire
 from tests.system.conftest import Serve
-from tests.system.database import Database
-from tests.system.service import rollcall, until
-from tests.system.spread import spread
-from tests.system.tenant import Tenant
-from tests.system.wire import Wire
 
 REVOKED_WITHIN_S = 5
 OURS = {"sec-fetch-site": "same-origin"}

@@ -14,11 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.conftest import ROOT
-from tests.system.calling import Calls, calling
+from tests.support.calling import Calls, calling
+from tests.support.database import Database
+from tests.support.service import Service, serving, until
+from tests.support.wire import connected, event, request
 from tests.system.conftest import Serve
-from tests.system.database import Database
-from tests.system.service import Service, serving, until
-from tests.system.wire import connected, event, request
 
 # Processes start, on a machine that may be busy.
 PATIENCE_S = 100

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.system.service import until
-from tests.system.tenant import Tenant
+from tests.support.service import until
+from tests.support.tenant import Tenant
 
 SENDERS = Path(__file__).with_name("senders")
 MODULES = SENDERS / "node_modules"

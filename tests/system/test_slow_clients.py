@@ -5,9 +5,9 @@ from itertools import count
 
 import pytest
 
-from app.api.limits import MAX_PIPELINED
-from tests.system.service import Service
-from tests.system.wire import (
+from app.ingest.limits import MAX_PIPELINED
+from tests.support.service import Service
+from tests.support.wire import (
     LAST_CHUNK,
     Wire,
     chunk,

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from app.api.pages.snippets import PLACEHOLDER_KEY, Snippets
 from app.events.catalog import CATALOG
-from app.events.manual import manual
-from app.events.timestamp_text import read_text
-from app.events.timestamps import format_timestamp
-from tests.system.tenant import Tenant
+from app.pages.event_docs import manual
+from app.pages.snippets import PLACEHOLDER_KEY, Snippets
+from app.pipeline.timestamp import format_timestamp
+from app.pipeline.timestamp_grammar import read_text
+from tests.support.tenant import Tenant
 from tests.system.test_sdks import MODULES
 
 COUNT = len(Snippets().write(manual("signed_up"), address=""))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.embedded_users import reachable_directory, wait_until_gone
-from tests.system.service import ROLLCALL, environment, serving, until
-from tests.system.wire import connected
+from tests.support.service import ROLLCALL, environment, serving, until
+from tests.support.wire import connected
 
 PATIENCE_S = 60
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.system.tenant import Tenant
-from tests.system.wire import LAST_CHUNK, chunk, connected, event, head, request
+from tests.support.tenant import Tenant
+from tests.support.wire import LAST_CHUNK, chunk, connected, event, head, request
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["h2c", "websocket"])
 

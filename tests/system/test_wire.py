@@ -5,11 +5,11 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from app.api.head import CUT_BYTES, MAX_HEAD_BYTES
+from app.http.header_limits import CUT_BYTES, MAX_HEAD_BYTES
+from tests.support.database import Database
+from tests.support.tenant import Tenant
+from tests.support.wire import LAST_CHUNK, chunk, connected, event, head, request
 from tests.system.conftest import Serve
-from tests.system.database import Database
-from tests.system.tenant import Tenant
-from tests.system.wire import LAST_CHUNK, chunk, connected, event, head, request
 
 MIB = 1024 * 1024
 LIMIT = 10 * MIB

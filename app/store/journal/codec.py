@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from app.errors import InvalidJsonError
-from app.events.decode import decode
-from app.events.encode import encode_exactly
-from app.events.record import Record
-from app.events.rejection import Rejection
-from app.events.remark import Remark
-from app.store.insert import Entry
+from app.pipeline.issues import Issue
+from app.pipeline.json_decode import decode
+from app.pipeline.json_encode import encode_exactly
+from app.pipeline.record import Record
+from app.pipeline.rejection import Rejection
+from app.store.write.insert import Entry
 
 _KINDS: Mapping[str, type[Entry]] = {"record": Record, "rejection": Rejection}
 _NAMES = {kind: (name, tuple(kind.__annotations__)) for name, kind in _KINDS.items()}
@@ -51,8 +51,8 @@ def _plain(value: object) -> str:
     raise TypeError(type(value))
 
 
-def _remarks(values: list[list[str]]) -> tuple[Remark, ...]:
-    return tuple(Remark(*value) for value in values)
+def _remarks(values: list[list[str]]) -> tuple[Issue, ...]:
+    return tuple(Issue(*value) for value in values)
 
 
 def _sent(text: str) -> Any:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 from app.errors import SchemaError, UnavailableError
-from app.store.circuit import Circuit
-from app.store.commit import Committer
+from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.journal import Journal
-from app.store.journal.shelf import Page
+from app.store.journal.journal_set import Page
+from app.store.write.committer import Committer
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Drain:
         journal: Journal,
         *,
         committer: Committer,
-        circuit: Circuit,
+        circuit: CircuitBreaker,
         check: Callable[[], Awaitable[None]],
     ) -> None:
         self._journal = journal

@@ -6,21 +6,21 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.circuit import Circuit
-from app.store.commit import Committer
+from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal
-from app.store.journal.ownership import ASIDE, is_owned
-from app.store.journal.sqlite import SUFFIX, Held, look_at
-from app.store.lookups import Lookups
-from app.store.quarantine import Quarantine
+from app.store.journal.lock import ASIDE, is_owned
+from app.store.journal.sqlite import SUFFIX, JournalStats, inspect
+from app.store.quarantine.caps import Quarantine
+from app.store.service_queries import ServiceQueries
+from app.store.write.committer import Committer
 
 _CHECK_TIMEOUT_S = 5.0
 # Attempts in a row that store nothing: an entry has been tried alone by then.
 _ATTEMPTS = 8
 
 
-class Found(NamedTuple):
+class JournalStatus(NamedTuple):
     """One journal.
 
     Attributes:
@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
     name: str
     state: Literal["owned", "free", "damaged"]
-    held: Held | None
+    held: JournalStats | None
 
 
 class Drained(NamedTuple):
@@ -49,10 +49,10 @@ class Drained(NamedTuple):
     left: int
 
 
-def find_journals(directory: Path) -> list[Found]:
+def find_journals(directory: Path) -> list[JournalStatus]:
     """All journals in the directory, the oldest first; nothing is changed."""
     found = [
-        Found(path.name, _state_of(path), _held_by(path))
+        JournalStatus(path.name, _state_of(path), _held_by(path))
         for path in [*directory.glob(f"*{SUFFIX}"), *directory.glob(f"*{ASIDE}")]
     ]
     return sorted(found)
@@ -71,9 +71,12 @@ async def drain_free(
     """
     journal = Journal(directory, max_bytes=0)
     committer = Committer(engine, timeout_s=timeout_s, quarantine=quarantine)
-    lookups = Lookups(engine, timeout_s=_CHECK_TIMEOUT_S)
+    lookups = ServiceQueries(engine, timeout_s=_CHECK_TIMEOUT_S)
     drain = Drain(
-        journal, committer=committer, circuit=Circuit(), check=lookups.check_ready
+        journal,
+        committer=committer,
+        circuit=CircuitBreaker(),
+        check=lookups.check_ready,
     )
     try:
         journals = await journal.adopt()
@@ -92,8 +95,8 @@ def _state_of(path: Path) -> Literal["owned", "free", "damaged"]:
     return "owned" if is_owned(path) else "free"
 
 
-def _held_by(path: Path) -> Held | None:
+def _held_by(path: Path) -> JournalStats | None:
     try:
-        return look_at(path)
+        return inspect(path)
     except sqlite3.Error:
         return None

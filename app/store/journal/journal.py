@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.logs import fields
-from app.store.insert import Entry
 from app.store.journal.codec import encode_entry
-from app.store.journal.shelf import FAILURES, Page, Shelf
-from app.store.journal.sqlite import Held
+from app.store.journal.journal_set import FAILURES, JournalSet, Page
+from app.store.journal.sqlite import JournalStats
+from app.store.write.insert import Entry
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Journal:
         max_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._shelf = Shelf(directory)
+        self._shelf = JournalSet(directory)
         self._max_bytes = max_bytes
         self._clock = clock
         # SQLite waits for the disk, which must not hold up the event loop.
@@ -60,7 +60,7 @@ class Journal:
         self._refused_at = float("-inf")
 
     @property
-    def held(self) -> Held:
+    def held(self) -> JournalStats:
         """What is in all of its files."""
         return self._shelf.held
 

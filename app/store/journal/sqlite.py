@@ -29,7 +29,7 @@ _BUSY_S = 1.0
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class Held(NamedTuple):
+class JournalStats(NamedTuple):
     """What one or more files hold.
 
     Attributes:
@@ -61,9 +61,9 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def measure(connection: sqlite3.Connection) -> Held:
+def measure(connection: sqlite3.Connection) -> JournalStats:
     """What it holds; reads all of it."""
-    return Held(*connection.execute(_MEASURE).fetchone())
+    return JournalStats(*connection.execute(_MEASURE).fetchone())
 
 
 def read_after(connection: sqlite3.Connection, seq: int) -> sqlite3.Cursor:
@@ -71,7 +71,9 @@ def read_after(connection: sqlite3.Connection, seq: int) -> sqlite3.Cursor:
     return connection.execute(_READ, (seq,))
 
 
-def forget(connection: sqlite3.Connection, seqs: Iterable[int], *, held: Held) -> Held:
+def forget(
+    connection: sqlite3.Connection, seqs: Iterable[int], *, held: JournalStats
+) -> JournalStats:
     """Delete entries; returns what it holds then.
 
     Without measuring, which takes long where much is held.
@@ -86,10 +88,12 @@ def forget(connection: sqlite3.Connection, seqs: Iterable[int], *, held: Held) -
     if connection.executemany(_FORGET, places).rowcount != len(places):
         return measure(connection)  # some were gone already
     oldest = connection.execute(_OLDEST_AT).fetchone()
-    return Held(held.entries - len(places), held.size - size, oldest and oldest[0])
+    return JournalStats(
+        held.entries - len(places), held.size - size, oldest and oldest[0]
+    )
 
 
-def look_at(path: Path) -> Held:
+def inspect(path: Path) -> JournalStats:
     """What one holds that somebody else may be writing to.
 
     Raises:

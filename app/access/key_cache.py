@@ -1,0 +1,122 @@
+"""Who a key belongs to: looked up once, trusted for seconds."""
+
+import asyncio
+import hashlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.errors import OverloadedError
+
+# A negative answer is short, so that a new key works at once.
+UNKNOWN_TRUST_S = 1.0
+# Entries of each kind; the oldest goes first.
+MAX_ENTRIES = 10_000
+# Look-ups that wait for their turn: behind more of them, keys that are known and due
+# again would wait too long.
+MAX_WAITING = 1_000
+
+LookUp = Callable[[bytes], Awaitable[str | None]]
+
+
+@lru_cache(maxsize=256)
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
+
+
+class Known(NamedTuple):
+    """An answer, and until when it is trusted, on the key_cache's clock."""
+
+    source: str | None
+    until: float
+
+
+class KeyCache:
+    """A cache in front of the table of keys, safe against a flood of unknown ones.
+
+    One look-up is under way at a time and one for each key, so that guessing keys
+    takes no more than one connection from those who write.
+
+    Args:
+        fetch: takes the SHA-256 of a key, returns its source if it is live.
+        trust_s: how long a known key is trusted before it is looked up again.
+        known: takes the same; the source, where it is known without looking it up.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        fetch: LookUp,
+        *,
+        trust_s: float,
+        known: Callable[[bytes], str | None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look_up = fetch
+        self._source_of_known = known or _know_none
+        self._trust_s = trust_s
+        self._clock = clock
+        # Apart, so that a flood of unknown keys cannot push out the known ones.
+        self._known: OrderedDict[bytes, Known] = OrderedDict()
+        self._unknown: OrderedDict[bytes, Known] = OrderedDict()
+        self._under_way: dict[bytes, asyncio.Task[str | None]] = {}
+        self._one_at_a_time = asyncio.Semaphore(1)
+
+    def get_cached(self, key: bytes) -> Known | None:
+        """What is known of a key without asking; None where that is too old."""
+        digest = _digest(key)
+        source = self._source_of_known(digest)
+        if source is not None:
+            return Known(source, math.inf)
+        known = self._known.get(digest) or self._unknown.get(digest)
+        return known if known is not None and self._clock() < known.until else None
+
+    async def source_of(self, key: bytes) -> str | None:
+        """The source that a live key belongs to; None for any other.
+
+        Raises:
+            OverloadedError: as many keys are being looked up as may be.
+            Exception: whatever the look-up raises.
+        """
+        known = self.get_cached(key)
+        if known is not None:
+            return known.source
+        digest = _digest(key)
+        task = self._under_way.get(digest)
+        if task is None:
+            if digest not in self._known and len(self._under_way) >= MAX_WAITING:
+                raise OverloadedError(
+                    "Too many keys are being looked up; send this again."
+                )
+            task = asyncio.create_task(self._refresh(digest))
+            self._under_way[digest] = task
+            task.add_done_callback(lambda _: self._under_way.pop(digest))
+        # Others wait for the same task: one that leaves must not end it.
+        return await asyncio.shield(task)
+
+    def forget(self, key: bytes) -> None:
+        """Look a key up anew when it comes next."""
+        self._known.pop(_digest(key), None)
+
+    async def _refresh(self, digest: bytes) -> str | None:
+        async with self._one_at_a_time:
+            # The answer is as old as the question.
+            asked_at = self._clock()
+            source = await self._look_up(digest)
+        self._known.pop(digest, None)
+        self._unknown.pop(digest, None)
+        if source is None:
+            cache, trust_s = self._unknown, UNKNOWN_TRUST_S
+        else:
+            cache, trust_s = self._known, self._trust_s
+        cache[digest] = Known(source, asked_at + trust_s)
+        if len(cache) > MAX_ENTRIES:
+            cache.popitem(last=False)
+        return source
+
+
+def _know_none(_: bytes) -> None:
+    """Look up every key."""

@@ -1,0 +1,61 @@
+"""Cursors: the place where a page ended, bound to the query that it is a page of.
+
+A cursor holds a place and nothing else: what is read is said by the query beside it,
+so one that is made up leads to nothing but another place in the same query.
+"""
+
+import base64
+import binascii
+import hashlib
+import struct
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+
+from app.errors import InvalidCursorError
+from app.store.read.events import KeysetPosition
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DIGEST_BYTES = 16
+# Microseconds since 1970, the id, and what binds them to the query.
+_FORM = struct.Struct(f">q16s{_DIGEST_BYTES}s")
+
+
+def write_cursor(place: KeysetPosition, *, query: object) -> str:
+    """A cursor as text that needs no escaping in a URL.
+
+    Args:
+        place: where the page ended.
+        query: which rows are read, as something that orjson writes.
+    """
+    at = (place.at - _EPOCH) // _MICROSECOND
+    told = orjson.dumps([at, str(place.id), query], option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.blake2b(told, digest_size=_DIGEST_BYTES).digest()
+    packed = _FORM.pack(at, place.id.bytes, digest)
+    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+def read_cursor(cursor: str, *, query: object) -> KeysetPosition:
+    """The place where the page before ended.
+
+    Raises:
+        InvalidCursorError: it is not as it was written, or of another query.
+    """
+    try:
+        packed = base64.b64decode(cursor.encode() + b"==", b"-_", validate=True)
+        at, id_, _ = _FORM.unpack(packed)
+        place = KeysetPosition(_EPOCH + at * _MICROSECOND, UUID(bytes=id_))
+    except (binascii.Error, OverflowError, UnicodeError, struct.error):
+        raise _invalid() from None
+    # Also the bits of base64 that mean nothing are as they were written.
+    if write_cursor(place, query=query) != cursor:
+        raise _invalid()
+    return place
+
+
+def _invalid() -> InvalidCursorError:
+    return InvalidCursorError(
+        "Give the `next_cursor` of the page before, with the same filters."
+    )

@@ -1,0 +1,100 @@
+"""`rollcall rejected`: what was refused, why, and what becomes of it."""
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from app.cli.configuration import read_settings
+from app.cli.database import current, say
+from app.cli.quarantine.filters import Event, Reason, Since, Source
+from app.cli.quarantine.output import as_json, describe, print_table
+from app.cli.quarantine.replay import replay
+from app.errors import ConfigurationError
+from app.store.operator_session import in_operator_transaction, run_with_engine
+from app.store.quarantine import queries as triage
+from app.store.quarantine.selection import Selection
+
+rejected = typer.Typer(
+    help="See, explain, recover and delete events that were rejected.",
+    no_args_is_help=True,
+)
+
+
+@rejected.command(name="list")
+def list_newest(  # noqa: PLR0913 - each is an option of the command
+    *,
+    reason: Reason = None,
+    event: Event = None,
+    source: Source = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, help="The most that are shown.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the newest, and count those that were not kept: there was no room."""
+    ask = partial(
+        triage.overview,
+        selection=Selection(reason, event, source, since),
+        limit=limit,
+    )
+    with current(read_settings()) as database:
+        overview = asyncio.run(in_operator_transaction(database.url, ask))
+    if json:
+        typer.echo(as_json(overview))
+        return
+    print_table(overview)
+    say(f"{len(overview.rows)} of {overview.survey.events} shown.")
+
+
+@rejected.command()
+def show(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+) -> None:
+    """Show all that is known of one event, its payload included."""
+    ask = partial(triage.read_rejected, id_=id_)
+    with current(read_settings()) as database:
+        row = asyncio.run(in_operator_transaction(database.url, ask))
+    typer.echo(describe(row))
+
+
+rejected.command()(replay)
+
+
+@rejected.command()
+def purge(  # noqa: PLR0913 - each is an option of the command
+    *,
+    reason: Reason = None,
+    event: Event = None,
+    source: Source = None,
+    since: Since = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every one; needed without a filter.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete them for good."""
+    selection = Selection(reason, event, source, since)
+    if all_ == (selection != Selection()):
+        raise ConfigurationError(
+            "Say which: by --reason, --event, --source or --since, or else --all."
+        )
+    gone = 0
+
+    def count(rows: int) -> None:
+        nonlocal gone
+        gone += rows
+
+    with current(read_settings()) as database:
+        survey = partial(triage.survey, selection=selection)
+        found = asyncio.run(in_operator_transaction(database.url, survey))
+        if not (yes or not found.events):
+            typer.confirm(
+                f"Delete {found.events} rejected events?", abort=True, err=True
+            )
+        ended = replace(selection, until=found.newest)
+        work = partial(triage.purge, selection=ended, report=count)
+        if found.events:
+            asyncio.run(run_with_engine(database.url, work))
+    say(f"{gone} deleted.")

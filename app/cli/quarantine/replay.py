@@ -1,0 +1,99 @@
+"""`rollcall rejected replay`."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from app.cli.configuration import read_settings
+from app.cli.database import current
+from app.cli.quarantine.filters import Event, Reason, Since, Source
+from app.cli.quarantine.output import print_issue
+from app.components.service import event_policy
+from app.store.operator_session import in_operator_transaction, run_with_engine
+from app.store.quarantine.queries import SelectionCounts, survey
+from app.store.quarantine.replay import Failure, Replayed
+from app.store.quarantine.replay import replay as replay_selected
+from app.store.quarantine.selection import Selection
+
+
+def replay(
+    *,
+    reason: Reason = None,
+    event: Event = None,
+    source: Source = None,
+    since: Since = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name each event that still fails.")
+    ] = False,
+) -> None:
+    """Judge them by today's rules, and store what passes; safe to repeat.
+
+    The exit status is 0 once all were judged, even if some still fail: they stay in
+    quarantine as they were.
+    """
+    settings = read_settings()
+    selection = Selection(reason, event, source, since)
+    tally: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    with current(settings) as database:
+        count = partial(survey, selection=selection)
+        found = asyncio.run(in_operator_transaction(database.url, count))
+        # Where each failure is named, that is progress enough.
+        with _progress(shown=not verbose) as progress:
+            task = progress.add_task("Replaying", total=found.replayable)
+
+            def report(batch: Replayed) -> None:
+                tally["stored"] += batch.stored
+                tally["duplicates"] += batch.duplicates
+                reasons.update(failure.errors[0].code for failure in batch.failures)
+                progress.advance(task, batch.events)
+                if verbose:
+                    _name(batch.failures)
+
+            work = partial(
+                replay_selected,
+                selection=replace(selection, until=found.newest),
+                policy=event_policy(settings),
+                report=report,
+            )
+            try:
+                asyncio.run(run_with_engine(database.url, work))
+            finally:
+                # Also where it ends early: what was moved stays moved.
+                progress.stop()
+                _tell(tally, reasons, found)
+
+
+def _progress(*, shown: bool) -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        *Progress.get_default_columns(),
+        MofNCompleteColumn(),
+        console=console,
+        disable=not (shown and console.is_terminal),
+    )
+
+
+def _name(failures: list[Failure]) -> None:
+    for failure in failures:
+        for error in failure.errors:
+            typer.echo(f"{failure.id} {print_issue(error)}")
+
+
+def _tell(tally: Counter[str], reasons: Counter[str], found: SelectionCounts) -> None:
+    typer.echo(
+        f"{tally['stored']} stored, {tally['duplicates']} already stored,"
+        f" {reasons.total()} still rejected."
+    )
+    for reason, count in reasons.most_common():
+        typer.echo(f"  {count:7} {reason}")
+    if found.conflicts or found.truncated:
+        typer.echo(
+            f"Left alone: {found.conflicts} id_conflict, {found.truncated} truncated."
+        )

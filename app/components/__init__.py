@@ -1,0 +1,1 @@
+"""The composition root: builds the parts of the service from the settings."""

@@ -1,0 +1,61 @@
+"""All that reads, apart from what writes: connections, keys, sessions, routes."""
+
+from fastapi import FastAPI
+
+from app.access.key_cache import KeyCache
+from app.access.readers import ReaderAuth, install_readers
+from app.api.events import read_routes
+from app.metrics.meters import Meters
+from app.pages.render import Pages
+from app.pages.sign_in import sign_in_routes
+from app.store.engine import create_engine, watch_pool
+from app.store.keys.browser_sessions import Sessions
+from app.store.read.limiter import QueryLimiter
+from app.store.service_queries import ServiceQueries
+
+# Two that read, one that signs in, one that looks up who reads.
+_CONNECTIONS = 4
+# Together within what an answer may take when Postgres is away.
+_LOOKUP_TIMEOUT_S = 1.0
+_READ_TIMEOUT_S = 1.75
+
+
+class ReadComponents:
+    """Who reads, and when it is their turn.
+
+    Attributes:
+        keys: read keys.
+        readers: the dependencies of routes that need a reader.
+        turns: by which routes ask the database.
+        sessions: of browsers.
+
+    Args:
+        url: of the database.
+        trust_s: how long a key or a session is trusted before it is looked up again.
+        meters: tell how many connections are in use.
+    """
+
+    def __init__(self, url: str, *, trust_s: float, meters: Meters) -> None:
+        # Connections of its own: whoever reads takes none from the writer.
+        self._engine = create_engine(
+            url, pool_size=_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
+        )
+        watch_pool(self._engine, meters, name="reading")
+        lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
+        self.keys = KeyCache(lookups.reader_of_key, trust_s=trust_s)
+        self.turns = QueryLimiter(self._engine, timeout_s=_READ_TIMEOUT_S)
+        self.sessions = Sessions(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
+        self.readers = ReaderAuth(
+            keys=self.keys,
+            sessions=KeyCache(self.sessions.reader_of, trust_s=trust_s),
+        )
+
+    def install(self, app: FastAPI, pages: Pages) -> None:
+        """Add the routes that sign in and read."""
+        app.include_router(read_routes(self.readers, self.turns))
+        app.include_router(sign_in_routes(self.sessions, self.readers, pages))
+        install_readers(app)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._engine.dispose()

@@ -1,0 +1,191 @@
+"""What lives as long as the app: made from the settings, started and stopped here."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from app.access.key_cache import KeyCache
+from app.api.health import Readiness
+from app.api.metrics import metrics_routes
+from app.components.live import LiveComponents
+from app.components.readers import ReadComponents
+from app.errors import ConfigurationError, UnavailableError
+from app.http.gate import Gate
+from app.http.monitor import Watch
+from app.ingest.handler import TrackHandler
+from app.ingest.limits import ConnectionLimits, TrackLimits
+from app.ingest.routes import TRACK_ROUTES
+from app.metrics.board import Board
+from app.metrics.catalog import BODIES_WAITING
+from app.metrics.meters import Meters
+from app.pipeline.record import Policy
+from app.pipeline.timestamp import TimestampPolicy
+from app.settings import Settings
+from app.store.engine import create_engine, watch_pool
+from app.store.journal.fallback import OfflineBuffer, prepare_journal
+from app.store.maintenance import run_hourly
+from app.store.quarantine.caps import Quarantine
+from app.store.service_queries import ServiceQueries
+from app.store.write.committer import Committer
+from app.store.write.writer import Writer
+
+log = logging.getLogger(__name__)
+
+_LOOKUP_TIMEOUT_S = 1.0
+
+
+class Service:
+    """What lives as long as the app does: started in order, stopped in reverse.
+
+    Args:
+        settings: with a database URL.
+        board: where what is counted goes.
+    """
+
+    def __init__(self, settings: Settings, board: Board) -> None:
+        if settings.database_url is None:
+            raise ConfigurationError(
+                "ROLLCALL_DATABASE_URL is not set; `rollcall serve` runs a Postgres "
+                "of its own, a bare app needs one."
+            )
+        url = settings.database_url.get_secret_value()
+        self._engine = create_engine(
+            url, command_timeout_s=settings.commit_timeout_seconds
+        )
+        self.meters = Meters(board)
+        self.reading = ReadComponents(
+            url, trust_s=settings.key_cache_seconds, meters=self.meters
+        )
+        self.watching = LiveComponents(url, commit_s=settings.commit_timeout_seconds)
+        self._lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
+        self._outage: OfflineBuffer | None = None
+        if prepare_journal(settings.data_dir, wanted=settings.journal):
+            self._outage = OfflineBuffer(
+                settings.data_dir,
+                max_bytes=settings.journal_max_bytes,
+                key_trust_s=settings.key_cache_seconds,
+                committer=self._committer(settings),
+                lookups=self._lookups,
+                meters=self.meters,
+            )
+        self._writer = Writer(self._committer(settings), outage=self._outage)
+        self._drain_s = settings.drain_timeout_seconds
+        self._upkeep: dict[str, Callable[[], Awaitable[int]]] = {
+            # Four weeks ahead; if this fails for a month, the writer mends it.
+            "partitions": self._lookups.make_partitions,
+            "retention": partial(
+                self._lookups.expire_rejected, days=settings.quarantine_retention_days
+            ),
+            "sessions": self.reading.sessions.expire,
+        }
+        self.watch = Watch(
+            ConnectionLimits(
+                head_s=settings.header_timeout_seconds,
+                body_s=settings.body_timeout_seconds,
+                unread_s=settings.write_timeout_seconds,
+            ),
+            self.meters,
+        )
+        self.watch.endings.append(self.watching.feed.end)
+        self.readiness = Readiness(self._lookups.check_ready, outage=self._outage)
+        self.track_handler = TrackHandler(
+            key_cache=KeyCache(
+                self._lookups.source_of_key,
+                trust_s=settings.key_cache_seconds,
+                known=self._outage.known_keys.source_of if self._outage else None,
+            ),
+            writer=self._writer,
+            policy=event_policy(settings),
+            limits=TrackLimits(
+                max_bytes=settings.max_body_bytes,
+                max_events=settings.max_body_events,
+                max_values=settings.max_body_values,
+                queue_bytes=settings.max_inflight_bytes,
+                keyless_bytes=settings.unauthenticated_bytes,
+                database_s=settings.answer_timeout_seconds,
+                max_requests=settings.max_inflight_requests,
+            ),
+            meters=self.meters,
+        )
+        self.gate = Gate(self.track_handler.admission, TRACK_ROUTES, self.meters)
+        self.metrics = metrics_routes(
+            KeyCache(
+                self._lookups.reader_of_key,
+                trust_s=settings.key_cache_seconds,
+                known=self._outage.known_keys.reader_of if self._outage else None,
+            ),
+            board=board,
+            meters=self.meters,
+            check_database=self._lookups.check_ready,
+        )
+        watch_pool(self._engine, self.meters, name="writing")
+        self.meters.watch({BODIES_WAITING: lambda: self._writer.waiting})
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Take events in, until left; then drain what is waiting.
+
+        Raises:
+            SchemaError: the schema is older than this code needs. A database that
+                does not answer is no reason not to start: it may come.
+        """
+        is_away = False
+        try:
+            await self._lookups.check_ready()
+        except UnavailableError as error:
+            is_away = True
+            log.warning("not ready: %s", error.detail)
+        if self._outage is not None:
+            await self._outage.start(is_on=is_away)
+        self._writer.start()
+        chores = [
+            asyncio.create_task(run_hourly(task, work, meters=self.meters))
+            for task, work in self._upkeep.items()
+        ]
+        chores.append(asyncio.create_task(self.meters.keep_publishing()))
+        chores.append(asyncio.create_task(self.watch.run()))
+        try:
+            yield
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await self._writer.stop()
+            if self._outage is not None:
+                await self._outage.stop(within_s=self._drain_s)
+            await self.watching.close()
+            await self.reading.close()
+            await self._engine.dispose()
+            self.meters.leave()
+
+    def _committer(self, settings: Settings) -> Committer:
+        """Each counts as a worker of its own towards the caps of the quarantine."""
+        return Committer(
+            self._engine,
+            timeout_s=settings.commit_timeout_seconds,
+            quarantine=quarantining(settings)(),
+            meters=self.meters,
+        )
+
+
+def quarantining(settings: Settings) -> Callable[[], Quarantine]:
+    """What keeps rejected events up to the caps, anew for each that commits."""
+    return partial(
+        Quarantine,
+        max_events=settings.quarantine_max_events,
+        max_bytes=settings.quarantine_max_bytes,
+    )
+
+
+def event_policy(settings: Settings) -> Policy:
+    """What an event may be, as the settings say."""
+    return Policy(
+        TimestampPolicy(
+            two_digit_year=settings.two_digit_year,
+            earliest=settings.earliest_timestamp,
+            max_future=settings.max_future,
+        ),
+        max_event_bytes=settings.max_event_bytes,
+        max_depth=settings.max_event_depth,
+    )

@@ -1,0 +1,1 @@
+"""The HTTP protocol class: the parts that uvicorn lacks."""

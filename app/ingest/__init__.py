@@ -1,0 +1,1 @@
+"""`POST /track` and the SDK routes: from the request to the response."""

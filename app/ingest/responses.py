@@ -1,0 +1,158 @@
+"""The answer to a body: a result for each event, in the order sent."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import orjson
+
+from app.ingest.routes import TrackRoute
+from app.pipeline.record import Record
+from app.pipeline.rejection import Rejection
+from app.pipeline.timestamp import format_timestamp
+from app.pipeline.unpack import Ignored
+from app.store.write.insert import CONTENT_DIFFERS, CONTENT_DROPPED, Entry, Outcome
+
+JSON = b"application/json"
+PROBLEM_JSON = b"application/problem+json"
+
+
+class TrackResponse(NamedTuple):
+    """What goes back over the wire.
+
+    Attributes:
+        status: the HTTP status.
+        body: JSON.
+        media_type: of the body.
+        headers: beside the type, the length and the request id.
+        counts: events by result, for the log.
+    """
+
+    status: int
+    body: bytes
+    media_type: bytes = JSON
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    counts: Mapping[str, int] = MappingProxyType({})
+
+
+def build_response(
+    entries: list[Entry | Ignored],
+    outcomes: list[Outcome],
+    *,
+    route: TrackRoute,
+    request_id: str,
+    dry_run: bool = False,
+) -> TrackResponse:
+    """Shape what became of each event.
+
+    Args:
+        entries: in the order sent.
+        outcomes: one for each entry.
+        route: where they came in.
+        request_id: ours.
+        dry_run: whether nothing was written.
+    """
+    counts: dict[str, int] = {}
+    for outcome in outcomes:
+        counts[outcome.status] = counts.get(outcome.status, 0) + 1
+    rejected = counts.get("rejected", 0)
+    results = [
+        _result(index, entry, outcome)
+        for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True))
+    ]
+    content: dict[str, Any] = {
+        "success": not rejected,
+        "message": _summary(tuple(counts.items())),
+        "response_id": request_id,
+        "stored": counts.get("stored", 0),
+        "duplicates": counts.get("duplicate", 0),
+        "rejected": rejected,
+        "results": results,
+    }
+    if "buffered" in counts:
+        content["buffered"] = counts["buffered"]
+    if route.calls != "track":
+        content["ignored"] = counts.get("ignored", 0)
+    if route.lists_warnings:
+        content["warnings"] = _gather(results, "warnings")
+    if dry_run:
+        content["dry_run"] = True
+    if rejected < len(outcomes) or route.lenient:
+        return TrackResponse(HTTPStatus.OK, orjson.dumps(content), counts=counts)
+    problem = {
+        "type": "about:blank",
+        "title": "Every event was rejected",
+        "status": 422,
+        "detail": content["message"],
+        "code": "all_rejected",
+        "errors": _gather(results, "errors"),
+    }
+    return TrackResponse(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        orjson.dumps(problem | content),
+        media_type=PROBLEM_JSON,
+        counts=counts,
+    )
+
+
+def _gather(results: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [
+        {"index": result["index"], **issue}
+        for result in results
+        for issue in result[kind]
+    ]
+
+
+def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> dict[str, Any]:
+    status = outcome.status
+    if isinstance(entry, Ignored):
+        return {"index": index, "status": status, "warnings": []}
+    id_ = outcome.rejection_id or entry.id
+    result: dict[str, Any] = {"index": index, "status": status, "id": id_}
+    warnings = entry.warnings
+    if outcome.differs:
+        differs = CONTENT_DIFFERS if outcome.kept else CONTENT_DROPPED
+        warnings = (*warnings, differs)
+    if isinstance(entry, Record) and status != "rejected":
+        result["event"] = entry.event
+        result["timestamp"] = format_timestamp(entry.timestamp)
+    result["warnings"] = [issue.as_json() for issue in warnings]
+    if status == "rejected":
+        result |= _rejected(entry, outcome)
+    if not outcome.kept:
+        result["kept"] = False
+    if outcome.buffered:
+        result["buffered"] = True
+    return result
+
+
+def _rejected(entry: Entry, outcome: Outcome) -> dict[str, Any]:
+    result: dict[str, Any] = {"errors": [issue.as_json() for issue in outcome.errors]}
+    if isinstance(entry, Rejection) and entry.truncated:
+        result["truncated"] = True
+    return result
+
+
+@lru_cache(maxsize=1_000)
+def _summary(results: tuple[tuple[str, int], ...]) -> str:
+    counts = dict(results)
+    said = [
+        f"{counts[status]} {_plural(noun, counts[status])}"
+        for status, noun in (
+            ("stored", "event stored"),
+            ("buffered", "event buffered"),
+            ("valid", "event valid"),
+            ("duplicate", "duplicate"),
+            ("rejected", "event rejected"),
+            ("ignored", "call ignored"),
+        )
+        if status in counts
+    ]
+    return ", ".join(said) or "0 events stored"
+
+
+def _plural(noun: str, count: int) -> str:
+    first, _, rest = noun.partition(" ")
+    return f"{first}{'' if count == 1 else 's'} {rest}".rstrip()

@@ -1,0 +1,129 @@
+"""Code to copy: an event sent from the languages and SDKs that the tests send with."""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from app.pages.event_docs import Manual
+from app.pipeline.timestamp import format_timestamp
+from app.pipeline.timestamp_grammar import read_text
+
+PLACEHOLDER_KEY = "YOUR_WRITE_KEY"
+
+# What is copied into a shell must be an address and nothing else.
+_ADDRESS = re.compile(r"https?://(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
+_DEFAULT_ADDRESS = "http://127.0.0.1:8000"
+_PYTHON_SDKS = {
+    "segment-analytics-python": "segment.analytics.client",
+    "rudder-sdk-python": "rudderstack.analytics.client",
+    "customerio-cdp-analytics": "customerio.analytics.client",
+}
+
+
+class Snippet(NamedTuple):
+    """One piece of code.
+
+    Attributes:
+        label: the language, or the SDK's package.
+        language: `shell`, `python` or `node`.
+        install: the command that installs what it needs, if anything.
+        code: to run as it is, but for the key.
+    """
+
+    label: str
+    language: str
+    install: str | None
+    code: str
+
+
+class Snippets:
+    """Writes code for any event."""
+
+    def __init__(self) -> None:
+        self._templates = Environment(
+            loader=PackageLoader("app.pages", "templates/snippets"),
+            autoescape=False,  # noqa: S701 - it makes text; pages escape what they show
+            undefined=StrictUndefined,
+            trim_blocks=True,
+        )
+        self._templates.globals["json"] = _json
+        self._templates.globals["key"] = PLACEHOLDER_KEY
+
+    def write(self, told: Manual, *, address: str) -> list[Snippet]:
+        """All snippets of an event.
+
+        Args:
+            told: the event.
+            address: of this service, as its reader knows it.
+        """
+        if not _ADDRESS.fullmatch(address):
+            address = _DEFAULT_ADDRESS
+        event = _exemplary(told.sample)
+
+        def write(template: str, **more: str) -> str:
+            made = self._templates.get_template(f"{template}.txt")
+            return made.render(event=event, address=address, **more)
+
+        client = f'({{ writeKey: "{PLACEHOLDER_KEY}", host: "{address}" }})'
+        older = f'("{PLACEHOLDER_KEY}", {{ host: "{address}" }})'
+        rudder = f'("{PLACEHOLDER_KEY}", {{ dataPlaneUrl: "{address}" }})'
+        node_sdks = (
+            ("@segment/analytics-node", "{ Analytics }", client, "closeAndFlush"),
+            (
+                "@customerio/cdp-analytics-node",
+                "{ Analytics }",
+                client,
+                "closeAndFlush",
+            ),
+            ("@rudderstack/rudder-sdk-node", "RudderAnalytics", rudder, "flush"),
+            ("analytics-node", "Analytics", older, "flush"),
+        )
+        return [
+            Snippet("curl", "shell", None, write("curl")),
+            Snippet("Python, nothing installed", "python", None, write("python")),
+            Snippet("Python with httpx", "python", "pip install httpx", write("httpx")),
+            Snippet("Node, nothing installed", "node", None, write("node")),
+            *(
+                Snippet(
+                    package,
+                    "python",
+                    f"pip install {package}",
+                    write("python_sdk", module=module),
+                )
+                for package, module in _PYTHON_SDKS.items()
+            ),
+            *(
+                Snippet(
+                    package,
+                    "node",
+                    f"npm install {package}",
+                    write(
+                        "node_sdk",
+                        package=package,
+                        name=name,
+                        made=name.strip("{ }") + arguments,
+                        end=end,
+                    ),
+                )
+                for package, name, arguments, end in node_sdks
+            ),
+            Snippet("@jitsu/js", "node", "npm install @jitsu/js", write("jitsu")),
+        ]
+
+
+def _exemplary(sample: dict[str, Any]) -> dict[str, Any]:
+    """The sample as it is best sent: with a message id and a timestamp in full."""
+    instant, _ = read_text(sample["timestamp"], two_digit_year="ymd")
+    group = (sample.get("context") or {}).get("group_id")
+    named = [sample["event"], *([group] if group else []), sample["user_id"]]
+    return {
+        **sample,
+        "timestamp": format_timestamp(instant),
+        "message_id": ":".join(named),
+    }
+
+
+def _json(value: Any, spaces: int = 2) -> str:
+    return json.dumps(value, indent=spaces, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""From bytes to a record or a rejection; pure functions."""

@@ -1,0 +1,72 @@
+"""An exported event, taken in again: the same event, with the same id.
+
+An export writes the instant as `timestamp` and what was sent for it beside it, as
+`timestamp_raw`. Part of an event's identity is the latter (`app.pipeline.identity`).
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from app.events.envelope import GROUP_NAMES
+from app.pipeline.timestamp import TimestampError, TimestampPolicy, parse_timestamp
+
+# What is said of an event in an export beside what was sent.
+_ADDED = frozenset(
+    {"id", "source", "timestamp_raw", "received_at", "stored_at", "warnings"}
+)
+
+
+def restore_sent_form(
+    value: Any, *, received_at: datetime, policy: TimestampPolicy
+) -> Any:
+    """The event as it was sent, for one that was exported; any other as it is.
+
+    An exported one is told by its `timestamp_raw`, which must read as the instant
+    that `timestamp` says: so whatever else carries that key keeps its time.
+
+    Args:
+        value: decoded JSON; stays untouched.
+        received_at: aware, as for `parse_timestamp`.
+        policy: as for `parse_timestamp`.
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("timestamp_raw"), str):
+        return value
+
+    def read(timestamp: Any) -> datetime | None:
+        try:
+            return parse_timestamp(
+                timestamp, received_at=received_at, policy=policy
+            ).instant
+        except TimestampError:
+            return None
+
+    instant = read(value.get("timestamp"))
+    for timestamp in _forms_of(value["timestamp_raw"]):
+        if instant is not None and read(timestamp) == instant:
+            sent = {key: value[key] for key in value if key not in _ADDED}
+            if _is_in_context(value):
+                del sent["group_id"]
+            return sent | {"timestamp": timestamp}
+    return value
+
+
+def _forms_of(raw: str) -> Iterator[str | int | float]:
+    """What may have been sent, where this is its text."""
+    yield raw
+    try:
+        number = json.loads(raw)
+    except ValueError:
+        return
+    if type(number) is int or type(number) is float:
+        yield number
+
+
+def _is_in_context(value: dict[str, Any]) -> bool:
+    """Whether the group id only repeats, as text, what the context says of it."""
+    context = value.get("context")
+    if not isinstance(context, dict):
+        return False
+    sent = [context[name] for name in GROUP_NAMES if context.get(name) is not None]
+    return bool(sent) and str(sent[0]) == value.get("group_id")

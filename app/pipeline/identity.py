@@ -1,0 +1,109 @@
+"""What makes two events the same event.
+
+An id is a UUID (RFC 9562, version 8) of a BLAKE2b-128 over length-prefixed parts:
+of source, user id and message id where there is a message id, else of source and
+content. The forms carry different tags, so that neither can imitate the other.
+"""
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from app.events.envelope import GROUP_NAMES
+from app.pipeline.json_encode import encode_exactly, encode_plain
+
+DIGEST_BYTES = 16
+_BY_MESSAGE = b"rollcall.event.message.1"
+_BY_CONTENT = b"rollcall.event.content.1"
+_CONTENT = b"18:rollcall.content.1"  # framed as the others are by `_framed`
+_REJECTION = b"rollcall.rejection.1"
+
+_GROUP_NAMES = frozenset(GROUP_NAMES)
+_HEX_VERSION = "8"
+_HEX_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def content_of(fields: dict[str, Any], *, odd: bool) -> bytes:
+    """The content of an event as bytes that are equal for equal content.
+
+    Event, user id, group id, timestamp, properties and context: decoded, under
+    canonical names, before any repair, keys sorted. 1 and 1.0 differ; null, absent
+    and an empty context do not. Message id, unknown keys, door and receipt are no
+    part of it.
+
+    Args:
+        fields: under canonical names, values as sent.
+        odd: whether they hold what the plain encoder cannot write.
+    """
+    context = fields.get("context") or {}
+    if type(context) is dict and not _GROUP_NAMES.isdisjoint(context):
+        context = dict(context)
+        for name in GROUP_NAMES:
+            context.pop(name, None)
+    content = [
+        fields["event"],
+        fields["user_id"],
+        fields.get("group_id"),
+        fields["timestamp"],
+        fields["properties"],
+        context,
+    ]
+    return encode_exactly(content).encode() if odd else encode_plain(content)
+
+
+def hash_content(content: bytes) -> bytes:
+    """16 bytes that differ where the content differs."""
+    return _digest(b"%b%d:%b" % (_CONTENT, len(content), content))
+
+
+def identify(
+    source: str, *, user_id: str, message_id: str | None, content: bytes
+) -> str:
+    """The id of an event, as the text of a UUID.
+
+    Args:
+        source: who sent it; sources never collide.
+        user_id: as it is stored.
+        message_id: the sender's own id of the event, if it gave one.
+        content: from `content_of`.
+    """
+    if message_id is None:
+        return _uuid(_digest(_from(_BY_CONTENT, source) + _framed(content)))
+    user, message = user_id.encode(), message_id.encode()
+    framed = b"%b%d:%b%d:%b" % (
+        _from(_BY_MESSAGE, source),
+        len(user),
+        user,
+        len(message),
+        message,
+    )
+    return _uuid(_digest(framed))
+
+
+def identify_rejection(
+    source: str, *, message_id: str | None, payload: str, reason: str
+) -> str:
+    """The id of a rejected event: a body sent again adds no second row."""
+    message = b"" if message_id is None else b"=" + message_id.encode()
+    parts = message, payload.encode(), reason.encode()
+    return _uuid(_digest(_from(_REJECTION, source) + b"".join(map(_framed, parts))))
+
+
+@lru_cache
+def _from(tag: bytes, source: str) -> bytes:
+    """The parts that all ids of a source begin with."""
+    return _framed(tag) + _framed(source.encode())
+
+
+def _framed(part: bytes) -> bytes:
+    return b"%d:%b" % (len(part), part)
+
+
+def _digest(framed: bytes) -> bytes:
+    return blake2b(framed, digest_size=DIGEST_BYTES).digest()
+
+
+def _uuid(digest: bytes) -> str:
+    h = digest.hex()
+    variant = _HEX_VARIANT[h[16]]
+    return f"{h[:8]}-{h[8:12]}-{_HEX_VERSION}{h[13:16]}-{variant}{h[17:20]}-{h[20:]}"

@@ -1,0 +1,83 @@
+"""What is stored of an event, and what it is made with."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from app.pipeline.issues import Issue
+from app.pipeline.timestamp import TimestampPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an event may be; from the settings.
+
+    Attributes:
+        timestamps: how they are read and which are taken.
+        max_event_bytes: of its compact JSON in UTF-8.
+        max_depth: containers inside the event, one within the other.
+    """
+
+    timestamps: TimestampPolicy
+    max_event_bytes: int = 128 * 1024
+    max_depth: int = 64
+
+
+class RequestContext(NamedTuple):
+    """Who sent a body, and when.
+
+    Attributes:
+        source: the name of the source that the key belongs to.
+        received_at: when the request arrived, aware UTC; fixed once.
+        request_id: ours, as in the answer.
+    """
+
+    source: str
+    received_at: datetime
+    request_id: str
+
+
+class Body(NamedTuple):
+    """What holds for all events of a decoded body.
+
+    Attributes:
+        plain: from `Decoded`.
+        deep: from `Decoded`.
+        large: whether some event in it may be larger than an event may be.
+    """
+
+    plain: bool
+    deep: bool
+    large: bool
+
+
+class Record(NamedTuple):
+    """An event as it is stored: one row of `events`.
+
+    Attributes:
+        id: UUID as text.
+        timestamp: aware UTC.
+        properties: JSON text.
+        context: JSON text.
+        warnings: all that the answer says.
+        content_hash: 16 bytes.
+        sent: the event as decoded; written out only if it must be quarantined.
+        extra: unknown top-level fields, JSON text of an object.
+    """
+
+    id: str
+    source: str
+    event: str
+    user_id: str
+    group_id: str | None
+    timestamp: datetime
+    timestamp_raw: str
+    received_at: datetime
+    message_id: str | None
+    properties: str
+    context: str
+    warnings: tuple[Issue, ...]
+    content_hash: bytes
+    sent: Any
+    request_id: str
+    extra: str = "{}"

@@ -1,0 +1,136 @@
+"""What stands in for Postgres while it is away: a journal, and the keys as known."""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import Literal
+
+from app.errors import ConfigurationError
+from app.logs import fields
+from app.metrics.catalog import (
+    CIRCUIT_OPEN,
+    JOURNAL_BYTES,
+    JOURNAL_BYTES_LIMIT,
+    JOURNAL_EVENTS,
+    JOURNAL_OLDEST_SECONDS,
+)
+from app.metrics.meters import Meters
+from app.store.journal.circuit_breaker import CircuitBreaker
+from app.store.journal.drain import Drain
+from app.store.journal.journal import Journal, prepare
+from app.store.keys.live_keys import LiveKeys
+from app.store.keys.snapshot_file import KeySnapshotFile
+from app.store.service_queries import ServiceQueries
+from app.store.write.committer import Committer
+
+log = logging.getLogger(__name__)
+
+
+def journal_directory(data_dir: Path) -> Path:
+    """Where the journals of all processes on a data directory are."""
+    return data_dir / "journal"
+
+
+def prepare_journal(data_dir: Path, *, wanted: Literal["auto", "on", "off"]) -> bool:
+    """Whether there can and shall be a journal; then its directory has been tried.
+
+    Args:
+        data_dir: made where it is missing.
+        wanted: `on` is an error where it cannot be, `auto` is not.
+
+    Raises:
+        ConfigurationError: it must be, and cannot.
+    """
+    if wanted == "off":
+        return False
+    try:
+        prepare(journal_directory(data_dir))
+    except OSError as error:
+        if wanted == "on":
+            raise ConfigurationError(
+                f"There can be no journal in {data_dir}: {error.strerror}. "
+                "Mend that, or set ROLLCALL_DATA_DIR to another directory."
+            ) from None
+        log.warning("there is no journal", extra=fields(error=error.strerror))
+        return False
+    return True
+
+
+class OfflineBuffer:
+    """Everything of one process that is there for the time without Postgres.
+
+    Args:
+        data_dir: its directory `journal` has been prepared.
+        max_bytes: of what waits in the journal of this process.
+        committer: for what is drained; the writer has another.
+        key_trust_s: how long the keys are trusted while Postgres answers.
+        lookups: tell whether Postgres is back, and which keys are live.
+        meters: show what waits.
+
+    Attributes:
+        circuit: open while Postgres is taken to be away.
+        journal: takes events meanwhile.
+        known_keys: say meanwhile who sends.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that it joins
+        self,
+        data_dir: Path,
+        *,
+        max_bytes: int,
+        key_trust_s: float,
+        committer: Committer,
+        lookups: ServiceQueries,
+        meters: Meters,
+    ) -> None:
+        self.circuit = CircuitBreaker()
+        self.journal = Journal(journal_directory(data_dir), max_bytes=max_bytes)
+        self.known_keys = LiveKeys(
+            KeySnapshotFile(data_dir), lookups.live_keys, trust_s=key_trust_s
+        )
+        self._drain = Drain(
+            self.journal,
+            committer=committer,
+            circuit=self.circuit,
+            check=lookups.check_ready,
+        )
+        self._keys_up: asyncio.Task[None] | None = None
+        meters.watch(
+            {
+                CIRCUIT_OPEN: lambda: self.circuit.is_open,
+                JOURNAL_BYTES: lambda: self.journal.held.size,
+                JOURNAL_BYTES_LIMIT: lambda: max_bytes,
+                JOURNAL_EVENTS: lambda: self.journal.held.entries,
+                JOURNAL_OLDEST_SECONDS: self._age_of_oldest,
+            }
+        )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether Postgres is taken to be away."""
+        return self.circuit.is_open
+
+    @property
+    def takes(self) -> bool:
+        """Whether events can be taken durably without it, as far as is known."""
+        return self.journal.takes and not self._drain.is_barred
+
+    async def start(self, *, is_on: bool) -> None:
+        """Learn the keys, and begin to drain what an earlier process left behind."""
+        if is_on:
+            self.circuit.open()
+        await self.known_keys.refresh()
+        self._keys_up = asyncio.create_task(self.known_keys.run_hourly())
+        self._drain.start()
+
+    async def stop(self, *, within_s: float) -> None:
+        """Store what can be stored in that time; the rest waits on the disk."""
+        if self._keys_up is not None:
+            self._keys_up.cancel()
+        await self._drain.stop(within_s=within_s)
+        await self.journal.close()
+
+    def _age_of_oldest(self) -> float:
+        oldest_at = self.journal.held.oldest_at
+        return 0.0 if oldest_at is None else max(0.0, time.time() - oldest_at)

@@ -1,0 +1,198 @@
+"""One journal file: its entries, written durably.
+
+All of it blocks, and belongs in one thread.
+"""
+
+import secrets
+import sqlite3
+import zlib
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from app.files import sync_directory
+from app.store.journal.lock import JournalLock
+from app.store.journal.sqlite import (
+    SUFFIX,
+    JournalStats,
+    connect,
+    forget,
+    measure,
+    read_after,
+)
+
+
+class JournalEntry(NamedTuple):
+    """One entry as it was read; None where it is not what was written."""
+
+    seq: int
+    entry: bytes | None
+
+
+class JournalFile:
+    """Entries in the order in which they came, until each is settled.
+
+    Attributes:
+        path: of the database.
+        held: what is in it.
+
+    Raises:
+        BlockingIOError: another process owns it, or it is gone.
+        OSError: it cannot be locked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.held = JournalStats(0, 0, None)
+        # Settled, but the disk could not be told: it may have been full.
+        self._settled: set[int] = set()
+        self._damaged: set[int] = set()
+        self._after = 0
+        self._connection: sqlite3.Connection | None = None
+        self._ownership = JournalLock(path)
+
+    @classmethod
+    def create(cls, directory: Path) -> "JournalFile":
+        """Make an empty one, of a name that no other has; older ones sort first.
+
+        Raises:
+            sqlite3.Error, OSError: it cannot be made; nothing of it is left.
+        """
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(6)}{SUFFIX}"
+        file = cls(directory / name)
+        try:
+            file.path.touch(mode=0o600)
+            file.open()
+            sync_directory(directory)
+        except BaseException:
+            file.remove()
+            raise
+        return file
+
+    @classmethod
+    def adopt(cls, path: Path) -> "JournalFile":
+        """Own a file whose owner is gone; it is still to be opened.
+
+        Raises:
+            BlockingIOError: it has an owner, or it is gone.
+        """
+        file = cls(path)
+        if not path.exists():
+            # Whoever owned it has removed it, and the lock last.
+            file.remove()
+            raise BlockingIOError(f"{path.name} is gone")
+        return file
+
+    def open(self) -> None:
+        """Read what there is.
+
+        Raises:
+            sqlite3.Error: it cannot be read.
+        """
+        self._connection = connect(self.path)
+        self.held = measure(self._connection)
+
+    @property
+    def waiting(self) -> int:
+        """How many entries can still be read and settled."""
+        return self.held.entries - len(self._settled) - len(self._damaged)
+
+    def append(self, entries: Collection[bytes], *, at: float) -> None:
+        """Have entries on the disk, all or none.
+
+        Raises:
+            sqlite3.Error, OSError: none of them is there.
+        """
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT INTO entries (at, checksum, entry) VALUES (?, ?, ?)",
+                [(at, zlib.crc32(entry), entry) for entry in entries],
+            )
+        self.held = JournalStats(
+            self.held.entries + len(entries),
+            self.held.size + sum(map(len, entries)),
+            self.held.oldest_at or at,
+        )
+
+    def read(self, *, limit: int, max_bytes: int) -> list[JournalEntry]:
+        """The oldest entries of this round, at least one if there is any.
+
+        Raises:
+            sqlite3.Error: they cannot be read.
+        """
+        assert self._connection is not None  # noqa: S101 - closed ones are not read
+        lines: list[JournalEntry] = []
+        size = 0
+        rows = read_after(self._connection, self._after)
+        for seq, checksum, entry in rows:
+            if seq in self._settled or seq in self._damaged:
+                continue
+            size += len(entry)
+            if lines and (len(lines) == limit or size > max_bytes):
+                break
+            lines.append(
+                JournalEntry(seq, entry if zlib.crc32(entry) == checksum else None)
+            )
+        rows.close()
+        return lines
+
+    def settle(self, seqs: Iterable[int]) -> None:
+        """Forget entries for good; what the disk refuses is tried again next time."""
+        self._settled.update(seqs)
+        with suppress(sqlite3.Error, OSError):
+            with self._transaction() as connection:
+                held = forget(connection, self._settled, held=self.held)
+            self.held = held
+            self._settled.clear()
+
+    def postpone(self, seq: int) -> None:
+        """Read on behind this entry, until a new round begins."""
+        self._after = seq
+
+    def begin_round(self) -> None:
+        """Read from the oldest again."""
+        self._after = 0
+
+    def skip(self, seqs: Iterable[int]) -> None:
+        """Read these no more: nothing can be made of them."""
+        self._damaged.update(seqs)
+
+    @property
+    def has_damage(self) -> bool:
+        """Whether some of it was skipped."""
+        return bool(self._damaged)
+
+    def set_aside(self) -> Path:
+        """Keep the file under a name that nobody reads, for an operator."""
+        self._disconnect()
+        return self._ownership.set_aside()
+
+    def remove(self) -> None:
+        """Remove all of it."""
+        self._disconnect()
+        self._ownership.remove()
+
+    def close(self) -> None:
+        """Leave the file to whoever adopts it."""
+        self._disconnect()
+        self._ownership.give_up()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        assert self._connection is not None  # noqa: S101 - closed ones are not written
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # it may have rolled back by itself
+                self._connection.execute("ROLLBACK")
+            raise

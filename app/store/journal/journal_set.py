@@ -1,0 +1,197 @@
+"""The files of one process: its own, and those that it has adopted.
+
+All of it blocks, and belongs in one thread.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from app.logs import fields
+from app.store.journal.codec import decode_entry
+from app.store.journal.journal_file import JournalEntry, JournalFile
+from app.store.journal.sqlite import SUFFIX, JournalStats, is_corrupt
+from app.store.write.insert import Entry
+
+log = logging.getLogger(__name__)
+
+FAILURES = (sqlite3.Error, OSError)
+_PAGE_BYTES = 4 * 1024 * 1024
+
+
+class Page(NamedTuple):
+    """Some entries of one file, the oldest first.
+
+    Attributes:
+        file: where they are.
+        seqs: their places in it, one for each entry.
+        entries: as they were appended.
+    """
+
+    file: JournalFile
+    seqs: list[int]
+    entries: list[Entry]
+
+
+class JournalSet:
+    """Files of one directory that are ours.
+
+    Args:
+        directory: several processes share it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._own: JournalFile | None = None
+        self._adopted: list[JournalFile] = []
+        self._passed_over: set[Path] = set()
+
+    @property
+    def held(self) -> JournalStats:
+        """What is in all files."""
+        held = [file.held for file in self._files]
+        return JournalStats(
+            sum(each.entries for each in held),
+            sum(each.size for each in held),
+            min((h.oldest_at for h in held if h.oldest_at is not None), default=None),
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many entries can be read and settled."""
+        return sum(file.waiting for file in self._files)
+
+    def append(self, entries: Sequence[bytes], *, at: float) -> None:
+        """Have entries on the disk, all or none.
+
+        Raises:
+            sqlite3.Error, OSError: none of them is there.
+        """
+        if self._own is None:
+            self._own = JournalFile.create(self._directory)
+        try:
+            self._own.append(entries, at=at)
+        except sqlite3.Error as error:
+            self._part_with(self._own, error)
+            raise
+
+    def read(self, *, limit: int) -> Page | None:
+        """Some of the oldest entries; None at the end of a round, or if none wait.
+
+        Raises:
+            sqlite3.Error: some cannot be read, and all others have been.
+        """
+        failure: sqlite3.Error | None = None
+        for file in sorted(self._files, key=lambda each: each.held.oldest_at or 0):
+            try:
+                lines = file.read(limit=limit, max_bytes=_PAGE_BYTES)
+            except sqlite3.Error as error:
+                if not self._part_with(file, error):
+                    failure = error  # of this file: the others go first
+                continue
+            if lines:
+                return self._page(file, lines)
+        for file in self._files:
+            file.begin_round()
+        if failure is not None:
+            raise failure
+        return None
+
+    def skip(self, file: JournalFile, seqs: Iterable[int]) -> None:
+        """Leave entries for an operator: nothing can be made of them."""
+        file.skip(seqs)
+        log.error("an entry of the journal is damaged", extra=fields(file=file.path))
+        self._leave_if_done(file)
+
+    def settle(self, file: JournalFile, seqs: Iterable[int]) -> None:
+        """Forget entries: Postgres has confirmed them."""
+        file.settle(seqs)
+        self._leave_if_done(file)
+
+    def adopt(self) -> int:
+        """Take over the files whose owners are gone; returns how many."""
+        before = len(self._adopted)
+        mine = {file.path for file in self._files}
+        for path in sorted(self._directory.glob(f"*{SUFFIX}")):
+            if path not in mine:
+                self._adopt(path)
+        return len(self._adopted) - before
+
+    def close(self) -> None:
+        """Give up all files."""
+        for file in self._files:
+            self._leave_if_done(file)
+            file.close()
+        self._own = None
+        self._adopted.clear()
+
+    @property
+    def _files(self) -> list[JournalFile]:
+        return [*self._adopted, *([self._own] if self._own else [])]
+
+    def _page(self, file: JournalFile, lines: Iterable[JournalEntry]) -> Page:
+        page = Page(file, [], [])
+        damaged: list[int] = []
+        for seq, entry in lines:
+            try:
+                page.entries.append(decode_entry(entry or b""))
+                page.seqs.append(seq)
+            except ValueError:
+                damaged.append(seq)
+        if damaged:
+            self.skip(file, damaged)
+        return page
+
+    def _adopt(self, path: Path) -> None:
+        try:
+            file = JournalFile.adopt(path)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._pass_over(path, error)
+            return
+        self._adopted.append(file)
+        try:
+            file.open()
+        except sqlite3.Error as error:
+            if not self._part_with(file, error):
+                self._forget(file)
+                file.close()
+                self._pass_over(path, error)
+            return
+        self._leave_if_done(file)
+
+    def _pass_over(self, path: Path, error: Exception) -> None:
+        """Say once that a file cannot be had; it is tried again all the same."""
+        if path not in self._passed_over:
+            self._passed_over.add(path)
+            told = fields(file=path, error=str(error))
+            log.error("a journal cannot be opened", extra=told)
+
+    def _part_with(self, file: JournalFile, error: sqlite3.Error) -> bool:
+        """Set a corrupt file aside; any other failure may pass."""
+        if not is_corrupt(error):
+            return False
+        self._set_aside(file)
+        return True
+
+    def _leave_if_done(self, file: JournalFile) -> None:
+        if file.waiting:
+            return
+        if file.has_damage:
+            self._set_aside(file)
+        else:
+            self._forget(file)
+            file.remove()
+
+    def _set_aside(self, file: JournalFile) -> None:
+        self._forget(file)
+        log.error("a journal was set aside", extra=fields(file=file.set_aside()))
+
+    def _forget(self, file: JournalFile) -> None:
+        if file is self._own:
+            self._own = None
+        else:
+            self._adopted.remove(file)

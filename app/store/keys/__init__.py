@@ -1,0 +1,1 @@
+"""Write keys, read keys, sources and browser sessions."""

@@ -1,0 +1,148 @@
+"""Browsers that are signed in: what each sends is a random token, stored as a hash.
+
+A session is worth as much as its read key: it ends with it, or when it is over.
+"""
+
+import secrets
+from datetime import timedelta
+from functools import partial
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.store.keys.keys import hash_key
+from app.store.query import ask
+from app.store.read.limiter import QueryLimiter
+
+SESSION_LIFE = timedelta(hours=12)
+_RANDOM_BYTES = 32
+_FAILURE = "Who reads could not be looked up in time; try again."
+
+# One statement each, so that a key that is none costs as much as one that is.
+_BY_KEY = text("""
+WITH key AS (
+    SELECT id, source FROM write_keys
+    WHERE key_hash = :secret AND scope = 'read' AND revoked_at IS NULL
+), session AS (
+    INSERT INTO sessions (token_hash, key_id, expires_at)
+    SELECT :token_hash, id, now() + :life FROM key
+)
+SELECT source FROM key
+""")
+_BY_CODE = text("""
+WITH used AS (
+    DELETE FROM sign_in_codes WHERE code_hash = :secret AND expires_at > now()
+    RETURNING key_id
+), key AS (
+    SELECT id, source FROM used JOIN write_keys ON id = key_id
+    WHERE scope = 'read' AND revoked_at IS NULL
+), session AS (
+    INSERT INTO sessions (token_hash, key_id, expires_at)
+    SELECT :token_hash, id, now() + :life FROM key
+)
+SELECT source FROM key
+""")
+_FIND = text("""
+SELECT source FROM sessions JOIN write_keys ON id = key_id
+WHERE token_hash = :token_hash AND expires_at > now()
+    AND scope = 'read' AND revoked_at IS NULL
+""")
+_END = text("DELETE FROM sessions WHERE token_hash = :token_hash")
+_EXPIRE = text("""
+WITH codes AS (DELETE FROM sign_in_codes WHERE expires_at <= now())
+DELETE FROM sessions WHERE expires_at <= now()
+""")
+
+
+class Session(NamedTuple):
+    """A browser that has just signed in.
+
+    Attributes:
+        token: what it sends from now on.
+        reader: who reads.
+    """
+
+    token: str
+    reader: str
+
+
+class Sessions:
+    """Signs browsers in and out, and knows who they are.
+
+    Args:
+        engine: each question uses one of its connections.
+        timeout_s: for one question.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
+        self._ask = partial(ask, engine, timeout_s=timeout_s, failure=_FAILURE)
+        # Whoever guesses takes one connection, and leaves the others to readers.
+        self._one_at_a_time = QueryLimiter(
+            engine, timeout_s=timeout_s, at_once=1, waiting=20, failure=_FAILURE
+        )
+
+    async def sign_in(self, secret: bytes, *, is_code: bool) -> Session | None:
+        """Begin a session; None where the secret is worth nothing.
+
+        Args:
+            secret: a read key, or a code, which is used up by it.
+            is_code: which of them.
+
+        Raises:
+            UnavailableError: the database did not answer.
+            OverloadedError: too many are signing in.
+        """
+        token = secrets.token_urlsafe(_RANDOM_BYTES)
+        parameters = {
+            "secret": hash_key(secret),
+            "token_hash": hash_key(token.encode()),
+            "life": SESSION_LIFE,
+        }
+        statement = _BY_CODE if is_code else _BY_KEY
+
+        async def begin(connection: AsyncConnection) -> str | None:
+            found: str | None = await connection.scalar(statement, parameters)
+            return found
+
+        reader = await self._one_at_a_time.ask(begin)
+        return None if reader is None else Session(token, reader)
+
+    async def reader_of(self, token_hash: bytes) -> str | None:
+        """Who is signed in with a token; None where nobody is.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+
+        async def find(connection: AsyncConnection) -> str | None:
+            found: str | None = await connection.scalar(
+                _FIND, {"token_hash": token_hash}
+            )
+            return found
+
+        return await self._ask(find)
+
+    async def sign_out(self, token: bytes) -> None:
+        """End a session, if it is one.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+
+        async def end(connection: AsyncConnection) -> None:
+            await connection.execute(_END, {"token_hash": hash_key(token)})
+
+        await self._ask(end)
+
+    async def expire(self) -> int:
+        """Delete what is over; returns how many sessions.
+
+        Raises:
+            UnavailableError: the database did not do it.
+        """
+
+        async def delete(connection: AsyncConnection) -> int:
+            return (await connection.execute(_EXPIRE)).rowcount
+
+        return await self._ask(delete)

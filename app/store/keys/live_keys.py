@@ -1,0 +1,113 @@
+"""The live keys as this process knows them, also while Postgres is away."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+
+from app.errors import UnavailableError
+from app.store.keys.snapshot_file import KeySnapshotFile, LiveKey
+
+log = logging.getLogger(__name__)
+
+_PAUSE_S = 1.5
+# Whoever has the turn asks Postgres, which takes a second at the most.
+_TURNS = 24
+_TURN_PAUSE_S = 0.05
+
+
+class LiveKeys:
+    """All live keys: Postgres's while it answers, else what it last said to anyone.
+
+    A key that is none of these may be new: ask Postgres.
+
+    Args:
+        file: shared with the other processes of this machine.
+        ask: all live keys; raises UnavailableError while Postgres is away.
+        trust_s: how long Postgres's answer is trusted while it answers.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        file: KeySnapshotFile,
+        ask: Callable[[], Awaitable[list[LiveKey]]],
+        *,
+        trust_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._file = file
+        self._ask = ask
+        self._trust_s = trust_s
+        self._clock = clock
+        self._trusted_until = 0.0
+        self._sources: dict[bytes, str] = {}
+        self._readers: dict[bytes, str] = {}
+        self._is_written = True
+
+    def source_of(self, key_hash: bytes) -> str | None:
+        """Whose write key this is; None if it is not known."""
+        source = self._sources.get(key_hash)
+        if source is None or self._clock() >= self._trusted_until:
+            return None
+        return source
+
+    def reader_of(self, key_hash: bytes) -> str | None:
+        """Whose read key this is; None if it is not known."""
+        if self._clock() >= self._trusted_until:
+            return None
+        return self._readers.get(key_hash)
+
+    async def run_hourly(self) -> None:
+        """Refresh every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(_PAUSE_S)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Learn of keys that were made and revoked; from the file, if need be."""
+        try:
+            if await self._refresh_from_postgres():
+                return
+        except OSError as error:
+            if self._is_written:
+                self._is_written = False
+                log.warning("the file of keys cannot be written: %s", error)
+            return
+        self._learn(await asyncio.to_thread(self._file.read), until=math.inf)
+
+    async def _refresh_from_postgres(self) -> bool:
+        for _ in range(_TURNS):
+            with self._file.turn() as is_ours:
+                if is_ours:
+                    return await self._ask_in_turn()
+            await asyncio.sleep(_TURN_PAUSE_S)
+        # Whoever has the turn hangs, and a key that is revoked shall die all the same.
+        return await self._ask_and_learn() is not None
+
+    async def _ask_in_turn(self) -> bool:
+        keys = await self._ask_and_learn()
+        if keys is None:
+            return False
+        await asyncio.to_thread(self._file.write, keys)
+        self._is_written = True
+        return True
+
+    async def _ask_and_learn(self) -> list[LiveKey] | None:
+        asked_at = self._clock()
+        try:
+            keys = await self._ask()
+        except UnavailableError:
+            return None
+        self._learn(keys, until=asked_at + self._trust_s)
+        return keys
+
+    def _learn(self, keys: list[LiveKey], *, until: float) -> None:
+        self._trusted_until = until
+        self._sources = {
+            key.key_hash: key.source for key in keys if key.scope == "write"
+        }
+        self._readers = {
+            key.key_hash: key.source for key in keys if key.scope == "read"
+        }

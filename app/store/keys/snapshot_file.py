@@ -1,0 +1,126 @@
+"""The live keys in a file of the data directory, for while Postgres is away.
+
+It holds hashes of keys, never a key. It is read from Postgres and written under a
+lock: a list that was read earlier never follows one that was read later, and so a key
+that has been revoked does not come back.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.files import replace_file, try_lock
+from app.store.tables.events import write_keys
+
+log = logging.getLogger(__name__)
+
+NAME = "keys.json"
+_PATIENCE_S = 3.0
+_PAUSE_S = 0.05
+_LIVE = (
+    select(write_keys.c.key_hash, write_keys.c.source, write_keys.c.scope)
+    .where(write_keys.c.revoked_at.is_(None))
+    .order_by(write_keys.c.key_hash)
+)
+
+
+class LiveKey(NamedTuple):
+    """A key that has not been revoked.
+
+    Attributes:
+        key_hash: its SHA-256.
+        source: whose it is.
+        scope: what it is for.
+    """
+
+    key_hash: bytes
+    source: str
+    scope: str
+
+
+async def live_keys(connection: AsyncConnection) -> list[LiveKey]:
+    """All of them, in the caller's transaction."""
+    return [LiveKey(*row) for row in await connection.execute(_LIVE)]
+
+
+class KeySnapshotFile:
+    """The file, which all processes on one data directory share.
+
+    Args:
+        directory: the data directory, which exists.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / NAME
+        self._lock = self._path.with_suffix(".lock")
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Take the lock, if nobody has it; yields whether it is ours.
+
+        Raises:
+            OSError: there can be no lock.
+        """
+        with try_lock(self._lock) as lock:
+            yield lock is not None
+
+    def read(self) -> list[LiveKey]:
+        """What it holds; nothing where it cannot be read."""
+        try:
+            rows = orjson.loads(self._path.read_bytes())["keys"]
+            return [
+                LiveKey(bytes.fromhex(row["hash"]), row["source"], row["scope"])
+                for row in rows
+            ]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("the file of keys cannot be read: %s", error)
+            return []
+
+    def write(self, keys: list[LiveKey]) -> None:
+        """Have it hold these, whole and durably, if it does not; in one's turn.
+
+        Raises:
+            OSError: it cannot be written; a key that is live no more is gone from it.
+        """
+        held = self.read()
+        if keys == held and self._path.exists():
+            return
+        try:
+            self._replace(keys)
+        except OSError:
+            if not set(held) <= set(keys):
+                self._path.unlink(missing_ok=True)
+            raise
+
+    def _replace(self, keys: list[LiveKey]) -> None:
+        rows = [
+            {"hash": key.key_hash.hex(), "source": key.source, "scope": key.scope}
+            for key in keys
+        ]
+        replace_file(self._path, orjson.dumps({"keys": rows}))
+
+
+async def publish_keys(connection: AsyncConnection, *, file: KeySnapshotFile) -> bool:
+    """Have the file hold what the database does; whether that was done.
+
+    Args:
+        connection: at READ COMMITTED, after the commit of what has changed.
+        file: in the data directory.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        with suppress(OSError), file.turn() as is_ours:
+            if is_ours:
+                file.write(await live_keys(connection))
+                return True
+        time.sleep(_PAUSE_S)  # noqa: ASYNC251 - a command, with nothing else to do
+    return False

@@ -1,0 +1,134 @@
+"""Which rejected events are kept: all, up to a cap for each source.
+
+A broken sender can send for ever, but its quarantine ends at the cap. What comes
+after that is answered `kept: false` and counted in `rejected_drops`.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.pipeline.issues import Issue
+from app.pipeline.record import Record, RequestContext
+from app.pipeline.rejection import Rejection, reject
+from app.store.quarantine.statements import (
+    QuarantineUsage,
+    count_drops,
+    find_rejected,
+    insert_rejected,
+    measure_rejected,
+)
+
+# Why an event that passed is rejected all the same.
+ID_CONFLICT = Issue(
+    "id_conflict", "", "An event with this id and other content is stored already."
+)
+UNSTORABLE = Issue("unstorable", "", "The database refused this event.")
+
+
+def reject_record(record: Record, error: Issue) -> Rejection:
+    """Make the row that keeps a record which cannot be stored after all."""
+    request_context = RequestContext(
+        record.source, record.received_at, record.request_id
+    )
+    return reject(
+        record.sent,
+        request_context=request_context,
+        errors=[error],
+        warnings=record.warnings,
+        message_id=record.message_id,
+    )
+
+
+class Quarantine:
+    """Keeps rejected events, for each source up to a cap.
+
+    What a source holds is asked of Postgres once in `trust_s`, and what is kept here
+    is added meanwhile. So one worker is exact, and several together go over the cap
+    by no more than the others keep within that time.
+
+    Args:
+        max_events: of one source; 0 keeps none.
+        max_bytes: of one source's payloads, as far as these are kept. The rest of a
+            row, most of it the errors, is not counted.
+        trust_s: how long a measured figure is trusted.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_events: int = 100_000,
+        max_bytes: int = 256 * 1024 * 1024,
+        trust_s: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cap = QuarantineUsage(max_events, max_bytes)
+        self._trust_s = trust_s
+        self._clock = clock
+        self._worker = secrets.token_hex(8)
+        # For each source; these are made by operators, so they are few.
+        self._held: dict[str, QuarantineUsage] = {}
+        self._trusted_until: dict[str, float] = {}
+
+    async def keep(
+        self, connection: AsyncConnection, rows: Sequence[Rejection]
+    ) -> list[bool]:
+        """Keep what there is room for, and count the rest as dropped.
+
+        Args:
+            connection: in the transaction that the rows belong to.
+            rows: in the order of their arrival; of rows with one id the first is
+                inserted.
+
+        Returns:
+            For each row, whether it is in quarantine, now or since before.
+        """
+        if not rows:
+            return []
+        await self._measure(connection, {row.source for row in rows})
+        distinct: dict[str, Rejection] = {}
+        for row in rows:
+            distinct.setdefault(row.id, row)
+        known: set[str] = set()
+        chosen = self._choose(distinct.values())
+        if len(chosen) < len(distinct):
+            known = await find_rejected(connection, distinct)
+            chosen = self._choose(
+                row for row in distinct.values() if row.id not in known
+            )
+        for id_ in await insert_rejected(connection, list(chosen.values())):
+            row = chosen[id_]
+            self._held[row.source] = self._held[row.source].plus(row)
+        known |= chosen.keys()
+        await count_drops(
+            connection,
+            [row for row in rows if row.id not in known],
+            worker=self._worker,
+        )
+        return [row.id in known for row in rows]
+
+    def forget(self) -> None:
+        """Measure anew next time: a transaction in which rows were kept has failed."""
+        self._trusted_until.clear()
+
+    async def _measure(self, connection: AsyncConnection, sources: set[str]) -> None:
+        now = self._clock()
+        stale = [s for s in sources if now >= self._trusted_until.get(s, now)]
+        if not stale:
+            return
+        self._held |= await measure_rejected(connection, stale, limit=self._cap.events)
+        self._trusted_until |= dict.fromkeys(stale, now + self._trust_s)
+
+    def _choose(self, rows: Iterable[Rejection]) -> dict[str, Rejection]:
+        """The rows that fit beside what is held, by their ids."""
+        held = dict(self._held)
+        chosen: dict[str, Rejection] = {}
+        for row in rows:
+            events, payload_bytes = after = held[row.source].plus(row)
+            if events <= self._cap.events and payload_bytes <= self._cap.payload_bytes:
+                held[row.source] = after
+                chosen[row.id] = row
+        return chosen

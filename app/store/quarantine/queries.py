@@ -1,0 +1,170 @@
+"""What operators ask of the quarantine, and delete from it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import EventNotFoundError
+from app.store.quarantine.caps import ID_CONFLICT
+from app.store.quarantine.selection import RECEIPT_ORDER, Place, Selection, next_batch
+from app.store.tables.events import rejected_drops, rejected_events
+
+_PURGE_BATCH = 1_000
+_COLUMNS = rejected_events.c
+_LISTED = [column for column in _COLUMNS if column is not _COLUMNS.payload]
+
+
+class SelectionCounts(NamedTuple):
+    """What a selection holds.
+
+    Attributes:
+        events: all of them.
+        conflicts: of these, with the reason `id_conflict`.
+        truncated: of the others, those whose payload was cut.
+        newest: when the last of them was received; None where there is none.
+    """
+
+    events: int
+    conflicts: int
+    truncated: int
+    newest: datetime | None
+
+    @property
+    def replayable(self) -> int:
+        """Those that a replay judges."""
+        return self.events - self.conflicts - self.truncated
+
+
+class Drops(NamedTuple):
+    """How many events of a source were not kept, and in which minutes."""
+
+    source: str
+    events: int
+    first: datetime
+    last: datetime
+
+
+class RejectedListing(NamedTuple):
+    """What a selection holds, the newest of it, and what was not kept."""
+
+    survey: SelectionCounts
+    rows: list[dict[str, Any]]
+    drops: list[Drops]
+
+
+async def overview(
+    connection: AsyncConnection, selection: Selection, *, limit: int
+) -> RejectedListing:
+    """Count what is selected, and read the newest of it.
+
+    Args:
+        connection: in a transaction.
+        selection: of events; of drops only its source and its start hold.
+        limit: rows that are read, without their payload.
+    """
+    rows = await connection.execute(
+        select(*_LISTED)
+        .where(*selection.conditions())
+        .order_by(*(column.desc() for column in RECEIPT_ORDER))
+        .limit(limit)
+    )
+    return RejectedListing(
+        await survey(connection, selection),
+        [_as_dict(row) for row in rows.mappings()],
+        await _sum_drops(connection, selection),
+    )
+
+
+async def survey(connection: AsyncConnection, selection: Selection) -> SelectionCounts:
+    """Count what is selected."""
+    is_conflict = _COLUMNS.reason == ID_CONFLICT.code
+    counts = await connection.execute(
+        select(
+            func.count(),
+            func.count().filter(is_conflict),
+            func.count().filter(_COLUMNS.truncated, ~is_conflict),
+            func.max(_COLUMNS.received_at),
+        ).where(*selection.conditions())
+    )
+    return SelectionCounts(*counts.one())
+
+
+async def read_rejected(connection: AsyncConnection, id_: str) -> dict[str, Any]:
+    """All columns of one rejected event.
+
+    Raises:
+        EventNotFoundError: there is none with this id.
+    """
+    try:
+        query = select(rejected_events).where(_COLUMNS.id == UUID(id_))
+    except ValueError:
+        raise _not_found() from None
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise _not_found()
+    return _as_dict(row)
+
+
+async def delete_rejected(connection: AsyncConnection, ids: Iterable[UUID]) -> None:
+    """Take these out of quarantine."""
+    await connection.execute(delete(rejected_events).where(_COLUMNS.id.in_(list(ids))))
+
+
+async def purge(
+    engine: AsyncEngine, selection: Selection, *, report: Callable[[int], None]
+) -> None:
+    """Delete what is selected, a thousand rows in a transaction.
+
+    Args:
+        engine: begins and commits them.
+        selection: give it an end, or it goes on with what comes in.
+        report: is told after each commit how many rows are gone by it.
+    """
+    after = None
+    while True:
+        async with engine.begin() as connection:
+            batch = await connection.execute(
+                next_batch(selection, *RECEIPT_ORDER, after=after, limit=_PURGE_BATCH)
+            )
+            places = [Place(*row) for row in batch]
+            if not places:
+                return
+            await delete_rejected(connection, (place.id for place in places))
+        report(len(places))
+        after = places[-1]
+
+
+async def _sum_drops(connection: AsyncConnection, selection: Selection) -> list[Drops]:
+    drops = rejected_drops.c
+    query = (
+        select(
+            drops.source,
+            func.sum(drops.events),
+            func.min(drops.minute),
+            func.max(drops.minute),
+        )
+        .group_by(drops.source)
+        .order_by(drops.source)
+    )
+    if selection.source is not None:
+        query = query.where(drops.source == selection.source)
+    if selection.since is not None:
+        start = selection.since.replace(second=0, microsecond=0)
+        query = query.where(drops.minute >= start)
+    rows = await connection.execute(query)
+    return [Drops(source, int(events), *span) for source, events, *span in rows]
+
+
+def _as_dict(row: Mapping[Any, Any]) -> dict[str, Any]:
+    # SQLAlchemy's names are more than text, which not every encoder takes.
+    return {str(name): value for name, value in row.items()}
+
+
+def _not_found() -> EventNotFoundError:
+    return EventNotFoundError(
+        "No rejected event has this id; `rollcall rejected list` shows the ids."
+    )

@@ -1,0 +1,210 @@
+"""Replay: rejected events are judged by today's rules, and moved if they now pass.
+
+An event leaves the quarantine in the transaction that stores it. So however often,
+by however many and however far a replay runs, each event is in one of the two places.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import InvalidJsonError
+from app.events.envelope import IDEMPOTENCY_HEADER
+from app.pipeline.issues import Issue
+from app.pipeline.json_decode import decode
+from app.pipeline.process import process_event
+from app.pipeline.record import Body, Policy, Record, RequestContext
+from app.store.db_errors import is_data_error
+from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE
+from app.store.quarantine.queries import delete_rejected
+from app.store.quarantine.selection import Place, Selection, next_batch
+from app.store.tables.events import rejected_events
+from app.store.write.insert import (
+    CONFLICT,
+    ERASED,
+    REFUSED_AS_ERASED,
+    STORED,
+    Outcome,
+    store_records,
+)
+from app.store.write.partitions import ensure_partitions
+
+_COLUMNS = (
+    rejected_events.c.id,
+    rejected_events.c.received_at,
+    rejected_events.c.source,
+    rejected_events.c.message_id,
+    rejected_events.c.errors,
+    rejected_events.c.payload,
+    rejected_events.c.request_id,
+)
+# To judge a batch of the largest takes seconds in which Postgres is asked nothing.
+_TAKE_TIME = text("SET LOCAL idle_in_transaction_session_timeout = '5min'")
+_REFUSED = Outcome("rejected", errors=(UNSTORABLE,))
+
+
+class Waiting(NamedTuple):
+    """A rejected event, as far as judging it anew needs it."""
+
+    id: UUID
+    received_at: datetime
+    source: str
+    message_id: str | None
+    errors: list[dict[str, str]]
+    payload: str
+    request_id: str
+
+
+class Failure(NamedTuple):
+    """A rejected event that stays where it is, and why."""
+
+    id: UUID
+    errors: Sequence[Issue]
+
+
+class Replayed(NamedTuple):
+    """What became of one batch.
+
+    Attributes:
+        stored: events that are in `events` now.
+        duplicates: events that were there already, with the same content.
+        failures: those that stay in quarantine, and those that were erased before,
+            which leave it unstored.
+    """
+
+    stored: int
+    duplicates: int
+    failures: list[Failure]
+
+    @property
+    def events(self) -> int:
+        """How many were judged."""
+        return self.stored + self.duplicates + len(self.failures)
+
+
+async def replay(
+    engine: AsyncEngine,
+    selection: Selection,
+    *,
+    policy: Policy,
+    report: Callable[[Replayed], None],
+    limit: int = 500,
+) -> None:
+    """Judge what is selected anew, and move what passes into `events`.
+
+    Left alone are conflicts of ids, where what is stored stays, and events whose
+    payload was cut, as well as rows that another session has locked.
+
+    Args:
+        engine: begins and commits a transaction for each batch.
+        selection: give it an end, or it goes on with what comes in.
+        policy: today's.
+        report: is told of each batch after its commit.
+        limit: of events in a batch.
+    """
+    async with engine.begin() as connection:
+        await ensure_partitions(connection)
+    after = None
+    while True:
+        async with engine.begin() as connection:
+            await connection.execute(_TAKE_TIME)
+            rows = await _lock(connection, selection, after=after, limit=limit)
+            if not rows:
+                return
+            replayed = await _settle(connection, rows, policy=policy)
+        report(replayed)
+        after = Place(rows[-1].received_at, rows[-1].id)
+
+
+def _rejudge(row: Waiting, *, policy: Policy) -> Record | Sequence[Issue]:
+    """What is to be stored, judged as of the original receipt; or what is wrong."""
+    for error in row.errors:
+        # The header itself is not kept whole, so it cannot be judged again.
+        if error["path"] == IDEMPOTENCY_HEADER:
+            return [Issue(**error)]
+    try:
+        decoded = decode(row.payload.encode(), max_depth=policy.max_depth)
+    except InvalidJsonError as error:
+        return [Issue(error.code, "", error.detail)]
+    verdict = process_event(
+        decoded.value,
+        request_context=RequestContext(row.source, row.received_at, row.request_id),
+        policy=policy,
+        body=Body(
+            plain=decoded.plain,
+            deep=decoded.deep,
+            large=len(row.payload) > policy.max_event_bytes,
+        ),
+        idempotency_key=row.message_id,
+    )
+    return verdict if isinstance(verdict, Record) else verdict.errors
+
+
+async def _lock(
+    connection: AsyncConnection,
+    selection: Selection,
+    *,
+    after: Place | None,
+    limit: int,
+) -> list[Waiting]:
+    query = next_batch(selection, *_COLUMNS, after=after, limit=limit)
+    rows = await connection.execute(
+        query.where(
+            ~rejected_events.c.truncated, rejected_events.c.reason != ID_CONFLICT.code
+        )
+    )
+    return [Waiting(*row) for row in rows]
+
+
+async def _settle(
+    connection: AsyncConnection, rows: list[Waiting], *, policy: Policy
+) -> Replayed:
+    passing: list[tuple[Record, Waiting]] = []
+    failures: list[Failure] = []
+    for row in rows:
+        verdict = _rejudge(row, policy=policy)
+        if isinstance(verdict, Record):
+            passing.append((verdict, row))
+        else:
+            failures.append(Failure(row.id, verdict))
+    # Ids are claimed in order even where a refusal splits the batch.
+    passing.sort(key=lambda pair: pair[0].id)
+    outcomes = await _store(connection, [record for record, _ in passing])
+    settled: list[UUID] = []
+    erased: list[UUID] = []
+    for (_, row), outcome in zip(passing, outcomes, strict=True):
+        if outcome is CONFLICT:
+            failures.append(Failure(row.id, [ID_CONFLICT]))
+        elif outcome is _REFUSED:
+            failures.append(Failure(row.id, [UNSTORABLE]))
+        elif outcome is REFUSED_AS_ERASED:
+            failures.append(Failure(row.id, [ERASED]))
+            erased.append(row.id)
+        else:
+            settled.append(row.id)
+    # The quarantine keeps nothing of an erased event either.
+    await delete_rejected(connection, [*settled, *erased])
+    stored = sum(outcome is STORED for outcome in outcomes)
+    return Replayed(stored, len(settled) - stored, failures)
+
+
+async def _store(connection: AsyncConnection, records: list[Record]) -> list[Outcome]:
+    """Store records; one that Postgres refuses harms no other."""
+    try:
+        async with connection.begin_nested():
+            return await store_records(connection, records)
+    except DBAPIError as error:
+        if not is_data_error(error):
+            raise
+    if len(records) == 1:
+        return [_REFUSED]
+    half = len(records) // 2
+    return [
+        *await _store(connection, records[:half]),
+        *await _store(connection, records[half:]),
+    ]

@@ -1,0 +1,132 @@
+"""Stored events as they are exported: streamed, in one snapshot of the database."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    cast,
+    column,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import DatabaseError
+from app.store.db_errors import DATABASE_ERRORS, sqlstate_of
+from app.store.engine import create_engine
+from app.store.tables.events import events
+
+_PORTION = 1_000
+# For one portion: with a filter, all of the table may have to be read for the first.
+_PORTION_TIMEOUT_S = 3600.0
+# Whoever reads the output may take its time in between.
+_NO_IDLE_TIMEOUT = text("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+_JSON = ("properties", "context", "warnings")
+# Columns that an import of the file would not understand.
+NOT_EXPORTED = frozenset({"extra", "bucket", "import_id", "timestamp_iso"})
+
+Write = Callable[[Sequence[str], Sequence[Sequence[Any]]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The events that match every given part; without any, all.
+
+    Attributes:
+        event: its name.
+        source: who sent it.
+        user_id: the user it is about.
+        group_id: the account it is about.
+        since: its timestamp is this or later, aware.
+        until: its timestamp is earlier, aware.
+    """
+
+    event: str | None = None
+    source: str | None = None
+    user_id: str | None = None
+    group_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """One for each given part but the name, which a view has in it."""
+        equal = {
+            "source": self.source,
+            "user_id": self.user_id,
+            "group_id": self.group_id,
+        }
+        happened = column("timestamp", events.c.timestamp.type)
+        conditions = [
+            column(name, Text) == value
+            for name, value in equal.items()
+            if value is not None
+        ]
+        if self.since is not None:
+            conditions.append(happened >= self.since)
+        if self.until is not None:
+            conditions.append(happened < self.until)
+        return conditions
+
+
+async def export_events(
+    url: str, filters: Filters, *, typed: bool, write: Write
+) -> None:
+    """Hand all matching events on, in no certain order and in bounded memory.
+
+    Args:
+        url: of the database.
+        filters: which events.
+        typed: whether to read the typed view of the one event, not the table.
+        write: given the names of the columns and some rows, at least once; jsonb is
+            JSON text. What it raises ends the export.
+
+    Raises:
+        DatabaseError: the database did not take part to the end.
+    """
+    engine = create_engine(url, pool_size=1, command_timeout_s=_PORTION_TIMEOUT_S)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(_NO_IDLE_TIMEOUT)
+            query = await _query(connection, filters, typed=typed)
+            result = await connection.stream(query)
+            names = [str(name) for name in result.keys()]  # noqa: SIM118 - no dict
+            write(names, [])
+            async for rows in result.partitions(_PORTION):
+                write(names, rows)
+    except DATABASE_ERRORS as error:
+        raise DatabaseError(
+            f"The database ended the export ({type(error).__name__} "
+            f"{sqlstate_of(error)}): what was written is not all."
+        ) from error
+    finally:
+        await engine.dispose()
+
+
+async def _query(
+    connection: AsyncConnection, filters: Filters, *, typed: bool
+) -> Select[*tuple[Any, ...]]:
+    conditions = filters.conditions()
+    relation: FromClause = events
+    names: list[str] = events.c.keys()
+    if typed and filters.event is not None:
+        relation = table(filters.event)
+        none = await connection.execute(
+            select(text("*")).select_from(relation).limit(0)
+        )
+        names = [*none.keys()]
+    elif filters.event is not None:
+        conditions.append(events.c.event == filters.event)
+    columns = [
+        cast(column(name), Text).label(name) if name in _JSON else column(name)
+        for name in names
+        if name not in NOT_EXPORTED
+    ]
+    return select(*columns).select_from(relation).where(*conditions)

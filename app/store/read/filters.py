@@ -1,0 +1,114 @@
+"""Which stored or rejected events are read: every value is a bound parameter."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Column, ColumnElement, Table, select
+
+from app.store.tables.events import event_ids, events, rejected_events
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """The stored events that match every given part; without any, all.
+
+    Attributes:
+        id: of one event.
+        event: its name.
+        source: who sent it.
+        user_id: the user it is about.
+        group_id: the account it is about.
+        message_id: the sender's own id of it.
+        since: its timestamp is this or later, aware.
+        until: its timestamp is earlier, aware.
+        stored_since: stored then or later, aware.
+        stored_until: stored earlier, aware.
+    """
+
+    id: UUID | None = None
+    event: str | None = None
+    source: str | None = None
+    user_id: str | None = None
+    group_id: str | None = None
+    message_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    stored_since: datetime | None = None
+    stored_until: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """One for each given part."""
+        columns = events.c
+        conditions = _equal(
+            events,
+            event=self.event,
+            source=self.source,
+            user_id=self.user_id,
+            group_id=self.group_id,
+            message_id=self.message_id,
+        )
+        if self.id is not None:
+            claim = select(event_ids.c.stored_at).where(event_ids.c.id == self.id)
+            # No index of events has the id: its claim says when it was stored.
+            conditions += [
+                columns.id == self.id,
+                columns.stored_at == claim.scalar_subquery(),
+            ]
+        conditions += _between(columns.timestamp, self.since, self.until)
+        conditions += _between(columns.stored_at, self.stored_since, self.stored_until)
+        return conditions
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedFilter:
+    """The rejected events that match every given part; without any, all.
+
+    Attributes:
+        id: of one of them.
+        reason: code of the first error.
+        event: its name as sent.
+        source: who sent it.
+        message_id: the sender's own id of it.
+        since: received then or later, aware.
+        until: received earlier, aware.
+    """
+
+    id: UUID | None = None
+    reason: str | None = None
+    event: str | None = None
+    source: str | None = None
+    message_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """One for each given part."""
+        conditions = _equal(
+            rejected_events,
+            id=self.id,
+            reason=self.reason,
+            event=self.event,
+            source=self.source,
+            message_id=self.message_id,
+        )
+        return conditions + _between(
+            rejected_events.c.received_at, self.since, self.until
+        )
+
+
+def _equal(table: Table, **values: object) -> list[ColumnElement[bool]]:
+    return [
+        table.c[name] == value for name, value in values.items() if value is not None
+    ]
+
+
+def _between(
+    column: Column[datetime], since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
+    conditions = []
+    if since is not None:
+        conditions.append(column >= since)
+    if until is not None:
+        conditions.append(column < until)
+    return conditions

@@ -1,0 +1,80 @@
+"""Turns at reading: those who read share few connections, and none with the writer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import OverloadedError
+from app.store.query import ask
+
+T = TypeVar("T")
+
+_TOO_MUCH = (
+    "The database did not answer in time; where it is well, ask for less: name a "
+    "user, an account or a span of time."
+)
+
+
+class QueryLimiter:
+    """Lets a few read at a time, and some wait.
+
+    Args:
+        engine: that only readers use.
+        timeout_s: for one question, the wait for its turn included.
+        at_once: questions that are asked at a time.
+        waiting: those that wait; beyond them all are refused.
+        failure: what to say where there was no answer.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        timeout_s: float,
+        at_once: int = 2,
+        waiting: int = 50,
+        failure: str = _TOO_MUCH,
+    ) -> None:
+        self._engine = engine
+        self._failure = failure
+        self._timeout_s = timeout_s
+        self._turns = asyncio.Semaphore(at_once)
+        self._room = at_once + waiting
+
+    async def ask(self, question: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Ask when it is one's turn, in a transaction.
+
+        Args:
+            question: only reads, and may be asked twice.
+
+        Raises:
+            OverloadedError: too many wait, or the turn did not come in time.
+            UnavailableError: the database did not answer.
+        """
+        if not self._room:
+            raise OverloadedError("Too many are reading; ask again.")
+        self._room -= 1
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        try:
+            async with self._turn(deadline):
+                left_s = deadline - asyncio.get_running_loop().time()
+                return await ask(
+                    self._engine, question, timeout_s=left_s, failure=self._failure
+                )
+        finally:
+            self._room += 1
+
+    @asynccontextmanager
+    async def _turn(self, deadline: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise OverloadedError("Others were still reading; ask again.") from None
+        try:
+            yield
+        finally:
+            self._turns.release()

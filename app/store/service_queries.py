@@ -1,0 +1,125 @@
+"""What is asked of the database beside the writing, each within a time of its own."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeAlias
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import UnavailableError
+from app.store.keys.keys import find_reader, find_source
+from app.store.keys.snapshot_file import LiveKey, live_keys
+from app.store.migrations import check_schema
+from app.store.quarantine.retention import expire_rejected
+from app.store.query import ask
+from app.store.write.partitions import ensure_partitions
+
+Find: TypeAlias = Callable[..., Awaitable[str | None]]
+
+_UPKEEP_TIMEOUT_S = 10.0
+
+_IS_READ_ONLY = text("SELECT current_setting('transaction_read_only') = 'on'")
+
+
+class ServiceQueries:
+    """Questions to the database.
+
+    Args:
+        engine: shared with the writer; each question uses one connection.
+        timeout_s: for one question.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
+        self._engine = engine
+        self._timeout_s = timeout_s
+
+    async def source_of_key(self, key_hash: bytes) -> str | None:
+        """The source of a live write key; None for every other key.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+        return await self._find(find_source, key_hash)
+
+    async def reader_of_key(self, key_hash: bytes) -> str | None:
+        """Who reads with a live read key; None for every other key.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+        return await self._find(find_reader, key_hash)
+
+    async def check_ready(self) -> None:
+        """Whether events can be stored now.
+
+        Raises:
+            UnavailableError: the database does not answer, or takes no writes.
+            SchemaError: its schema is older than this code needs.
+        """
+        await ask(
+            self._engine,
+            _check_ready,
+            timeout_s=self._timeout_s,
+            failure="The database does not answer.",
+        )
+
+    async def live_keys(self) -> list[LiveKey]:
+        """All keys that have not been revoked.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+        return await ask(
+            self._engine,
+            live_keys,
+            timeout_s=self._timeout_s,
+            failure="The keys could not be read.",
+        )
+
+    async def make_partitions(self) -> int:
+        """Make the partitions of the weeks ahead; returns how many were new.
+
+        Raises:
+            UnavailableError: the database did not do it.
+        """
+        return await ask(
+            self._engine,
+            ensure_partitions,
+            timeout_s=_UPKEEP_TIMEOUT_S,
+            failure="The partitions could not be made.",
+        )
+
+    async def expire_rejected(self, *, days: int) -> int:
+        """Delete what has been in quarantine for longer; returns how many events.
+
+        In small transactions, and passing over rows that are locked: nobody waits.
+
+        Raises:
+            UnavailableError: the database did not do it, or not to the end.
+        """
+        expired = 0
+        while batch := await ask(
+            self._engine,
+            partial(expire_rejected, days=days),
+            timeout_s=_UPKEEP_TIMEOUT_S,
+            failure="What is too old in quarantine could not be deleted.",
+        ):
+            expired += batch
+        return expired
+
+    async def _find(self, find: Find, key_hash: bytes) -> str | None:
+        return await ask(
+            self._engine,
+            partial(find, key_hash=key_hash),
+            timeout_s=self._timeout_s,
+            failure="The key could not be looked up in time; send this again.",
+        )
+
+
+async def _check_ready(connection: AsyncConnection) -> None:
+    await check_schema(connection)
+    if await connection.scalar(_IS_READ_ONLY):
+        # The session can stay so when the database no longer is.
+        await connection.invalidate()
+        raise UnavailableError("The database takes no writes: it is read-only.")

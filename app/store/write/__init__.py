@@ -1,0 +1,1 @@
+"""Group commit: from entries to rows."""

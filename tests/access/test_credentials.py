@@ -1,0 +1,132 @@
+import base64
+from itertools import combinations
+
+import pytest
+
+from app.access.credentials import (
+    KEY_HEADERS,
+    key_from_body,
+    key_from_headers,
+    refused_writer,
+)
+from app.errors import UnauthorizedError
+
+KEY = b"rc_key"
+
+
+def basic(credentials: bytes) -> bytes:
+    return b"Basic " + base64.b64encode(credentials)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"authorization", b"Bearer rc_key"),
+        (b"authorization", b"bearer rc_key"),
+        (b"authorization", b"BEARER   rc_key"),
+        (b"authorization", basic(b"rc_key:")),
+        (b"authorization", basic(b"rc_key")),
+        (b"authorization", basic(b"rc_key:a:b")),
+        (b"authorization", basic(b"rc_key:").replace(b"Basic", b"bAsIc")),
+        (b"x-api-key", b"rc_key"),
+        (b"x-write-key", b"rc_key"),
+        (b"key", b"rc_key"),
+    ],
+)
+def test_a_key_is_read_from_each_header(name: bytes, value: bytes) -> None:
+    assert key_from_headers({name: value}) == KEY
+
+
+def test_without_a_header_there_is_no_key() -> None:
+    assert key_from_headers({}) is None
+    assert key_from_headers({b"content-type": b"application/json"}) is None
+
+
+@pytest.mark.parametrize(("first", "second"), [*combinations(KEY_HEADERS, 2)])
+def test_the_first_header_decides(first: bytes, second: bytes) -> None:
+    right = b"Bearer rc_key" if first == b"authorization" else b"rc_key"
+
+    assert key_from_headers({second: b"rc_wrong", first: right}) == KEY
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"Bearer",
+        b"Bearer ",
+        b"rc_key",
+        b"Token rc_key",
+        b"Digest username=rc_key",
+        b"Bearer\xa0rc_key",
+        b"Basic",
+        b"Basic ",
+        b"Basic rc_key",
+        b"Basic !!!!",
+        b"Basic cmNfa2V5Og",
+        b"Basic cmNfa2V5Og==\xff",
+        b"Basic \xff\xfe",
+        basic(b":rc_key"),
+        basic(b""),
+    ],
+)
+def test_an_authorization_without_a_key_falls_through_to_nothing(value: bytes) -> None:
+    others = dict.fromkeys(KEY_HEADERS[1:], KEY)
+
+    with pytest.raises(UnauthorizedError, match="authorization"):
+        key_from_headers({b"authorization": value, **others})
+
+
+@pytest.mark.parametrize("name", KEY_HEADERS[1:])
+def test_an_empty_header_falls_through_to_nothing(name: bytes) -> None:
+    later = KEY_HEADERS[KEY_HEADERS.index(name) + 1 :]
+
+    with pytest.raises(UnauthorizedError, match=name.decode()):
+        key_from_headers({name: b"", **dict.fromkeys(later, KEY)})
+
+
+@pytest.mark.parametrize("odd", [b"\xff\xfe", b"caf\xc3\xa9", b"\x80" * 100, b"a b"])
+def test_bytes_that_are_no_text_are_a_key_like_any_other(odd: bytes) -> None:
+    assert key_from_headers({b"authorization": b"Bearer " + odd}) == odd
+    assert key_from_headers({b"authorization": basic(odd + b":")}) == odd
+    assert key_from_headers({b"key": odd}) == odd
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ({"writeKey": "rc_key"}, KEY),
+        ({"writeKey": "rc_key", "batch": []}, KEY),
+        ({"writeKey": "caf\u00e9"}, "caf\u00e9".encode()),
+        ({"writeKey": "\ud800"}, b"\xed\xa0\x80"),
+        ({"writeKey": "\0"}, b"\0"),
+    ],
+)
+def test_a_key_is_read_from_a_body(body: object, key: bytes) -> None:
+    assert key_from_body(body) == key
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        1,
+        "writeKey",
+        [],
+        [{"writeKey": "rc_key"}],
+        {},
+        {"writekey": "rc_key"},
+        {"writeKey": None},
+        {"writeKey": 7},
+        {"writeKey": ["rc_key"]},
+        {"properties": {"writeKey": "rc_key"}},
+    ],
+)
+def test_a_body_without_a_key_is_refused(body: object) -> None:
+    with pytest.raises(UnauthorizedError, match="Bearer"):
+        key_from_body(body)
+
+
+def test_a_read_key_is_called_one() -> None:
+    assert "read key" in refused_writer(b"rc_read_key").detail
+    assert "unknown or revoked" in refused_writer(KEY).detail

@@ -1,0 +1,143 @@
+"""Who reads, as routes of any kind ask for it."""
+
+from collections import Counter
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI, Request
+
+from app.access.key_cache import KeyCache, LookUp
+from app.access.readers import ReaderAuth, install_readers
+from app.access.session_cookie import SESSION_COOKIE
+from app.errors import UnavailableError
+from app.ingest.body import Receive
+from app.ingest.dispatch import REQUEST_ID, Send
+from app.ingest.problems import install_problems
+from app.ingest.request import Scope
+from app.pages.render import Pages
+from app.pages.static_files import StaticFiles
+from app.store.keys.keys import hash_key
+from tests.support.read_api import bearer
+
+KNOWN = {hash_key(b"rc_read_ann"): "ann", hash_key(b"token"): "bob"}
+COOKIE = {"cookie": f"{SESSION_COOKIE}=token"}
+
+
+class Bench:
+    """Routes that need a reader, on fakes."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.away = False
+        readers = ReaderAuth(
+            keys=KeyCache(self.fetch("key"), trust_s=60),
+            sessions=KeyCache(self.fetch("session"), trust_s=60),
+        )
+        self.readers = readers
+        app = FastAPI()
+
+        @app.get("/api")
+        async def api(reader: Annotated[str, Depends(readers.required)]) -> str:
+            return reader
+
+        @app.get("/page")
+        async def page(
+            request: Request, reader: Annotated[str, Depends(readers.on_page)]
+        ) -> list[str]:
+            return [reader, request.state.reader]
+
+        @app.get("/open")
+        async def anyone(
+            reader: Annotated[str | None, Depends(readers.find)],
+        ) -> str | None:
+            return reader
+
+        install_readers(app)
+        install_problems(app, Pages(StaticFiles()))
+
+        async def named(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("state", {})[REQUEST_ID] = "request-1"
+            await app(scope, receive, send)
+
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(named), base_url="http://rollcall"
+        )
+
+    def fetch(self, kind: str) -> LookUp:
+        async def find(digest: bytes) -> str | None:
+            self.asked[kind] += 1
+            if self.away:
+                raise UnavailableError("Away.")
+            return KNOWN.get(digest)
+
+        return find
+
+    async def get(
+        self, path: str, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        return await self.client.get(path, headers=headers)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.mark.parametrize(
+    ("headers", "reader"),
+    [
+        (bearer("rc_read_ann"), "ann"),
+        ({"x-api-key": "rc_read_ann"}, "ann"),
+        (COOKIE, "bob"),
+        (COOKIE | bearer("rc_read_ann"), "ann"),
+    ],
+)
+async def test_a_key_or_a_cookie_says_who_reads(
+    bench: Bench, headers: dict[str, str], reader: str
+) -> None:
+    assert (await bench.get("/api", headers)).json() == reader
+    assert (await bench.get("/page", headers)).json() == [reader, reader]
+    assert (await bench.get("/open", headers)).json() == reader
+
+
+@pytest.mark.parametrize("headers", [{}, {"cookie": f"{SESSION_COOKIE}=other"}])
+async def test_nobody_is_told_so_or_led_to_where_they_sign_in(
+    bench: Bench, headers: dict[str, str]
+) -> None:
+    told = await bench.get("/api", headers)
+    assert (told.status_code, told.json()["code"]) == (401, "unauthorized")
+    assert told.headers["www-authenticate"] == 'Bearer realm="rollcall"'
+
+    led = await bench.get("/page?user=a%26b&x=1", headers)
+    assert led.status_code == 303
+    assert led.headers["location"] == "/sign-in?next=/page%3Fuser%3Da%2526b%26x%3D1"
+    assert (await bench.get("/open", headers)).json() is None
+
+
+async def test_a_wrong_key_is_told_on_a_page_too(bench: Bench) -> None:
+    for path in ("/api", "/page", "/open"):
+        told = await bench.get(path, COOKIE | bearer("rc_read_wrong"))
+        assert told.status_code == 401
+
+
+async def test_many_polls_are_one_look_up(bench: Bench) -> None:
+    for headers in (bearer("rc_read_ann"), COOKIE):
+        for _ in range(50):
+            assert (await bench.get("/api", headers)).status_code == 200
+    assert bench.asked == {"key": 1, "session": 1}
+
+    bench.readers.forget(b"token")
+    assert (await bench.get("/api", COOKIE)).status_code == 200
+    assert bench.asked["session"] == 2
+
+
+async def test_an_outage_is_503_for_those_who_are_not_known_yet(bench: Bench) -> None:
+    assert (await bench.get("/api", COOKIE)).status_code == 200
+    bench.away = True
+
+    for path in ("/api", "/page"):
+        told = await bench.get(path, bearer("rc_read_ann"))
+        assert (told.status_code, told.json()["code"]) == (503, "unavailable")
+        assert told.headers["retry-after"]
+        assert (await bench.get(path, COOKIE)).status_code == 200

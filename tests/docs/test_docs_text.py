@@ -1,0 +1,35 @@
+"""What stands between the tables of the documents."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.errors import RequestError
+from tests.support.markdown import pages, read, section
+
+RETRYABLE = {
+    str(kind.status) for kind in RequestError.__subclasses__() if kind.retryable
+}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_no_page_has_what_a_merge_leaves_behind(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not re.findall(r"^(?:<{7}|={7}|>{7}|\|{7}).*", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        ("README.md", "What to check"),
+        ("docs/wire.md", "Retries and identity"),
+    ],
+)
+def test_what_is_to_be_sent_again_is_what_may_succeed(page: str, title: str) -> None:
+    [sentence] = re.findall(
+        r"^.*Send (?:the same bytes )?again.* after .*$",
+        section(read(page), title),
+        re.MULTILINE,
+    )
+    assert {*re.findall(r"\b\d{3}\b", sentence)} == RETRYABLE

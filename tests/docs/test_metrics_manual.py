@@ -1,0 +1,129 @@
+"""What is told of metrics and alerts, held against the code."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from app.errors import RequestError
+from app.ingest.counting import service_layout
+from app.metrics.catalog import METRICS, Metric
+from app.metrics.labels import LABELS, OTHER, UNANSWERED
+from tests.conftest import ROOT
+from tests.docs.test_docs import ERRORS, REFUSALS, WARNINGS
+from tests.support.markdown import blocks, named, read, section, table
+
+OPERATIONS = read("docs/operations.md")
+ROWS = {named(row, "metric")[0]: row for row in table(OPERATIONS, "Metrics")}
+BY_NAME = {metric.name: metric for metric in METRICS}
+[GROUP] = yaml.safe_load(read("docs/alerts.yaml"))["groups"]
+RULES: list[dict[str, Any]] = GROUP["rules"]
+RULE_IDS = [rule["alert"] for rule in RULES]
+SERIES = re.compile(r"\b(rollcall_\w+|up)(?:\{(.*?)\})?")
+MATCHER = re.compile(r'(\w+)(=~|!=|=)"(.*?)"')
+# What Prometheus itself adds to every series.
+OF_PROMETHEUS = {"job", "instance"}
+
+
+def test_each_metric_is_told_and_no_other() -> None:
+    assert list(ROWS) == [*BY_NAME, "rollcall_build_info"]
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_metric_is_told_as_it_is(metric: Metric) -> None:
+    row = ROWS[metric.name]
+    assert row["type"] == metric.kind
+    assert tuple(re.findall(r"`(\w+)`", row["labels"])) == metric.labels
+    assert row["what it is"] == metric.help
+
+
+def test_the_labels_are_what_can_happen() -> None:
+    values = {name: {*told} - {OTHER} for name, told in LABELS.items()}
+    assert values["reason"] == ERRORS
+    assert values["warning"] == WARNINGS
+    statuses = {str(kind.status) for kind in RequestError.__subclasses__()}
+    assert values["status"] >= statuses | {"200", "303", "422", UNANSWERED}
+
+
+def test_each_refusal_has_a_series() -> None:
+    layout = service_layout()
+    codes = REFUSALS.keys() - {"all_rejected"}
+    cells = {layout.cell(BY_NAME["rollcall_refusals_total"], code) for code in codes}
+    other = layout.cell(BY_NAME["rollcall_refusals_total"], OTHER)
+    assert len(cells) == len(codes)
+    assert other not in cells
+
+
+def series_of(expr: str) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    for name, matchers in SERIES.findall(expr):
+        yield name, MATCHER.findall(matchers)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
+def test_an_alert_asks_for_series_that_there_are(rule: dict[str, Any]) -> None:
+    layout = service_layout()
+    asked = list(series_of(rule["expr"]))
+    assert asked
+    for name, matchers in asked:
+        if name == "up":
+            continue
+        base = re.sub(r"_(bucket|sum|count)$", "", name)
+        metric = BY_NAME.get(name) or BY_NAME[base]
+        assert (name == metric.name) == (metric.kind != "histogram")
+        series = [*layout.series(metric)]
+        for label, _, pattern in matchers:
+            position = metric.labels.index(label)
+            known = {values[position] for values in series}
+            assert set(pattern.split("|")) <= known, (name, label)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
+def test_an_alert_sees_the_first_of_what_it_counts(rule: dict[str, Any]) -> None:
+    # A series that begins with it has not increased, as Prometheus sees it.
+    for name in re.findall(r"increase\((\w+)", rule["expr"]):
+        assert not BY_NAME[name].sparse
+
+
+@pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
+def test_an_alert_is_well_formed(rule: dict[str, Any]) -> None:
+    expr = rule["expr"]
+    for opening, closing in ("()", "{}", "[]"):
+        assert expr.count(opening) == expr.count(closing)
+    assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
+    assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert rule["annotations"].keys() == {"summary", "description"}
+    for metric in METRICS:  # a counter alone only ever grows
+        if metric.kind == "counter" and metric.name in expr:
+            counted = rf"(?:rate|increase)\({metric.name}(?:\{{[^}}]*\}})?\["
+            assert re.search(counted, expr)
+    for grouped in re.findall(r"by \((.*?)\)", expr):
+        assert set(grouped.split(", ")) <= OF_PROMETHEUS | {"le"}
+
+
+def test_each_alert_is_told_as_it_is() -> None:
+    told = {
+        named(row, "alert")[0]: (row["what it means"], row["what to do first"])
+        for row in table(OPERATIONS, "Alerts")
+    }
+    assert told == {
+        rule["alert"]: tuple(rule["annotations"][name] for name in rule["annotations"])
+        for rule in RULES
+    }
+    assert len(RULE_IDS) == len(set(RULE_IDS))
+
+
+def test_the_sample_of_a_scrape_names_what_there_is() -> None:
+    [sample] = blocks(section(OPERATIONS, "Metrics"), "yaml")
+    config = yaml.safe_load(sample)
+    [job] = config["scrape_configs"]
+    # The alert on `up` asks for this one.
+    assert job["job_name"] == "rollcall"
+    assert job["authorization"].keys() == {"credentials_file"}
+    assert job.get("metrics_path", "/metrics") == "/metrics"
+    assert [rules.rpartition("/")[2] for rules in config["rule_files"]] == [
+        "alerts.yaml"
+    ]
+    assert (ROOT / "docs/alerts.yaml").is_file()

@@ -1,0 +1,238 @@
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+
+from app.errors import (
+    BodyTooLargeError,
+    InvalidEncodingError,
+    OverloadedError,
+    UnsupportedMediaError,
+)
+from app.ingest.admission import Admission
+from app.ingest.body import ClientLeftError, Framing, check_headers, read_body
+from tests.support.receiving import Then, receiving
+
+KIB = 1024
+MIB = 1024 * KIB
+MOST = 1_000
+JSON = {b"content-type": b"application/json"}
+
+
+async def read(
+    *chunks: bytes,
+    then: Then = "ends",
+    gzipped: bool = False,
+    max_bytes: int = MOST,
+    length: int = 0,
+    budget: int = 100 * MIB,
+) -> bytes:
+    """Read a body; afterwards no more may be held than was given back."""
+    admission = Admission(budget, 1)
+    lease = admission.lease()
+    try:
+        body = await read_body(
+            receiving(*chunks, then=then),
+            framing=Framing(gzipped, length),
+            max_bytes=max_bytes,
+            lease=lease,
+        )
+        assert admission.used >= len(body)
+        return body
+    finally:
+        lease.release()
+        assert admission.used == 0
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"application/json",
+        b"Application/JSON",
+        b" application/json ",
+        b"application/json;charset=utf-8",
+        b"application/json; charset=UTF-8",
+        b'application/json; charset="utf-8"',
+        b"application/json; charset=utf8",
+        b"application/json; version=1; charset=utf-8",
+        b"application/json; odetails=x",
+        b"application/json;",
+    ],
+)
+def test_json_in_utf_8_is_taken(content_type: bytes) -> None:
+    assert check_headers({b"content-type": content_type}, max_bytes=MOST) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"",
+        b"text/json",
+        b"application/jsonl",
+        b"application/problem+json",
+        b"application/x-www-form-urlencoded",
+        b"multipart/form-data",
+        b"*/*",
+        b"application/json, text/plain",
+        b"application/json; charset=latin-1",
+        b"application/json; charset=utf-16",
+        b"application/json; charset=",
+        b"application/json; charset=utf-8; charset=utf-16",
+        b"\xff\xfe",
+    ],
+)
+def test_anything_else_is_refused(content_type: bytes) -> None:
+    with pytest.raises(UnsupportedMediaError):
+        check_headers({b"content-type": content_type}, max_bytes=MOST)
+
+
+def test_a_body_that_says_nothing_of_its_type_is_refused() -> None:
+    with pytest.raises(UnsupportedMediaError):
+        check_headers({}, max_bytes=MOST)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "gzipped"),
+    [(b"gzip", True), (b"GZIP", True), (b" gzip ", True), (b"identity", False)],
+)
+def test_gzip_and_identity_are_the_encodings(*, encoding: bytes, gzipped: bool) -> None:
+    headers = JSON | {b"content-encoding": encoding}
+
+    assert check_headers(headers, max_bytes=MOST).gzipped is gzipped
+
+
+@pytest.mark.parametrize(
+    "encoding", [b"deflate", b"br", b"zstd", b"gzip, gzip", b"x-gzip", b"", b"\xff"]
+)
+def test_any_other_encoding_is_refused(encoding: bytes) -> None:
+    with pytest.raises(UnsupportedMediaError):
+        check_headers(JSON | {b"content-encoding": encoding}, max_bytes=MOST)
+
+
+def test_a_length_at_the_limit_passes_and_one_past_it_does_not() -> None:
+    at_most = JSON | {b"content-length": b"1000"}
+    assert check_headers(at_most, max_bytes=MOST).length == 1000
+    with pytest.raises(BodyTooLargeError):
+        check_headers(JSON | {b"content-length": b"1001"}, max_bytes=MOST)
+
+
+def test_the_type_is_refused_before_the_length() -> None:
+    with pytest.raises(UnsupportedMediaError):
+        check_headers({b"content-length": b"1001"}, max_bytes=MOST)
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+async def test_a_body_is_read_whole_however_it_is_cut(
+    *, gzipped: bool, size: int
+) -> None:
+    body = bytes(range(250)) * 4
+    sent = gzip.compress(body) if gzipped else body
+    chunks = [sent[i : i + size] for i in range(0, len(sent), size)]
+
+    assert await read(*chunks, gzipped=gzipped) == body
+
+
+@pytest.mark.parametrize("chunks", [[], [b""], [b"", b"[]", b""]])
+async def test_empty_chunks_are_nothing(chunks: list[bytes]) -> None:
+    assert await read(*chunks) == b"".join(chunks)
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+async def test_the_limit_is_on_what_was_decompressed(*, gzipped: bool) -> None:
+    pack = gzip.compress if gzipped else bytes
+
+    assert len(await read(pack(b"x" * 1_000), gzipped=gzipped)) == 1_000
+    with pytest.raises(BodyTooLargeError):
+        await read(pack(b"x" * 1_001), gzipped=gzipped)
+
+
+async def test_a_body_over_the_limit_is_refused_before_it_ends() -> None:
+    with pytest.raises(BodyTooLargeError):
+        await read(b"x" * 600, b"x" * 600, then="stalls")
+
+
+GZIPPED = gzip.compress(b"[]")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [],
+        [b""],
+        [b"[]"],
+        [b"\x1f"],
+        [GZIPPED[:-1]],
+        [GZIPPED[:-9]],
+        [GZIPPED[:-5] + b"\0" + GZIPPED[-4:]],
+        [GZIPPED + b"\0"],
+        [GZIPPED, b"\0"],
+        [GZIPPED + GZIPPED],
+        [GZIPPED, GZIPPED],
+        [zlib.compress(b"[]")],
+        [GZIPPED[:10] + b"\xff" * 20],
+    ],
+    ids=[
+        "no body",
+        "empty body",
+        "not gzip",
+        "one byte",
+        "one byte short",
+        "no checksum",
+        "a wrong checksum",
+        "a trailing byte",
+        "a trailing byte, later",
+        "two members",
+        "two members, later",
+        "zlib",
+        "corrupt",
+    ],
+)
+async def test_one_sound_gzip_member_is_all_that_is_taken(chunks: list[bytes]) -> None:
+    with pytest.raises(InvalidEncodingError):
+        await read(*chunks, gzipped=True)
+
+
+@pytest.mark.parametrize("size", [64, 100_000])
+async def test_a_bomb_is_refused_without_being_inflated(size: int) -> None:
+    bomb = gzip.compress(bytes(64 * MIB))
+    chunks = [bomb[i : i + size] for i in range(0, len(bomb), size)]
+    tracemalloc.start()
+    try:
+        with pytest.raises(BodyTooLargeError):
+            await read(*chunks, gzipped=True, max_bytes=MIB)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 6 * MIB
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize("sent", [0, 1, 5, len(GZIPPED)])
+async def test_a_client_that_leaves_is_told_apart(*, gzipped: bool, sent: int) -> None:
+    chunks = [GZIPPED[i : i + 1] for i in range(sent)]
+
+    with pytest.raises(ClientLeftError):
+        await read(*chunks, then="leaves", gzipped=gzipped)
+
+
+async def test_the_declared_length_is_held_before_a_byte_has_come() -> None:
+    with pytest.raises(OverloadedError):
+        await read(b"", then="stalls", length=900, budget=899)
+    assert await read(b"x" * 900, length=900, budget=900) == b"x" * 900
+
+
+async def test_what_comes_undeclared_is_held_as_it_comes() -> None:
+    with pytest.raises(OverloadedError):
+        await read(b"x" * 500, b"x" * 400, then="stalls", budget=899)
+
+
+async def test_what_is_inflated_is_held_too() -> None:
+    packed = gzip.compress(b"x" * 900)
+    length = len(packed)
+
+    with pytest.raises(OverloadedError):
+        await read(packed, length=length, gzipped=True, budget=899)
+    assert await read(packed, length=length, gzipped=True, budget=900)

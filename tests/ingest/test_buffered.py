@@ -1,0 +1,106 @@
+"""What senders and probes are told while Postgres is away."""
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.ingest.response_models import ProblemModel, TrackResponseModel
+from tests.support.app_client import Api, serving, settings
+from tests.support.pipeline import signed_up_with
+from tests.support.proxy import Proxy
+
+EVENT = signed_up_with(message_id="m-1")
+BAD = signed_up_with(timestamp="yesterday")
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[Proxy]:
+    async with Proxy(database_url).listening() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def away(
+    proxy: Proxy, engine: AsyncEngine, key: str, tmp_path: Path
+) -> AsyncIterator[Api]:
+    """An app that has known its key, and whose Postgres is frozen since then."""
+    configured = settings(
+        proxy.url, data_dir=tmp_path, journal="on", commit_timeout_seconds=0.5
+    )
+    async with serving(configured, key=key, engine=engine) as api:
+        proxy.freeze()
+        yield api
+        proxy.thaw()
+
+
+async def test_a_good_event_is_buffered_under_its_id(away: Api, proxy: Proxy) -> None:
+    answer = await away.post(EVENT)
+    body = answer.json()
+
+    assert answer.status_code == 200
+    assert (body["success"], body["message"]) == (True, "1 event buffered")
+    assert (body["stored"], body["buffered"]) == (0, 1)
+    [result] = body["results"]
+    assert (result["status"], result["event"]) == ("buffered", "signed_up")
+    TrackResponseModel.model_validate(body)
+
+    proxy.thaw()
+    again = (await away.post(EVENT)).json()
+    assert again["results"][0]["id"] == result["id"]
+
+
+async def test_a_rejected_one_stays_rejected_and_says_that_it_waits(away: Api) -> None:
+    mixed = (await away.post([EVENT, BAD])).json()
+    assert mixed["message"] == "1 event buffered, 1 event rejected"
+    assert [result["status"] for result in mixed["results"]] == ["buffered", "rejected"]
+    assert mixed["results"][1]["buffered"] is True
+    assert mixed["results"][1]["errors"][0]["code"] == "invalid_timestamp"
+    TrackResponseModel.model_validate(mixed)
+
+    alone = await away.post(BAD)
+    assert alone.status_code == 422
+    assert alone.json()["results"][0]["buffered"] is True
+    ProblemModel.model_validate(alone.json())
+
+
+@pytest.mark.parametrize("route", ["/v1/batch", "/api/track", "/api/s/s2s/track"])
+async def test_the_doors_of_sdks_answer_200(away: Api, route: str) -> None:
+    answer = await away.post({"batch": [EVENT]}, route)
+    assert (answer.status_code, answer.json()["buffered"]) == (200, 1)
+
+
+async def test_a_dry_run_needs_neither_postgres_nor_the_journal(away: Api) -> None:
+    answer = (await away.post(EVENT, dry_run="true")).json()
+    assert answer["results"][0]["status"] == "valid"
+    assert "buffered" not in answer
+
+
+async def test_a_key_that_is_not_known_is_told_to_come_again(away: Api) -> None:
+    answer = await away.post(EVENT, headers={"authorization": "Bearer rc_unknown"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "2"
+
+
+async def test_probes_are_told_that_events_are_buffered(away: Api) -> None:
+    await away.post(EVENT)
+    began = time.monotonic()
+    answer = await away.client.get("/readyz")
+    # The question that Postgres would leave unanswered takes a second.
+    assert time.monotonic() - began < 0.9
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ready", "events": "buffered"}
+
+
+async def test_a_schema_that_is_too_old_is_not_ready_all_the_same(
+    database_url: str, engine: AsyncEngine, key: str, tmp_path: Path
+) -> None:
+    configured = settings(database_url, data_dir=tmp_path, journal="on")
+    async with serving(configured, key=key, engine=engine) as api:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql("DELETE FROM alembic_version")
+        answer = await api.client.get("/readyz")
+        assert answer.status_code == 503
+        assert "rollcall migrate" in answer.json()["detail"]

@@ -1,0 +1,136 @@
+"""Defects: a 500 in the form of all problems, under the id that the log has."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+
+from app.ingest.dispatch import Dispatcher
+from app.ingest.problems import install_problems
+from app.ingest.response_models import ProblemModel
+from app.logs import RequestLog
+from app.pages.render import Pages
+from app.pages.static_files import StaticFiles
+from tests.support.metric_figures import figures_of
+from tests.support.tracking import KEY, TRACK, Bench
+
+HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+
+
+@pytest.fixture
+def log() -> io.BytesIO:
+    return io.BytesIO()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+async def client(bench: Bench, log: io.BytesIO) -> AsyncIterator[httpx.AsyncClient]:
+    rest = FastAPI()
+    install_problems(rest, Pages(StaticFiles()))
+
+    @rest.get("/boom")
+    async def boom() -> None:
+        raise LookupError("a secret")
+
+    @rest.get("/cookies")
+    async def cookies(request: Request) -> list[str]:
+        return request.headers.getlist("cookie")
+
+    app = Dispatcher(
+        [TRACK],
+        track_handler=bench.track_handler,
+        rest=rest,
+        requests=RequestLog(log, enabled=True),
+        meters=bench.meters,
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://rollcall", headers=HEADERS
+    ) as client:
+        yield client
+
+
+async def assert_told_as_a_problem(
+    response: httpx.Response,
+    bench: Bench,
+    log: io.BytesIO,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    counted = figures_of(bench.board)
+    assert counted("rollcall_refusals_total", code="internal_error") == 1
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    content = response.json()
+    ProblemModel.model_validate(content, strict=True)
+    assert content["code"] == "internal_error"
+    assert "secret" not in response.text
+    [record] = [r for r in caplog.records if r.message == "request failed"]
+    assert record.exc_info is not None
+    request_id = response.headers["x-request-id"]
+    assert record.__dict__["rollcall_fields"]["request_id"] == request_id
+    await asyncio.sleep(0)  # the log's turn
+    [line] = map(json.loads, log.getvalue().splitlines())
+    assert (line["request_id"], line["status"]) == (request_id, 500)
+
+
+async def test_a_defect_behind_a_door_is_a_problem(
+    client: httpx.AsyncClient,
+    bench: Bench,
+    log: io.BytesIO,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench.keys.error = LookupError("a secret")
+    response = await client.post("/track", json={})
+
+    await assert_told_as_a_problem(response, bench, log, caplog)
+
+
+async def test_a_defect_on_fastapis_side_is_a_problem(
+    client: httpx.AsyncClient,
+    bench: Bench,
+    log: io.BytesIO,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    response = await client.get("/boom")
+
+    await assert_told_as_a_problem(response, bench, log, caplog)
+
+
+async def test_app_sees_no_cookie_but_the_session(client: httpx.AsyncClient) -> None:
+    cookies = {"cookie": "a=b; rollcall_session=token; c=d"}
+    response = await client.get("/cookies", headers=cookies)
+
+    assert response.json() == ["rollcall_session=token"]
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "source"),
+    [
+        (KEY, b"[", "billing"),
+        (KEY, b"[]", "billing"),
+        ("rc_unknown", b"[]", None),
+        (None, b"[]", None),
+    ],
+)
+async def test_the_line_of_a_refusal_names_the_source_where_it_is_known(
+    client: httpx.AsyncClient,
+    log: io.BytesIO,
+    key: str | None,
+    body: bytes,
+    source: str | None,
+) -> None:
+    del client.headers["authorization"]
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    response = await client.post("/track", content=body, headers=headers)
+    await asyncio.sleep(0)
+
+    assert 400 <= response.status_code < 500
+    assert json.loads(log.getvalue())["source"] == source

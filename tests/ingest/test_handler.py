@@ -1,0 +1,345 @@
+"""The pipeline on fakes: the order of refusals, and that nothing stays held."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.errors import (
+    BodyTooLargeError,
+    EmptyBodyError,
+    InvalidEncodingError,
+    InvalidJsonError,
+    InvalidParameterError,
+    MethodNotAllowedError,
+    OverloadedError,
+    RequestError,
+    TooManyEventsError,
+    UnauthorizedError,
+    UnavailableError,
+    UnsupportedMediaError,
+)
+from app.ingest.body import ClientLeftError
+from app.ingest.routes import TrackRoute
+from app.pipeline.record import Record
+from tests.support.receiving import receiving
+from tests.support.tracking import (
+    BUDGET,
+    KEY,
+    Bench,
+    event,
+    filling,
+    with_key,
+    without_key,
+)
+
+GZIP = (b"content-encoding", b"gzip")
+WRONG_TYPE = [(b"authorization", b"Bearer rc_known"), (b"content-type", b"text/csv")]
+WRONG_KEY = [(b"authorization", b"Bearer rc_wrong"), (b"content-type", b"text/csv")]
+TOO_LONG = (b"content-length", b"%d" % (BUDGET + 1))
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    bench = Bench()
+    bench.writer.start()
+    yield bench
+    await bench.close()
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[Bench]:
+    """One that waits for nobody."""
+    bench = Bench(patience_s=0.05)
+    bench.writer.start()
+    yield bench
+    await bench.close()
+
+
+async def test_an_event_is_stored_under_the_source_of_its_key(bench: Bench) -> None:
+    answer, source = await bench.track(event())
+
+    assert (answer.status, source) == (200, "billing")
+    [record] = bench.commits.settled
+    assert isinstance(record, Record)
+    assert record.source == "billing"
+    assert record.request_id == "request-1"
+    assert record.received_at.isoformat() == "2026-11-21T00:00:00+00:00"
+
+
+REFUSALS: list[tuple[str, type[RequestError], dict[str, object]]] = [
+    ("method", MethodNotAllowedError, {"method": "PUT", "headers": WRONG_KEY}),
+    ("key", UnauthorizedError, {"headers": WRONG_KEY}),
+    ("empty key", UnauthorizedError, {"headers": [(b"key", b"")]}),
+    ("type", UnsupportedMediaError, {"headers": [*WRONG_TYPE, TOO_LONG]}),
+    ("length", BodyTooLargeError, {"headers": with_key(TOO_LONG)}),
+]
+
+
+@pytest.mark.parametrize(("error", "request_"), [r[1:] for r in REFUSALS])
+async def test_headers_refuse_in_their_order_before_the_body_is_read(
+    bench: Bench, error: type[RequestError], request_: dict[str, object]
+) -> None:
+    with pytest.raises(error):
+        await bench.track(receive=receiving(then="stalls"), **request_)  # type: ignore[arg-type]
+    assert await bench.takes_as_much_as_ever()
+
+
+@pytest.mark.parametrize(
+    ("error", "body"),
+    [
+        (BodyTooLargeError, b"[" * (BUDGET + 1)),
+        (InvalidJsonError, b"["),
+        (EmptyBodyError, b"[]"),
+        (TooManyEventsError, b"[%b]" % b",".join([b"1"] * 11)),
+    ],
+)
+async def test_a_body_is_refused_before_the_key_in_it_is_read(
+    bench: Bench, error: type[RequestError], body: bytes
+) -> None:
+    for headers in (with_key(), without_key()):
+        with pytest.raises(error):
+            await bench.track(body, headers=headers)
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_a_parameter_is_refused_before_the_key_in_the_body(bench: Bench) -> None:
+    with pytest.raises(InvalidParameterError):
+        await bench.track(event(), query=b"dry_run=yes", headers=without_key())
+    with pytest.raises(UnauthorizedError):
+        await bench.track(event(), query=b"dry_run=true", headers=without_key())
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize("keyed", [False, True])
+async def test_a_body_is_read_with_and_without_a_key_before_it(
+    bench: Bench, *, gzipped: bool, keyed: bool
+) -> None:
+    body = event(writeKey="rc_other" if keyed else KEY)
+    headers = with_key() if keyed else without_key()
+    answer, source = await bench.track(
+        gzip.compress(body) if gzipped else body,
+        headers=[*headers, GZIP] if gzipped else headers,
+    )
+
+    assert (answer.status, source) == (200, "billing")
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_a_body_that_is_not_what_its_encoding_says_is_let_go(
+    bench: Bench,
+) -> None:
+    with pytest.raises(InvalidEncodingError):
+        await bench.track(gzip.compress(event()) + b"x", headers=with_key(GZIP))
+    assert await bench.takes_as_much_as_ever()
+
+
+@pytest.mark.parametrize("headers", [with_key(), without_key()])
+@pytest.mark.parametrize("sent", [0, 1, 100])
+async def test_a_client_that_does_not_end_its_body_is_let_go(
+    bench: Bench, headers: list[tuple[bytes, bytes]], sent: int
+) -> None:
+    body = [event()[:sent]] if sent else []
+    with pytest.raises(ClientLeftError):
+        await bench.track(
+            receive=receiving(*body, then="leaves"),
+            headers=[*headers, (b"content-length", b"3000")],
+        )
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_a_client_that_is_cut_off_in_its_body_is_let_go(bench: Bench) -> None:
+    request = asyncio.create_task(bench.track(receive=receiving(b"{", then="stalls")))
+    await asyncio.sleep(0.01)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_a_client_that_is_cut_off_waiting_has_its_events_in_all_the_same(
+    bench: Bench,
+) -> None:
+    bench.commits.open.clear()
+    request = asyncio.create_task(bench.track(filling(BUDGET)))
+    await bench.commits.begun.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+
+    with pytest.raises(OverloadedError):
+        await bench.track(event())
+    bench.commits.open.set()
+    await bench.writer.stop()
+    assert len(bench.commits.settled) == 1
+
+
+async def test_what_does_not_fit_any_more_is_refused_and_the_rest_goes_on(
+    bench: Bench,
+) -> None:
+    bench.commits.open.clear()
+    first = asyncio.create_task(bench.track(filling(BUDGET - 1_000)))
+    await bench.commits.begun.wait()
+    second = asyncio.create_task(bench.track(filling(1_000)))
+    await asyncio.sleep(0.01)
+    with pytest.raises(OverloadedError):
+        await bench.track(b"{}")
+    bench.commits.open.set()
+
+    assert [(await task)[0].status for task in (first, second)] == [200, 200]
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_who_sends_without_a_key_cannot_shut_out_who_has_one(
+    bench: Bench,
+) -> None:
+    reading = asyncio.create_task(
+        bench.track(
+            receive=receiving(then="stalls"),
+            headers=without_key((b"content-length", b"%d" % BUDGET)),
+        )
+    )
+    await asyncio.sleep(0.01)
+    with pytest.raises(OverloadedError):
+        await bench.track(event(writeKey=KEY), headers=without_key())
+    assert (await bench.track(filling(BUDGET)))[0].status == 200
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_a_body_whose_key_stands_in_it_counts_with_the_others_from_then_on(
+    bench: Bench,
+) -> None:
+    bench.commits.open.clear()
+    first = asyncio.create_task(bench.track(filling(BUDGET)))
+    await bench.commits.begun.wait()
+    with pytest.raises(OverloadedError):
+        await bench.track(event(writeKey=KEY), headers=without_key())
+    bench.commits.open.set()
+    await first
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_a_request_whose_key_stands_in_its_body_counts_until_its_answer(
+    bench: Bench,
+) -> None:
+    bench.commits.open.clear()
+    waiting = asyncio.create_task(
+        bench.track(event(writeKey=KEY), headers=without_key())
+    )
+    await bench.commits.begun.wait()
+    assert bench.track_handler.admission.requests == 1
+    bench.commits.open.set()
+    await waiting
+    assert bench.track_handler.admission.requests == 0
+
+
+@pytest.mark.parametrize("key", ["rc_wrong", 7, None])
+async def test_a_wrong_key_in_the_body_is_let_go(bench: Bench, key: object) -> None:
+    with pytest.raises(UnauthorizedError):
+        await bench.track(event(writeKey=key), headers=without_key())
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_a_commit_that_was_not_confirmed_is_said_to_be_so(bench: Bench) -> None:
+    bench.commits.confirms = False
+    with pytest.raises(UnavailableError):
+        await bench.track(filling(BUDGET))
+    bench.commits.confirms = True
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_a_commit_that_takes_too_long_is_not_waited_for(hasty: Bench) -> None:
+    hasty.commits.open.clear()
+    with pytest.raises(UnavailableError):
+        await hasty.track(filling(1_000))
+    with pytest.raises(UnavailableError):
+        await hasty.track(filling(1_000, user_id="dropped"))
+    hasty.commits.open.set()
+    await hasty.track(event(user_id="after them"))
+
+    assert await hasty.takes_as_much_as_ever()
+    users = {e.user_id for e in hasty.commits.settled if isinstance(e, Record)}
+    assert "dropped" not in users
+
+
+async def test_a_key_that_cannot_be_looked_up_is_not_waited_for(hasty: Bench) -> None:
+    hasty.keys.open.clear()
+    for headers in (with_key(), without_key()):
+        with pytest.raises(UnavailableError):
+            await hasty.track(filling(BUDGET, writeKey=KEY), headers=headers)
+    hasty.keys.open.set()
+    assert await hasty.takes_as_much_as_ever()
+
+
+async def test_a_writer_that_stops_refuses_and_holds_nothing(bench: Bench) -> None:
+    await bench.writer.stop()
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await bench.track(filling(BUDGET))
+
+
+async def test_a_dry_run_holds_and_commits_nothing(bench: Bench) -> None:
+    answer, _ = await bench.track(
+        b"[%b,%b]" % (event(), event(user_id=None)), query=b"dry_run=true"
+    )
+
+    content = json.loads(answer.body)
+    assert [result["status"] for result in content["results"]] == ["valid", "rejected"]
+    assert (content["dry_run"], content["stored"]) == (True, 0)
+    assert bench.commits.settled == []
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_a_body_without_events_commits_nothing(bench: Bench) -> None:
+    route = TrackRoute("/v1/batch", lenient=True, calls="typed")
+    for body in (b"[]", b'{"batch":[]}', b'{"type":"page"}'):
+        answer, _ = await bench.track(body, route=route)
+        assert answer.status == 200
+    assert bench.commits.settled == []
+    assert await bench.takes_as_much_as_ever()
+
+
+@pytest.mark.parametrize(
+    ("query", "dry"),
+    [
+        (b"", False),
+        (b"dry_run=false", False),
+        (b"other=1", False),
+        (b"dry_run=true&other=1", True),
+        (b"dry%5Frun=true", True),
+    ],
+)
+async def test_a_dry_run_is_asked_for_in_so_many_words(
+    bench: Bench, query: bytes, *, dry: bool
+) -> None:
+    answer, _ = await bench.track(event(), query=query)
+
+    assert json.loads(answer.body).get("dry_run", False) is dry
+    assert bool(bench.commits.settled) is not dry
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"1", b"0", b"True", b"yes", b"true&dry_run=true", b"%ff", b"true "]
+)
+async def test_any_other_dry_run_is_refused(bench: Bench, value: bytes) -> None:
+    with pytest.raises(InvalidParameterError):
+        await bench.track(event(), query=b"dry_run=" + value)
+    with pytest.raises(InvalidParameterError):
+        await bench.track(event(), query=b"dry_run")
+    assert bench.commits.settled == []
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_of_a_repeated_header_the_first_counts(bench: Bench) -> None:
+    key, wrong = (b"key", KEY.encode()), (b"key", b"rc_wrong")
+    json_type = (b"content-type", b"application/json")
+    csv_type = (b"content-type", b"text/csv")
+
+    await bench.track(event(), headers=[json_type, key, wrong, csv_type])
+    with pytest.raises(UnauthorizedError):
+        await bench.track(event(), headers=[json_type, wrong, key])

@@ -1,0 +1,206 @@
+import json
+from typing import Any
+
+import pytest
+
+from app.ingest.response_models import ProblemModel, TrackResponseModel
+from app.ingest.responses import TrackResponse, build_response
+from app.ingest.routes import TrackRoute
+from app.pipeline.record import Record
+from app.pipeline.rejection import Rejection
+from app.pipeline.unpack import IGNORED, Ignored
+from app.store.write.insert import Entry, Outcome
+from tests.support.pipeline import SIGNED_UP, rejected, stored
+
+TRACK = TrackRoute("/track")
+SDK = TrackRoute("/v1/batch", lenient=True, calls="typed")
+API = TrackRoute("/api/track", lists_warnings=True)
+STORED, DUPLICATE = Outcome("stored"), Outcome("duplicate")
+
+
+@pytest.fixture
+def record() -> Record:
+    return stored(SIGNED_UP)
+
+
+@pytest.fixture
+def rejection() -> Rejection:
+    return rejected({"event": "signed_up"})
+
+
+def refused(rejection: Rejection, *, kept: bool = True) -> Outcome:
+    return Outcome("rejected", errors=rejection.errors, kept=kept)
+
+
+def answered(
+    *pairs: tuple[Entry | Ignored, Outcome],
+    route: TrackRoute = TRACK,
+    dry_run: bool = False,
+) -> tuple[TrackResponse, dict[str, Any]]:
+    entries = [entry for entry, _ in pairs]
+    outcomes = [outcome for _, outcome in pairs]
+    answer = build_response(
+        entries, outcomes, route=route, request_id="request-1", dry_run=dry_run
+    )
+    content: dict[str, Any] = json.loads(answer.body)
+    view = TrackResponseModel if answer.status == 200 else ProblemModel
+    view.model_validate(content, strict=True)
+    return answer, content
+
+
+def test_one_stored_event_is_answered_to_the_letter(record: Record) -> None:
+    answer, content = answered((record, STORED))
+
+    assert (answer.status, answer.media_type) == (200, b"application/json")
+    assert content == {
+        "success": True,
+        "message": "1 event stored",
+        "response_id": "request-1",
+        "stored": 1,
+        "duplicates": 0,
+        "rejected": 0,
+        "results": [
+            {
+                "index": 0,
+                "status": "stored",
+                "id": record.id,
+                "event": "signed_up",
+                "timestamp": "2023-11-02T00:30:08.276Z",
+                "warnings": [],
+            }
+        ],
+    }
+
+
+def test_results_are_in_the_order_sent_and_counted(
+    record: Record, rejection: Rejection
+) -> None:
+    answer, content = answered(
+        (rejection, refused(rejection)),
+        (record, STORED),
+        (record, DUPLICATE),
+        (record, STORED),
+    )
+
+    assert answer.status == 200
+    assert content["success"] is False
+    assert content["message"] == "2 events stored, 1 duplicate, 1 event rejected"
+    assert [(r["index"], r["status"]) for r in content["results"]] == [
+        (0, "rejected"),
+        (1, "stored"),
+        (2, "duplicate"),
+        (3, "stored"),
+    ]
+    assert (content["stored"], content["duplicates"], content["rejected"]) == (2, 1, 1)
+    assert answer.counts == {"stored": 2, "duplicate": 1, "rejected": 1}
+
+
+def test_a_rejected_event_has_its_errors_and_no_instant(rejection: Rejection) -> None:
+    _, content = answered((rejection, refused(rejection)))
+
+    [result] = content["results"]
+    assert result.keys() == {"index", "status", "id", "warnings", "errors"}
+    assert result["id"] == rejection.id
+    assert [error["path"] for error in result["errors"]] == [
+        error.path for error in rejection.errors
+    ]
+
+
+def test_a_body_without_a_good_event_is_a_problem(rejection: Rejection) -> None:
+    answer, content = answered(
+        (rejection, refused(rejection)), (rejection, refused(rejection))
+    )
+
+    assert (answer.status, answer.media_type) == (422, b"application/problem+json")
+    assert (content["status"], content["code"]) == (422, "all_rejected")
+    assert content["detail"] == content["message"] == "2 events rejected"
+    assert content["success"] is False
+    assert {error["index"] for error in content["errors"]} == {0, 1}
+    assert len(content["errors"]) == 2 * len(rejection.errors)
+
+
+def test_the_door_of_an_sdk_answers_200_all_the_same(rejection: Rejection) -> None:
+    answer, content = answered((rejection, refused(rejection)), route=SDK)
+
+    assert answer.status == 200
+    assert (content["success"], content["rejected"]) == (False, 1)
+
+
+def test_a_duplicate_alone_is_a_success(record: Record) -> None:
+    answer, content = answered((record, DUPLICATE))
+
+    assert answer.status == 200
+    assert (content["success"], content["message"]) == (True, "1 duplicate")
+
+
+def test_a_duplicate_with_other_content_says_so(record: Record) -> None:
+    _, content = answered((record, Outcome("duplicate", differs=True)))
+
+    [result] = content["results"]
+    assert [w["code"] for w in result["warnings"]] == ["content_differs"]
+    assert content["success"] is True
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_could_not_be_kept_is_told(rejection: Rejection, *, kept: bool) -> None:
+    _, content = answered((rejection, refused(rejection, kept=kept)))
+
+    assert content["results"][0].get("kept") is (None if kept else False)
+
+
+def test_what_was_cut_is_told() -> None:
+    cut = rejected({"event": "x" * 200_000})
+    _, content = answered((cut, refused(cut)))
+
+    assert content["results"][0]["truncated"] is True
+
+
+def test_a_record_that_the_database_refused_shows_where_it_is_kept(
+    record: Record, rejection: Rejection
+) -> None:
+    outcome = refused(rejection)._replace(rejection_id=rejection.id)
+    _, content = answered((record, outcome), (record, STORED))
+
+    assert content["results"][0].keys() == {
+        "index",
+        "status",
+        "id",
+        "warnings",
+        "errors",
+    }
+    assert content["results"][0]["id"] == rejection.id
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_only_a_dry_run_says_that_it_is_one(record: Record, *, dry_run: bool) -> None:
+    _, content = answered((record, Outcome("valid")), dry_run=dry_run)
+
+    assert content.get("dry_run") is (dry_run or None)
+    assert (content["message"], content["stored"]) == ("1 event valid", 0)
+    assert content["results"][0]["status"] == "valid"
+
+
+def test_ignored_calls_are_counted_where_there_can_be_any(record: Record) -> None:
+    _, content = answered((IGNORED, Outcome("ignored")), (record, STORED), route=SDK)
+
+    assert (content["ignored"], content["stored"]) == (1, 1)
+    assert content["results"][0] == {"index": 0, "status": "ignored", "warnings": []}
+    assert content["message"] == "1 event stored, 1 call ignored"
+    assert "ignored" not in answered((record, STORED))[1]
+
+
+def test_an_empty_body_of_an_sdk_is_a_success() -> None:
+    answer, content = answered(route=SDK)
+
+    assert (answer.status, content["success"], content["results"]) == (200, True, [])
+    assert content["message"] == "0 events stored"
+
+
+def test_where_a_door_lists_warnings_they_stand_in_one_list() -> None:
+    warned = stored(SIGNED_UP | {"timestamp": "20-11-23T22:28:55.111Z"})
+    _, content = answered((warned, STORED), (warned, STORED), route=API)
+
+    assert [(w["index"], w["code"]) for w in content["warnings"]] == [
+        (0, "two_digit_year"),
+        (1, "two_digit_year"),
+    ]

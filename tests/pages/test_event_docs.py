@@ -1,0 +1,103 @@
+"""What is told of an event is what its model says, all of it."""
+
+from typing import Any
+
+import pytest
+
+from app.events.catalog import CATALOG
+from app.pages.event_docs import Told, manual
+from app.pipeline.codes import ERRORS, WARNINGS
+from tests.support.pipeline import (
+    added_user_with,
+    rejected,
+    signed_up_with,
+    stored,
+    with_properties,
+)
+
+MAKE = {"signed_up": signed_up_with, "account_added_user": added_user_with}
+
+
+def of(told: list[Told], name: str) -> Told:
+    [found] = [one for one in told if name in one.names]
+    return found
+
+
+@pytest.mark.parametrize("event", CATALOG)
+def test_every_field_of_the_model_is_told_once(event: str) -> None:
+    told, kind = manual(event), CATALOG[event]
+    properties = kind.model.model_fields["properties"].annotation
+    assert properties is not None
+
+    names = [name for one in told.properties for name in one.names]
+    assert sorted(names) == sorted(properties.model_fields)
+    assert len(told.parameters) == len(kind.model.model_fields)
+    for one in told.parameters + told.properties:
+        assert one.description
+        assert one.kind
+
+
+@pytest.mark.parametrize("event", CATALOG)
+def test_what_is_told_as_required_is(event: str) -> None:
+    told = manual(event)
+    required = {one.names[0] for one in told.parameters if one.need == "required"}
+    for one in told.parameters:
+        full = MAKE[event](group_id="account_1", context=None)
+        bare = full | dict.fromkeys(one.names)
+        if one.names[0] in required:
+            assert rejected(bare).errors
+        else:
+            stored(bare)
+
+
+@pytest.mark.parametrize("event", CATALOG)
+def test_what_is_told_as_recommended_is_missed(event: str) -> None:
+    told = manual(event)
+    recommended = [o.names[0] for o in told.properties if o.need == "recommended"]
+    bare = dict.fromkeys(recommended)
+    missed = stored(with_properties(MAKE[event](), **bare)).warnings
+    assert [issue.path for issue in missed] == [
+        f"properties.{name}" for name in recommended
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "kind"),
+    [
+        ("signed_up", "event_name", "`signed_up` or `Signed Up`"),
+        ("signed_up", "userId", "text of 1 to 255 characters, or integer"),
+        ("signed_up", "originalTimestamp", "text, or number"),
+        ("signed_up", "context", "object"),
+        ("signed_up", "user_email", "text of at most 254 characters"),
+        ("account_added_user", "role", "text of 1 to 255 characters"),
+        ("account_added_user", "user_name", "text"),
+    ],
+)
+def test_a_type_is_told_in_words(event: str, name: str, kind: str) -> None:
+    told = manual(event)
+    assert of(told.parameters + told.properties, name).kind == kind
+
+
+def test_the_names_of_a_parameter_begin_with_the_one_to_use() -> None:
+    told = manual("account_added_user")
+    assert of(told.parameters, "groupId").names == (
+        "context.group_id",
+        "context.groupId",
+        "group_id",
+        "groupId",
+    )
+    assert of(told.properties, "role").names == ("user_role", "role")
+
+
+def test_only_codes_that_can_come_are_told() -> None:
+    signed_up, added = manual("signed_up"), manual("account_added_user")
+    assert signed_up.errors == ERRORS
+    assert signed_up.warnings == added.warnings == WARNINGS
+    assert ERRORS.keys() - added.errors.keys() == {"invalid_email"}
+    no_email: dict[str, Any] = with_properties(added_user_with(), user_email="none")
+    stored(no_email)
+
+
+def test_an_unknown_event_has_no_manual() -> None:
+    with pytest.raises(KeyError):
+        manual("nope")

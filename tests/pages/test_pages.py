@@ -1,0 +1,190 @@
+import json
+import re
+from html import unescape
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from fastapi import Request
+from jinja2 import UndefinedError
+from markupsafe import escape
+from typing_extensions import override
+
+from app.errors import NotFoundError, RequestError
+from app.events.catalog import CATALOG
+from app.pages.event_docs import manual
+from app.pages.render import Pages, prose
+from app.pages.static_files import StaticFiles
+from tests.support.app_client import Api
+
+HTML = {"accept": "text/html,application/xhtml+xml"}
+PAGES = ["/", "/events", "/events/signed_up", "/events/account_added_user"]
+
+
+async def page_of(api: Api, path: str, status: int = 200) -> httpx.Response:
+    response = await api.client.get(path, headers=HTML)
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    return response
+
+
+class Loaded(HTMLParser):
+    """What a page loads, and what in it would need a policy less strict."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.paths: list[str] = []
+        self.inline: list[str] = []
+        self._in_script = False
+        self.feed(html)
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.inline += [name for name in given if name == "style" or name[:2] == "on"]
+        if tag == "style":
+            self.inline.append(tag)
+        if tag == "script":
+            self.inline += [] if "src" in given else [tag]
+        loads = given.get("src") or (given.get("href") if tag == "link" else None)
+        if loads:
+            self.paths.append(loads)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_loads_nothing_but_our_own_files(api: Api, path: str) -> None:
+    loaded = Loaded((await page_of(api, path)).text)
+    assert loaded.inline == []
+    assert loaded.paths
+    for file in loaded.paths:
+        assert file.startswith("/static/")
+        response = await api.client.get(file)
+        assert response.status_code == 200
+        assert "immutable" in response.headers["cache-control"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/", 200), ("/nope", 404)])
+async def test_a_page_lets_no_script_run_but_ours(
+    api: Api, path: str, status: int
+) -> None:
+    headers = (await page_of(api, path, status)).headers
+    policy = dict(
+        directive.split(" ", 1)
+        for directive in headers["content-security-policy"].split("; ")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_browser_gets_a_page_for_an_error_and_a_program_json(api: Api) -> None:
+    page = await page_of(api, "/nope", 404)
+    assert "There is nothing at this path." in page.text
+    assert page.headers["x-request-id"] in page.text
+    told = await api.client.get("/nope")
+    assert told.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_page_of_an_error_has_the_errors_headers(api: Api) -> None:
+    response = await api.client.post("/", headers=HTML)
+    assert response.status_code == 405
+    assert "GET" in response.headers["allow"]
+    assert "<h1>" in response.text
+
+
+async def test_a_path_is_not_reflected_as_html(api: Api) -> None:
+    hostile = "/%22%3E%3Cscript%3Ealert(1)%3C/script%3E"
+    page = await page_of(api, hostile, 404)
+    assert "<script>alert" not in page.text
+    assert "&#34;" not in re.sub(r"href=\"[^\"]*\"", "", page.text)
+
+
+async def test_a_file_is_kept_for_ever_under_its_own_name_alone(api: Api) -> None:
+    path = StaticFiles().url("rollcall.css")
+    first = await api.client.get(path)
+    assert first.headers["content-type"] == "text/css; charset=utf-8"
+
+    older = re.sub("/static/[^/]+", "/static/0123456789abcdef", path)
+    replaced = await api.client.get(older)
+    assert replaced.headers["cache-control"] == "no-cache"
+    assert replaced.content == first.content
+
+    again = await api.client.get(
+        older, headers={"if-none-match": first.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "name", ["nope.js", "..%2frender.py", "%2e%2e/render.py", "../render.py", ""]
+)
+async def test_no_other_path_leads_to_a_file(api: Api, name: str) -> None:
+    response = await api.client.get(f"/static/0/{name}")
+    assert response.status_code == 404
+
+
+def test_a_file_that_is_not_there_cannot_be_named() -> None:
+    with pytest.raises(KeyError):
+        StaticFiles().url("nope.js")
+
+
+@pytest.mark.parametrize("event", CATALOG)
+async def test_an_event_is_told_in_full(api: Api, event: str) -> None:
+    page = unescape((await page_of(api, f"/events/{event}")).text)
+    told = manual(event)
+    for one in told.parameters + told.properties:
+        assert set(one.names) <= {*re.findall("<code>([^<]*)</code>", page)}
+    for code, why in (told.errors | told.warnings).items():
+        assert f"<code>{code}</code>" in page
+        assert prose(why.meaning).unescape() in page
+    for kind in RequestError.__subclasses__():
+        assert kind.code in page
+    assert json.dumps(told.sample, indent=2) in page
+    assert f'href="/events/{event}"' in (await page_of(api, "/events")).text
+
+
+async def test_an_unknown_event_leads_to_those_that_are_known(api: Api) -> None:
+    page = await page_of(api, "/events/nope", 404)
+    for event in CATALOG:
+        assert f'href="/events/{event}"' in page.text
+    told = await api.client.get("/events/nope")
+    assert (told.status_code, told.json()["code"]) == (404, "not_found")
+
+
+async def test_pages_answer_head(api: Api) -> None:
+    for path in PAGES:
+        response = await api.client.head(path, headers=HTML)
+        assert (response.status_code, response.content) == (200, b"")
+
+
+async def test_a_hostile_host_is_not_reflected(api: Api) -> None:
+    hostile = {"host": 'a"><script>alert(1)</script>'}
+    page = await api.client.get("/events/signed_up", headers=HTML | hostile)
+    assert "<script>alert" not in page.text
+
+
+def test_whatever_is_shown_is_escaped() -> None:
+    scope = {"type": "http", "path": '/"><b>', "headers": [], "state": {}}
+    hostile = "<script>alert(1)</script>\"'&"
+    page = Pages(StaticFiles()).render(
+        "problem.html",
+        request=Request(scope),
+        error=NotFoundError(hostile),
+        request_id=hostile,
+    )
+    html = bytes(page.body).decode()
+    assert "<script>alert" not in html
+    assert "<b>" not in html
+    assert html.count(str(escape(hostile))) == 2
+    assert prose("a `<b>` <i>") == "a <code>&lt;b&gt;</code> &lt;i&gt;"
+
+
+def test_a_name_that_a_template_misses_is_an_error() -> None:
+    scope = {"type": "http", "path": "/", "headers": [], "state": {}}
+    with pytest.raises(UndefinedError):
+        Pages(StaticFiles()).render(
+            "problem.html", request=Request(scope), error=NotFoundError("")
+        )

@@ -1,0 +1,217 @@
+import copy
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.events.envelope import (
+    EVENT_NAMES,
+    GROUP_NAMES,
+    IDEMPOTENCY_HEADER,
+    MESSAGE_NAMES,
+    USER_NAMES,
+    fold,
+)
+from tests.support.json_strategies import canonical_events, odd_values, spellings
+from tests.support.pipeline import rejected, signed_up_with, stored, told, without
+
+# Each place a field is read from, the first one first, as the design's table has it.
+PLACES = {
+    "event": ["event", "event_name"],
+    "user_id": ["user_id", "userId"],
+    "group_id": ["context.group_id", "context.groupId", "group_id", "groupId"],
+    "timestamp": ["timestamp"],
+    "message_id": ["message_id", "messageId"],
+    "properties": ["properties"],
+    "context": ["context"],
+}
+EVERY_PLACE = [(field, place) for field, places in PLACES.items() for place in places]
+PAIRS = [
+    (field, first, second)
+    for field, places in PLACES.items()
+    for first, second in itertools.combinations(places, 2)
+]
+
+
+def at(*placed: tuple[str, Any]) -> dict[str, Any]:
+    """An object with these values at these places."""
+    sent: dict[str, Any] = {}
+    for place, value in placed:
+        outer, _, inner = place.partition(".")
+        if inner:
+            sent.setdefault(outer, {})[inner] = value
+        else:
+            sent[outer] = value
+    return sent
+
+
+@pytest.mark.parametrize(("field", "place"), EVERY_PLACE)
+def test_a_field_is_read_from_each_of_its_places(field: str, place: str) -> None:
+    folded = fold(at((place, "sent")))
+    assert folded.fields[field] == "sent"
+    assert folded.names[field] == place
+    assert folded.errors == []
+
+
+def test_the_names_are_those_of_the_table() -> None:
+    assert list(EVENT_NAMES) == PLACES["event"]
+    assert list(USER_NAMES) == PLACES["user_id"]
+    assert list(MESSAGE_NAMES) == PLACES["message_id"]
+    inside = [f"context.{name}" for name in GROUP_NAMES]
+    assert [*inside, *GROUP_NAMES] == PLACES["group_id"]
+
+
+@pytest.mark.parametrize(("field", "first", "second"), PAIRS)
+def test_two_names_with_one_value_are_fine(field: str, first: str, second: str) -> None:
+    folded = fold(at((second, "same"), (first, "same")))
+    assert folded.fields[field] == "same"
+    assert folded.names[field] == first
+    assert folded.errors == []
+
+
+@pytest.mark.parametrize(("field", "first", "second"), PAIRS)
+def test_two_names_with_two_values_conflict_and_both_are_named(
+    field: str, first: str, second: str
+) -> None:
+    folded = fold(at((second, "other"), (first, "one")))
+    assert told(folded.errors) == {("conflicting_fields", second)}
+    assert f"`{first}`" in folded.errors[0].message
+    assert f"`{second}`" in folded.errors[0].message
+    assert folded.fields[field] == "one"
+
+
+@pytest.mark.parametrize(("field", "first", "second"), PAIRS)
+def test_null_is_absence(field: str, first: str, second: str) -> None:
+    folded = fold(at((first, None), (second, "sent")))
+    assert folded.fields[field] == "sent"
+    assert folded.names[field] == second
+    assert folded.errors == []
+    assert field not in fold(at((first, None), (second, None))).fields
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 1.0), (1, True), (0, False), (1, "1"), ("a", "A"), ("", 0)]
+)
+def test_equal_means_equal_in_json(one: Any, other: Any) -> None:
+    folded = fold({"user_id": one, "userId": other})
+    assert told(folded.errors) == {("conflicting_fields", "userId")}
+
+
+def test_a_conflict_rejects_the_event() -> None:
+    rejection = rejected(signed_up_with(userId="someone else"))
+    assert rejection.reason == "conflicting_fields"
+    assert "someone else" not in rejection.errors[0].message
+
+
+def test_a_timestamp_of_the_sdk_is_read_only_where_there_is_no_other() -> None:
+    alone = fold({"timestamp": None, "originalTimestamp": "then"})
+    assert alone.fields["timestamp"] == "then"
+    assert alone.names["timestamp"] == "originalTimestamp"
+    both = fold({"originalTimestamp": "now", "timestamp": "then"})
+    assert both.fields["timestamp"] == "then"
+    assert both.names["timestamp"] == "timestamp"
+    assert both.errors == []
+
+
+def test_the_header_is_read_only_where_there_is_no_message_id() -> None:
+    alone = fold({"message_id": None}, idempotency_key="key")
+    assert alone.fields["message_id"] == "key"
+    assert alone.names["message_id"] == IDEMPOTENCY_HEADER
+    both = fold({"messageId": "id"}, idempotency_key="key")
+    assert both.fields["message_id"] == "id"
+    assert both.errors == []
+
+
+def test_a_header_names_the_event_that_is_stored() -> None:
+    assert stored(signed_up_with(), idempotency_key="key").message_id == "key"
+    sent = signed_up_with(message_id="own")
+    assert stored(sent, idempotency_key="key").message_id == "own"
+
+
+@pytest.mark.parametrize("context", ["text", ["group_id"], 5, True])
+def test_only_an_object_is_looked_into_for_a_group(context: Any) -> None:
+    folded = fold({"context": context})
+    assert "group_id" not in folded.fields
+    assert folded.fields["context"] == context
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["integrations", "channel", "sentAt", "_metadata", "type", "writeKey", "Event", ""],
+)
+def test_unknown_keys_are_ignored(key: str) -> None:
+    plain = stored(signed_up_with())
+    beside = stored(signed_up_with(**{key: {"anything": [1]}}))
+    assert beside.id == plain.id
+    assert beside.properties == plain.properties
+    assert beside.context == plain.context
+    assert beside.warnings == plain.warnings
+
+
+@given(st.dictionaries(st.sampled_from([*PLACES, "userId", "groupId"]), odd_values()))
+def test_what_was_sent_stays_untouched(sent: dict[str, Any]) -> None:
+    before = repr(copy.deepcopy(sent))
+    fold(sent, idempotency_key="key")
+    assert repr(sent) == before
+
+
+@given(st.data(), canonical_events())
+def test_every_spelling_of_an_event_is_stored_alike(
+    data: st.DataObject, event: dict[str, Any]
+) -> None:
+    spelt = data.draw(spellings(event))
+    one, other = stored(event), stored(spelt)
+    assert other.id == one.id
+    assert other.content_hash == one.content_hash
+    for column in ("event", "user_id", "group_id", "timestamp", "timestamp_raw"):
+        assert getattr(other, column) == getattr(one, column)
+    assert (other.message_id, other.properties) == (one.message_id, one.properties)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "path"),
+    [
+        ({"userId": ""}, "too_short", "userId"),
+        ({"user_id": True}, "invalid_type", "user_id"),
+        ({"userId": {"id": 1}}, "invalid_type", "userId"),
+        ({"event_name": "nope"}, "unknown_event", "event_name"),
+        ({"event_name": 5}, "invalid_type", "event_name"),
+        ({"originalTimestamp": "nope"}, "invalid_timestamp", "originalTimestamp"),
+        ({"timestamp": "nope"}, "invalid_timestamp", "timestamp"),
+        ({"context": {"groupId": ""}}, "too_short", "context.groupId"),
+        ({"context": {"group_id": 1.5}}, "invalid_type", "context.group_id"),
+        ({"groupId": []}, "invalid_type", "groupId"),
+        ({"messageId": 5}, "invalid_type", "messageId"),
+        ({"context": []}, "invalid_type", "context"),
+        ({"properties": []}, "invalid_type", "properties"),
+        ({"properties": {"email": 5}}, "invalid_type", "properties.email"),
+        ({"userId": 10**999}, "too_long", "userId"),
+    ],
+)
+def test_an_error_has_its_path_in_the_sender_s_own_names(
+    changes: dict[str, Any], code: str, path: str
+) -> None:
+    replaced = {
+        "userId": "user_id",
+        "event_name": "event",
+        "originalTimestamp": "timestamp",
+    }
+    gone = [replaced[name] for name in changes if name in replaced]
+    rejection = rejected(without(signed_up_with(**changes), *gone))
+    assert told(rejection.errors) == {(code, path)}
+
+
+def test_a_warning_has_its_path_in_the_sender_s_own_names() -> None:
+    record = stored(
+        b'{"event_name": "Signed Up", "userId": 5, "context": {"groupId": 6},'
+        b'"originalTimestamp": "23-11-02T00:30Z",'
+        b'"properties": {"email": "a@b", "name": "A"}}'
+    )
+    assert told(record.warnings) == {
+        ("event_name_folded", "event_name"),
+        ("coerced_to_text", "userId"),
+        ("coerced_to_text", "context.groupId"),
+        ("two_digit_year", "originalTimestamp"),
+    }

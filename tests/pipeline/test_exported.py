@@ -1,0 +1,94 @@
+from typing import Any
+
+import pytest
+
+from app.pipeline.exported import restore_sent_form
+from app.pipeline.timestamp import TimestampPolicy, format_timestamp, parse_timestamp
+from tests.support.pipeline import ADDED_USER, RECEIPT, SIGNED_UP
+
+POLICY = TimestampPolicy()
+ADDED = {
+    "id": "i",
+    "source": "s",
+    "received_at": "r",
+    "stored_at": "t",
+    "warnings": [],
+}
+
+
+def exported(timestamp: str, raw: str, **changes: Any) -> dict[str, Any]:
+    event = SIGNED_UP | {"timestamp": timestamp, "timestamp_raw": raw}
+    return event | ADDED | changes
+
+
+def restored(value: Any, policy: TimestampPolicy = POLICY) -> Any:
+    return restore_sent_form(value, received_at=RECEIPT.received_at, policy=policy)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "2023-11-02T00:30:08.276Z",
+        "20-11-23T22:28:55.111Z",
+        "2023-11-02",
+        "20231102",
+        20231102,
+        1698885008276,
+        1698885008.276,
+        1e-06,
+    ],
+)
+def test_the_timestamp_becomes_what_was_sent(sent: str | float) -> None:
+    parsed = parse_timestamp(sent, received_at=RECEIPT.received_at, policy=POLICY)
+
+    event = restored(exported(format_timestamp(parsed.instant), parsed.raw))
+
+    assert event == SIGNED_UP | {"timestamp": sent}
+    assert type(event["timestamp"]) is type(sent)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["", "yesterday", "2023-11-03", "NaN", "1e400", "9" * 5000, '"2023-11-02"', "[1]"],
+)
+def test_a_raw_timestamp_that_says_another_instant_is_nobody_s(raw: str) -> None:
+    event = exported("2023-11-02T00:30:08.276Z", raw)
+
+    assert restored(event) == event
+
+
+@pytest.mark.parametrize(
+    "value", [None, 1, "x", [], {}, {"timestamp_raw": 5}, {"timestamp_raw": "x"}]
+)
+def test_what_was_not_exported_stays_as_it_is(value: Any) -> None:
+    assert restored(value) is value
+
+
+def test_an_instant_outlives_a_policy_that_reads_it_otherwise() -> None:
+    event = exported("2020-11-23T22:28:55.111Z", "20-11-23T22:28:55.111Z")
+
+    assert restored(event, TimestampPolicy(two_digit_year="dmy")) == event
+    assert restored(event, TimestampPolicy(two_digit_year="reject")) == event
+
+
+@pytest.mark.parametrize(
+    ("context", "group", "kept"),
+    [
+        ({"group_id": "g"}, "g", None),
+        ({"groupId": 5}, "5", None),
+        ({"group_id": None, "groupId": "g"}, "g", None),
+        ({"group_id": "g"}, "other", "other"),
+        ({}, "g", "g"),
+        (None, "g", "g"),
+    ],
+)
+def test_a_group_id_that_the_context_has_is_not_said_twice(
+    context: Any, group: str, kept: str | None
+) -> None:
+    raw = ADDED_USER["timestamp"]
+    value = ADDED_USER | ADDED | {"timestamp_raw": raw}
+
+    event = restored(value | {"context": context, "group_id": group})
+
+    assert event.get("group_id") == kept
+    assert event["context"] == context

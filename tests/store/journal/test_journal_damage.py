@@ -1,0 +1,146 @@
+"""A journal that cannot be had, or read, costs no other its way to Postgres."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.store.journal.inspection import Drained, drain_free
+from app.store.journal.journal import Journal
+from app.store.journal.journal_file import JournalFile
+from app.store.journal.sqlite import connect, measure
+from app.store.quarantine.caps import Quarantine
+from app.store.write.insert import Entry
+from tests.support.entries import counts, record, records, rejection
+
+GIB = 1024**3
+
+
+def databases(directory: Path) -> set[Path]:
+    return {*directory.glob("*.sqlite3")}
+
+
+async def left_behind(directory: Path, *entries: Entry) -> Path:
+    """The journal of a process that has ended."""
+    before = databases(directory)
+    dead = Journal(directory, max_bytes=GIB)
+    await dead.append([entries])
+    await dead.close()
+    [path] = databases(directory) - before
+    return path
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+async def seqs_in(journal: Journal) -> list[int]:
+    page = await journal.read(limit=10)
+    return page.seqs if page else []
+
+
+async def test_a_journal_that_cannot_be_locked_keeps_no_other_from_being_adopted(
+    journal: Journal, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = [await left_behind(directory, *records(number)) for number in (1, 2)]
+    first = min(paths)
+    first.with_suffix(".lock").unlink()
+    first.with_suffix(".lock").mkdir()
+
+    assert await journal.adopt() == 1
+    assert await journal.adopt() == 0
+    assert journal.waiting == 1 + (paths[0] == first)
+    assert [line.message for line in caplog.records] == ["a journal cannot be opened"]
+    first.with_suffix(".lock").rmdir()
+    assert await journal.adopt() == 1
+    assert journal.waiting == 3
+
+
+async def test_a_flipped_bit_that_makes_an_entry_a_text_costs_it_nothing(
+    journal: Journal, directory: Path
+) -> None:
+    path = await left_behind(directory, *records(3))
+    change(path, "UPDATE entries SET entry = CAST(entry AS TEXT) WHERE seq = 2")
+    await journal.adopt()
+    assert await seqs_in(journal) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("value", ["CAST(x'ff41' AS TEXT)", "7", "x''"])
+async def test_what_is_no_entry_any_more_is_passed_over(
+    journal: Journal, directory: Path, value: str
+) -> None:
+    path = await left_behind(directory, *records(3))
+    change(path, f"UPDATE entries SET entry = {value} WHERE seq = 2")  # noqa: S608 - our own words
+    await journal.adopt()
+    assert await seqs_in(journal) == [1, 3]
+
+
+async def test_a_journal_that_cannot_be_read_holds_up_no_other(
+    journal: Journal, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = await left_behind(directory, record())
+    await journal.adopt()
+    change(path, "ALTER TABLE entries RENAME TO away")
+    await journal.append([records(3)])
+
+    page = await journal.read(limit=10)
+    assert page is not None
+    assert page.seqs == [1, 2, 3]
+    assert caplog.records == []
+    await journal.settle(page, page.seqs)
+
+    assert await seqs_in(journal) == []
+    assert [line.message for line in caplog.records] == ["the journal cannot be read"]
+    change(path, "ALTER TABLE away RENAME TO entries")
+    assert await seqs_in(journal) == [1]
+
+
+async def test_what_is_held_is_known_without_measuring_it(
+    journal: Journal, directory: Path
+) -> None:
+    await journal.append([[*records(3), rejection()]])
+    await journal.append([[record(plan="enterprise")]])
+    [path] = databases(directory)
+    for places in ([2], [1, 3, 4]):
+        page = await journal.read(limit=10)
+        assert page is not None
+        await journal.settle(page, places)
+        with closing(connect(path)) as connection:
+            assert journal.held == measure(connection)
+
+
+async def test_a_page_is_bounded_in_bytes(journal: Journal) -> None:
+    large = record()._replace(properties="x" * 3 * 1024 * 1024)
+    await journal.append([[large, large]])
+    assert await seqs_in(journal) == [1]
+
+
+def test_a_journal_that_has_just_been_removed_is_not_adopted(directory: Path) -> None:
+    with pytest.raises(BlockingIOError):
+        JournalFile.adopt(directory / "gone.sqlite3")
+    assert [*directory.iterdir()] == []
+
+
+async def test_an_entry_that_is_gone_already_is_not_counted_twice(
+    journal: Journal, directory: Path
+) -> None:
+    await journal.append([records(3)])
+    page = await journal.read(limit=10)
+    assert page is not None
+    [path] = databases(directory)
+    change(path, "DELETE FROM entries WHERE seq = 1")
+    await journal.settle(page, [1, 2])
+    assert journal.waiting == 1
+
+
+async def test_what_is_damaged_is_not_told_to_be_stored(
+    engine: AsyncEngine, directory: Path
+) -> None:
+    path = await left_behind(directory, *records(3))
+    change(path, "UPDATE entries SET checksum = 0 WHERE seq = 2")
+    drained = await drain_free(engine, directory, timeout_s=5, quarantine=Quarantine())
+    assert drained == Drained(journals=1, settled=2, left=1)
+    assert await counts(engine) == (2, 2, 0)

@@ -1,0 +1,178 @@
+"""The keys as they are known while Postgres is away; a revoked one stays revoked."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
+
+from app.errors import UnavailableError
+from app.store.keys.keys import create_key, hash_key, revoke_key
+from app.store.keys.live_keys import LiveKeys
+from app.store.keys.snapshot_file import (
+    NAME,
+    KeySnapshotFile,
+    LiveKey,
+    live_keys,
+    publish_keys,
+)
+from tests.support.small_disk import fill, small_disk
+
+ONE = LiveKey(hash_key(b"rc_one"), "billing", "write")
+TWO = LiveKey(hash_key(b"rc_two"), "crm", "write")
+READER = LiveKey(hash_key(b"rc_read_three"), "ann", "read")
+
+
+class Postgres:
+    """What the table of keys says, or that nobody says anything."""
+
+    def __init__(self, *keys: LiveKey) -> None:
+        self.keys: list[LiveKey] | None = [*keys]
+        self.now = 100.0
+
+    async def ask(self) -> list[LiveKey]:
+        if self.keys is None:
+            raise UnavailableError("away")
+        return self.keys
+
+    def clock(self) -> float:
+        return self.now
+
+
+def known_by(postgres: Postgres, directory: Path) -> LiveKeys:
+    return LiveKeys(
+        KeySnapshotFile(directory), postgres.ask, trust_s=4, clock=postgres.clock
+    )
+
+
+async def test_what_postgres_says_is_known_and_trusted_for_a_time(
+    tmp_path: Path,
+) -> None:
+    postgres = Postgres(ONE, READER)
+    known = known_by(postgres, tmp_path)
+    assert known.source_of(ONE.key_hash) is None
+
+    await known.refresh()
+    assert known.source_of(ONE.key_hash) == "billing"
+    assert known.source_of(TWO.key_hash) is None
+    assert known.source_of(READER.key_hash) is None
+    postgres.now += 4
+    assert known.source_of(ONE.key_hash) is None
+
+
+class SlowPostgres(Postgres):
+    """Takes three seconds to say it."""
+
+    @override
+    async def ask(self) -> list[LiveKey]:
+        self.now += 3
+        return await super().ask()
+
+
+async def test_an_answer_is_as_old_as_its_question(tmp_path: Path) -> None:
+    postgres = SlowPostgres(ONE)
+    known = known_by(postgres, tmp_path)
+    await known.refresh()
+    assert known.source_of(ONE.key_hash) == "billing"
+    postgres.now += 1
+    assert known.source_of(ONE.key_hash) is None
+
+
+async def test_while_postgres_is_away_the_file_says_it_for_as_long_as_it_takes(
+    tmp_path: Path,
+) -> None:
+    postgres = Postgres(ONE)
+    await known_by(postgres, tmp_path).refresh()
+    postgres.keys = None
+    started_then = known_by(postgres, tmp_path)
+    await started_then.refresh()
+    postgres.now += 3600
+
+    assert started_then.source_of(ONE.key_hash) == "billing"
+
+
+async def test_a_key_that_any_process_saw_revoked_does_not_come_back(
+    tmp_path: Path,
+) -> None:
+    postgres = Postgres(ONE, TWO)
+    first, second = known_by(postgres, tmp_path), known_by(postgres, tmp_path)
+    await first.refresh()
+    await second.refresh()
+    postgres.keys = [TWO]
+    await first.refresh()
+    postgres.keys = None
+    await second.refresh()
+
+    assert second.source_of(ONE.key_hash) is None
+    assert second.source_of(TWO.key_hash) == "crm"
+
+
+async def test_a_process_that_hangs_in_its_turn_keeps_no_revoked_key_alive(
+    tmp_path: Path,
+) -> None:
+    postgres = Postgres(ONE, TWO)
+    known = known_by(postgres, tmp_path)
+    await known.refresh()
+    postgres.keys = [TWO]
+    with KeySnapshotFile(tmp_path).turn() as is_theirs:
+        assert is_theirs
+        await known.refresh()
+    assert known.source_of(ONE.key_hash) is None
+    assert known.source_of(TWO.key_hash) == "crm"
+    assert KeySnapshotFile(tmp_path).read() == [ONE, TWO]
+
+
+async def test_the_file_holds_no_key_and_is_for_the_service_alone(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    file = KeySnapshotFile(tmp_path)
+    async with engine.begin() as connection:
+        key = await create_key(connection, source="billing")
+        await create_key(connection, source="ann", scope="read")
+    async with engine.begin() as connection:
+        assert await publish_keys(connection, file=file)
+        assert file.read() == await live_keys(connection)
+        assert {each.scope for each in file.read()} == {"read", "write"}
+    path = tmp_path / NAME
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert key not in path.read_text()
+
+    async with engine.begin() as connection:
+        await revoke_key(connection, key_or_id=key)
+    async with engine.begin() as connection:
+        assert await publish_keys(connection, file=file)
+    assert [each.source for each in file.read()] == ["ann"]
+
+
+def test_it_is_written_only_when_something_has_changed(tmp_path: Path) -> None:
+    file = KeySnapshotFile(tmp_path)
+    file.write([ONE])
+    before = (tmp_path / NAME).stat().st_ino
+    file.write([ONE])
+    assert (tmp_path / NAME).stat().st_ino == before
+    file.write([ONE, TWO])
+    assert (tmp_path / NAME).stat().st_ino != before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"keys": [{"hash": "x"}]}'])
+def test_a_broken_file_says_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / NAME).write_bytes(content)
+    file = KeySnapshotFile(tmp_path)
+    assert file.read() == []
+    file.write([ONE])
+    assert file.read() == [ONE]
+
+
+def test_where_a_revoked_key_cannot_be_taken_out_none_stays_in(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "size=64k") as disk:
+        file = KeySnapshotFile(disk)
+        file.write([ONE, TWO])
+        fill(disk)
+        with pytest.raises(OSError, match="No space"):
+            file.write([ONE, TWO, READER])
+        assert file.read() == [ONE, TWO]
+        with pytest.raises(OSError, match="No space"):
+            file.write([TWO, READER])
+        assert file.read() == []

@@ -1,0 +1,236 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.pipeline.rejection import MAX_PAYLOAD, Rejection
+from app.store.quarantine.caps import Quarantine
+from app.store.quarantine.statements import measure_rejected
+from app.store.write.committer import Committer
+from tests.support.rejections import RECEIVED_AT, count, keep, read, rejection
+
+# At COMMIT, as a replica or a deferred constraint may, and only for some rows.
+FAIL_AT_COMMIT = """
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'no'; END $$
+"""
+FAILING = """
+CREATE CONSTRAINT TRIGGER failing AFTER INSERT ON rejected_events
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN (NEW.source = 'failing') EXECUTE FUNCTION fail()
+"""
+
+
+def numbered(*numbers: int, **options: Any) -> list[Rejection]:
+    """Rows of 7 bytes each."""
+    return [rejection({"n": n}, **options) for n in numbers]
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_the_last_that_fits_is_kept_and_the_next_is_counted(
+    engine: AsyncEngine,
+) -> None:
+    quarantine = Quarantine(max_events=3)
+
+    assert await keep(engine, numbered(1, 2), quarantine) == [True, True]
+    assert await keep(engine, numbered(3, 4), quarantine) == [True, False]
+    assert await keep(engine, numbered(5), quarantine) == [False]
+    assert await count(engine) == 3
+    assert await read(engine, "SELECT source, events FROM rejected_drops") == [
+        ("billing", 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "kept"), [(21, [True, True, True]), (20, [True, True, False])]
+)
+async def test_bytes_are_capped_to_the_byte(
+    engine: AsyncEngine, max_bytes: int, kept: list[bool]
+) -> None:
+    assert await keep(engine, numbered(1, 2, 3), Quarantine(max_bytes=max_bytes)) == (
+        kept
+    )
+    # Another process measures what this one has added up.
+    other = Quarantine(max_bytes=max_bytes)
+    assert await keep(engine, numbered(4), other) == [False]
+
+
+async def test_a_small_one_still_fits_where_a_large_one_did_not(
+    engine: AsyncEngine,
+) -> None:
+    rows = [*numbered(1), rejection({"n": "large"}), *numbered(2)]
+
+    assert await keep(engine, rows, Quarantine(max_bytes=14)) == [True, False, True]
+
+
+async def test_a_payload_that_is_cut_counts_as_far_as_it_is_kept(
+    engine: AsyncEngine,
+) -> None:
+    large = rejection({"n": "x" * 2 * MAX_PAYLOAD})
+    first, second = (Quarantine(max_bytes=MAX_PAYLOAD + 7) for _ in range(2))
+
+    assert await keep(engine, [large], first) == [True]
+    assert await keep(engine, numbered(1), second) == [True]
+    assert await keep(engine, numbered(1, 2), first) == [True, True]
+    assert await keep(engine, numbered(3), second) == [False]
+
+
+async def test_no_room_at_all_is_a_cap_too(engine: AsyncEngine) -> None:
+    assert await keep(engine, numbered(1), Quarantine(max_events=0)) == [False]
+    assert await keep(engine, numbered(1), Quarantine(max_bytes=0)) == [False]
+    assert await count(engine) == 0
+
+
+async def test_what_is_sent_again_takes_no_room_and_is_never_dropped(
+    engine: AsyncEngine,
+) -> None:
+    quarantine = Quarantine(max_events=4)
+
+    for _ in range(3):
+        assert await keep(engine, numbered(1, 1), quarantine) == [True, True]
+    assert await keep(engine, numbered(1, 2, 3, 4), quarantine) == [True] * 4
+    again = await keep(engine, numbered(5, 1, 2, 5), quarantine)
+
+    assert again == [False, True, True, False]
+    assert await count(engine) == 4
+    assert await read(engine, "SELECT events FROM rejected_drops") == [(2,)]
+
+
+async def test_of_equal_rows_the_first_is_kept(engine: AsyncEngine) -> None:
+    rows = [
+        *numbered(1),
+        *numbered(1, received_at=RECEIVED_AT + timedelta(seconds=1)),
+    ]
+
+    assert await keep(engine, rows, Quarantine()) == [True, True]
+    assert await read(engine, "SELECT received_at FROM rejected_events") == [
+        (RECEIVED_AT,)
+    ]
+
+
+async def test_each_source_has_a_cap_of_its_own(engine: AsyncEngine) -> None:
+    quarantine = Quarantine(max_events=1)
+    rows = [*numbered(1, 2), *numbered(1, 2, source="crm")]
+
+    assert await keep(engine, rows, quarantine) == [True, False, True, False]
+    drops = await read(engine, "SELECT source, events FROM rejected_drops ORDER BY 1")
+    assert drops == [("billing", 1), ("crm", 1)]
+
+
+async def test_two_workers_go_over_by_what_the_other_kept_meanwhile(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    one, two = (Quarantine(max_events=4, trust_s=5, clock=clock) for _ in range(2))
+
+    assert await keep(engine, numbered(1), one) == [True]
+    assert await keep(engine, numbered(2, 3), two) == [True, True]
+    clock.now += 4.9
+    # It has seen neither 2 nor 3, and so goes over the cap by these two.
+    assert await keep(engine, numbered(4, 5, 6, 7), one) == [True, True, True, False]
+    assert await keep(engine, numbered(8, 9), two) == [True, False]
+    assert await count(engine) == 7
+
+    clock.now += 0.1
+    assert await keep(engine, numbered(10), one) == [False]
+    assert await keep(engine, numbered(10), two) == [False]
+
+
+async def test_what_is_deleted_makes_room_in_time(engine: AsyncEngine) -> None:
+    clock = Clock()
+    quarantine = Quarantine(max_events=1, trust_s=5, clock=clock)
+    await keep(engine, numbered(1), quarantine)
+    await read(engine, "TRUNCATE rejected_events")
+
+    assert await keep(engine, numbered(2), quarantine) == [False]
+    clock.now += 5
+    assert await keep(engine, numbered(2), quarantine) == [True]
+
+
+async def test_drops_are_counted_by_worker_and_minute(engine: AsyncEngine) -> None:
+    one, two = (Quarantine(max_events=0) for _ in range(2))
+    later = RECEIVED_AT + timedelta(seconds=29)
+    next_minute = RECEIVED_AT + timedelta(seconds=30)
+
+    await keep(engine, numbered(1, 2), one)
+    await keep(engine, numbered(3, received_at=later), one)
+    await keep(engine, numbered(4, received_at=next_minute), one)
+    await keep(engine, numbered(5), two)
+
+    query = "SELECT minute, source, events FROM rejected_drops ORDER BY minute, events"
+    minute = RECEIVED_AT.replace(second=0, microsecond=0)
+    assert await read(engine, query) == [
+        (minute, "billing", 1),
+        (minute, "billing", 3),
+        (minute + timedelta(minutes=1), "billing", 1),
+    ]
+    workers = "SELECT count(DISTINCT worker) FROM rejected_drops"
+    assert await read(engine, workers) == [(2,)]
+
+
+async def test_no_worker_waits_for_another_to_count_its_drops(
+    engine: AsyncEngine,
+) -> None:
+    one, two = (Quarantine(max_events=0) for _ in range(2))
+    async with engine.begin() as connection, engine.begin() as other:
+        await other.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        await one.keep(connection, numbered(1))
+        await two.keep(other, numbered(1))
+
+    assert await count(engine, "rejected_drops") == 2
+
+
+async def test_a_failed_transaction_takes_no_room(engine: AsyncEngine) -> None:
+    for command in (FAIL_AT_COMMIT, FAILING):
+        await read(engine, command)
+    committer = Committer(engine, timeout_s=0.3, quarantine=Quarantine(max_events=1))
+    [failing] = numbered(1, source="failing")
+
+    assert await committer.settle([failing]) == [None]
+    await read(engine, "DROP TRIGGER failing ON rejected_events")
+    [outcome] = await committer.settle([failing])
+
+    assert outcome is not None
+    assert outcome.kept
+
+
+async def test_measuring_reads_the_index_and_no_more_than_the_cap(
+    engine: AsyncEngine,
+) -> None:
+    await read(
+        engine,
+        """
+        INSERT INTO rejected_events
+        SELECT gen_random_uuid(), now(), 'billing', NULL, NULL, 'r', '[]', '[]',
+            repeat('x', 500), 500, false, 'r'
+        FROM generate_series(1, 5000)
+        """,
+    )
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with autocommit.connect() as connection:
+        await connection.execute(text("VACUUM ANALYZE rejected_events"))
+        reads = text(
+            "SELECT idx_blks_hit + idx_blks_read, heap_blks_hit + heap_blks_read"
+            " FROM pg_statio_user_tables WHERE relname = 'rejected_events'"
+        )
+        flush = text("SELECT pg_stat_force_next_flush()")
+        spent = []
+        for limit in (4000, 40):
+            await connection.execute(flush)
+            before = (await connection.execute(reads)).one()
+            held = await measure_rejected(connection, ["billing"], limit=limit)
+            assert held["billing"] == (limit, limit * 500)
+            await connection.execute(flush)
+            after = (await connection.execute(reads)).one()
+            spent.append([b - a for a, b in zip(before, after, strict=True)])
+    [(all_of_it, heap), (little, _)] = spent
+    assert heap < 10  # of 400
+    assert little < all_of_it / 5

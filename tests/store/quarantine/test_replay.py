@@ -1,0 +1,360 @@
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.pipeline.issues import Issue
+from app.pipeline.record import Policy, RequestContext
+from app.pipeline.rejection import MAX_PAYLOAD, Rejection
+from app.pipeline.timestamp import TimestampPolicy
+from app.store.engine import create_engine
+from app.store.quarantine.queries import purge
+from app.store.quarantine.replay import Replayed, replay
+from app.store.quarantine.selection import Selection
+from app.store.write.insert import store_records
+from tests.support.pipeline import POLICY, signed_up_with, stored, with_properties
+from tests.support.rejections import RECEIVED_AT, commit, count, read, rejection
+
+RECEIPT = RequestContext("billing", RECEIVED_AT, "request-2")
+KEY = Issue("too_long", "Idempotency-Key", "At most 255 characters are taken.")
+
+
+@pytest.fixture
+async def other_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+def passing(number: int = 1, **options: Any) -> Rejection:
+    """A row whose event is valid by today's rules."""
+    return rejection(signed_up_with(message_id=f"m{number}"), **options)
+
+
+async def run(
+    engine: AsyncEngine,
+    selection: Selection | None = None,
+    *,
+    policy: Policy = POLICY,
+    limit: int = 100,
+) -> list[Replayed]:
+    batches: list[Replayed] = []
+    await replay(
+        engine,
+        selection or Selection(),
+        policy=policy,
+        report=batches.append,
+        limit=limit,
+    )
+    return batches
+
+
+def total(batches: Sequence[Replayed]) -> tuple[int, int, dict[str, int]]:
+    """Events stored, events stored before, and failures by reason."""
+    codes = [f.errors[0].code for batch in batches for f in batch.failures]
+    return (
+        sum(batch.stored for batch in batches),
+        sum(batch.duplicates for batch in batches),
+        {code: codes.count(code) for code in codes},
+    )
+
+
+async def places(engine: AsyncEngine) -> tuple[int, int, int]:
+    """Events, identities, and events in quarantine."""
+    return (
+        await count(engine, "events"),
+        await count(engine, "event_ids"),
+        await count(engine),
+    )
+
+
+async def test_a_thousand_that_were_unknown_move_once(engine: AsyncEngine) -> None:
+    await commit(engine, *(passing(n) for n in range(1000)))
+
+    batches = await run(engine)
+
+    assert [batch.events for batch in batches] == [100] * 10
+    assert total(batches) == (1000, 0, {})
+    assert await places(engine) == (1000, 1000, 0)
+    assert await run(engine) == []
+
+
+async def test_a_moved_event_is_as_it_would_have_been(engine: AsyncEngine) -> None:
+    await commit(engine, passing(7))
+    await run(engine)
+
+    [row] = await read(
+        engine,
+        "SELECT id, source, event, message_id, received_at, timestamp_raw, properties,"
+        " now() - stored_at < interval '1 minute' FROM events",
+    )
+    event = signed_up_with(message_id="m7")
+    assert (str(row[0]), *row[1:]) == (
+        stored(event, request_context=RECEIPT).id,
+        "billing",
+        "signed_up",
+        "m7",
+        RECEIVED_AT,
+        event["timestamp"],
+        event["properties"],
+        True,
+    )
+
+
+async def test_two_replays_at_once_move_each_event_once(
+    engine: AsyncEngine, other_engine: AsyncEngine
+) -> None:
+    await commit(engine, *(passing(n) for n in range(1000)))
+
+    one, two = await asyncio.gather(run(engine, limit=20), run(other_engine, limit=20))
+
+    assert total([*one, *two]) == (1000, 0, {})
+    assert await places(engine) == (1000, 1000, 0)
+
+
+async def test_what_another_session_holds_is_left_to_it(engine: AsyncEngine) -> None:
+    await commit(engine, *(passing(n) for n in range(10)))
+    async with engine.begin() as connection:
+        lock = "SELECT 1 FROM rejected_events ORDER BY id LIMIT 3 FOR UPDATE"
+        await connection.execute(text(lock))
+
+        assert total(await run(engine)) == (7, 0, {})
+    assert total(await run(engine)) == (3, 0, {})
+    assert await places(engine) == (10, 10, 0)
+
+
+async def test_a_batch_may_take_its_time_to_judge(engine: AsyncEngine) -> None:
+    timeout = "current_setting('idle_in_transaction_session_timeout')"
+    await read(
+        engine, f"ALTER TABLE events ADD CONSTRAINT c CHECK ({timeout} = '5min')"
+    )
+    await commit(engine, passing())
+
+    assert total(await run(engine)) == (1, 0, {})
+
+
+async def test_one_that_ends_between_batches_is_finished_by_the_next(
+    engine: AsyncEngine,
+) -> None:
+    await commit(engine, *(passing(n) for n in range(250)))
+
+    def end(_: Replayed) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await replay(engine, Selection(), policy=POLICY, report=end, limit=100)
+    assert await places(engine) == (100, 100, 150)
+    assert total(await run(engine)) == (150, 0, {})
+    assert await places(engine) == (250, 250, 0)
+
+
+async def test_one_that_ends_within_a_batch_has_moved_none_of_it(
+    engine: AsyncEngine,
+) -> None:
+    await commit(engine, *(passing(n) for n in range(10)))
+    # Deleting is the last that a batch does.
+    rule = "CREATE RULE r AS ON DELETE TO rejected_events DO ALSO SELECT 1/0"
+    await read(engine, rule)
+
+    with pytest.raises(DBAPIError, match="division by zero"):
+        await run(engine)
+    assert await places(engine) == (0, 0, 10)
+
+
+@pytest.mark.parametrize(("hours", "moved"), [(24, 1), (24.001, 0)])
+async def test_the_future_begins_at_the_original_receipt(
+    engine: AsyncEngine, hours: float, moved: int
+) -> None:
+    received_at = datetime.now(UTC) - timedelta(days=10)
+    timestamp = (received_at + timedelta(hours=hours)).isoformat()
+    event = signed_up_with(timestamp=timestamp)
+    await commit(engine, rejection(event, received_at=received_at))
+
+    stored_now, _, failures = total(await run(engine))
+
+    assert (stored_now, sum(failures.values())) == (moved, 1 - moved)
+    assert failures == ({} if moved else {"timestamp_out_of_range": 1})
+    wide = Policy(TimestampPolicy(max_future=timedelta(hours=48)))
+    assert total(await run(engine, policy=wide)) == (1 - moved, 0, {})
+
+
+async def test_the_header_stands_in_for_the_message_id_as_it_did(
+    engine: AsyncEngine,
+) -> None:
+    event = signed_up_with()
+    await commit(engine, rejection(event, message_id="header-1"))
+    await run(engine)
+
+    expected = stored(event, request_context=RECEIPT, idempotency_key="header-1")
+    [(id_, message_id)] = await read(engine, "SELECT id, message_id FROM events")
+    assert (str(id_), message_id) == (expected.id, "header-1")
+
+
+async def test_the_message_id_of_the_payload_outranks_the_header(
+    engine: AsyncEngine,
+) -> None:
+    await commit(engine, passing(7, message_id="header-1"))
+    await run(engine)
+
+    assert await read(engine, "SELECT message_id FROM events") == [("m7",)]
+
+
+async def test_a_header_that_was_at_fault_stays_so(engine: AsyncEngine) -> None:
+    # Of the header only the first 255 characters are kept.
+    row = rejection(signed_up_with(), message_id="k" * 256, error=KEY)
+    await commit(engine, row)
+
+    assert total(await run(engine)) == (0, 0, {"too_long": 1})
+
+
+async def test_what_json_forbids_is_replayed_as_it_was_sent(
+    engine: AsyncEngine,
+) -> None:
+    odd = {"nan": float("nan"), "half": "\ud800", "nul": "\0", "big": 10**30}
+    await commit(engine, rejection(with_properties(signed_up_with(), **odd)))
+
+    assert total(await run(engine)) == (1, 0, {})
+    [(nan, half, nul, big, warnings)] = await read(
+        engine,
+        "SELECT properties->'nan', properties->>'half', properties->>'nul',"
+        " properties->>'big', warnings FROM events",
+    )
+    assert (nan, half, nul, big) == (None, "\ufffd", "\ufffd", str(10**30))
+    assert {(w["code"], w["path"]) for w in warnings} == {
+        ("non_finite_number", "properties.nan"),
+        ("character_replaced", "properties.half"),
+        ("character_replaced", "properties.nul"),
+    }
+
+
+async def test_what_is_stored_already_leaves_the_quarantine(
+    engine: AsyncEngine,
+) -> None:
+    event = signed_up_with(message_id="m1")
+    record = stored(event, request_context=RECEIPT)
+    async with engine.begin() as connection:
+        await store_records(connection, [record])
+    # The same event for two reasons: the first of the two is none the less one.
+    other = Issue("other", "", "Another reason.")
+    await commit(engine, passing(1), passing(1, error=other))
+    await commit(engine, passing(2), passing(2, error=other))
+
+    assert total(await run(engine)) == (1, 3, {})
+    assert await places(engine) == (2, 2, 0)
+
+
+async def test_what_would_be_a_conflict_stays(engine: AsyncEngine) -> None:
+    event = signed_up_with(message_id="m1")
+    await commit(engine, passing(1))
+    await run(engine)
+    await commit(engine, rejection(with_properties(event, plan="other")))
+
+    assert total(await run(engine)) == (0, 0, {"id_conflict": 1})
+    assert await read(engine, "SELECT reason FROM rejected_events") == [
+        ("unknown_event",)
+    ]
+    assert await read(engine, "SELECT properties ? 'plan' FROM events") == [(False,)]
+
+
+async def test_replay_removes_an_event_that_was_erased(engine: AsyncEngine) -> None:
+    await commit(engine, passing(1))
+    await run(engine)
+    await read(engine, "DELETE FROM events")
+    await read(engine, "UPDATE event_ids SET erased_at = now()")
+    await commit(engine, passing(1), passing(2))
+
+    assert total(await run(engine)) == (1, 0, {"erased": 1})
+    assert await places(engine) == (1, 2, 0)
+
+
+async def test_conflicts_and_cut_payloads_are_left_alone(engine: AsyncEngine) -> None:
+    conflict = Issue("id_conflict", "", "A conflict.")
+    large = signed_up_with(context={"a": "x" * MAX_PAYLOAD})
+    await commit(engine, passing(1, error=conflict), rejection(large), passing(2))
+
+    assert total(await run(engine)) == (1, 0, {})
+    assert await count(engine) == 2
+
+
+async def test_what_postgres_refuses_harms_no_other(engine: AsyncEngine) -> None:
+    await read(
+        engine,
+        "ALTER TABLE events ADD CONSTRAINT no_13 CHECK (message_id <> 'm13')",
+    )
+    await commit(engine, *(passing(n) for n in range(20)))
+
+    assert total(await run(engine)) == (19, 0, {"unstorable": 1})
+    assert await read(engine, "SELECT message_id FROM rejected_events") == [("m13",)]
+    assert await places(engine) == (19, 19, 1)
+
+
+async def test_what_still_fails_stays_as_it_was_and_says_all(
+    engine: AsyncEngine,
+) -> None:
+    await commit(engine, rejection({"event": "signed_up"}), passing(1))
+    before = await read(
+        engine, "SELECT r::text FROM rejected_events r WHERE message_id IS NULL"
+    )
+
+    [batch] = await run(engine)
+
+    [failure] = batch.failures
+    assert {error.path for error in failure.errors} == {
+        "user_id",
+        "timestamp",
+        "properties",
+    }
+    assert await read(engine, "SELECT r::text FROM rejected_events r") == before
+
+
+async def test_a_payload_that_is_no_json_fails_alone(engine: AsyncEngine) -> None:
+    await commit(engine, passing(1), passing(2))
+    await read(
+        engine, "UPDATE rejected_events SET payload = '{' WHERE message_id = 'm1'"
+    )
+
+    assert total(await run(engine)) == (1, 0, {"invalid_json": 1})
+
+
+@pytest.mark.parametrize(
+    ("selection", "moved"),
+    [
+        (Selection(), "abcd"),
+        (Selection(reason="other"), "b"),
+        (Selection(event="account_added_user"), ""),
+        (Selection(event="signed_up"), "abcd"),
+        (Selection(source="crm"), "c"),
+        (Selection(since=RECEIVED_AT), "abc"),
+        (Selection(since=RECEIVED_AT + timedelta(microseconds=1)), "a"),
+        (Selection(until=RECEIVED_AT), "bcd"),
+        (Selection(until=RECEIVED_AT - timedelta(microseconds=1)), "d"),
+        (Selection(reason="unknown_event", source="billing", until=RECEIVED_AT), "d"),
+    ],
+)
+async def test_only_what_is_selected_is_moved_or_deleted(
+    engine: AsyncEngine, selection: Selection, moved: str
+) -> None:
+    second = timedelta(seconds=1)
+    rows: list[tuple[Any, dict[str, Any]]] = [
+        (signed_up_with(message_id="a"), {"received_at": RECEIVED_AT + second}),
+        (signed_up_with(message_id="b"), {"error": Issue("other", "", "Other.")}),
+        (signed_up_with(message_id="c"), {"source": "crm"}),
+        (signed_up_with(message_id="d"), {"received_at": RECEIVED_AT - second}),
+    ]
+    await commit(engine, *(rejection(event, **more) for event, more in rows))
+
+    await run(engine, selection, limit=1)
+    found = await read(engine, "SELECT message_id FROM events ORDER BY 1")
+    assert "".join(id_ for (id_,) in found) == moved
+
+    await commit(engine, *(rejection(event, **more) for event, more in rows))
+    gone: list[int] = []
+    await purge(engine, selection, report=gone.append)
+    left = await read(engine, "SELECT message_id FROM rejected_events ORDER BY 1")
+    assert "".join(id_ for (id_,) in left) == "".join(sorted(set("abcd") - {*moved}))
+    assert sum(gone) == len(moved)

@@ -1,0 +1,109 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.components.service import Service
+from app.errors import UnavailableError
+from app.metrics.board import Board
+from app.metrics.layout import Layout
+from app.settings import Settings
+from app.store.quarantine.caps import Quarantine
+from app.store.quarantine.retention import expire_rejected
+from app.store.service_queries import ServiceQueries
+from tests.support.rejections import commit, count, keep, read, rejection
+
+DAYS = 30
+LIMIT = timedelta(days=DAYS)
+MOMENT = timedelta(minutes=2)
+
+
+async def fill(engine: AsyncEngine, *ages: timedelta) -> None:
+    """An event and a count of drops of each age."""
+    now = datetime.now(UTC)
+    rows = [rejection({"n": n}, received_at=now - a) for n, a in enumerate(ages)]
+    await commit(engine, *rows)
+    await keep(
+        engine,
+        [rejection({}, received_at=row.received_at) for row in rows],
+        Quarantine(max_events=0),
+    )
+
+
+async def test_what_is_too_old_goes_and_the_rest_stays(engine: AsyncEngine) -> None:
+    await fill(engine, LIMIT - MOMENT, LIMIT + MOMENT, 2 * LIMIT, timedelta())
+
+    assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 4
+    assert await read(engine, "SELECT payload FROM rejected_events ORDER BY 1") == [
+        ('{"n":0}',),
+        ('{"n":3}',),
+    ]
+    assert await count(engine, "rejected_drops") == 2
+    assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 0
+
+
+async def test_it_goes_in_batches_the_oldest_first(engine: AsyncEngine) -> None:
+    await fill(engine, *(LIMIT + n * MOMENT for n in (1, 2, 3, 4, 5)))
+
+    left = []
+    async with engine.connect() as connection:
+        while await expire_rejected(connection, days=DAYS, limit=2):
+            await connection.commit()
+            rows = await read(engine, "SELECT payload FROM rejected_events ORDER BY 1")
+            left.append((len(rows), await count(engine, "rejected_drops"), rows[:1]))
+    youngest = [('{"n":0}',)]
+    assert left == [(3, 3, youngest), (1, 1, youngest), (0, 0, [])]
+
+
+async def test_it_goes_on_until_all_of_it_is_gone(engine: AsyncEngine) -> None:
+    drops = (
+        "now() - interval '31 days', 'billing', n, 1 FROM generate_series(1, 2500) n"
+    )
+    await read(engine, f"INSERT INTO rejected_drops SELECT {drops}")
+
+    assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 2500
+
+
+async def test_it_waits_for_nobody(engine: AsyncEngine) -> None:
+    await fill(engine, 2 * LIMIT, 3 * LIMIT)
+    async with engine.begin() as connection:
+        for table in ("rejected_events", "rejected_drops"):
+            lock = text(f"SELECT 1 FROM {table} LIMIT 1 FOR UPDATE")  # noqa: S608
+            await connection.execute(lock)
+
+        assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 2
+        assert await count(engine) == await count(engine, "rejected_drops") == 1
+    assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 2
+
+
+async def test_writers_wait_for_none_of_it(engine: AsyncEngine) -> None:
+    await fill(engine, 2 * LIMIT)
+    async with engine.begin() as connection:
+        await expire_rejected(connection, days=DAYS)
+
+        [outcome] = await commit(engine, rejection({"n": "new"}))
+    assert outcome.kept
+
+
+async def test_a_database_that_is_away_is_nothing_but_a_warning(
+    engine: AsyncEngine,
+) -> None:
+    await read(engine, "ALTER TABLE rejected_events RENAME TO away")
+
+    with pytest.raises(UnavailableError, match="too old in quarantine"):
+        await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS)
+
+
+async def test_the_service_sees_to_it(engine: AsyncEngine, database_url: str) -> None:
+    await fill(engine, LIMIT - MOMENT, LIMIT + MOMENT)
+    settings = Settings(
+        database_url=SecretStr(database_url), quarantine_retention_days=DAYS
+    )
+
+    async with Service(settings, Board(Layout())).running():
+        # It begins at once; the test's time limit bounds the waiting.
+        while await count(engine) + await count(engine, "rejected_drops") > 2:
+            pass
+    assert await count(engine) == 1

@@ -1,0 +1,121 @@
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import OverloadedError, UnavailableError
+from app.store.engine import create_engine
+from app.store.read.limiter import QueryLimiter
+from tests.support.proxy import Proxy
+
+
+async def one(connection: AsyncConnection) -> object:
+    return await connection.scalar(text("SELECT 1"))
+
+
+class Held:
+    """Questions that last until they are let go."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.most = 0
+        self.entered = asyncio.Semaphore(0)
+        self.let_go = asyncio.Event()
+
+    async def question(self, connection: AsyncConnection) -> object:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        self.entered.release()
+        try:
+            await self.let_go.wait()
+            return await one(connection)
+        finally:
+            self.inside -= 1
+
+
+async def until_inside(held: Held, count: int) -> None:
+    async with asyncio.timeout(5):
+        for _ in range(count):
+            await held.entered.acquire()
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+@pytest.fixture
+def turns(engine: AsyncEngine) -> QueryLimiter:
+    return QueryLimiter(engine, timeout_s=5, at_once=2, waiting=3)
+
+
+async def test_a_few_ask_at_a_time_and_the_others_after_them(
+    turns: QueryLimiter, held: Held
+) -> None:
+    asked = [asyncio.create_task(turns.ask(held.question)) for _ in range(5)]
+    await until_inside(held, 2)
+    with pytest.raises(OverloadedError):
+        await turns.ask(one)
+
+    held.let_go.set()
+
+    assert await asyncio.gather(*asked) == [1] * 5
+    assert held.most == 2
+    assert await turns.ask(one) == 1
+
+
+async def test_who_leaves_gives_the_turn_back(turns: QueryLimiter, held: Held) -> None:
+    asked = [asyncio.create_task(turns.ask(held.question)) for _ in range(5)]
+    await until_inside(held, 2)
+    for task in asked:
+        task.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+
+    assert await asyncio.gather(*(turns.ask(one) for _ in range(5))) == [1] * 5
+
+
+async def test_a_turn_that_does_not_come_is_not_waited_for(
+    engine: AsyncEngine, held: Held
+) -> None:
+    turns = QueryLimiter(engine, timeout_s=0.2, at_once=1)
+    async with engine.begin() as connection:
+        task = asyncio.create_task(turns.ask(held.question))
+        await until_inside(held, 1)
+        async with asyncio.timeout(1):
+            with pytest.raises(OverloadedError):
+                await turns.ask(one)
+        assert await one(connection) == 1
+    held.let_go.set()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_frozen_postgres_holds_no_reader_for_long(proxy: Proxy) -> None:
+    engine = create_engine(proxy.url, pool_size=2)
+    turns = QueryLimiter(engine, timeout_s=0.3)
+    assert await turns.ask(one) == 1
+    proxy.freeze()
+    for _ in range(2):
+        async with asyncio.timeout(0.9):
+            with pytest.raises(UnavailableError):
+                await turns.ask(one)
+    proxy.thaw()
+    assert await turns.ask(one) == 1
+    await engine.dispose()
+
+
+async def test_a_question_that_takes_too_long_is_ended(engine: AsyncEngine) -> None:
+    turns = QueryLimiter(engine, timeout_s=0.3)
+
+    async def slow(connection: AsyncConnection) -> object:
+        return await connection.scalar(text("SELECT pg_sleep(60)"))
+
+    async with asyncio.timeout(1):
+        with pytest.raises(UnavailableError, match="ask for less"):
+            await turns.ask(slow)
+    asleep = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+    )
+    async with asyncio.timeout(5), engine.connect() as connection:
+        while await connection.scalar(asleep):
+            await connection.rollback()

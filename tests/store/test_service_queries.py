@@ -1,0 +1,181 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.errors import SchemaError, UnavailableError
+from app.store.engine import create_engine
+from app.store.keys.keys import create_key, hash_key, revoke_key
+from app.store.service_queries import ServiceQueries
+from app.store.tables.events import rejected_events
+from tests.support.entries import rejection, rows, save
+from tests.support.proxy import Proxy
+from tests.support.sabotage import (
+    drop_partitions,
+    end_other_sessions,
+    partitions,
+    run,
+    set_read_only,
+)
+
+TIMEOUT_S = 0.2
+GRACE_S = 0.3
+ASK: dict[str, Callable[[ServiceQueries], Awaitable[object]]] = {
+    "key": lambda lookups: lookups.source_of_key(b"unknown"),
+    "reader": lambda lookups: lookups.reader_of_key(b"unknown"),
+    "ready": lambda lookups: lookups.check_ready(),
+}
+
+
+@pytest.fixture
+async def single(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """With one connection, so that one that is not given back is missed at once."""
+    engine = create_engine(database_url, pool_size=1)
+    yield engine
+    await engine.dispose()
+
+
+def lookups(engine: AsyncEngine, *, timeout_s: float = 5) -> ServiceQueries:
+    return ServiceQueries(engine, timeout_s=timeout_s)
+
+
+async def assert_unavailable(engine: AsyncEngine, what: str) -> None:
+    """It says so, and soon after the time limit."""
+    async with asyncio.timeout(TIMEOUT_S + GRACE_S):
+        with pytest.raises(UnavailableError) as caught:
+            await ASK[what](lookups(engine, timeout_s=TIMEOUT_S))
+    assert caught.value.__cause__ is None
+
+
+async def test_a_live_key_has_a_source_and_others_have_none(
+    engine: AsyncEngine,
+) -> None:
+    async with engine.begin() as connection:
+        live = await create_key(connection, source="billing")
+        revoked = await create_key(connection, source="billing")
+        await revoke_key(connection, key_or_id=revoked)
+        reads = await create_key(connection, source="ann", scope="read")
+
+    async def source_of(key: str) -> str | None:
+        return await lookups(engine).source_of_key(hash_key(key.encode()))
+
+    async def reader_of(key: str) -> str | None:
+        return await lookups(engine).reader_of_key(hash_key(key.encode()))
+
+    assert await source_of(live) == "billing"
+    assert await source_of(revoked) is None
+    assert await source_of("rc_unknown") is None
+    assert await source_of(reads) is None
+    assert await reader_of(reads) == "ann"
+    assert await reader_of(live) is None
+
+
+@pytest.mark.parametrize(
+    ("what", "table"), [("key", "write_keys"), ("ready", "alembic_version")]
+)
+async def test_a_locked_table_holds_nobody_for_long(
+    single: AsyncEngine, engine: AsyncEngine, what: str, table: str
+) -> None:
+    async with engine.begin() as holder:
+        await holder.execute(text(f"LOCK TABLE {table}"))
+        await assert_unavailable(single, what)
+    await ASK[what](lookups(single))
+
+
+@pytest.mark.parametrize("what", ASK)
+async def test_a_frozen_postgres_holds_nobody_for_long(proxy: Proxy, what: str) -> None:
+    service = create_engine(proxy.url, pool_size=1)
+    await ASK[what](lookups(service))
+    proxy.freeze()
+    await assert_unavailable(service, what)  # on the pooled connection
+    await assert_unavailable(service, what)  # on a new one
+    proxy.thaw()
+    await ASK[what](lookups(service))
+    await service.dispose()
+
+
+@pytest.mark.parametrize("what", ASK)
+async def test_nobody_notices_that_pooled_sessions_have_died(
+    single: AsyncEngine, engine: AsyncEngine, what: str
+) -> None:
+    await ASK[what](lookups(single))
+    await end_other_sessions(engine)
+    await ASK[what](lookups(single))
+
+
+async def test_a_session_that_is_always_lost_is_given_up_in_time(proxy: Proxy) -> None:
+    def cut_again() -> None:
+        proxy.before(b"COMMIT", cut_again)
+        proxy.cut()
+
+    cut_again()
+    service = create_engine(proxy.url)
+    await assert_unavailable(service, "key")
+    await service.dispose()
+
+
+@pytest.mark.parametrize("what", ASK)
+async def test_no_server_at_all_is_said_at_once(closed_address: str, what: str) -> None:
+    engine = create_engine(f"postgresql://u@{closed_address}/d")
+    await assert_unavailable(engine, what)
+
+
+async def test_a_read_only_database_is_not_ready_until_it_is_writable_again(
+    single: AsyncEngine, engine: AsyncEngine
+) -> None:
+    await set_read_only(engine, "on")
+    with pytest.raises(UnavailableError, match="read-only"):
+        await lookups(single).check_ready()
+    await set_read_only(engine, "off")
+    await lookups(single).check_ready()
+
+
+async def test_a_database_without_the_schema_is_not_ready(
+    empty_database_url: str,
+) -> None:
+    engine = create_engine(empty_database_url)
+    with pytest.raises(SchemaError, match="rollcall migrate"):
+        await lookups(engine).check_ready()
+    await engine.dispose()
+
+
+async def test_partitions_are_made_and_counted(engine: AsyncEngine) -> None:
+    assert await lookups(engine).make_partitions() == 0
+    await drop_partitions(engine)
+    assert await lookups(engine).make_partitions() == 5
+    async with engine.connect() as connection:
+        assert len(await partitions(connection)) == 5
+
+
+async def test_partitions_that_cannot_be_made_are_no_defect(
+    engine: AsyncEngine,
+) -> None:
+    await run(engine, "ALTER FUNCTION rollcall_ensure_partitions RENAME TO away")
+    with pytest.raises(UnavailableError, match="partitions"):
+        await lookups(engine).make_partitions()
+
+
+async def test_what_is_too_old_in_quarantine_goes_and_the_rest_stays(
+    engine: AsyncEngine,
+) -> None:
+    await save(engine, *(rejection(n=number) for number in range(1_001)))
+    await run(
+        engine, "UPDATE rejected_events SET received_at = now() - '31 days'::interval"
+    )
+    young = replace(rejection(), received_at=datetime.now(UTC))
+    await save(engine, young)
+
+    assert await lookups(engine).expire_rejected(days=30) == 1_001
+    assert [str(row.id) for row in await rows(engine, rejected_events)] == [young.id]
+
+
+async def test_a_quarantine_that_cannot_be_cleared_is_no_defect(
+    engine: AsyncEngine,
+) -> None:
+    await run(engine, "ALTER TABLE rejected_events RENAME TO away")
+    with pytest.raises(UnavailableError, match="too old"):
+        await lookups(engine).expire_rejected(days=30)

@@ -1,0 +1,137 @@
+"""A connection that freezes or breaks holds nobody, and doubles and tears nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.store.engine import create_engine
+from app.store.write.committer import Committer
+from app.store.write.insert import DUPLICATE, STORED, Outcome
+from tests.support.entries import counts, record, rejection
+from tests.support.proxy import Act, Proxy
+from tests.support.sabotage import run
+
+POOL_SIZE = 3
+TIMEOUT_S = 0.2
+GRACE_S = 0.3
+
+
+@pytest.fixture
+async def service(proxy: Proxy) -> AsyncIterator[AsyncEngine]:
+    """The service's engine, behind the proxy."""
+    engine = create_engine(proxy.url, pool_size=POOL_SIZE)
+    yield engine
+    await engine.dispose()
+
+
+async def settle(engine: AsyncEngine, user_id: str) -> Outcome | None:
+    """The outcome of one event, when there is time."""
+    [outcome] = await Committer(engine, timeout_s=5).settle([record(user_id=user_id)])
+    return outcome
+
+
+async def assert_given_up(engine: AsyncEngine, *user_ids: str) -> None:
+    """No outcome is claimed, soon after the time limit."""
+    entries = [record(user_id=user_id) for user_id in user_ids]
+    async with asyncio.timeout(TIMEOUT_S + GRACE_S):
+        outcomes = await Committer(engine, timeout_s=TIMEOUT_S).settle([*entries])
+    assert outcomes == [None] * len(entries)
+
+
+async def assert_all_connections_serve(engine: AsyncEngine) -> None:
+    """As many at once as the pool may have; none is stuck, and none is broken."""
+    meeting = asyncio.Barrier(POOL_SIZE)
+
+    async def use_one() -> object:
+        async with engine.connect() as connection:
+            async with asyncio.timeout(2):
+                await meeting.wait()
+            return await connection.scalar(text("SELECT 1"))
+
+    assert await asyncio.gather(*(use_one() for _ in range(POOL_SIZE))) == [1] * 3
+
+
+def spring(proxy: Proxy, when: str, words: bytes, act: Act) -> None:
+    {"before": proxy.before, "after": proxy.after}[when](words, act)
+
+
+# What the service says to Postgres while it commits the event of user-9.
+WORDS = [b"BEGIN", b"user-9", b"COMMIT"]
+
+
+@pytest.mark.parametrize("words", [b"rollcall", *WORDS])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_frozen_postgres_holds_nobody(
+    proxy: Proxy, service: AsyncEngine, engine: AsyncEngine, words: bytes, when: str
+) -> None:
+    login = words == b"rollcall"
+    if not login:
+        assert await settle(service, "user-1") == STORED
+    spring(proxy, when, words, proxy.freeze)
+
+    await assert_given_up(service, "user-9")
+    await assert_given_up(service, "user-8")
+
+    proxy.thaw()
+    assert await settle(service, "user-9") in {STORED, DUPLICATE}
+    assert await settle(service, "user-8") == STORED
+    await assert_all_connections_serve(service)
+    expected = 2 if login else 3
+    assert await counts(engine) == (expected, expected, 0)
+
+
+async def test_a_freeze_while_poison_is_isolated_holds_nobody(
+    proxy: Proxy, service: AsyncEngine, engine: AsyncEngine
+) -> None:
+    await run(engine, "ALTER TABLE events ADD CHECK (user_id <> 'user-0')")
+    # The first commit keeps the poison; the other 15 still wait for theirs.
+    proxy.before(b"COMMIT", proxy.freeze)
+
+    await assert_given_up(service, *(f"user-{number}" for number in range(16)))
+    assert await counts(engine) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_cut_connection_is_survived_and_doubles_nothing(
+    proxy: Proxy, service: AsyncEngine, engine: AsyncEngine, words: bytes, when: str
+) -> None:
+    spring(proxy, when, words, proxy.cut)
+    committer = Committer(service, timeout_s=5)
+
+    outcomes = await committer.settle([record(user_id="user-9"), rejection()])
+
+    committed = (words, when) == (b"COMMIT", "after")
+    assert outcomes[0] == (DUPLICATE if committed else STORED)
+    assert outcomes[1] is not None
+    assert (outcomes[1].status, outcomes[1].kept) == ("rejected", True)
+    assert await counts(engine) == (1, 1, 1)
+    await assert_all_connections_serve(service)
+
+
+async def test_a_connection_that_is_always_cut_is_given_up_in_time(
+    proxy: Proxy, service: AsyncEngine, engine: AsyncEngine
+) -> None:
+    def cut_again() -> None:
+        proxy.before(b"COMMIT", cut_again)
+        proxy.cut()
+
+    cut_again()
+
+    await assert_given_up(service, "user-9")
+    assert await counts(engine) == (0, 0, 0)
+
+
+async def test_a_slow_postgres_is_waited_for_as_long_as_there_is_time(
+    proxy: Proxy, service: AsyncEngine
+) -> None:
+    proxy.delay_s = 0.01
+    assert await settle(service, "user-9") == STORED
+    proxy.delay_s = TIMEOUT_S
+    await assert_given_up(service, "user-8")
+    proxy.delay_s = 0
+    assert await settle(service, "user-7") == STORED
+    await assert_all_connections_serve(service)

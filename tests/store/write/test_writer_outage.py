@@ -1,0 +1,299 @@
+"""What the writer does with what Postgres did not confirm in time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
+
+from app.errors import UnavailableError
+from app.metrics.board import Board
+from app.metrics.layout import Layout
+from app.metrics.meters import Meters
+from app.store.engine import create_engine
+from app.store.journal.fallback import OfflineBuffer, journal_directory, prepare_journal
+from app.store.service_queries import ServiceQueries
+from app.store.write.committer import Committer
+from app.store.write.insert import STORED, Entry, Outcome
+from app.store.write.writer import Writer
+from tests.support.entries import counts, record, records, rejection
+from tests.support.proxy import Proxy
+from tests.support.sabotage import end_other_sessions, run
+
+BUFFERED = Outcome("buffered")
+
+
+class Answers(Committer):
+    """Has no database: each commit ends as the test says."""
+
+    def __init__(self) -> None:
+        self.ends: list[list[Outcome | None] | Exception] = []
+
+    @override
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
+        end = self.ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+
+def make_outage(engine: AsyncEngine, data_dir: Path, **changes: Any) -> OfflineBuffer:
+    assert prepare_journal(data_dir, wanted="on")
+    defaults: dict[str, Any] = {
+        "max_bytes": 1024**3,
+        "key_trust_s": 4,
+        "committer": Committer(engine, timeout_s=5),
+        "lookups": ServiceQueries(engine, timeout_s=1),
+        "meters": Meters(Board(Layout())),
+    }
+    return OfflineBuffer(data_dir, **(defaults | changes))
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+async def outage(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[OfflineBuffer]:
+    outage = make_outage(engine, tmp_path)
+    yield outage
+    await outage.journal.close()
+
+
+@pytest.fixture
+async def writer(answers: Answers, outage: OfflineBuffer) -> AsyncIterator[Writer]:
+    writer = Writer(answers, outage=outage)
+    writer.start()
+    yield writer
+    await writer.stop()
+
+
+async def send(writer: Writer, *entries: Entry) -> list[Outcome]:
+    return await writer.submit([*entries], release=lambda: None)
+
+
+async def test_while_commits_succeed_nothing_is_written_beside_them(
+    writer: Writer, answers: Answers, outage: OfflineBuffer, tmp_path: Path
+) -> None:
+    answers.ends = [[STORED]]
+    assert await send(writer, record()) == [STORED]
+    assert not outage.is_on
+    assert [*journal_directory(tmp_path).iterdir()] == []
+
+
+async def test_only_what_is_not_confirmed_is_buffered(
+    writer: Writer, answers: Answers, outage: OfflineBuffer
+) -> None:
+    answers.ends = [[STORED, None, None]]
+    refused = rejection()
+    outcomes = await send(writer, *records(2), refused)
+
+    assert outcomes == [
+        STORED,
+        BUFFERED,
+        Outcome("rejected", errors=refused.errors, buffered=True),
+    ]
+    page = await outage.journal.read(limit=10)
+    assert page is not None
+    assert [entry.id for entry in page.entries] == [records(2)[1].id, refused.id]
+    assert outage.is_on
+
+
+class Slow(Answers):
+    """Its first commit takes until the test has done waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends = [[STORED], [STORED]]
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+        self.waited_s: list[float] = []
+
+    @override
+    async def settle(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
+        self.waited_s.append(waited_s)
+        self.begun.set()
+        await self.go.wait()
+        return await super().settle(entries)
+
+
+@pytest.mark.parametrize("has_journal", [True, False])
+async def test_who_waited_behind_a_slow_commit_is_sooner_in_the_journal(
+    outage: OfflineBuffer, *, has_journal: bool
+) -> None:
+    committer = Slow()
+    writer = Writer(committer, outage=outage if has_journal else None)
+    writer.start()
+    first = asyncio.create_task(send(writer, record("1")))
+    await committer.begun.wait()
+    second = asyncio.create_task(send(writer, record("2")))
+    asyncio.get_running_loop().call_later(0.05, committer.go.set)
+    await asyncio.gather(first, second)
+    await writer.stop()
+
+    assert committer.waited_s[0] < 0.02
+    assert (committer.waited_s[1] > 0.02) == has_journal
+
+
+async def test_of_a_batch_the_one_that_waited_longest_counts(
+    outage: OfflineBuffer,
+) -> None:
+    committer = Slow()
+    committer.ends = [[STORED], [STORED, STORED]]
+    writer = Writer(committer, outage=outage)
+    writer.start()
+    first = asyncio.create_task(send(writer, record("1")))
+    await committer.begun.wait()
+    second = asyncio.create_task(send(writer, record("2")))
+    await asyncio.sleep(0.05)
+    third = asyncio.create_task(send(writer, record("3")))
+    await asyncio.sleep(0)
+    committer.go.set()
+    await asyncio.gather(first, second, third)
+    await writer.stop()
+    assert committer.waited_s[1] > 0.02
+
+
+async def test_a_sender_that_left_during_the_commit_is_not_buffered(
+    outage: OfflineBuffer,
+) -> None:
+    committer = Slow()
+    committer.ends = [[None, None]]
+    writer = Writer(committer, outage=outage)
+    left = writer.submit([record("1")], release=lambda: None)
+    stays = writer.submit([record("2")], release=lambda: None)
+    writer.start()
+    await committer.begun.wait()
+    left.cancel()
+    committer.go.set()
+
+    assert await stays == [BUFFERED]
+    page = await outage.journal.read(limit=10)
+    assert page is not None
+    assert page.entries == [record("2")]
+    await writer.stop()
+
+
+async def test_the_circuit_opens_once_the_journal_has_what_opened_it(
+    writer: Writer, answers: Answers, outage: OfflineBuffer
+) -> None:
+    answers.ends = [[None] * 500]
+    done = writer.submit([*records(500)], release=lambda: None)
+    for _ in range(5):
+        await asyncio.sleep(0)  # the writer begins, and waits for the disk
+    assert not answers.ends
+    assert not outage.is_on
+    assert await done == [BUFFERED] * 500
+    assert outage.is_on
+
+
+async def test_while_the_circuit_is_open_nobody_waits_for_postgres(
+    writer: Writer, outage: OfflineBuffer
+) -> None:
+    outage.circuit.open()  # else the committer of this test would have no answer
+    assert await send(writer, *records(2)) == [BUFFERED] * 2
+    outage.circuit.close()
+
+
+async def test_an_append_that_is_under_way_leaves_a_closed_circuit_closed(
+    writer: Writer, outage: OfflineBuffer
+) -> None:
+    outage.circuit.open()
+    done = writer.submit([*records(500)], release=lambda: None)
+    await asyncio.sleep(0)  # the writer begins, and waits for the disk
+    await asyncio.sleep(0)
+    outage.circuit.close()
+    assert await done == [BUFFERED] * 500
+    assert not outage.is_on
+
+
+async def test_a_journal_that_is_full_is_no_journal(
+    answers: Answers, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    outage = make_outage(engine, tmp_path, max_bytes=10)
+    writer = Writer(answers, outage=outage)
+    writer.start()
+    answers.ends = [[None]]
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await send(writer, record())
+    assert outage.journal.held.entries == 0
+    assert not outage.takes
+    await writer.stop()
+    await outage.journal.close()
+
+
+async def test_a_schema_that_is_too_old_is_not_to_be_counted_upon(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    await run(engine, "DELETE FROM alembic_version")
+    outage = make_outage(engine, tmp_path)
+    await outage.start(is_on=True)
+    async with asyncio.timeout(10):
+        while outage.takes:  # noqa: ASYNC110 - until the drain has asked
+            await asyncio.sleep(0.01)
+    await outage.stop(within_s=0)
+
+
+async def test_a_defect_is_not_hidden_in_the_journal(
+    writer: Writer, answers: Answers, outage: OfflineBuffer
+) -> None:
+    answers.ends = [LookupError("a defect"), [STORED]]
+    with pytest.raises(UnavailableError):
+        await send(writer, record())
+    assert await send(writer, record()) == [STORED]
+    assert outage.journal.held.entries == 0
+
+
+async def test_a_session_that_ends_costs_no_event_its_place_in_postgres(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    own = create_engine(database_url)
+    outage = make_outage(own, tmp_path)
+    writer = Writer(Committer(own, timeout_s=5), outage=outage)
+    writer.start()
+    for number in range(5):
+        await end_other_sessions(engine)
+        assert await send(writer, record(user_id=f"user-{number}")) == [STORED]
+    assert not outage.is_on
+    await writer.stop()
+    await outage.journal.close()
+    await own.dispose()
+    assert await counts(engine) == (5, 5, 0)
+
+
+async def test_a_frozen_postgres_is_stored_into_once_it_thaws(
+    engine: AsyncEngine, proxy: Proxy, tmp_path: Path
+) -> None:
+    own = create_engine(proxy.url, command_timeout_s=0.5)
+    outage = make_outage(
+        own,
+        tmp_path,
+        committer=Committer(own, timeout_s=0.5),
+        lookups=ServiceQueries(own, timeout_s=0.3),
+    )
+    writer = Writer(Committer(own, timeout_s=0.5), outage=outage)
+    await outage.start(is_on=False)
+    writer.start()
+    assert await send(writer, record(user_id="before")) == [STORED]
+
+    proxy.freeze()
+    assert await send(writer, *records(3)) == [BUFFERED] * 3
+    proxy.thaw()
+    outcome = BUFFERED
+    number = 0
+    while outcome == BUFFERED:
+        number += 1
+        [outcome] = await send(writer, record(user_id=f"after-{number}"))
+    assert outcome == STORED
+    await writer.stop()
+    await outage.stop(within_s=10)
+    await own.dispose()
+    assert await counts(engine) == (4 + number, 4 + number, 0)

@@ -1,0 +1,21 @@
+"""The app on a database of the test's own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.store.keys.keys import create_key
+from tests.support.app_client import Api, serving, settings
+
+
+@pytest.fixture
+async def key(engine: AsyncEngine) -> str:
+    async with engine.begin() as connection:
+        return await create_key(connection, source="billing-backend")
+
+
+@pytest.fixture
+async def api(database_url: str, engine: AsyncEngine, key: str) -> AsyncIterator[Api]:
+    async with serving(settings(database_url), key=key, engine=engine) as api:
+        yield api

@@ -1,0 +1,33 @@
+"""A running service with keys, as the browser's tests have it."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.database import Database
+from tests.support.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A running service.
+
+    Attributes:
+        service: its process.
+        database: what is behind it; from a test, ask it by `rows`.
+        write_key: of the source `shop`.
+        read_key: of the source `desk`.
+    """
+
+    service: Service
+    database: Database
+    write_key: str
+    read_key: str
+
+    @property
+    def address(self) -> str:
+        return self.service.address
+
+    async def rows(self, statement: str, **parameters: object) -> list[Any]:
+        """What is stored; in a thread, because the browser's loop runs in this one."""
+        return await asyncio.to_thread(self.database.rows, statement, **parameters)

@@ -1,0 +1,84 @@
+"""A connection to the service, byte by byte; and what goes over it."""
+
+import json
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.support.service import Service
+
+
+class Wire:
+    """An open connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._stream = connection.makefile("rb")
+        self.send = connection.sendall
+
+    def answer(self) -> tuple[int, dict[str, str], dict[str, Any]]:
+        """The next answer: its status, its headers, its JSON; {} for no body."""
+        status, headers, body = self.answer_text()
+        return status, headers, json.loads(body or "{}")
+
+    def answer_text(self) -> tuple[int, dict[str, str], str]:
+        """The next answer, whatever its body is."""
+        status = int(self._stream.readline().split()[1])
+        lines = iter(lambda: self._stream.readline().decode().strip(), "")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        body = self._stream.read(int(headers.get("content-length", 0)))
+        return status, headers, body.decode()
+
+    def is_silent(self) -> bool:
+        """Whether the service has neither said anything nor left."""
+        readable, _, _ = select.select([self._connection], [], [], 0)
+        return not readable
+
+    def is_closed(self) -> bool:
+        """Whether the service ended the connection, once all is read."""
+        return self._stream.read(1) == b""
+
+
+@contextmanager
+def connected(service: Service, *, timeout_s: float = 20) -> Iterator[Wire]:
+    with socket.create_connection(service.endpoint, timeout=timeout_s) as connection:
+        yield Wire(connection)
+
+
+def event(message_id: str = "m") -> bytes:
+    """A good event as a body."""
+    return json.dumps(
+        {
+            "event": "signed_up",
+            "user_id": "u",
+            "message_id": message_id,
+            "timestamp": "2023-11-02T00:30:08.276Z",
+            "properties": {"email": "a@b.c", "name": "A"},
+        }
+    ).encode()
+
+
+def head(key: str, *headers: str, length: int | None = None) -> bytes:
+    """All that comes before the body."""
+    lines = [
+        "POST /track HTTP/1.1",
+        "Host: rollcall",
+        f"Authorization: Bearer {key}",
+        "Content-Type: application/json",
+        *([] if length is None else [f"Content-Length: {length}"]),
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def request(key: str, body: bytes) -> bytes:
+    return head(key, length=len(body)) + body
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK = chunk(b"")
