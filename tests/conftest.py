@@ -24,6 +24,8 @@ from app.store.migrations import migrate
 
 ROOT = Path(__file__).resolve().parents[1]
 
+pytest_plugins = ["tests.support.app_fixtures"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the programs that tests start out of the coverage.

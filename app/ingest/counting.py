@@ -24,7 +24,7 @@ def service_layout() -> Layout:
     """The cells of the service: a label for each door and for each refusal."""
     return Layout(
         {
-            "door": tuple(route.path for route in TRACK_ROUTES),
+            "route": tuple(route.path for route in TRACK_ROUTES),
             "code": tuple(sorted(kind.code for kind in RequestError.__subclasses__())),
         }
     )

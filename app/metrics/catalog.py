@@ -35,7 +35,7 @@ REQUESTS = Metric(
     "Requests answered, by door (other for whatever takes no events) and HTTP status "
     "(0 where the client left before the answer).",
     "counter",
-    labels=("door", "status"),
+    labels=("route", "status"),
     sparse=True,
 )
 REQUEST_SECONDS = Metric(

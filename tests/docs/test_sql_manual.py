@@ -17,7 +17,7 @@ from app.pipeline.timestamp import TimestampPolicy
 from app.store.quarantine.caps import Quarantine
 from app.store.write.insert import Entry, store
 
-MANUAL = Path(__file__).parents[1] / "docs" / "sql.md"
+MANUAL = Path(__file__).parents[2] / "docs" / "sql.md"
 QUERIES = dict(
     re.findall(
         r"^## (.+?)$.*?^```sql\n(.+?)^```$",

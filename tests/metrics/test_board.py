@@ -20,7 +20,7 @@ from app.settings import child_environment
 from tests.conftest import ROOT
 from tests.support.metric_figures import figures_of
 
-LAYOUT = Layout({"door": ("/track",)})
+LAYOUT = Layout({"route": ("/track",)})
 
 # Counts as a worker does, says so, and waits to be killed.
 _WORKER = """
@@ -30,7 +30,7 @@ from app.metrics.board import Board
 from app.metrics.catalog import CONNECTIONS, EVENTS
 from app.metrics.layout import Layout
 from app.metrics.meters import Meters
-meters = Meters(Board(Layout({"door": ("/track",)}), Path(sys.argv[1])))
+meters = Meters(Board(Layout({"route": ("/track",)}), Path(sys.argv[1])))
 meters.watch({CONNECTIONS: lambda: 7})
 meters.add(EVENTS, "stored", amount=100)
 meters.publish()
@@ -132,7 +132,7 @@ def test_the_gauges_of_who_falls_silent_are_gone_and_its_counts_are_not(
 
 
 def test_workers_of_other_code_are_added_up_by_name(directory: Path) -> None:
-    before = Board(Layout({"door": ("/old", "/track")}), directory)
+    before = Board(Layout({"route": ("/old", "/track")}), directory)
     then = Meters(before)
     then.count_request("/old", 200, 0.1, {"stored": 2})
     then.count_request("/track", 200, 0.1, {"stored": 3})
@@ -145,7 +145,7 @@ def test_workers_of_other_code_are_added_up_by_name(directory: Path) -> None:
     assert new("rollcall_requests_total", route="/track", status="200") == 2
     assert new("rollcall_workers") == 1
     # Who knows the door tells of it, whoever else does not.
-    assert new.labels("rollcall_requests_total", "door") == {"/track"}
+    assert new.labels("rollcall_requests_total", "route") == {"/track"}
     assert old("rollcall_requests_total", route="/old", status="200") == 1
     assert old("rollcall_events_total", result="stored") == 9
 

@@ -15,7 +15,7 @@ from tests.support.metric_figures import figures_of
 
 @pytest.fixture
 def board() -> Board:
-    return Board(Layout({"door": ("/track",), "code": ("overloaded",)}))
+    return Board(Layout({"route": ("/track",), "code": ("overloaded",)}))
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_every_worker_tells_of_all(
         assert figures("rollcall_events_total", result="duplicate") == sent - rows
         assert figures("rollcall_refusals_total", code="invalid_json") == sent
         for status in ("200", "400"):
-            labels = {"door": "/track", "status": status}
+            labels = {"route": "/track", "status": status}
             assert figures("rollcall_requests_total", **labels) == sent
         assert figures("rollcall_request_duration_seconds_count") == 2 * sent
         assert figures("rollcall_commit_events_sum") == sent

@@ -48,7 +48,7 @@ def fuzz(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No issues found" in done.stdout
     return Counter(
-        (line.get("door"), line["status"])
+        (line.get("route"), line["status"])
         for line in tenant.service.requests()[before:]
     )
 

@@ -177,7 +177,7 @@ def test_a_request_is_one_line_that_tells_how_it_went(
         assert line["milliseconds"] > 0
         assert line["at"].endswith("Z")
     of_taken = lines[taken.headers["x-request-id"]]
-    assert (of_taken["door"], of_taken["status"]) == ("/track", 200)
+    assert (of_taken["route"], of_taken["status"]) == ("/track", 200)
     assert of_taken["source"] == tenant.source
     assert (of_taken["stored"], of_taken["rejected"]) == (1, 1)
     assert lines[refused.headers["x-request-id"]]["status"] == 400

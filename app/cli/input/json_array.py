@@ -1,7 +1,8 @@
 """The elements of a JSON array, one by one, however long the array is.
 
 Only brackets, commas and quotes are looked at, so that a broken element does not
-hide those after it; whether an element is JSON is for `app.pipeline.json_decode` to say.
+hide those after it; `app.pipeline.json_decode` decides whether an
+element is JSON.
 """
 
 import re

@@ -53,7 +53,8 @@ async def backfill(  # noqa: PLR0913 - what is done, by what rules, and who is t
         url: of the database.
         source: registered if it is new.
         batches: can be pickled, as can `judge`, `quarantining` and the notes.
-        process_event: makes of a batch what is to be committed, and what `report` is told.
+        process_event: turns a batch into the entries to commit and the note
+            for `report`.
         quarantining: makes for each process what keeps the rejected events.
         report: is told of each batch once it is committed.
         import_id: stored with each event, so that the import can be undone.
