@@ -1,9 +1,9 @@
-"""The pages that show what arrives and what has arrived, apart from what writes."""
+"""Components of the live page and the overview, separate from those of ingest."""
 
 from fastapi import FastAPI
 
 from app.access.readers import ReaderAuth
-from app.pages.live.feed import Feed
+from app.pages.live.feed import LiveFeed
 from app.pages.live.routes import live_routes
 from app.pages.overview import overview_routes
 from app.pages.overview_cache import ReportCache
@@ -13,30 +13,30 @@ from app.store.read.arrivals import Arrivals
 from app.store.read.limiter import QueryLimiter
 from app.store.read.reports import ReportRunner
 
-# One looks at what arrives, one asks what has.
+# One polls for arrivals, one runs reports.
 _CONNECTIONS = 2
-# Of a figure; a look at what arrives has a second.
+# Of a report. A poll for arrivals has one second.
 _TIMEOUT_S = 5.0
-# What a transaction takes beside its statements, such as to learn of its commit.
+# Time of a transaction besides its statements, such as the confirmation of a commit.
 _MARGIN_S = 1.0
 
 
 class LiveComponents:
-    """The feed and the figures.
+    """The live feed and the reports.
 
     Attributes:
-        feed: for whoever watches.
+        feed: live feed of this process.
 
     Args:
-        url: of the database.
-        commit_s: the longest that a transaction which stores events may take.
+        url: database URL.
+        commit_s: longest duration of a transaction that stores events, in seconds.
     """
 
     def __init__(self, url: str, *, commit_s: float) -> None:
         self._engine = create_engine(
             url, pool_size=_CONNECTIONS, command_timeout_s=_TIMEOUT_S
         )
-        self.feed = Feed(Arrivals(self._engine, settle_s=commit_s + _MARGIN_S))
+        self.feed = LiveFeed(Arrivals(self._engine, settle_s=commit_s + _MARGIN_S))
         self._overview = ReportCache(ReportRunner(self._engine, timeout_s=_TIMEOUT_S))
 
     def install(
@@ -51,6 +51,6 @@ class LiveComponents:
         )
 
     async def close(self) -> None:
-        """End all streams, and close the connections."""
+        """End all streams and close the connections."""
         await self.feed.stop()
         await self._engine.dispose()

@@ -1,1 +1,1 @@
-"""Pages for people: server-rendered HTML, one style sheet, plain JavaScript modules."""
+"""HTML pages."""

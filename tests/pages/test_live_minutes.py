@@ -1,21 +1,36 @@
-"""What watchers are told of minutes, and of what passed by without a look."""
+"""Frames of minute counts."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from app.pages.live.minutes import MinuteNews
-from app.store.read.arrivals import Counts, Look
-from app.store.read.minutes import MINUTE, Minutes
+from app.pages.live.minutes import MINUTE, MinuteCountsStream
+from app.store.read.arrivals import Counts, PollResult
 
 NOW = datetime(2026, 11, 22, 1, 2, 30, tzinfo=UTC)
 THIS = NOW.replace(second=0)
+SECOND = timedelta(seconds=1)
 
 
-def look(since: datetime, until: datetime, stored: int, unread: int) -> Look:
+class OneEachMinute:
+    """Counts one stored event in any span."""
+
+    async def count(self, since: datetime, until: datetime) -> dict[datetime, Counts]:
+        assert since < until
+        return {since: Counts(1, 0)}
+
+
+def minute_counts() -> MinuteCountsStream:
+    return MinuteCountsStream(OneEachMinute())  # type: ignore[arg-type]  # a fake
+
+
+def poll(
+    since: datetime, until: datetime, *, stored: int = 0, skipped: int = 0
+) -> PollResult:
     minutes = {THIS: Counts(stored, 0)} if stored else {}
-    return Look([], since, until, minutes, unread)
+    return PollResult([], since, until, minutes, skipped)
 
 
 def data_of(frame: bytes | None) -> dict[str, Any]:
@@ -25,30 +40,41 @@ def data_of(frame: bytes | None) -> dict[str, Any]:
     return data
 
 
-def test_what_passed_by_is_told_and_not_at_every_look() -> None:
-    news = MinuteNews(arrivals=None)  # type: ignore[arg-type]  # nothing is counted here
-    later = NOW + timedelta(seconds=1)
-    news.begin(look(NOW, NOW, 0, 0))
-    news.add(look(NOW, later, 5, 3))
-    news.add(look(later, later, 0, 2))
-    assert data_of(news.tell_news())["unread"] == 5
-    news.add(look(later, later, 0, 1))
-    assert news.tell_news() is None
+def minutes_of(counts: Iterable[list[int]]) -> dict[datetime, tuple[int, ...]]:
+    return {datetime.fromtimestamp(at, UTC): tuple(rest) for at, *rest in counts}
 
 
-def test_a_minute_in_which_nobody_watched_for_a_while_is_counted_anew() -> None:
-    minutes = Minutes()
-    minutes.begin(NOW)
-    while gap := minutes.gap():
-        minutes.fill(gap, {gap[0]: Counts(1, 0)})
-    minutes.add({THIS: Counts(2, 0)}, until=NOW + timedelta(seconds=5))
-    assert dict(minutes.known())[THIS] == Counts(3, 0)
+def test_changes_sum_skipped_rows_and_wait_between_frames() -> None:
+    counts = minute_counts()
+    later = NOW + SECOND
+    counts.add(poll(NOW, NOW))
+    counts.add(poll(NOW, later, stored=5, skipped=3))
+    counts.add(poll(later, later, skipped=2))
+    assert data_of(counts.changes(later))["skipped"] == 5
+    counts.add(poll(later, later, skipped=1))
+    assert counts.changes(later) is None
 
-    minutes.begin(NOW + timedelta(seconds=20))
-    assert minutes.gap() == (THIS, NOW + timedelta(seconds=20))
-    assert THIS not in dict(minutes.known())
-    # Of those before it, all is known.
-    assert dict(minutes.known())[THIS - MINUTE] == Counts(1, 0)
-    minutes.fill((THIS, NOW + timedelta(seconds=20)), {THIS: Counts(9, 0)})
-    assert minutes.gap() is None
-    assert dict(minutes.known())[THIS] == Counts(9, 0)
+
+async def test_minute_of_first_poll_has_events_before_and_after_it() -> None:
+    counts = minute_counts()
+    counts.add(poll(NOW, NOW))
+    counts.add(poll(NOW, NOW + SECOND, stored=2))
+    # The events of this minute before the first poll are not counted yet.
+    assert data_of(counts.all(NOW))["minutes"] == []
+    await counts.count_past_minutes()
+    found = minutes_of(data_of(counts.all(NOW))["minutes"])
+    assert found[THIS] == (3, 0)
+    assert found[THIS - MINUTE] == (1, 0)
+
+
+async def test_minutes_older_than_an_hour_are_dropped() -> None:
+    counts = minute_counts()
+    counts.add(poll(NOW, NOW))
+    while len(data_of(counts.all(NOW))["minutes"]) < 60:
+        await counts.count_past_minutes()
+    later = NOW + 90 * SECOND
+    counts.add(poll(NOW, later))
+    found = minutes_of(data_of(counts.all(later))["minutes"])
+    assert len(found) == 60
+    assert found[THIS + MINUTE] == (0, 0)
+    assert THIS - 59 * MINUTE not in found

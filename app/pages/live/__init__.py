@@ -1,1 +1,1 @@
-"""The live page: a stream of new events."""
+"""Live page: one poll of Postgres, streamed to all browsers that watch."""

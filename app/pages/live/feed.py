@@ -1,6 +1,6 @@
-"""One look for all who watch: taken while somebody does, and handed to each.
+"""Live feed: polls Postgres while somebody watches, and sends each row to everybody.
 
-Nothing here is the truth: Postgres is, so every worker and replica shows the same.
+Postgres is the only source, so all workers and replicas show the same events.
 """
 
 import asyncio
@@ -11,185 +11,170 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
 from app.errors import OverloadedError, UnavailableError
-from app.pages.live.filter import Filter
-from app.pages.live.frames import (
-    BEAT,
-    START,
-    database_frame,
-    end_frame,
-    missed_frame,
-    rows_frame,
-)
-from app.pages.live.minutes import MinuteNews
-from app.pages.live.subscribers import BURST, Channel, Watcher
+from app.pages.live.frames import HEARTBEAT, START, frame
+from app.pages.live.minutes import MinuteCountsStream
+from app.pages.live.subscribers import BURST, LiveFilter, Subscriber
 from app.store.read.arrival import Arrival
-from app.store.read.arrivals import Arrivals, Look
+from app.store.read.arrivals import Arrivals, PollResult
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.3
-# Arrivals that are kept for those who come next.
+# Arrivals kept for subscribers that join later.
 _KEPT = 500
-# How often a watcher's right to watch is asked for, and a silent one is written to.
-_BEAT_S = 1.0
+# Interval of checking permission, and of heartbeats to an idle stream.
+_HEARTBEAT_S = 1.0
 
 
-class Feed:
-    """What arrives, for up to so many watchers.
+class LiveFeed:
+    """Streams of arrivals.
 
     Args:
-        arrivals: looks at Postgres.
-        max_watchers: of this process.
+        arrivals: polls Postgres.
+        max_subscribers: of this process.
     """
 
-    def __init__(self, arrivals: Arrivals, *, max_watchers: int = 100) -> None:
+    def __init__(self, arrivals: Arrivals, *, max_subscribers: int = 100) -> None:
         self._arrivals = arrivals
-        self._max_watchers = max_watchers
-        self._channels: dict[Filter, Channel] = {}
-        self._minutes = MinuteNews(arrivals)
+        self._max_subscribers = max_subscribers
+        self._subscribers: set[Subscriber] = set()
+        self._minutes = MinuteCountsStream(arrivals)
         self._newest: deque[Arrival] = deque(maxlen=_KEPT)
-        self._settled: datetime | None = None
-        self._there = True
+        self._watermark: datetime | None = None
+        self._is_available = True
         self._closed = False
         self._polling: asyncio.Task[None] | None = None
 
     def check_room(self) -> None:
-        """Refuse one watcher too many.
+        """Refuse one subscriber too many.
 
         Raises:
-            OverloadedError: as many watch as may, or the service is stopping.
+            OverloadedError: the limit is reached, or the service is stopping.
         """
-        if not self._has_room():
-            raise OverloadedError("Too many watch already; try again in a moment.")
+        if self._closed or len(self._subscribers) >= self._max_subscribers:
+            raise OverloadedError("Too many live pages are open. Try again later.")
 
     async def watch(
         self,
-        wanted: Filter,
+        wanted: LiveFilter,
         *,
         after: datetime | None,
         allowed: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[bytes]:
-        """Frames for one watcher, until it may watch no longer or all ends.
+        """Frames for one subscriber, until its permission or the service ends.
 
         Args:
-            wanted: which arrivals.
-            after: what arrived until then is known; None for one who is new.
-            allowed: asked about once a second.
+            wanted: filter of the rows.
+            after: watermark seen by a reconnecting subscriber; None for a new one.
+            allowed: permission, checked about once a second.
         """
-        watcher = self._join(wanted, after)
+        subscriber = self._join(wanted, after)
         try:
             yield START
             checked_at = time.monotonic()
-            while (frame := await watcher.next(within_s=_BEAT_S)) is not None:
-                if time.monotonic() - checked_at >= _BEAT_S:
+            while (data := await subscriber.next(within_s=_HEARTBEAT_S)) is not None:
+                if time.monotonic() - checked_at >= _HEARTBEAT_S:
                     checked_at = time.monotonic()
                     if not await allowed():
-                        yield end_frame()
+                        yield frame("end", {"reason": "signed_out"})
                         return
-                if watcher.missed:
-                    missed, watcher.missed = watcher.missed, 0
-                    yield missed_frame(missed)
-                yield frame or BEAT
+                yield data or HEARTBEAT
         finally:
-            self._leave(wanted, watcher)
+            self._subscribers.discard(subscriber)
 
     def end(self) -> None:
-        """End all streams at once, and take no more."""
+        """End all streams at once and accept no more."""
         self._closed = True
-        for watcher in self._watchers():
-            watcher.end()
+        for subscriber in self._subscribers:
+            subscriber.close()
 
     async def stop(self) -> None:
-        """End all streams, and wait until the database is left alone."""
+        """End all streams and wait until polling has stopped."""
         self.end()
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.wait([self._polling])
 
-    def _has_room(self) -> bool:
-        return not self._closed and len(self._watchers()) < self._max_watchers
-
-    def _watchers(self) -> list[Watcher]:
-        return [w for channel in self._channels.values() for w in channel.watchers]
-
-    def _join(self, wanted: Filter, after: datetime | None) -> Watcher:
-        watcher = Watcher()
-        # Many may have come at once, each of whom there was room for alone.
-        if not self._has_room():
-            watcher.end()
-        if not self._there:
-            watcher.give(database_frame(there=False))
-        if self._settled is not None:
-            newest = wanted.select(
-                arrival
-                for arrival in self._newest
-                if after is None or arrival.stored_at > after
+    def _join(self, wanted: LiveFilter, after: datetime | None) -> Subscriber:
+        subscriber = Subscriber(wanted, now=time.monotonic())
+        try:
+            # Several may have passed the same check before any of them joined.
+            self.check_room()
+        except OverloadedError:
+            subscriber.close()
+        if not self._is_available:
+            subscriber.send(_database_frame(is_available=False))
+        if self._watermark is not None:
+            fresh = [a for a in self._newest if after is None or a.stored_at > after]
+            rows = wanted.select(fresh)[:BURST]
+            subscriber.send(
+                _rows_frame(rows, 0, self._watermark)
+                + self._minutes.all(self._watermark)
             )
-            watcher.give(
-                rows_frame(newest[:BURST], left_out=0, settled=self._settled)
-                + self._minutes.tell_all(self._settled)
-            )
-        channel = self._channels.get(wanted)
-        if channel is None:
-            channel = self._channels[wanted] = Channel(wanted, now=time.monotonic())
-        channel.watchers.add(watcher)
+        self._subscribers.add(subscriber)
         if self._polling is None or self._polling.done():
-            self._polling = asyncio.create_task(self._poll())
-        return watcher
+            self._polling = asyncio.create_task(self._poll_while_watched())
+        return subscriber
 
-    def _leave(self, wanted: Filter, watcher: Watcher) -> None:
-        channel = self._channels[wanted]
-        channel.watchers.remove(watcher)
-        if not channel.watchers:
-            del self._channels[wanted]
-
-    async def _poll(self) -> None:
-        """Look again and again, while somebody watches."""
-        while self._channels:
+    async def _poll_while_watched(self) -> None:
+        while self._subscribers:
             began = time.monotonic()
             try:
-                limit = max(c.appetite for c in self._channels.values())
-                self._publish(await self._arrivals.look(limit=limit))
-                await self._minutes.count_gaps()
-                if frame := self._minutes.tell_news():
-                    self._tell_all(frame)
-                self._tell_whether_there(there=True)
+                limit = max(each.row_limit for each in self._subscribers)
+                result = await self._arrivals.poll(limit=limit)
+                self._publish(result)
+                await self._minutes.count_past_minutes()
+                if changes := self._minutes.changes(result.watermark):
+                    self._send_all(changes)
+                self._set_available(is_available=True)
             except UnavailableError:
-                self._tell_whether_there(there=False)
+                self._set_available(is_available=False)
             except Exception:
-                log.exception("the live feed failed")
-                self._tell_whether_there(there=False)
-            # At intervals: others store, too, and to be told would cost each of their
-            # commits a NOTIFY. At most half of the time, however slow Postgres is.
+                log.exception("live feed: poll failed")
+                self._set_available(is_available=False)
+            # NOTIFY would cost each commit of each writer. A slow database is polled
+            # at most half of the time.
             await asyncio.sleep(max(_POLL_S, time.monotonic() - began))
-        self._arrivals.forget()
+        self._arrivals.reset()
+        self._minutes = MinuteCountsStream(self._arrivals)
         self._newest.clear()
-        self._settled = None
+        self._watermark = None
 
-    def _publish(self, look: Look) -> None:
+    def _publish(self, result: PollResult) -> None:
+        is_first = self._watermark is None
+        self._watermark = result.watermark
+        self._minutes.add(result)
+        self._newest.extendleft(reversed(result.arrivals))
         now = time.monotonic()
-        first = self._settled is None
-        if first:
-            self._minutes.begin(look)
-        self._minutes.add(look)
-        self._settled = look.settled
-        self._newest.extendleft(reversed(look.arrivals))
-        for channel in self._channels.values():
-            shown, left_out = channel.take(look.arrivals, now=now)
-            if shown or left_out:
-                frame = rows_frame(
-                    # Of what was there before anybody watched, nothing is missing.
-                    shown,
-                    left_out=0 if first else left_out,
-                    settled=look.settled,
-                )
-                channel.give(frame, rows=len(shown))
+        filters = {each.wanted for each in self._subscribers}
+        matching = {wanted: wanted.select(result.arrivals) for wanted in filters}
+        frames: dict[tuple[LiveFilter, int], bytes] = {}
+        for subscriber in self._subscribers:
+            rows = matching[subscriber.wanted]
+            if not rows:
+                continue
+            shown = subscriber.allow(len(rows), now=now)
+            key = subscriber.wanted, shown
+            if key not in frames:
+                # Older rows than the first poll shows are not missing.
+                left_out = 0 if is_first else len(rows) - shown
+                frames[key] = _rows_frame(rows[:shown], left_out, result.watermark)
+            subscriber.send(frames[key], rows=shown)
 
-    def _tell_whether_there(self, *, there: bool) -> None:
-        if there != self._there:
-            self._there = there
-            self._tell_all(database_frame(there=there))
+    def _set_available(self, *, is_available: bool) -> None:
+        if is_available != self._is_available:
+            self._is_available = is_available
+            self._send_all(_database_frame(is_available=is_available))
 
-    def _tell_all(self, frame: bytes) -> None:
-        for watcher in self._watchers():
-            watcher.give(frame)
+    def _send_all(self, data: bytes) -> None:
+        for subscriber in self._subscribers:
+            subscriber.send(data)
+
+
+def _rows_frame(rows: list[Arrival], left_out: int, watermark: datetime) -> bytes:
+    data = {"rows": [row._asdict() for row in rows], "left_out": left_out}
+    return frame("rows", data, watermark=watermark)
+
+
+def _database_frame(*, is_available: bool) -> bytes:
+    return frame("database", {"available": is_available})

@@ -1,74 +1,104 @@
-"""What watchers are told of each minute: at most once a second, a little at a time."""
+"""Number of events in each minute of the last hour, and the stream of changes."""
 
 import time
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
-from app.pages.live.frames import minutes_frame
-from app.store.read.arrivals import Arrivals, Look
-from app.store.read.minutes import Minutes
+from app.pages.live.frames import frame
+from app.store.read.arrivals import Arrivals, Counts, PollResult
 
+MINUTE = timedelta(minutes=1)
+_SHOWN = 60
 _PAUSE_S = 1.0
-# Counting the last hour goes on for so long in one go, and rests nine times as long.
-_SPELL_S = 0.03
+# Counting past minutes may take this long in one go, and then rests ten times as long.
+_COUNTING_S = 0.03
 _REST = 10
+_NOTHING = Counts(0, 0)
 
 
-class MinuteNews:
-    """The counts of the last hour, and which of them have not been told yet.
+class MinuteCountsStream:
+    """Counts of the last hour, complete minute by minute, newest first.
+
+    New events are added as the watermark passes them. Minutes before the first poll
+    are counted one at a time: the whole hour could be millions of rows.
 
     Args:
-        arrivals: counts what came before somebody watched.
+        arrivals: counts the minutes before the first poll.
     """
 
     def __init__(self, arrivals: Arrivals) -> None:
         self._arrivals = arrivals
-        self._minutes = Minutes()
-        self._until: datetime | None = None
+        self._counts: dict[datetime, Counts] = {}
+        self._uncounted: list[datetime] = []
         self._changed: set[datetime] = set()
-        self._unread = 0
-        self._told_at = self._rest_until = float("-inf")
+        self._start: datetime | None = None
+        self._skipped = 0
+        self._sent_at = self._rest_until = float("-inf")
 
-    def begin(self, look: Look) -> None:
-        """Before the first look of those who watch now."""
-        self._minutes.begin(look.since)
-        # What was counted for those before is news to these.
-        self._changed = {minute for minute, _ in self._minutes.known()}
-        self._unread = 0
+    def add(self, result: PollResult) -> None:
+        """Add the counts of a poll."""
+        if self._start is None:
+            self._start = result.since
+            current = _minute_of(result.since)
+            self._uncounted = [current - n * MINUTE for n in reversed(range(_SHOWN))]
+        self._skipped += result.skipped
+        self._plus(result.minutes)
+        current = minute = _minute_of(result.watermark)
+        while minute not in self._counts and minute >= _minute_of(self._start):
+            self._plus({minute: _NOTHING})
+            minute -= MINUTE
+        for minute in [m for m in self._counts if m <= current - _SHOWN * MINUTE]:
+            del self._counts[minute]
 
-    def add(self, look: Look) -> None:
-        """Add what a look has counted."""
-        self._until = look.settled
-        self._changed |= self._minutes.add(look.minutes, until=look.settled)
-        self._unread += look.unread
-
-    async def count_gaps(self) -> None:
-        """Count some of what came before somebody watched.
+    async def count_past_minutes(self) -> None:
+        """Count some minutes before the first poll, within a short time.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not respond.
         """
         began = time.monotonic()
-        while began >= self._rest_until and (gap := self._minutes.gap()) is not None:
-            self._minutes.fill(gap, await self._arrivals.count(*gap))
-            self._changed.add(gap[0])
+        while self._start and self._uncounted and began >= self._rest_until:
+            minute = self._uncounted[-1]
+            until = min(minute + MINUTE, self._start)
+            found = await self._arrivals.count(minute, until)
+            self._uncounted.pop()
+            self._plus({minute: _NOTHING} | found)
             spent = time.monotonic() - began
-            if spent > _SPELL_S:
+            if spent > _COUNTING_S:
                 self._rest_until = began + spent * _REST
 
-    def tell_all(self, until: datetime) -> bytes:
-        """All that is known, for one who is new."""
-        return minutes_frame(self._minutes.known(), until=until, unread=0)
+    def all(self, watermark: datetime) -> bytes:
+        """Frame of all minutes, for a new subscriber."""
+        return self._frame(set(self._counts), watermark, skipped=0)
 
-    def tell_news(self) -> bytes | None:
-        """What has changed since the last time; None if it is too soon, or nothing."""
+    def changes(self, watermark: datetime) -> bytes | None:
+        """Frame of the changes since the last; None if too soon or unchanged."""
         now = time.monotonic()
-        if self._until is None or now < self._told_at + _PAUSE_S:
+        changed = self._changed - {*self._uncounted}
+        if now < self._sent_at + _PAUSE_S or not (changed or self._skipped):
             return None
-        changed = [item for item in self._minutes.known() if item[0] in self._changed]
-        if not changed and not self._unread:
-            return None
-        frame = minutes_frame(changed, until=self._until, unread=self._unread)
-        self._told_at = now
-        self._changed.clear()
-        self._unread = 0
-        return frame
+        self._sent_at = now
+        sent = self._frame(changed, watermark, skipped=self._skipped)
+        self._changed -= changed
+        self._skipped = 0
+        return sent
+
+    def _frame(
+        self, minutes: set[datetime], watermark: datetime, *, skipped: int
+    ) -> bytes:
+        known = sorted((minutes & self._counts.keys()) - {*self._uncounted})
+        counts = [[int(m.timestamp()), *self._counts[m]] for m in known]
+        until = int(watermark.timestamp())
+        return frame("minutes", {"until": until, "minutes": counts, "skipped": skipped})
+
+    def _plus(self, found: Mapping[datetime, Counts]) -> None:
+        for minute, (stored, rejected) in found.items():
+            before = self._counts.get(minute, _NOTHING)
+            self._counts[minute] = Counts(
+                before.stored + stored, before.rejected + rejected
+            )
+            self._changed.add(minute)
+
+
+def _minute_of(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)

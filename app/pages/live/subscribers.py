@@ -1,103 +1,119 @@
-"""Who watches the same: what of a look they are sent, and how much of it."""
+"""Filter, rate limit and outgoing queue of one browser that watches."""
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
+from typing import Annotated, Literal, TypeAlias
 
-from app.pages.live.filter import Filter
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from app.api.query import Wanted
+from app.pages.live.frames import frame
 from app.store.read.arrival import Arrival
 
-# Rows that a channel sends at once, and a second in the long run: nobody reads more.
+# Rows sent at once, and a second in the long run. Nobody can read more.
 BURST = 200
 RATE = 50
-# Rows of each kind that one look reads for a filter: it may match any of them.
-_READ = 400
-# Frames that wait for a slow watcher; each is at most some 150 KB.
-_WAITING = 8
+# Rows of each status that a poll reads for a filter, which may match any of them.
+_FILTERED_ROWS = 400
+# Frames that wait for a slow browser; each has at most about 150 KB.
+_MAX_FRAMES = 8
 
 
-class Watcher:
-    """One stream: the frames that wait for it.
-
-    Attributes:
-        missed: rows that it was not given, because too many frames waited.
-    """
-
-    def __init__(self) -> None:
-        self.missed = 0
-        self._frames: deque[bytes] = deque()
-        self._ended = False
-        self._news = asyncio.Event()
-
-    def give(self, frame: bytes, *, rows: int = 0) -> None:
-        """Send a frame, if not too many are waiting.
-
-        Args:
-            frame: one or more.
-            rows: of arrivals that are in it.
-        """
-        if len(self._frames) >= _WAITING:
-            self.missed += rows
-            return
-        self._frames.append(frame)
-        self._news.set()
-
-    def end(self) -> None:
-        """Let it have no more."""
-        self._ended = True
-        self._news.set()
-
-    async def next(self, *, within_s: float) -> bytes | None:
-        """The next frame; empty if there is none within the time, None at the end."""
-        try:
-            async with asyncio.timeout(within_s):
-                await self._news.wait()
-        except TimeoutError:
-            return b""
-        if self._ended:
-            return None
-        frame = self._frames.popleft()
-        if not self._frames:
-            self._news.clear()
-        return frame
+def _none_if_unset(value: object) -> object:
+    return None if value in ("", "all") else value
 
 
-class Channel:
-    """The watchers of one filter, who are all sent the same.
+Part: TypeAlias = Annotated[Wanted, BeforeValidator(_none_if_unset)]
 
-    Args:
-        wanted: the filter.
-        now: seconds, on the clock of `take`.
 
-    Attributes:
-        watchers: at least one.
-    """
+class LiveFilter(BaseModel):
+    """Query of the live page: arrivals that match each field that is set."""
 
-    def __init__(self, wanted: Filter, *, now: float) -> None:
-        self.watchers: set[Watcher] = set()
-        self._wanted = wanted
-        self._room = float(BURST)
-        self._at = now
+    model_config = ConfigDict(frozen=True)
+
+    status: Annotated[
+        Literal["stored", "rejected"] | None, BeforeValidator(_none_if_unset)
+    ] = None
+    event: Part = None
+    source: Part = None
+    user_id: Part = None
+    group_id: Part = None
+    reason: Part = None
 
     @property
-    def appetite(self) -> int:
-        """How many rows of each kind the next look should read for it."""
-        return _READ if self._wanted.narrow else max(1, int(self._room))
+    def is_narrow(self) -> bool:
+        """Whether it excludes anything."""
+        return bool(self.model_dump(exclude_none=True))
 
-    def give(self, frame: bytes, *, rows: int) -> None:
-        """Send a frame with so many rows to all."""
-        for watcher in self.watchers:
-            watcher.give(frame, rows=rows)
+    def select(self, arrivals: Iterable[Arrival]) -> list[Arrival]:
+        """The arrivals that match, in the same order."""
+        wanted = self.model_dump(exclude_none=True).items()
+        return [a for a in arrivals if all(getattr(a, k) == v for k, v in wanted)]
 
-    def take(self, arrivals: list[Arrival], *, now: float) -> tuple[list[Arrival], int]:
-        """The newest that match, as many as there is room for; and how many more.
+
+class Subscriber:
+    """One stream.
+
+    Args:
+        wanted: filter of the rows.
+        now: seconds on a monotonic clock.
+    """
+
+    def __init__(self, wanted: LiveFilter, *, now: float) -> None:
+        self.wanted = wanted
+        self._allowance = float(BURST)
+        self._at = now
+        self._frames: deque[bytes] = deque()
+        self._missed = 0
+        self._closed = False
+        self._wake = asyncio.Event()
+
+    @property
+    def row_limit(self) -> int:
+        """Rows of each status that the next poll should read for it."""
+        return _FILTERED_ROWS if self.wanted.is_narrow else max(1, int(self._allowance))
+
+    def allow(self, rows: int, *, now: float) -> int:
+        """How many of so many rows may be sent now; they count as sent."""
+        earned = (now - self._at) * RATE
+        self._allowance = min(BURST, self._allowance + earned)
+        self._at = now
+        allowed = min(rows, int(self._allowance))
+        self._allowance -= allowed
+        return allowed
+
+    def send(self, data: bytes, *, rows: int = 0) -> None:
+        """Queue a frame, unless too many are waiting.
 
         Args:
-            arrivals: the newest first.
-            now: seconds, on a clock that never goes back.
+            data: one or more frames.
+            rows: arrivals in it, which are reported if it is dropped.
         """
-        self._room = min(BURST, self._room + (now - self._at) * RATE)
-        self._at = now
-        matching = self._wanted.select(arrivals)
-        shown = matching[: int(self._room)]
-        self._room -= len(shown)
-        return shown, len(matching) - len(shown)
+        if len(self._frames) >= _MAX_FRAMES:
+            self._missed += rows
+            return
+        self._frames.append(data)
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the stream at once."""
+        self._closed = True
+        self._wake.set()
+
+    async def next(self, *, within_s: float) -> bytes | None:
+        """The next frame; empty after the time limit, None at the end."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return b""
+        if self._closed:
+            return None
+        data = self._frames.popleft()
+        if not self._frames:
+            self._wake.clear()
+        if self._missed:
+            data = frame("missed", {"rows": self._missed}) + data
+            self._missed = 0
+        return data

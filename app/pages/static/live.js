@@ -16,7 +16,7 @@ const state = document.getElementById("state");
 const tally = document.getElementById("tally");
 const trouble = document.getElementById("trouble");
 
-const counted = { arrived: 0, leftOut: 0, unread: 0 };
+const counted = { arrived: 0, leftOut: 0, skipped: 0 };
 let paused = false;
 let arrivedWhilePaused = 0;
 let begun = false;
@@ -27,9 +27,9 @@ function told() {
   if (begun) parts.push(`${grouped(counted.arrived)} shown.`);
   // What nobody has looked at matches for sure only where everything does.
   const narrow = "narrow" in tally.dataset;
-  const leftOut = counted.leftOut + (narrow ? 0 : counted.unread);
+  const leftOut = counted.leftOut + (narrow ? 0 : counted.skipped);
   if (leftOut > 0) parts.push(`${grouped(leftOut)} more left out of view: too many at once.`);
-  if (narrow && counted.unread > 0) parts.push(`${grouped(counted.unread)} passed by without a look.`);
+  if (narrow && counted.skipped > 0) parts.push(`${grouped(counted.skipped)} passed by without a look.`);
   tally.textContent = parts.join(" ");
 }
 
@@ -53,13 +53,13 @@ const takers = {
     else showRows();
   },
   minutes(found) {
-    counted.unread += found.unread;
+    counted.skipped += found.skipped;
     takeMinutes(found);
   },
   missed({ rows }) {
     counted.leftOut += rows;
   },
-  database({ there }) {
+  database({ available: there }) {
     say(there ? "live" : "waiting", there ? "success" : "warning");
     explain(there ? "" : "The database does not answer. This page goes on by itself when it does.");
     announce(there ? "The database answers again" : "The database does not answer");

@@ -1,10 +1,10 @@
-"""One thing that arrived, in as few words as a list has room for."""
+"""One stored or rejected event, reduced to what a row of the live page shows."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import Row
 
 from app.errors import InvalidJsonError
 from app.events.envelope import MAX_TEXT, fold
@@ -13,7 +13,7 @@ from app.pipeline.sanitize import replace_unstorable
 
 Status = Literal["stored", "rejected"]
 
-# Deeper ones are not looked into.
+# Deeper payloads are not searched for a user and an account.
 _MAX_DEPTH = 200
 
 
@@ -23,12 +23,14 @@ class Arrival(NamedTuple):
     Attributes:
         status: which of the two.
         id: in `events` or in `rejected_events`.
-        stored_at: when its transaction began.
-        event: its name; of a rejected one as sent, if it had any.
-        user_id: of a rejected one as sent, if it can be told.
-        group_id: likewise.
-        timestamp: when it happened; None for a rejected one.
-        reason: code of the first error; None for a stored one.
+        stored_at: start of the transaction that stored it.
+        received_at: receipt of the request.
+        source: the sender.
+        event: name; of a rejected event as sent, or None.
+        user_id: of a rejected event as sent, or None if the payload has none.
+        group_id: as `user_id`.
+        timestamp: when it happened; None for a rejected event.
+        reason: code of the first error; None for a stored event.
         warnings: their codes.
     """
 
@@ -45,62 +47,33 @@ class Arrival(NamedTuple):
     warnings: list[str]
 
 
-def stored_arrival(row: Row[Any]) -> Arrival:
-    """Of a row of `events`."""
-    return Arrival(
-        "stored",
-        str(row.id),
-        row.stored_at,
-        row.received_at,
-        row.source,
-        row.event,
-        row.user_id,
-        row.group_id,
-        row.timestamp,
-        None,
-        _codes(row.warnings),
-    )
-
-
-def rejected_arrival(row: Row[Any]) -> Arrival:
-    """Of a row of `rejected_events`."""
-    sent = _fields(row.payload)
-    return Arrival(
-        "rejected",
-        str(row.id),
-        row.stored_at,
-        row.received_at,
-        row.source,
-        row.event,
-        _text(sent.get("user_id")),
-        _text(sent.get("group_id")),
-        None,
-        row.reason,
-        _codes(row.warnings),
-    )
-
-
-def _codes(issues: str) -> list[str]:
-    if issues == "[]":
-        return []
-    return [issue["code"] for issue in orjson.loads(issues)]
-
-
-def _fields(payload: str | None) -> dict[str, Any]:
-    """The envelope of what was rejected, as far as there is one."""
+def to_arrival(row: Sequence[Any]) -> Arrival:
+    """Convert a row of `POLL`."""
+    *columns, warnings, payload = row
+    codes = [issue["code"] for issue in orjson.loads(warnings)]
+    arrival = Arrival._make([*columns, codes])
     if payload is None:
-        return {}
+        return arrival
+    fields = _envelope(payload)
+    return arrival._replace(
+        user_id=_as_text(fields.get("user_id")),
+        group_id=_as_text(fields.get("group_id")),
+    )
+
+
+def _envelope(payload: str) -> dict[str, Any]:
+    """The canonical fields of a rejected payload, as far as it has any."""
     try:
         decoded = decode(payload.encode(), max_depth=_MAX_DEPTH)
     except InvalidJsonError:
         return {}
-    # Folding compares values, which goes only so deep.
+    # Canonical names are found by comparing values, which recurses.
     if decoded.deep or not isinstance(decoded.value, dict):
         return {}
     return fold(decoded.value).fields
 
 
-def _text(value: object) -> str | None:
+def _as_text(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return replace_unstorable(str(value)[:MAX_TEXT])

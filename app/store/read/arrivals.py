@@ -1,47 +1,54 @@
-"""What has just arrived, stored and rejected, for whoever watches.
+"""Poll for events that were just stored or rejected, each reported once.
 
-`stored_at` is when a transaction began, and a transaction may commit seconds after
-one that began later. So a look reads again all that is not settled yet, but for what
-it has read already; what is older than any transaction may last is settled.
+`stored_at` is the start of a transaction, and a transaction may commit after one that
+started later. Each poll therefore reads everything after the watermark again except
+the rows it has already reported. The watermark trails the clock by more than the
+longest transaction, so nothing stored before it can still become visible.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import UnavailableError
-from app.store.db_errors import DATABASE_ERRORS
-from app.store.read.arrival import Arrival, rejected_arrival, stored_arrival
-from app.store.transaction import transaction
+from app.store.query import ask
+from app.store.read.arrival import Arrival, to_arrival
 
-# How far back the first look goes, and one after Postgres was away.
+T = TypeVar("T")
+
+# The first poll reads this much, and so does one after a long outage.
 HISTORY = timedelta(hours=1)
 
-# Both are answered by the index on stored_at, backwards, until the limit is reached.
-STORED = text("""
-SELECT
-    id, stored_at, received_at, source, event, user_id, group_id, "timestamp",
-    CAST(warnings AS text) AS warnings
-FROM events
-WHERE stored_at > CAST(:since AS timestamptz) AND id <> ALL(CAST(:seen AS uuid[]))
+# Both halves read the index on stored_at backwards until they reach the limit.
+POLL = text("""
+SELECT * FROM (
+    SELECT
+        'stored' AS status, CAST(id AS text) AS id, stored_at, received_at, source,
+        event, user_id, group_id, "timestamp", NULL AS reason,
+        CAST(warnings AS text) AS warnings, NULL AS payload
+    FROM events
+    WHERE stored_at > CAST(:since AS timestamptz)
+        AND id <> ALL(CAST(:seen AS uuid[]))
+    ORDER BY stored_at DESC
+    LIMIT CAST(:limit AS integer)
+) AS stored
+UNION ALL
+SELECT * FROM (
+    SELECT
+        'rejected', CAST(id AS text), stored_at, received_at, source,
+        event, NULL, NULL, CAST(NULL AS timestamptz), reason,
+        CAST(warnings AS text), CASE WHEN payload_bytes <= 8192 THEN payload END
+    FROM rejected_events
+    WHERE stored_at > CAST(:since AS timestamptz)
+        AND id <> ALL(CAST(:seen AS uuid[]))
+    ORDER BY stored_at DESC
+    LIMIT CAST(:limit AS integer)
+) AS rejected
 ORDER BY stored_at DESC
-LIMIT CAST(:limit AS integer)
-""")
-REJECTED = text("""
-SELECT
-    id, stored_at, received_at, source, event, reason,
-    CAST(warnings AS text) AS warnings,
-    CASE WHEN payload_bytes <= 8192 THEN payload END AS payload
-FROM rejected_events
-WHERE stored_at > CAST(:since AS timestamptz) AND id <> ALL(CAST(:seen AS uuid[]))
-ORDER BY stored_at DESC
-LIMIT CAST(:limit AS integer)
 """)
 COUNT = text("""
 SELECT
@@ -60,44 +67,47 @@ FROM (
 GROUP BY minute
 """)
 _NOW = text("SELECT now()")
+_NO_RESPONSE = "The database does not respond."
 
 
 class Counts(NamedTuple):
-    """What arrived in a minute."""
+    """Number of events of one minute."""
 
     stored: int
     rejected: int
 
-    def plus(self, other: "Counts") -> "Counts":
-        """Both together."""
-        return Counts(self.stored + other.stored, self.rejected + other.rejected)
 
-
-class Look(NamedTuple):
-    """What one look found.
+class PollResult(NamedTuple):
+    """Result of one poll.
 
     Attributes:
-        arrivals: that no look found before, the newest first.
-        since: what had arrived until then was settled before this look.
-        settled: what has arrived until then is settled now.
-        minutes: what arrived between these two, by the minute.
-        unread: how many of these no look has read, because there were too many.
+        arrivals: rows that no earlier poll reported, newest first.
+        since: watermark before this poll.
+        watermark: no event stored before this can still become visible.
+        minutes: number of events stored between the two, by the minute.
+        skipped: how many of these no poll has reported, because of its limit.
     """
 
     arrivals: list[Arrival]
     since: datetime
-    settled: datetime
+    watermark: datetime
     minutes: dict[datetime, Counts]
-    unread: int
+    skipped: int
+
+
+# Old watermark, new watermark, rows and counts.
+_Found: TypeAlias = tuple[
+    datetime, datetime, Sequence[Row[Any]], dict[datetime, Counts]
+]
 
 
 class Arrivals:
-    """Looks at what arrives, each event once.
+    """Polls for arrivals.
 
     Args:
-        engine: apart from the writer's, with few connections.
+        engine: with few connections, separate from the writer's.
         settle_s: longer than any transaction that stores events.
-        timeout_s: for one look.
+        timeout_s: for one poll.
     """
 
     def __init__(
@@ -106,84 +116,64 @@ class Arrivals:
         self._engine = engine
         self._settle = timedelta(seconds=settle_s)
         self._timeout_s = timeout_s
-        self._settled: datetime | None = None
-        # What of the unsettled has been read, so that it is not read again.
-        self._stored: dict[UUID, datetime] = {}
-        self._rejected: dict[UUID, datetime] = {}
+        self._watermark: datetime | None = None
+        # Reported rows after the watermark, so that they are not reported again.
+        self._seen: dict[UUID, datetime] = {}
 
-    def forget(self) -> None:
-        """Begin anew with the next look."""
-        self._settled = None
-        self._stored.clear()
-        self._rejected.clear()
+    def reset(self) -> None:
+        """Start again with the next poll."""
+        self._watermark = None
+        self._seen.clear()
 
-    async def look(self, *, limit: int) -> Look:
-        """Find what is new; the first look finds what the last hour brought.
+    async def poll(self, *, limit: int) -> PollResult:
+        """Read what is new; the first poll reads the last hour.
 
         Args:
-            limit: the most that is read of each kind; the newest come first, and
-                the rest may come with the next look, until it is settled.
+            limit: most stored and most rejected events to read. The newest are read
+                first; a later poll may read the others until the watermark passes.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not respond.
         """
-        async with self._transaction() as connection:
-            now: datetime = (await connection.execute(_NOW)).scalar_one()
-            until = now - self._settle
-            since = max(self._settled or until, until - HISTORY)
-            until = max(since, until)
-            start = since if self._settled else since - HISTORY
-            stored = await _read(connection, STORED, start, self._stored, limit)
-            rejected = await _read(connection, REJECTED, start, self._rejected, limit)
-            minutes = await _count(connection, since, until)
-        # Only now: a look that failed half-way has found nothing.
-        self._settled = until
-        self._stored |= {row.id: row.stored_at for row in stored}
-        self._rejected |= {row.id: row.stored_at for row in rejected}
-        arrivals = [*map(stored_arrival, stored), *map(rejected_arrival, rejected)]
-        arrivals.sort(key=lambda arrival: arrival.stored_at, reverse=True)
-        read = _drop(self._stored, since, until) + _drop(self._rejected, since, until)
-        unread = sum(map(sum, minutes.values())) - read
-        return Look(arrivals, since, until, minutes, unread)
+        since, watermark, rows, minutes = await self._ask(
+            partial(self._poll, limit=limit)
+        )
+        # State changes only now: a poll that failed half-way has reported nothing.
+        self._watermark = watermark
+        self._seen |= {UUID(row.id): row.stored_at for row in rows}
+        settled = [id_ for id_, at in self._seen.items() if at <= watermark]
+        reported = sum(self._seen.pop(id_) > since for id_ in settled)
+        skipped = sum(map(sum, minutes.values())) - reported
+        return PollResult([*map(to_arrival, rows)], since, watermark, minutes, skipped)
 
     async def count(self, since: datetime, until: datetime) -> dict[datetime, Counts]:
-        """Count what arrived after `since` and until `until`, by the minute.
+        """Number of events stored after `since` and until `until`, by the minute.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not respond.
         """
-        async with self._transaction() as connection:
-            return await _count(connection, since, until)
+        return await self._ask(partial(_count, since=since, until=until))
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        try:
-            async with transaction(self._engine, deadline=deadline) as connection:
-                yield connection
-        except DATABASE_ERRORS:
-            raise UnavailableError("The database does not answer.") from None
+    async def _ask(self, query: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        return await ask(
+            self._engine, query, timeout_s=self._timeout_s, failure=_NO_RESPONSE
+        )
 
-
-async def _read(
-    connection: AsyncConnection,
-    query: TextClause,
-    since: datetime,
-    seen: Iterable[UUID],
-    limit: int,
-) -> Sequence[Row[Any]]:
-    parameters = {"since": since, "seen": list(seen), "limit": limit}
-    return (await connection.execute(query, parameters)).all()
+    async def _poll(self, connection: AsyncConnection, *, limit: int) -> _Found:
+        now: datetime = (await connection.execute(_NOW)).scalar_one()
+        end = now - self._settle
+        since = max(self._watermark or end, end - HISTORY)
+        watermark = max(since, end)
+        # A first poll reports what came before, and counts nothing of it.
+        start = since if self._watermark else since - HISTORY
+        values = {"since": start, "seen": list(self._seen), "limit": limit}
+        rows = (await connection.execute(POLL, values)).all()
+        minutes = await _count(connection, since=since, until=watermark)
+        return since, watermark, rows, minutes
 
 
 async def _count(
-    connection: AsyncConnection, since: datetime, until: datetime
+    connection: AsyncConnection, *, since: datetime, until: datetime
 ) -> dict[datetime, Counts]:
     rows = await connection.execute(COUNT, {"since": since, "until": until})
     return {minute: Counts(stored, rejected) for minute, stored, rejected in rows}
-
-
-def _drop(seen: dict[UUID, datetime], since: datetime, until: datetime) -> int:
-    """Forget what is settled; returns how many of these came after `since`."""
-    settled = [id_ for id_, stored_at in seen.items() if stored_at <= until]
-    return sum(seen.pop(id_) > since for id_ in settled)

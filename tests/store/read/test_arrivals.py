@@ -1,4 +1,4 @@
-"""What is seen of what arrives: each event once, however late its commit."""
+"""Polls for arrivals: each event once, however late its commit."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.quarantine.caps import Quarantine
-from app.store.read.arrivals import COUNT, HISTORY, REJECTED, STORED, Arrivals
+from app.store.read.arrivals import COUNT, HISTORY, POLL, Arrivals
 from app.store.write.insert import store
 from tests.support.entries import record, records, rejection, save
 from tests.support.pipeline import rejected
 
 EVERYTHING = 1_000
-# Nothing settles while a test looks.
+# The watermark stays before everything that a test stores.
 LONG_S = 600.0
 PUT_BACK = """
 UPDATE events SET stored_at = now() - make_interval(secs => {seconds})
@@ -45,69 +45,69 @@ def users(found: Iterable[Any]) -> list[str]:
     return sorted(arrival.user_id for arrival in found)
 
 
-async def look(arrivals: Arrivals, limit: int = EVERYTHING) -> list[str]:
-    return users((await arrivals.look(limit=limit)).arrivals)
+async def poll(arrivals: Arrivals, limit: int = EVERYTHING) -> list[str]:
+    return users((await arrivals.poll(limit=limit)).arrivals)
 
 
-async def test_what_arrives_is_seen_once(
+async def test_poll_reports_each_event_once(
     engine: AsyncEngine, arrivals: Arrivals
 ) -> None:
     await save(engine, record(user_id="a"), rejection(user_id="b"))
-    assert await look(arrivals) == ["a", "b"]
+    assert await poll(arrivals) == ["a", "b"]
     await save(engine, record(user_id="c"), rejection(user_id="d"))
-    assert await look(arrivals) == ["c", "d"]
-    assert await look(arrivals) == []
+    assert await poll(arrivals) == ["c", "d"]
+    assert await poll(arrivals) == []
 
 
-async def test_a_commit_that_comes_late_is_seen_once(
+async def test_poll_reports_late_commit_once(
     engine: AsyncEngine, arrivals: Arrivals
 ) -> None:
     async with engine.connect() as late:
         async with late.begin():
             await store(late, [record(user_id="early")], quarantine=Quarantine())
             await save(engine, record(user_id="later"))
-            assert await look(arrivals) == ["later"]
-        assert await look(arrivals) == ["early"]
-    assert await look(arrivals) == []
+            assert await poll(arrivals) == ["later"]
+        assert await poll(arrivals) == ["early"]
+    assert await poll(arrivals) == []
 
 
-async def test_what_is_stored_in_one_moment_by_two_is_seen_of_both(
+async def test_poll_reports_both_events_of_one_instant(
     engine: AsyncEngine, arrivals: Arrivals
 ) -> None:
     await save(engine, record(user_id="a"))
-    assert await look(arrivals) == ["a"]
+    assert await poll(arrivals) == ["a"]
     await save(engine, record(user_id="b"))
     async with engine.begin() as connection:
         await connection.execute(
             text("UPDATE events SET stored_at = (SELECT min(stored_at) FROM events)")
         )
-    assert await look(arrivals) == ["b"]
+    assert await poll(arrivals) == ["b"]
 
 
-async def test_the_newest_come_first_and_the_rest_later(
+async def test_poll_with_limit_reports_newest_first_and_others_later(
     engine: AsyncEngine, arrivals: Arrivals
 ) -> None:
     for entry in records(5):
         await save(engine, entry)
-    found = [await look(arrivals, limit=2) for _ in range(4)]
+    found = [await poll(arrivals, limit=2) for _ in range(4)]
     assert found == [["user-3", "user-4"], ["user-1", "user-2"], ["user-0"], []]
 
 
-async def test_what_is_settled_is_counted_and_what_was_not_read_is_told(
+async def test_poll_counts_settled_events_and_skipped_ones(
     engine: AsyncEngine,
 ) -> None:
     arrivals = Arrivals(engine, settle_s=0, timeout_s=20)
-    await arrivals.look(limit=0)
+    await arrivals.poll(limit=0)
     await save(engine, *records(5), rejection())
-    look = await arrivals.look(limit=2)
-    assert sum(counts.stored for counts in look.minutes.values()) == 5
-    assert sum(counts.rejected for counts in look.minutes.values()) == 1
-    assert len(look.arrivals) == 3
-    assert look.unread == 3
-    assert (await arrivals.look(limit=2)).arrivals == []
+    found = await arrivals.poll(limit=2)
+    assert sum(counts.stored for counts in found.minutes.values()) == 5
+    assert sum(counts.rejected for counts in found.minutes.values()) == 1
+    assert len(found.arrivals) == 3
+    assert found.skipped == 3
+    assert (await arrivals.poll(limit=2)).arrivals == []
 
 
-async def test_the_first_look_finds_what_the_last_hour_brought(
+async def test_poll_first_reads_last_hour(
     engine: AsyncEngine,
 ) -> None:
     await save(engine, record(user_id="long-ago"), record(user_id="lately"))
@@ -117,29 +117,27 @@ async def test_the_first_look_finds_what_the_last_hour_brought(
                 text(PUT_BACK.format(user_id=user_id, seconds=seconds))
             )
     arrivals = Arrivals(engine, settle_s=3, timeout_s=20)
-    assert await look(arrivals) == ["lately"]
-    assert await look(arrivals) == []
-    arrivals.forget()
-    assert await look(arrivals) == ["lately"]
+    assert await poll(arrivals) == ["lately"]
+    assert await poll(arrivals) == []
+    arrivals.reset()
+    assert await poll(arrivals) == ["lately"]
 
 
-async def test_a_look_that_fails_has_found_nothing(
+async def test_poll_failed_reports_events_next_time(
     database_url: str, engine: AsyncEngine
 ) -> None:
     hasty = create_engine(database_url, pool_size=1, pool_timeout_s=0.01)
     arrivals = Arrivals(hasty, settle_s=LONG_S, timeout_s=20)
-    await arrivals.look(limit=EVERYTHING)
+    await arrivals.poll(limit=EVERYTHING)
     await save(engine, record(user_id="a"))
     async with hasty.connect():
         with pytest.raises(UnavailableError):
-            await arrivals.look(limit=EVERYTHING)
-    assert await look(arrivals) == ["a"]
+            await arrivals.poll(limit=EVERYTHING)
+    assert await poll(arrivals) == ["a"]
     await hasty.dispose()
 
 
-async def test_a_span_is_counted_by_the_minute(
-    engine: AsyncEngine, arrivals: Arrivals
-) -> None:
+async def test_count_groups_by_minute(engine: AsyncEngine, arrivals: Arrivals) -> None:
     await save(engine, *records(3), rejection())
     now = datetime.now(UTC)
     found = await arrivals.count(now - HISTORY, now + HISTORY)
@@ -158,7 +156,7 @@ async def test_a_span_is_counted_by_the_minute(
         ({"context": {"big": "x" * 9_000}}, None, None),
     ],
 )
-async def test_a_rejected_one_tells_whom_it_is_about_where_it_can(
+async def test_poll_rejected_event_has_ids_of_its_payload(
     engine: AsyncEngine,
     arrivals: Arrivals,
     sent: dict[str, Any],
@@ -167,32 +165,32 @@ async def test_a_rejected_one_tells_whom_it_is_about_where_it_can(
 ) -> None:
     event = {"event": "signed_up", "timestamp": "yesterday", **sent}
     await save(engine, rejected(event))
-    [found] = (await arrivals.look(limit=1)).arrivals
+    [found] = (await arrivals.poll(limit=1)).arrivals
     assert (found.user_id, found.group_id) == (user, group)
     assert found.status == "rejected"
     assert found.reason is not None
 
 
-async def test_two_values_of_any_depth_are_not_compared(
+async def test_poll_deep_values_are_not_compared(
     engine: AsyncEngine, arrivals: Arrivals
 ) -> None:
     deep = "[" * 900 + "]" * 900
     body = f'{{"user_id": {deep}, "userId": {deep}}}'.encode()
     await save(engine, rejected(body))
-    [found] = (await arrivals.look(limit=1)).arrivals
+    [found] = (await arrivals.poll(limit=1)).arrivals
     assert found.user_id is None
 
 
 @pytest.mark.parametrize(
     ("query", "table"),
     [
-        (STORED.text, "events"),
-        (REJECTED.text, "rejected_events"),
+        (POLL.text, "events"),
+        (POLL.text, "rejected_events"),
         (COUNT.text, "events"),
     ],
     ids=["stored", "rejected", "count"],
 )
-async def test_the_looks_are_served_by_the_index_even_without_statistics(
+async def test_queries_use_index_without_statistics(
     engine: AsyncEngine, query: str, table: str
 ) -> None:
     async with engine.begin() as connection:
@@ -204,7 +202,7 @@ async def test_the_looks_are_served_by_the_index_even_without_statistics(
 
 
 async def plan_of(connection: AsyncConnection, query: str) -> str:
-    """As after five times, when Postgres no longer looks at the parameters."""
+    """The generic plan, which Postgres uses from the sixth execution on."""
     await connection.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
     types = {"since": "timestamptz", "until": "timestamptz", "seen": "uuid[]"}
     names = [
@@ -215,6 +213,6 @@ async def plan_of(connection: AsyncConnection, query: str) -> str:
     declared = ", ".join(types.get(name, "integer") for name in names)
     values = {"since": "now()", "until": "now()", "seen": "'{}'", "limit": "10"}
     arguments = ", ".join(values[name] for name in names)
-    await connection.execute(text(f"PREPARE look ({declared}) AS {query}"))
-    explain = text(f"EXPLAIN (COSTS OFF) EXECUTE look ({arguments})")
+    await connection.execute(text(f"PREPARE polled ({declared}) AS {query}"))
+    explain = text(f"EXPLAIN (COSTS OFF) EXECUTE polled ({arguments})")
     return "\n".join(await connection.scalars(explain))

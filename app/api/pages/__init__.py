@@ -1,0 +1,1 @@
+"""Pages for people: server-rendered HTML, one style sheet, plain JavaScript modules."""
