@@ -11,11 +11,14 @@ from uvicorn.server import ServerState
 from app.errors import InvalidHttpError, RequestError, SlowClientError
 from app.http.exchange import EXTENSIONS, Exchange
 from app.http.gate import GATE, Gate
-from app.http.header_limits import CUT_BYTES, MAX_HEAD_BYTES, is_too_large, too_large
+from app.http.header_limits import HEADER_WEIGHT, MAX_HEADER_BYTES, headers_too_large
 from app.http.monitor import WATCH, Unread, Watch
 from app.http.raw_errors import refusal
 from app.http.upgrade import Parser
 from app.ingest.limits import MAX_PIPELINED
+
+# States in which the parser may hold bytes that it has not reported.
+_INCOMPLETE = frozenset({"head", "body"})
 
 
 class Connection(HttpToolsProtocol):
@@ -40,8 +43,11 @@ class Connection(HttpToolsProtocol):
         # What is being read, and since when; between requests, since when nothing is.
         self._reading: Literal["start", "head", "body", "nothing"] = "start"
         self._since = self.loop.time()
-        # What came since the last byte of a body, and in the last go.
-        self._loose = self._block = 0
+        # Bytes of the URL, headers and trailers of this request, with their weights.
+        self._header_bytes = 0
+        # Bytes of unfinished headers, trailers and chunk extensions since the last one
+        # that the parser reported.
+        self._unparsed_bytes = 0
         self._unread = Unread(self._watch.limits.unread_s)
         self._refusal: RequestError | None = None
         # Whether its worker leaves, and the next answer on it is the last.
@@ -59,12 +65,11 @@ class Connection(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        """From asyncio; counts what belongs to no body."""
-        self._block = len(data)
-        self._loose += self._block
+        """From asyncio; counts what the parser holds without reporting it."""
+        self._unparsed_bytes += len(data)
         super().data_received(data)
-        if self._loose > CUT_BYTES and self._reading in {"head", "body"}:
-            self._refuse(too_large())
+        if self._unparsed_bytes > MAX_HEADER_BYTES and self._reading in _INCOMPLETE:
+            self._refuse(headers_too_large())
 
     @override
     def on_message_begin(self) -> None:
@@ -72,14 +77,32 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = EXTENSIONS
         self._reading = "head"
+        self._header_bytes = self._unparsed_bytes = 0
         self._since = self.loop.time()
+
+    @override
+    def on_url(self, url: bytes) -> None:
+        """From the parser: the URL, or a part of it."""
+        self._count_header_bytes(len(url))
+        super().on_url(url)
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """From the parser: one header, or one trailer, which has no use."""
+        self._count_header_bytes(len(name) + len(value) + HEADER_WEIGHT)
+        if self._reading == "head":
+            super().on_header(name, value)
+
+    def _count_header_bytes(self, size: int) -> None:
+        self._unparsed_bytes = 0
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES:
+            self._refusal = headers_too_large()
+            raise self._refusal
 
     @override
     def on_headers_complete(self) -> None:
         """From the parser; what is raised here comes back as no HTTP."""
-        if self._loose > MAX_HEAD_BYTES and is_too_large(self.url, self.headers):
-            self._refusal = too_large()
-            raise self._refusal
         if len(self.pipeline) >= MAX_PIPELINED:
             self._refusal = InvalidHttpError("Too many requests wait here.")
             raise self._refusal
@@ -93,8 +116,7 @@ class Connection(HttpToolsProtocol):
                 self.cycle.keep_alive = False
         self._reading = "body"
         self._since = self.loop.time()
-        # Trailers are no headers, and of no use.
-        self.headers = []
+        self._header_bytes = self._unparsed_bytes = 0
 
     def _turned_away(self) -> bool:
         """Whether this request was answered without a look at it."""
@@ -113,7 +135,7 @@ class Connection(HttpToolsProtocol):
     @override
     def on_body(self, body: bytes) -> None:
         """From the parser."""
-        self._loose = 0
+        self._unparsed_bytes = 0
         super().on_body(body)
 
     @override
@@ -121,8 +143,7 @@ class Connection(HttpToolsProtocol):
         """From the parser."""
         super().on_message_complete()
         self._reading = "nothing"
-        # The next head may have begun in the same go.
-        self._loose = self._block
+        self._unparsed_bytes = 0
         if self.cycle.response_complete:
             self._since = self.loop.time()
 

@@ -1,21 +1,18 @@
-"""How large the head of a request may be (RFC 6585 section 5)."""
+"""How large the headers of a request may be (RFC 6585 section 5)."""
 
 from app.errors import HeadersTooLargeError
 
-# Of a path with its query and all headers, names and values; proxies let less through.
-MAX_HEAD_BYTES = 64 * 1024
-# A head that goes on beyond this is not waited for, nor are trailers and extensions.
-CUT_BYTES = 16 * MAX_HEAD_BYTES
+# Of the path with its query, all headers and all trailers: the bytes of each name and
+# value, and the weight below for each. Proxies let less through.
+MAX_HEADER_BYTES = 64 * 1024
+# What a header costs in memory beside its bytes, so that many short ones cost no more
+# than a few long ones.
+HEADER_WEIGHT = 32
 
 
-def is_too_large(url: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether a path with its query and these headers are more than is taken."""
-    size = len(url) + sum(len(name) + len(value) for name, value in headers)
-    return size > MAX_HEAD_BYTES
-
-
-def too_large() -> HeadersTooLargeError:
-    """What its sender is told."""
+def headers_too_large() -> HeadersTooLargeError:
+    """The error that its sender receives."""
     return HeadersTooLargeError(
-        f"The path and the headers are at most {MAX_HEAD_BYTES} bytes."
+        f"The path and the headers are at most {MAX_HEADER_BYTES} bytes, counting "
+        f"{HEADER_WEIGHT} more for each header."
     )
