@@ -15,6 +15,7 @@ from app.api.health import health_routes
 from app.api.openapi import describe
 from app.api.schemas import schema_routes
 from app.components.service import Service
+from app.events.catalog import Catalog, built_in_catalog
 from app.http.gate import GATE
 from app.http.monitor import WATCH
 from app.ingest.counting import service_layout
@@ -30,20 +31,26 @@ from app.pages.static_files import StaticFiles, static_routes
 from app.settings import Settings
 
 
-def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatcher:
+def create_app(
+    settings: Settings,
+    metrics_dir: Path | None = None,
+    catalog: Catalog | None = None,
+) -> Dispatcher:
     """Build the service as an ASGI app.
 
     Args:
         settings: with a database URL, whose schema is up to date.
         metrics_dir: where all workers of the service count (`app.metrics.board`);
             without it this one counts for itself.
+        catalog: the events that are accepted; by default the built-in ones.
 
     Raises:
         ConfigurationError: there is no database URL, or not one that can be used.
     """
     configure_logs(settings.log_level)
+    catalog = built_in_catalog() if catalog is None else catalog
     board = Board(service_layout(), metrics_dir)
-    service = Service(settings, board)
+    service = Service(settings, board, catalog)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -61,19 +68,23 @@ def create_app(settings: Settings, metrics_dir: Path | None = None) -> Dispatche
     # By which scheme and for whom a proxy asks: of no interest to the doors.
     app.add_middleware(ProxyHeadersMiddleware)
     app.include_router(health_routes(service.readiness))
-    app.include_router(schema_routes())
+    app.include_router(schema_routes(catalog))
     app.include_router(service.metrics)
     files = StaticFiles()
     pages = Pages(files)
     app.include_router(static_routes(files))
     app.include_router(home_routes(pages))
-    app.include_router(event_routes(pages))
+    app.include_router(event_routes(pages, catalog))
     service.reading.install(app, pages)
     service.watching.install(
-        app, pages, readers=service.reading.readers, turns=service.reading.turns
+        app,
+        pages,
+        readers=service.reading.readers,
+        turns=service.reading.turns,
+        catalog=catalog,
     )
     install_problems(app, pages)
-    app.openapi = cache(lambda: describe(app, TRACK_ROUTES))  # type: ignore[method-assign]  # FastAPI's own documented way
+    app.openapi = cache(lambda: describe(app, TRACK_ROUTES, catalog))  # type: ignore[method-assign]  # FastAPI's own documented way
     requests = RequestLog(
         sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
     )

@@ -9,9 +9,8 @@ from pydantic.json_schema import models_json_schema
 
 from app.access.session_cookie import SESSION_COOKIE
 from app.errors import RequestError
-from app.events.account_added_user import SAMPLE as ACCOUNT_ADDED_USER
+from app.events.catalog import Catalog
 from app.events.json_schema import track_body_schema
-from app.events.signed_up import SAMPLE as SIGNED_UP
 from app.ingest.response_models import ProblemModel, TrackResponseModel
 from app.ingest.routes import TrackRoute
 
@@ -25,12 +24,15 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: _problem(status) for status in statuses}
 
 
-def describe(app: FastAPI, routes: Iterable[TrackRoute]) -> dict[str, Any]:
+def describe(
+    app: FastAPI, routes: Iterable[TrackRoute], catalog: Catalog
+) -> dict[str, Any]:
     """The OpenAPI document of the app with its doors.
 
     Args:
         app: its own routes are described by FastAPI.
         routes: each is described here.
+        catalog: the events that they take.
     """
     document = FastAPI.openapi(app)
     _, views = models_json_schema(
@@ -40,10 +42,14 @@ def describe(app: FastAPI, routes: Iterable[TrackRoute]) -> dict[str, Any]:
     components = document.setdefault("components", {})
     _drop_validation(document)
     components.setdefault("schemas", {}).update(views["$defs"])
-    components["schemas"] |= {"EventBody": track_body_schema(), "CallBody": _CALL_BODY}
+    components["schemas"] |= {
+        "EventBody": track_body_schema(catalog),
+        "CallBody": _CALL_BODY,
+    }
+    examples = _examples(catalog)
     components["securitySchemes"] = _SECURITY | _SESSION
     for route in routes:
-        document["paths"][route.path] = {"post": _operation(route)}
+        document["paths"][route.path] = {"post": _operation(route, examples)}
     return document
 
 
@@ -100,7 +106,17 @@ def _drop_validation(document: dict[str, Any]) -> None:
         schemas.pop(name, None)
 
 
-def _operation(route: TrackRoute) -> dict[str, Any]:
+def _examples(catalog: Catalog) -> dict[str, Any]:
+    samples = {name: event_type.sample for name, event_type in catalog.items()}
+    several = list(samples.values())[:2]
+    return {
+        **{name: {"value": sample} for name, sample in samples.items()},
+        "several": {"value": several},
+        "batch": {"value": {"batch": several[:1]}},
+    }
+
+
+def _operation(route: TrackRoute, examples: dict[str, Any]) -> dict[str, Any]:
     refusals = [400, 401, 408, 413, 415, 431, 500, 503]
     if not route.lenient:
         refusals.append(422)
@@ -131,12 +147,7 @@ def _operation(route: TrackRoute) -> dict[str, Any]:
                     "schema": _ref(
                         "CallBody" if route.calls == "other" else "EventBody"
                     ),
-                    "examples": {
-                        "signed_up": {"value": SIGNED_UP},
-                        "account_added_user": {"value": ACCOUNT_ADDED_USER},
-                        "several": {"value": [SIGNED_UP, ACCOUNT_ADDED_USER]},
-                        "batch": {"value": {"batch": [SIGNED_UP]}},
-                    },
+                    "examples": examples,
                 }
             },
         },

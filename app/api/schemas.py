@@ -6,17 +6,17 @@ from fastapi import APIRouter
 
 from app.api.openapi import problem_responses
 from app.errors import NotFoundError
-from app.events.catalog import CATALOG
+from app.events.catalog import Catalog
 from app.events.json_schema import all_schemas, json_schema
 
 
-def schema_routes() -> APIRouter:
-    """`/schemas` and `/schemas/{event}`."""
+def schema_routes(catalog: Catalog) -> APIRouter:
+    """Routes `/schemas` and `/schemas/{event}`."""
     routes = APIRouter(tags=["schemas"])
 
     @routes.get("/schemas", summary="The JSON Schema of each event, by its name")
     async def schemas() -> dict[str, dict[str, Any]]:
-        return all_schemas()
+        return all_schemas(catalog)
 
     @routes.get(
         "/schemas/{event}",
@@ -24,8 +24,8 @@ def schema_routes() -> APIRouter:
         responses=problem_responses(404),
     )
     async def schema(event: str) -> dict[str, Any]:
-        if event not in CATALOG:
+        if event not in catalog:
             raise NotFoundError("There is no such event; GET /schemas lists them.")
-        return json_schema(event)
+        return json_schema(catalog[event])
 
     return routes

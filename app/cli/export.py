@@ -20,8 +20,8 @@ from app.cli.configuration import read_settings
 from app.cli.csv_output import CsvLines
 from app.cli.database import current, say
 from app.cli.quarantine.filters import Source, read_since
+from app.components.service import event_policy
 from app.errors import OperatorError
-from app.events.catalog import CATALOG
 from app.pipeline.timestamp import format_timestamp
 from app.store.read.export import Filters, export_events
 
@@ -38,22 +38,9 @@ class OutputFormat(StrEnum):
     CSV = "csv"
 
 
-def read_event(text: str) -> str:
-    """Read the name of an event.
-
-    Raises:
-        BadParameter: no such event is known.
-    """
-    if text not in CATALOG:
-        raise typer.BadParameter(f"Known are {', '.join(CATALOG)}.")
-    return text
-
-
 def export(  # noqa: PLR0913 - each is an option of the command
     *,
-    event: Annotated[
-        str | None, typer.Option(parser=read_event, metavar="NAME", help="Its name.")
-    ] = None,
+    event: Annotated[str | None, typer.Option(metavar="NAME", help="Its name.")] = None,
     source: Source = None,
     user: Annotated[str | None, typer.Option(help="The user it is about.")] = None,
     group: Annotated[str | None, typer.Option(help="The account it is about.")] = None,
@@ -85,6 +72,11 @@ def export(  # noqa: PLR0913 - each is an option of the command
 
     With --event, CSV has the columns of that event's view.
     """
+    catalog = event_policy(read_settings()).catalog
+    if event is not None and event not in catalog:
+        raise typer.BadParameter(
+            f"Known are {', '.join(catalog)}.", param_hint="--event"
+        )
     filters = Filters(event, source, user, group, since, until)
     is_csv = (form or _form_of(output)) is OutputFormat.CSV
     lines = CsvLines(raw=raw_cells) if is_csv else _ndjson_lines

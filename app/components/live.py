@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from app.access.readers import ReaderAuth
+from app.events.catalog import Catalog
 from app.pages.live.feed import LiveFeed
 from app.pages.live.routes import live_routes
 from app.pages.overview import overview_routes
@@ -40,10 +41,18 @@ class LiveComponents:
         self._overview = ReportCache(ReportRunner(self._engine, timeout_s=_TIMEOUT_S))
 
     def install(
-        self, app: FastAPI, pages: Pages, *, readers: ReaderAuth, turns: QueryLimiter
+        self,
+        app: FastAPI,
+        pages: Pages,
+        *,
+        readers: ReaderAuth,
+        turns: QueryLimiter,
+        catalog: Catalog,
     ) -> None:
         """Add the routes."""
-        app.include_router(live_routes(pages, readers=readers, feed=self.feed))
+        app.include_router(
+            live_routes(pages, readers=readers, feed=self.feed, catalog=catalog)
+        )
         app.include_router(
             overview_routes(
                 pages, readers=readers, overview=self._overview, turns=turns

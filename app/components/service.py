@@ -12,6 +12,7 @@ from app.api.metrics import metrics_routes
 from app.components.live import LiveComponents
 from app.components.readers import ReadComponents
 from app.errors import ConfigurationError, UnavailableError
+from app.events.catalog import Catalog, built_in_catalog
 from app.http.gate import Gate
 from app.http.monitor import Watch
 from app.ingest.handler import TrackHandler
@@ -42,9 +43,10 @@ class Service:
     Args:
         settings: with a database URL.
         board: where what is counted goes.
+        catalog: the events that are accepted.
     """
 
-    def __init__(self, settings: Settings, board: Board) -> None:
+    def __init__(self, settings: Settings, board: Board, catalog: Catalog) -> None:
         if settings.database_url is None:
             raise ConfigurationError(
                 "ROLLCALL_DATABASE_URL is not set; `rollcall serve` runs a Postgres "
@@ -97,7 +99,7 @@ class Service:
                 known=self._outage.known_keys.source_of if self._outage else None,
             ),
             writer=self._writer,
-            policy=event_policy(settings),
+            policy=event_policy(settings, catalog),
             limits=TrackLimits(
                 max_bytes=settings.max_body_bytes,
                 max_events=settings.max_body_events,
@@ -178,8 +180,13 @@ def quarantining(settings: Settings) -> Callable[[], Quarantine]:
     )
 
 
-def event_policy(settings: Settings) -> Policy:
-    """What an event may be, as the settings say."""
+def event_policy(settings: Settings, catalog: Catalog | None = None) -> Policy:
+    """Make the rules that events are processed by.
+
+    Args:
+        settings: limits and how timestamps are read.
+        catalog: the events that are accepted; by default read as the settings say.
+    """
     return Policy(
         TimestampPolicy(
             two_digit_year=settings.two_digit_year,
@@ -188,4 +195,5 @@ def event_policy(settings: Settings) -> Policy:
         ),
         max_event_bytes=settings.max_event_bytes,
         max_depth=settings.max_event_depth,
+        catalog=built_in_catalog() if catalog is None else catalog,
     )

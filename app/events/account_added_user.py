@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from app.events.envelope import Envelope, Identifier, Properties, ShortText
+from app.events.event_type import EventType
 
 # The documented sample, to the letter.
 SAMPLE: dict[str, Any] = {
@@ -43,11 +44,18 @@ class AccountAddedUser(Envelope):
     beside the first: nothing is overwritten, and the latest tells how things are.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [SAMPLE]})
-
     event: Literal["account_added_user"]
     group_id: Identifier = Field(
         description="The account that the user was added to. "
         "One in the context is read first."
     )
     properties: AccountAddedUserProperties
+
+
+EVENT_TYPE = EventType(
+    name="account_added_user",
+    model=AccountAddedUser,
+    sample=SAMPLE,
+    require_one_of=(("user_role", "role"),),
+    recommended=("user_name", "user_email"),
+)

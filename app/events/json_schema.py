@@ -1,9 +1,10 @@
-"""JSON Schema (draft 2020-12) of what is accepted, made from the models that validate.
+"""JSON Schema (draft 2020-12) of events, generated from the models that validate them.
 
-Told in the sender's names. What Rollcall stores fits the schema, unless it had to be
-repaired first (NaN, NUL, lone surrogates). Not all that fits is stored, as a schema
-cannot say: that a timestamp is one, that two names of a field agree, that `1.0` is
-no integer, how deep and how large an event may be.
+The schemas use the field names that senders use. Every stored event fits its schema,
+unless it had to be cleaned first (NaN, NUL, lone surrogates). A fitting event can still
+be rejected, because a schema cannot express that a timestamp is valid, that two names
+of a field have the same value, that the id `1.0` is no integer, or the limits of depth
+and size.
 """
 
 from copy import deepcopy
@@ -13,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 from typing_extensions import override
 
-from app.events.catalog import CATALOG, TITLES
+from app.events.catalog import Catalog
 from app.events.envelope import (
     EVENT_NAMES,
     GROUP_NAMES,
@@ -23,6 +24,7 @@ from app.events.envelope import (
     USER_NAMES,
     Envelope,
 )
+from app.events.event_type import EventType
 
 Schema = dict[str, Any]
 
@@ -40,7 +42,7 @@ _FILLED: Schema = {"not": _NULL}
 
 
 class _Values(GenerateJsonSchema):
-    """The schema of each value that is there; absence is told by this module."""
+    """Generates the schema of present values; this module adds null and absence."""
 
     @override
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
@@ -59,26 +61,22 @@ class _Values(GenerateJsonSchema):
         return False
 
 
-def json_schema(event: str) -> Schema:
-    """What one event of this name looks like when it is accepted.
+def json_schema(event_type: EventType) -> Schema:
+    """Schema of an accepted event of this type."""
+    return {"$schema": _DIALECT, **_event_schema(event_type)}
 
-    Raises:
-        KeyError: no event has this name.
+
+def all_schemas(catalog: Catalog) -> dict[str, Schema]:
+    """The schema of each event, by event name."""
+    return {name: json_schema(each) for name, each in catalog.items()}
+
+
+def track_body_schema(catalog: Catalog) -> Schema:
+    """Schema of a request body whose events are all accepted.
+
+    It has no references, so it can be embedded in an OpenAPI 3.1 document.
     """
-    return {"$schema": _DIALECT, **_event_schema(event)}
-
-
-def all_schemas() -> dict[str, Schema]:
-    """The schema of each event, under its name."""
-    return {event: json_schema(event) for event in CATALOG}
-
-
-def track_body_schema() -> Schema:
-    """What a body looks like, all of whose events are accepted.
-
-    Self-contained: it can be put into an OpenAPI 3.1 document as it is.
-    """
-    events = [_event_schema(event) for event in CATALOG]
+    events = [_event_schema(event_type) for event_type in catalog.values()]
     several = {"type": "array", "items": {"anyOf": events}, "minItems": 1}
     return {
         "description": "One event, an array of events, or an object with a `batch`.",
@@ -91,16 +89,15 @@ def track_body_schema() -> Schema:
     }
 
 
-def _event_schema(event: str) -> Schema:
-    kind = CATALOG[event]
-    # Copied, because its examples are the constants themselves.
-    made = deepcopy(kind.model.model_json_schema(schema_generator=_Values))
+def _event_schema(event_type: EventType) -> Schema:
+    made = event_type.model.model_json_schema(schema_generator=_Values)
     defs = made.pop("$defs", {})
     values = {name: _inlined(value, defs) for name, value in made["properties"].items()}
-    titles = [title for title, name in TITLES.items() if name == event]
-    described = Envelope.model_fields["event"].description
-    values["event"] = {"enum": [event, *titles], "description": described}
-    _complete(values["properties"], kind.one_of)
+    values["event"] = {
+        "enum": [event_type.name, event_type.title],
+        "description": Envelope.model_fields["event"].description,
+    }
+    _complete(values["properties"], event_type.require_one_of)
     values["context"]["properties"] = {
         name: _alias("group_id", _or_null(values["group_id"])) for name in GROUP_NAMES
     }
@@ -113,19 +110,20 @@ def _event_schema(event: str) -> Schema:
         for name in others:
             properties[name] = _alias(canonical, properties[first])
     for name in SDK_TIMESTAMP_NAMES:
-        properties[name] = {"description": "Read where `timestamp` is absent."}
+        properties[name] = {"description": "Used where `timestamp` is absent."}
     return {
         **made,
-        "title": event,
+        "title": event_type.name,
         "properties": properties,
         "required": sole,
         "allOf": [{"anyOf": where} for where in places.values() if len(where) > 1],
         "additionalProperties": True,
+        "examples": [deepcopy(event_type.sample)],
     }
 
 
 def _places(canonical: str, value: Schema) -> list[Schema]:
-    """Where a required field may stand, one schema for each place."""
+    """One schema for each place where a required field is accepted."""
     places = [_with(name, _FILLED) for name in NAMES.get(canonical, (canonical,))]
     if canonical == "group_id":
         places += [
@@ -137,14 +135,20 @@ def _places(canonical: str, value: Schema) -> list[Schema]:
     return places
 
 
-def _complete(properties: Schema, one_of: tuple[str, ...]) -> None:
-    """Let optional properties be null, and demand one of those that can stand in."""
+def _complete(properties: Schema, groups: tuple[tuple[str, ...], ...]) -> None:
+    """Allow null for optional properties; require one property of each group."""
     required = properties.get("required", ())
     for name, value in properties["properties"].items():
         if name not in required:
             properties["properties"][name] = _or_null(value)
-    if one_of:
-        properties["anyOf"] = [_with(name, _FILLED) for name in one_of]
+    choices = [{"anyOf": [_with(name, _FILLED) for name in names]} for names in groups]
+    match choices:
+        case []:
+            pass
+        case [only]:
+            properties |= only
+        case _:
+            properties["allOf"] = choices
 
 
 def _with(name: str, value: Schema) -> Schema:
@@ -163,7 +167,7 @@ def _alias(canonical: str, value: Schema) -> Schema:
 
 
 def _inlined(value: Any, defs: Schema) -> Any:
-    """The schema with each reference replaced by what it names."""
+    """The schema with each reference replaced by its target."""
     if isinstance(value, list):
         return [_inlined(inner, defs) for inner in value]
     if not isinstance(value, dict):

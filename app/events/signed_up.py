@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from app.events.envelope import Envelope, Properties
+from app.events.event_type import EventType
 
 # The documented sample, to the letter; its year has two digits.
 SAMPLE: dict[str, Any] = {
@@ -57,7 +58,14 @@ class SignedUp(Envelope):
     when; where the account is known by then, its group id says with whom.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [SAMPLE]})
-
     event: Literal["signed_up"]
     properties: SignedUpProperties
+
+
+EVENT_TYPE = EventType(
+    name="signed_up",
+    model=SignedUp,
+    sample=SAMPLE,
+    require_one_of=(("email", "user_email"),),
+    recommended=("name",),
+)

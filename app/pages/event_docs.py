@@ -1,35 +1,35 @@
-"""What a person is told of an event, made from the models that validate it.
+"""Documentation of an event, generated from its event type.
 
-Nothing is written here twice: names, types, limits and texts are those of the models,
-the explanations those of `app.pipeline.codes`.
+Names, types, limits and texts come from the models; explanations of codes come from
+`app.pipeline.codes`.
 """
 
 from typing import Any, NamedTuple
 
-from app.events.catalog import CATALOG, Kind
 from app.events.envelope import GROUP_NAMES, SDK_TIMESTAMP_NAMES
+from app.events.event_type import EventType
 from app.events.json_schema import NAMES, json_schema
 from app.pipeline.codes import ERRORS, WARNINGS, Explanation
 
 Schema = dict[str, Any]
 
-_KINDS = {
+_TYPE_NAMES = {
     "string": "text",
     "object": "object",
     "integer": "integer",
     "number": "number",
 }
-# Where a field is read beside the names that it has at the top of an event.
+# Places of a field apart from the names at the top of an event, in reading order.
 _BEFORE = {"group_id": tuple(f"context.{name}" for name in GROUP_NAMES)}
 _AFTER = {"timestamp": SDK_TIMESTAMP_NAMES}
 
 
-class Told(NamedTuple):
-    """One parameter or property.
+class FieldDoc(NamedTuple):
+    """Documentation of one parameter or property.
 
     Attributes:
-        names: as they are accepted, the one to use first.
-        kind: the type with its limits, or the values between backticks.
+        names: accepted names, the preferred one first.
+        kind: the type with its limits, or the allowed values between backticks.
         need: `required`, `recommended` or `optional`.
         description: a sentence or two, with code between backticks.
     """
@@ -40,99 +40,96 @@ class Told(NamedTuple):
     description: str
 
 
-class Manual(NamedTuple):
-    """One event.
+class EventDoc(NamedTuple):
+    """Documentation of one event.
 
     Attributes:
-        name: as it is sent.
-        purpose: what it is for, by paragraphs.
-        parameters: what stands around the properties.
-        properties: what it says.
-        sample: the documented one.
-        errors: that can reject it, by code.
-        warnings: that can come with it, by code.
+        name: the event's name in snake_case.
+        purpose: description, one item for each paragraph.
+        parameters: fields of the envelope.
+        properties: fields of `properties`.
+        sample: a documented event.
+        errors: errors that can reject the event, by code.
+        warnings: warnings that the event can get, by code.
     """
 
     name: str
     purpose: list[str]
-    parameters: list[Told]
-    properties: list[Told]
+    parameters: list[FieldDoc]
+    properties: list[FieldDoc]
     sample: dict[str, Any]
     errors: dict[str, Explanation]
     warnings: dict[str, Explanation]
 
 
-def manual(event: str) -> Manual:
-    """What is told of one event.
-
-    Raises:
-        KeyError: no event has this name.
-    """
-    kind = CATALOG[event]
-    schema = json_schema(event)
+def event_doc(event_type: EventType) -> EventDoc:
+    """Generate the documentation of one event."""
+    schema = json_schema(event_type)
     values = schema["properties"]["properties"]["properties"]
     no_pattern = not any("pattern" in text for v in values.values() for text in _of(v))
-    unheard = {
+    warns = event_type.recommended and event_type.warns_about_missing
+    excluded_codes = {
         *(["invalid_email"] if no_pattern else ()),
-        *(["missing_recommended"] if not kind.recommended else ()),
+        *(["missing_recommended"] if not warns else ()),
     }
-    return Manual(
-        event,
+    return EventDoc(
+        event_type.name,
         [" ".join(part.split()) for part in schema["description"].split("\n\n")],
         [
-            _parameter(name, kind, schema["properties"])
-            for name in kind.model.model_fields
+            _parameter(name, event_type, schema["properties"])
+            for name in event_type.model.model_fields
         ],
-        _properties(kind, values),
+        _properties(event_type, values),
         schema["examples"][0],
-        {code: told for code, told in ERRORS.items() if code not in unheard},
-        {code: told for code, told in WARNINGS.items() if code not in unheard},
+        {code: text for code, text in ERRORS.items() if code not in excluded_codes},
+        {code: text for code, text in WARNINGS.items() if code not in excluded_codes},
     )
 
 
-def _parameter(canonical: str, kind: Kind, values: Schema) -> Told:
+def _parameter(canonical: str, event_type: EventType, values: Schema) -> FieldDoc:
     names = NAMES.get(canonical, (canonical,))
     value = values[names[0]]
-    required = kind.model.model_fields[canonical].is_required()
-    return Told(
+    required = event_type.model.model_fields[canonical].is_required()
+    return FieldDoc(
         (*_BEFORE.get(canonical, ()), *names, *_AFTER.get(canonical, ())),
-        _kind(value),
+        _type_text(value),
         "required" if required else "optional",
         value["description"],
     )
 
 
-def _properties(kind: Kind, values: Schema) -> list[Told]:
-    told = []
+def _properties(event_type: EventType, values: Schema) -> list[FieldDoc]:
+    groups = {name: names for names in event_type.require_one_of for name in names}
+    docs = []
     for name, value in values.items():
-        names: tuple[str, ...] = (name,)
-        need = "recommended" if name in kind.recommended else "optional"
-        if name in kind.one_of:
-            if name != kind.one_of[0]:
-                continue  # told beside the one that it stands in for
-            names, need = kind.one_of, "required"
-        told.append(Told(names, _kind(value), need, value["description"]))
-    return told
+        names = groups.get(name, (name,))
+        if name != names[0]:
+            continue  # documented with the preferred name of the group
+        need = "recommended" if name in event_type.recommended else "optional"
+        if name in groups:
+            need = "required"
+        docs.append(FieldDoc(names, _type_text(value), need, value["description"]))
+    return docs
 
 
 def _of(value: Schema) -> list[Schema]:
-    """What a value may be, but for null."""
+    """The alternatives of a value's schema without null."""
     if "type" in value:
         return [value]
     return [one for one in value.get("anyOf", [value]) if one.get("type") != "null"]
 
 
-def _kind(value: Schema) -> str:
-    kinds = dict.fromkeys(map(_one_kind, _of(value)))
-    if "integer" in kinds and "number" in kinds:
-        del kinds["integer"]
-    return ", or ".join(kinds)
+def _type_text(value: Schema) -> str:
+    texts = dict.fromkeys(map(_single_type_text, _of(value)))
+    if "integer" in texts and "number" in texts:
+        del texts["integer"]
+    return ", or ".join(texts)
 
 
-def _one_kind(value: Schema) -> str:
+def _single_type_text(value: Schema) -> str:
     if "enum" in value:
         return " or ".join(f"`{name}`" for name in value["enum"])
-    kind = _KINDS[value["type"]]
+    kind = _TYPE_NAMES[value["type"]]
     shortest, longest = value.get("minLength"), value.get("maxLength")
     match shortest, longest:
         case None, None:

@@ -5,17 +5,17 @@ import json
 from fastapi import APIRouter, Request, Response
 
 from app.errors import NotFoundError, RequestError
-from app.events.catalog import CATALOG
-from app.pages.event_docs import manual
+from app.events.catalog import Catalog
+from app.pages.event_docs import event_doc
 from app.pages.render import Pages, wants_html
 from app.pages.snippets import PLACEHOLDER_KEY, Snippets
 
 
-def event_routes(pages: Pages) -> APIRouter:
+def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
     """`/events` and `/events/{event}`; anyone may read them."""
     routes = APIRouter(include_in_schema=False)
     snippets = Snippets()
-    told = {name: manual(name) for name in CATALOG}
+    told = {name: event_doc(each) for name, each in catalog.items()}
     refusals = sorted(RequestError.__subclasses__(), key=lambda kind: kind.status)
 
     @routes.api_route("/events", methods=["GET", "HEAD"])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from app.pages.event_docs import Manual
+from app.pages.event_docs import EventDoc
 from app.pipeline.timestamp import format_timestamp
 from app.pipeline.timestamp_grammar import read_text
 
@@ -51,7 +51,7 @@ class Snippets:
         self._templates.globals["json"] = _json
         self._templates.globals["key"] = PLACEHOLDER_KEY
 
-    def write(self, told: Manual, *, address: str) -> list[Snippet]:
+    def write(self, told: EventDoc, *, address: str) -> list[Snippet]:
         """All snippets of an event.
 
         Args:

@@ -7,8 +7,8 @@ Rejection that says why not. Pure: receipt and policy are arguments.
 import json
 from typing import Any
 
-from app.events.catalog import check
 from app.events.envelope import CanonicalEvent, fold
+from app.pipeline.validation import validate
 from app.pipeline.identity import content_of, hash_content, identify
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import depth_of
@@ -54,7 +54,7 @@ def process_event(
     folded = fold(sent, idempotency_key=idempotency_key)
     repair = Repair()
     usable = _prepare(folded, repair, plain=body.plain and idempotency_key is None)
-    checked = check(usable)
+    checked = validate(usable, policy.catalog)
     parsed, unread = _read_timestamp(usable, request_context, policy)
     warnings = checked.warnings
     if repair.warnings:

@@ -1,9 +1,10 @@
 """What is stored of an event, and what it is made with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from app.events.catalog import Catalog, built_in_catalog
 from app.pipeline.issues import Issue
 from app.pipeline.timestamp import TimestampPolicy
 
@@ -16,11 +17,13 @@ class Policy:
         timestamps: how they are read and which are taken.
         max_event_bytes: of its compact JSON in UTF-8.
         max_depth: containers inside the event, one within the other.
+        catalog: the event types that are accepted.
     """
 
     timestamps: TimestampPolicy
     max_event_bytes: int = 128 * 1024
     max_depth: int = 64
+    catalog: Catalog = field(default_factory=built_in_catalog)
 
 
 class RequestContext(NamedTuple):

@@ -13,12 +13,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import SchemaError
-from app.events.catalog import CATALOG
 from app.ingest.routes import TRACK_ROUTES
 from app.main import create_app
 from tests.conftest import Admin
 from tests.support.app_client import Api, logging_restored, serving, settings, started
-from tests.support.pipeline import ADDED_USER, SIGNED_UP
+from tests.support.pipeline import (
+    ADDED_USER,
+    CATALOG,
+    SIGNED_UP,
+)
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
 

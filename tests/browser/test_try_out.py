@@ -5,12 +5,12 @@ import json
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from app.events.catalog import CATALOG
-from app.pages.event_docs import manual
+from app.pages.event_docs import event_doc
 from tests.browser.conftest import PHONE, Judge
 from tests.support.browser.complaints import Complaints
 from tests.support.browser.site import Site
 from tests.support.browser.try_out import TryOut
+from tests.support.pipeline import CATALOG
 
 EVENT = {
     "event": "signed_up",
@@ -25,7 +25,7 @@ async def test_the_sample_is_sent_and_its_row_is_shown(
     signed_in: Page, site: Site, event: str, axe: Judge
 ) -> None:
     form = await TryOut.open(signed_in, site, event)
-    assert json.loads(await form.body.input_value()) == manual(event).sample
+    assert json.loads(await form.body.input_value()) == event_doc(CATALOG[event]).sample
 
     answer = await form.press("Send")
 

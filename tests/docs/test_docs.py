@@ -2,6 +2,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ from pydantic import TypeAdapter
 from app.cli import _commands as build_commands
 from app.errors import RequestError
 from app.events import account_added_user, signed_up
-from app.events.catalog import CATALOG, Kind
-from app.events.envelope import fold
+from app.events.catalog import Catalog
 from app.ingest.response_models import ProblemModel, TrackResponseModel
 from app.ingest.routes import OTHER_CALLS, TRACK_ROUTES
 from app.pipeline import codes as codes_module
@@ -34,6 +34,8 @@ from tests.support.markdown import (
     tables,
 )
 from tests.support.pipeline import (
+    CATALOG,
+    POLICY,
     rejected,
     signed_up_with,
     stored,
@@ -296,17 +298,17 @@ def test_the_documented_samples_are_among_them() -> None:
 @pytest.mark.parametrize("event", CATALOG)
 def test_each_event_is_described_with_all_its_properties(event: str) -> None:
     _, rows = tables(section(read("docs/events.md"), event))
-    kind = CATALOG[event]
-    properties = kind.model.model_fields["properties"].annotation
+    event_type = CATALOG[event]
+    properties = event_type.model.model_fields["properties"].annotation
     assert properties is not None
     told = {name: row["required"] for row in rows for name in named(row, "property")}
 
     assert told.keys() == properties.model_fields.keys()
     assert {name for name, required in told.items() if required == "yes"} == {
-        *kind.one_of
+        name for names in event_type.require_one_of for name in names
     }
     assert {name for name, required in told.items() if "warning" in required} == {
-        *kind.recommended
+        *event_type.recommended
     }
 
 
@@ -320,10 +322,12 @@ def test_an_event_is_added_as_it_is_told() -> None:
     file, line = blocks(read("docs/architecture.md"), "python")
     made: dict[str, Any] = {}
     exec(file, made)  # noqa: S102 - our own document
-    kind = eval(f"{{{line}}}", made | {"Kind": Kind})["trial_started"]  # noqa: S307
+    assert line.strip() == "trial_started.EVENT_TYPE"
+    catalog = Catalog([*CATALOG.values(), made["EVENT_TYPE"]])
 
-    kind.model.model_validate(fold(made["SAMPLE"]).fields)
-    assert kind.model is made["TrialStarted"]
+    record = stored(made["SAMPLE"], policy=replace(POLICY, catalog=catalog))
+    assert (record.event, record.warnings) == ("trial_started", ())
+    assert rejected(made["SAMPLE"]).reason == "unknown_event"
 
 
 def test_every_command_of_make_is_listed_and_no_other() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from app.events import account_added_user, signed_up
-from app.events.catalog import CATALOG
 from app.pipeline.issues import Issue
 from app.pipeline.rejection import Rejection
 from tests.support.pipeline import (
+    CATALOG,
     added_user_with,
     judge_body,
     rejected,

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from app.events.catalog import CATALOG
-from app.pages.event_docs import Told, manual
+from app.pages.event_docs import FieldDoc, event_doc
 from app.pipeline.codes import ERRORS, WARNINGS
 from tests.support.pipeline import (
+    CATALOG,
     added_user_with,
     rejected,
     signed_up_with,
@@ -18,14 +18,14 @@ from tests.support.pipeline import (
 MAKE = {"signed_up": signed_up_with, "account_added_user": added_user_with}
 
 
-def of(told: list[Told], name: str) -> Told:
+def of(told: list[FieldDoc], name: str) -> FieldDoc:
     [found] = [one for one in told if name in one.names]
     return found
 
 
 @pytest.mark.parametrize("event", CATALOG)
 def test_every_field_of_the_model_is_told_once(event: str) -> None:
-    told, kind = manual(event), CATALOG[event]
+    told, kind = event_doc(CATALOG[event]), CATALOG[event]
     properties = kind.model.model_fields["properties"].annotation
     assert properties is not None
 
@@ -39,7 +39,7 @@ def test_every_field_of_the_model_is_told_once(event: str) -> None:
 
 @pytest.mark.parametrize("event", CATALOG)
 def test_what_is_told_as_required_is(event: str) -> None:
-    told = manual(event)
+    told = event_doc(CATALOG[event])
     required = {one.names[0] for one in told.parameters if one.need == "required"}
     for one in told.parameters:
         full = MAKE[event](group_id="account_1", context=None)
@@ -52,7 +52,7 @@ def test_what_is_told_as_required_is(event: str) -> None:
 
 @pytest.mark.parametrize("event", CATALOG)
 def test_what_is_told_as_recommended_is_missed(event: str) -> None:
-    told = manual(event)
+    told = event_doc(CATALOG[event])
     recommended = [o.names[0] for o in told.properties if o.need == "recommended"]
     bare = dict.fromkeys(recommended)
     missed = stored(with_properties(MAKE[event](), **bare)).warnings
@@ -74,12 +74,12 @@ def test_what_is_told_as_recommended_is_missed(event: str) -> None:
     ],
 )
 def test_a_type_is_told_in_words(event: str, name: str, kind: str) -> None:
-    told = manual(event)
+    told = event_doc(CATALOG[event])
     assert of(told.parameters + told.properties, name).kind == kind
 
 
 def test_the_names_of_a_parameter_begin_with_the_one_to_use() -> None:
-    told = manual("account_added_user")
+    told = event_doc(CATALOG["account_added_user"])
     assert of(told.parameters, "groupId").names == (
         "context.group_id",
         "context.groupId",
@@ -90,14 +90,12 @@ def test_the_names_of_a_parameter_begin_with_the_one_to_use() -> None:
 
 
 def test_only_codes_that_can_come_are_told() -> None:
-    signed_up, added = manual("signed_up"), manual("account_added_user")
+    signed_up, added = (
+        event_doc(CATALOG["signed_up"]),
+        event_doc(CATALOG["account_added_user"]),
+    )
     assert signed_up.errors == ERRORS
     assert signed_up.warnings == added.warnings == WARNINGS
     assert ERRORS.keys() - added.errors.keys() == {"invalid_email"}
     no_email: dict[str, Any] = with_properties(added_user_with(), user_email="none")
     stored(no_email)
-
-
-def test_an_unknown_event_has_no_manual() -> None:
-    with pytest.raises(KeyError):
-        manual("nope")

@@ -11,11 +11,11 @@ from markupsafe import escape
 from typing_extensions import override
 
 from app.errors import NotFoundError, RequestError
-from app.events.catalog import CATALOG
-from app.pages.event_docs import manual
+from app.pages.event_docs import event_doc
 from app.pages.render import Pages, prose
 from app.pages.static_files import StaticFiles
 from tests.support.app_client import Api
+from tests.support.pipeline import CATALOG
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
 PAGES = ["/", "/events", "/events/signed_up", "/events/account_added_user"]
@@ -134,7 +134,7 @@ def test_a_file_that_is_not_there_cannot_be_named() -> None:
 @pytest.mark.parametrize("event", CATALOG)
 async def test_an_event_is_told_in_full(api: Api, event: str) -> None:
     page = unescape((await page_of(api, f"/events/{event}")).text)
-    told = manual(event)
+    told = event_doc(CATALOG[event])
     for one in told.parameters + told.properties:
         assert set(one.names) <= {*re.findall("<code>([^<]*)</code>", page)}
     for code, why in (told.errors | told.warnings).items():

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.events import account_added_user, signed_up
+from app.events.catalog import built_in_catalog
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.process import process_event
@@ -17,7 +18,8 @@ from app.pipeline.timestamp import TimestampPolicy
 RECEIPT = RequestContext(
     "billing-backend", datetime(2026, 11, 21, tzinfo=UTC), "request-1"
 )
-POLICY = Policy(TimestampPolicy())
+CATALOG = built_in_catalog()
+POLICY = Policy(TimestampPolicy(), catalog=CATALOG)
 
 # Not one of the documented samples, so that nothing in it earns a warning.
 SIGNED_UP: dict[str, Any] = signed_up.SAMPLE | {"timestamp": "2023-11-02T00:30:08.276Z"}

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from app.events.catalog import CATALOG
-from app.pages.event_docs import manual
+from app.pages.event_docs import event_doc
 from app.pages.snippets import PLACEHOLDER_KEY, Snippets
 from app.pipeline.timestamp import format_timestamp
 from app.pipeline.timestamp_grammar import read_text
+from tests.support.pipeline import CATALOG
 from tests.support.tenant import Tenant
 from tests.system.test_sdks import MODULES
 
-COUNT = len(Snippets().write(manual("signed_up"), address=""))
+COUNT = len(Snippets().write(event_doc(CATALOG["signed_up"]), address=""))
 # This SDK has no way to give a time, or a message id.
 UNDATED = "@jitsu/js"
 
@@ -70,7 +70,7 @@ def command(language: str, code: str, folder: Path) -> Iterator[str | Path]:
 def test_a_snippet_stores_the_sample(
     tenant: Tenant, tmp_path: Path, number: int, event: str
 ) -> None:
-    told = manual(event)
+    told = event_doc(CATALOG[event])
     snippet = Snippets().write(told, address=tenant.service.address)[number]
     page = tenant.client.get(f"/events/{event}").text
     shown = Figures(page).texts[snippet.install or snippet.label]
@@ -113,5 +113,5 @@ def test_a_snippet_stores_the_sample(
     ],
 )
 def test_what_is_copied_into_a_shell_is_an_address(address: str, shown: str) -> None:
-    curl = Snippets().write(manual("signed_up"), address=address)[0]
+    curl = Snippets().write(event_doc(CATALOG["signed_up"]), address=address)[0]
     assert curl.code.splitlines()[0] == f"curl -sS {shown} \\"

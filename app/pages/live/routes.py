@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from app.access.readers import ReaderAuth
 from app.errors import RequestError, UnavailableError
-from app.events.catalog import CATALOG
+from app.events.catalog import Catalog
 from app.pages.live.feed import LiveFeed
 from app.pages.live.frames import read_watermark
 from app.pages.live.subscribers import BURST, RATE, LiveFilter
@@ -22,7 +22,9 @@ _HEADERS = {
 }
 
 
-def live_routes(pages: Pages, *, readers: ReaderAuth, feed: LiveFeed) -> APIRouter:
+def live_routes(
+    pages: Pages, *, readers: ReaderAuth, feed: LiveFeed, catalog: Catalog
+) -> APIRouter:
     """`/live` and `/live/stream`."""
     routes = APIRouter(include_in_schema=False)
 
@@ -34,7 +36,7 @@ def live_routes(pages: Pages, *, readers: ReaderAuth, feed: LiveFeed) -> APIRout
             "live.html",
             request=request,
             wanted=wanted,
-            events=list(CATALOG),
+            events=list(catalog),
             burst=BURST,
             rate=RATE,
         )

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.components.service import Service
 from app.errors import UnavailableError
+from app.events.catalog import built_in_catalog
 from app.metrics.board import Board
 from app.metrics.layout import Layout
 from app.settings import Settings
@@ -102,7 +103,7 @@ async def test_the_service_sees_to_it(engine: AsyncEngine, database_url: str) ->
         database_url=SecretStr(database_url), quarantine_retention_days=DAYS
     )
 
-    async with Service(settings, Board(Layout())).running():
+    async with Service(settings, Board(Layout()), built_in_catalog()).running():
         # It begins at once; the test's time limit bounds the waiting.
         while await count(engine) + await count(engine, "rejected_drops") > 2:
             pass
