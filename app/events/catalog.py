@@ -3,14 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from heapq import nlargest
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 from typing_extensions import override
 
 from app.events import account_added_user, signed_up
+from app.events.declaration import Declaration
+from app.events.declared import declared_event_type
 from app.events.envelope import Envelope
 from app.events.event_type import EventType
+
+Validate: TypeAlias = Callable[[dict[str, Any]], object]
 
 _MAX_COMPARED_LENGTH = 64
 # An exact comparison takes 50 microseconds, and a body may hold 5,000 unknown names.
@@ -26,60 +30,77 @@ class Catalog(Mapping[str, EventType]):
     """All event types that the service accepts, by name.
 
     `create_app` hands one catalog to everything that depends on events. It can be
-    pickled, for the processes that prepare imports.
+    pickled, for the processes that prepare imports. The models of declared events are
+    made at first use, so that many declarations do not delay the start.
 
     Args:
-        types: in the order in which pages and documents list them.
+        types: built-in event types, in the order in which pages list them.
+        declarations: declared events, which follow them. Names and titles are unique.
     """
 
-    def __init__(self, types: Iterable[EventType]) -> None:
-        self._types = {each.name: each for each in types}
-        self._names_by_title = {each.title: each.name for each in self._types.values()}
-        self._validators = {
-            each.name: TypeAdapter(each.model).validator.validate_python
-            for each in self._types.values()
-        }
-        self._letter_pairs = {name: _letter_pairs(name) for name in self._types}
+    def __init__(
+        self, types: Iterable[EventType], declarations: Iterable[Declaration] = ()
+    ) -> None:
+        self._built_in = tuple(types)
+        self.declarations = {each.name: each for each in declarations}
+        self._types = {each.name: each for each in self._built_in}
+        self._names = (*self._types, *self.declarations)
+        self._names_by_title = {each.title: each.name for each in self._built_in}
+        for declared in self.declarations.values():
+            self._names_by_title[declared.title] = declared.name
+        self._validators: dict[str, Validate] = {}
+        self._letter_pairs = {name: _letter_pairs(name) for name in self._names}
         # An unknown event is validated against the envelope, to report all errors.
         self._envelope_validator = TypeAdapter(Envelope).validator.validate_python
 
     @override
     def __getitem__(self, name: str) -> EventType:
-        return self._types[name]
+        event_type = self._types.get(name)
+        if event_type is None:
+            event_type = declared_event_type(self.declarations[name])
+            self._types[name] = event_type
+        return event_type
 
     @override
     def __iter__(self) -> Iterator[str]:
-        return iter(self._types)
+        return iter(self._names)
 
     @override
     def __len__(self) -> int:
-        return len(self._types)
+        return len(self._names)
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
-        return Catalog, (tuple(self._types.values()),)
+        return Catalog, (self._built_in, tuple(self.declarations.values()))
 
     def name_of_title(self, title: str) -> str | None:
         """The name of the event with this title, such as `Signed Up`."""
         return self._names_by_title.get(title)
 
-    def validator(self, name: str) -> Callable[[dict[str, Any]], object]:
+    def validator(self, name: str) -> Validate:
         """The validator of an event, or of the bare envelope for an unknown name.
 
         It raises `pydantic.ValidationError`; its result is of no use.
         """
-        return self._validators.get(name, self._envelope_validator)
+        validate = self._validators.get(name)
+        if validate is not None:
+            return validate
+        if name not in self:
+            return self._envelope_validator
+        validate = TypeAdapter(self[name].model).validator.validate_python
+        self._validators[name] = validate
+        return validate
 
     def nearest_name(self, name: str) -> str:
         """The known name that is most like this one."""
         folded = name[:_MAX_COMPARED_LENGTH].strip().lower()
         folded = folded.replace(" ", "_").replace("-", "_")
-        candidates: Iterable[str] = self._types
-        if len(self._types) > _MAX_COMPARED_NAMES:
+        candidates: Iterable[str] = self._names
+        if len(self._names) > _MAX_COMPARED_NAMES:
             pairs = _letter_pairs(folded)
             candidates = nlargest(
                 _MAX_COMPARED_NAMES,
-                self._types,
+                self._names,
                 key=lambda known: len(pairs & self._letter_pairs[known]) / len(known),
             )
         return get_close_matches(folded, candidates, n=1, cutoff=0.0)[0]

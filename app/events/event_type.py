@@ -1,6 +1,7 @@
 """Description of one type of event, the same for built-in and declared ones."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.events.envelope import Envelope
@@ -18,19 +19,34 @@ class EventType:
         sample: a documented event of this type.
         require_one_of: groups of property names. At least one name of each group
             must be present; the first name is the preferred one.
+        synonyms: groups of names of one property, the preferred one first; groups
+            of `require_one_of` need not be repeated here.
         recommended: preferred names of properties that senders should provide.
         warns_about_missing: whether an event without a recommended property gets
             the warning `missing_recommended`.
+        nouns: for properties that are no text, the type in error messages.
+        sdk_title: the event's name in SDKs, if it is not the name in title case.
+        message_id: how senders should build the message id, with the names of
+            fields in braces.
     """
 
     name: str
     model: type[Envelope]
     sample: dict[str, Any]
     require_one_of: tuple[tuple[str, ...], ...] = ()
+    synonyms: tuple[tuple[str, ...], ...] = ()
     recommended: tuple[str, ...] = ()
     warns_about_missing: bool = True
+    nouns: Mapping[str, str] = field(default_factory=dict)
+    sdk_title: str | None = None
+    message_id: str | None = None
 
     @property
     def title(self) -> str:
         """The name as SDKs of the Segment family write it, such as `Signed Up`."""
-        return self.name.replace("_", " ").title()
+        return self.sdk_title or title_of(self.name)
+
+
+def title_of(name: str) -> str:
+    """A name of snake_case in title case."""
+    return name.replace("_", " ").title()

@@ -18,6 +18,7 @@ _TYPE_NAMES = {
     "object": "object",
     "integer": "integer",
     "number": "number",
+    "boolean": "boolean",
 }
 # Places of a field apart from the names at the top of an event, in reading order.
 _BEFORE = {"group_id": tuple(f"context.{name}" for name in GROUP_NAMES)}
@@ -66,10 +67,15 @@ def event_doc(event_type: EventType) -> EventDoc:
     """Generate the documentation of one event."""
     schema = json_schema(event_type)
     values = schema["properties"]["properties"]["properties"]
-    no_pattern = not any("pattern" in text for v in values.values() for text in _of(v))
+    keywords = {key for v in values.values() for each in _of(v) for key in each}
+    keywords |= {
+        key for v in values.values() for each in _of(v) for key in each.get("items", ())
+    }
     warns = event_type.recommended and event_type.warns_about_missing
     excluded_codes = {
-        *(["invalid_email"] if no_pattern else ()),
+        *(["invalid_email"] if "pattern" not in keywords else ()),
+        *(["value_not_allowed"] if "enum" not in keywords else ()),
+        *(["value_out_of_range"] if not keywords & {"minimum", "maximum"} else ()),
         *(["missing_recommended"] if not warns else ()),
     }
     return EventDoc(
@@ -99,14 +105,19 @@ def _parameter(canonical: str, event_type: EventType, values: Schema) -> FieldDo
 
 
 def _properties(event_type: EventType, values: Schema) -> list[FieldDoc]:
-    groups = {name: names for names in event_type.require_one_of for name in names}
+    required = {names[0] for names in event_type.require_one_of}
+    groups = {
+        name: names
+        for names in (*event_type.synonyms, *event_type.require_one_of)
+        for name in names
+    }
     docs = []
     for name, value in values.items():
         names = groups.get(name, (name,))
         if name != names[0]:
             continue  # documented with the preferred name of the group
         need = "recommended" if name in event_type.recommended else "optional"
-        if name in groups:
+        if name in required:
             need = "required"
         docs.append(FieldDoc(names, _type_text(value), need, value["description"]))
     return docs
@@ -129,6 +140,10 @@ def _type_text(value: Schema) -> str:
 def _single_type_text(value: Schema) -> str:
     if "enum" in value:
         return " or ".join(f"`{name}`" for name in value["enum"])
+    if value["type"] == "array":
+        return f"list of {_single_type_text(value['items'])}"
+    if value.get("format") == "date-time":
+        return "timestamp of RFC 3339"
     kind = _TYPE_NAMES[value["type"]]
     shortest, longest = value.get("minLength"), value.get("maxLength")
     match shortest, longest:

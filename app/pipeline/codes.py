@@ -37,6 +37,14 @@ ERRORS: dict[str, Explanation] = {
         "`email` is not one `@` with something on both sides and no white space.",
         "Send the address alone, without a name.",
     ),
+    "value_not_allowed": Explanation(
+        "A property is none of the values that its declaration allows.",
+        "Send one of the values that the message names.",
+    ),
+    "value_out_of_range": Explanation(
+        "A number is below or above the limit of its declaration.",
+        "Send a number within the limit that the message names.",
+    ),
     "unknown_event": Explanation(
         "There is no event of this name; the message has the nearest one.",
         "Use a name that is listed.",

@@ -1,5 +1,6 @@
 """Validation of one event against the model of its type."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -8,6 +9,7 @@ from pydantic_core import ErrorDetails
 from app.events.catalog import Catalog
 from app.events.envelope import CanonicalEvent
 from app.events.event_type import EventType
+from app.events.property_types import INVALID_TIMESTAMP
 from app.pipeline.issues import Issue
 
 _EXPECTED = {
@@ -16,6 +18,26 @@ _EXPECTED = {
     "group_id": "text or an integer",
     "message_id": "text",
     "context": "an object",
+}
+# Code and message for each type of error that Pydantic or a declared type reports.
+_MESSAGES = {
+    "missing": ("missing_field", "This is required."),
+    "string_too_short": ("too_short", "At least {min_length} characters are needed."),
+    "string_too_long": ("too_long", "At most {max_length} characters are taken."),
+    "too_short": ("too_short", "At least {min_length} items are needed."),
+    "too_long": ("too_long", "At most {max_length} items are taken."),
+    "string_pattern_mismatch": (
+        "invalid_email",
+        "An email is one @ with something on both sides and no white space.",
+    ),
+    "model_type": ("invalid_type", "This must be an object."),
+    "greater_than_equal": ("value_out_of_range", "This must be at least {ge}."),
+    "less_than_equal": ("value_out_of_range", "This must be at most {le}."),
+    "literal_error": ("value_not_allowed", "This must be {noun}."),
+    INVALID_TIMESTAMP: (
+        "invalid_timestamp",
+        "Send RFC 3339 with an offset, such as 2023-11-02T00:30:08.276Z.",
+    ),
 }
 
 
@@ -61,7 +83,8 @@ def validate(canonical: CanonicalEvent, catalog: Catalog) -> ValidationResult:
     try:
         catalog.validator(name)(fields)
     except ValidationError as error:
-        errors += _explain(error.errors(include_url=False), canonical)
+        nouns = event_type.nouns if event_type is not None else {}
+        errors += _explain(error.errors(include_url=False), canonical, nouns)
     properties = fields.get("properties")
     if event_type is not None and isinstance(properties, dict):
         errors += _check_required_groups(event_type, properties)
@@ -89,11 +112,12 @@ def _check_required_groups(
                 break
         else:
             others = " or ".join(f"`{name}`" for name in names[1:])
+            in_place = f" (or {others} in its place)" if others else ""
             errors.append(
                 Issue(
                     "missing_field",
                     f"properties.{names[0]}",
-                    f"This is required (or {others} in its place).",
+                    f"This is required{in_place}.",
                 )
             )
     return errors
@@ -115,7 +139,9 @@ def _check_recommended(
     ]
 
 
-def _explain(details: list[ErrorDetails], canonical: CanonicalEvent) -> list[Issue]:
+def _explain(
+    details: list[ErrorDetails], canonical: CanonicalEvent, nouns: Mapping[str, str]
+) -> list[Issue]:
     """One error for each place: a union reports one for each of its members."""
     errors: dict[str, Issue] = {}
     for detail in details:
@@ -123,29 +149,26 @@ def _explain(details: list[ErrorDetails], canonical: CanonicalEvent) -> list[Iss
         if steps[0] == "timestamp" and detail["type"] != "missing":
             continue  # reported by parse_timestamp, which knows what was expected
         if len(steps) > 1 and steps[0] == "properties":
-            path = expected = f"properties.{steps[1]}"
+            path, noun = f"properties.{steps[1]}", nouns.get(steps[1], "text")
         else:
-            path, expected = canonical.names.get(steps[0], steps[0]), steps[0]
-        code, message = _describe(detail, _EXPECTED.get(expected, "text"))
+            path = canonical.names.get(steps[0], steps[0])
+            noun = _EXPECTED.get(steps[0], "text")
+        code, message = _describe(detail, noun)
         errors.setdefault(path, Issue(code, path, message))
     return list(errors.values())
 
 
-def _describe(detail: ErrorDetails, expected: str) -> tuple[str, str]:
-    limits = detail.get("ctx", {})
-    match detail["type"]:
-        case "missing":
-            return "missing_field", "This is required."
-        case "string_too_short":
-            return "too_short", "This must not be empty."
-        case "string_too_long":
-            return "too_long", f"At most {limits['max_length']} characters are taken."
-        case "string_pattern_mismatch":
-            return (
-                "invalid_email",
-                "An email is one @ with something on both sides and no white space.",
-            )
-        case "model_type":
-            return "invalid_type", "This must be an object."
-        case _:
-            return "invalid_type", f"This must be {expected}."
+def _describe(detail: ErrorDetails, noun: str) -> tuple[str, str]:
+    """Code and message of one error of Pydantic.
+
+    Args:
+        detail: the error.
+        noun: the expected type, such as `an integer`.
+    """
+    described = _MESSAGES.get(detail["type"])
+    if described is None:
+        return "invalid_type", f"This must be {noun}."
+    code, message = described
+    if detail["type"] == "string_too_short" and detail["ctx"]["min_length"] == 1:
+        message = "This must not be empty."
+    return code, message.format(noun=noun, **detail.get("ctx", {}))

@@ -14,6 +14,7 @@ from app.cli import _commands as build_commands
 from app.errors import RequestError
 from app.events import account_added_user, signed_up
 from app.events.catalog import Catalog
+from app.events.declaration import Declaration, DeclaredProperty
 from app.ingest.response_models import ProblemModel, TrackResponseModel
 from app.ingest.routes import OTHER_CALLS, TRACK_ROUTES
 from app.pipeline import codes as codes_module
@@ -64,6 +65,21 @@ def with_p(value: Any) -> dict[str, Any]:
     return with_properties(signed_up_with(), p=value)
 
 
+DECLARED = Declaration(
+    name="trial_started",
+    description="A trial started.",
+    sample="{}",
+    properties={
+        "plan": DeclaredProperty(type="enum", values=["team"], description="Plan."),
+        "seats": DeclaredProperty(type="integer", minimum=1, description="Seats."),
+    },
+)
+
+
+def declared_with(**properties: Any) -> dict[str, Any]:
+    return signed_up_with(event=DECLARED.name, properties=properties)
+
+
 # For each code a body that earns it; those that only Postgres can give are apart.
 ERROR_EXAMPLES: dict[str, Any] = {
     "invalid_type": signed_up_with(user_id=1.5),
@@ -71,6 +87,8 @@ ERROR_EXAMPLES: dict[str, Any] = {
     "too_short": signed_up_with(user_id=""),
     "too_long": signed_up_with(user_id="u" * 256),
     "invalid_email": signed_up_with(properties={"email": "Ann <ann@example.com>"}),
+    "value_not_allowed": declared_with(plan="none"),
+    "value_out_of_range": declared_with(seats=0),
     "unknown_event": signed_up_with(event="signed_upp"),
     "conflicting_fields": signed_up_with(userId="another"),
     "invalid_character": signed_up_with(user_id="a\0"),
@@ -238,7 +256,9 @@ def test_the_examples_are_of_the_listed_codes() -> None:
 
 @pytest.mark.parametrize("code", sorted(ERRORS - OF_THE_DATABASE))
 def test_an_error_is_one(code: str) -> None:
-    assert code in {error.code for error in rejected(ERROR_EXAMPLES[code]).errors}
+    policy = replace(POLICY, catalog=Catalog(CATALOG.values(), [DECLARED]))
+    errors = rejected(ERROR_EXAMPLES[code], policy=policy).errors
+    assert code in {error.code for error in errors}
 
 
 @pytest.mark.parametrize("code", sorted(WARNINGS - OF_THE_DATABASE))
