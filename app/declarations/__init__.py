@@ -1,0 +1,1 @@
+"""Reading of event declarations from files."""

@@ -1,0 +1,142 @@
+"""All declarations that a service accepts, read from directories."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from app.declarations.toml_file import DeclarationFile, Problem, read_declaration
+from app.errors import ConfigurationError
+from app.events.catalog import Catalog, built_in_catalog
+from app.events.declaration import Declaration
+
+MAX_FILES = 1_000
+_MAX_REPORTED = 20
+
+
+class DeclarationSet(NamedTuple):
+    """Declarations without conflicts, in order of their names.
+
+    Attributes:
+        declarations: one for each declared event.
+    """
+
+    declarations: tuple[Declaration, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """A short digest, equal where all declarations are equal."""
+        digests = " ".join(each.digest for each in self.declarations)
+        return hashlib.blake2b(digests.encode(), digest_size=8).hexdigest()
+
+    def catalog(self) -> Catalog:
+        """The built-in events and the declared ones."""
+        return Catalog(built_in_catalog().values(), self.declarations)
+
+    def to_json(self) -> str:
+        """The form in which the parent hands the set to its workers."""
+        return json.dumps(
+            [
+                each.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+                for each in self.declarations
+            ]
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` made."""
+        return cls(tuple(map(Declaration.model_validate, json.loads(text))))
+
+
+def load_declarations(
+    directory: Path | None, *, ready_folder: str | None = None
+) -> DeclarationSet:
+    """Read all declarations.
+
+    Args:
+        directory: of the operator's files; None for no such files.
+        ready_folder: name of a folder of ready declarations in `app/catalog`. An
+            operator's declaration of the same event replaces a ready one.
+
+    Raises:
+        ConfigurationError: naming file and line of each problem.
+    """
+    found = [] if ready_folder is None else _read_all(ready_files(ready_folder))
+    own = [] if directory is None else _read_all(declaration_files(directory))
+    problems = [each for each in (*found, *own) if isinstance(each, Problem)]
+    ready = {
+        each.declaration.name: each
+        for each in found
+        if isinstance(each, DeclarationFile)
+    }
+    read = [each for each in own if isinstance(each, DeclarationFile)]
+    for each in read:
+        ready.pop(each.declaration.name, None)
+    used = [*ready.values(), *read]
+    problems += find_conflicts(used)
+    if problems:
+        raise ConfigurationError(report(problems))
+    declarations = sorted((each.declaration for each in used), key=lambda d: d.name)
+    return DeclarationSet(tuple(declarations))
+
+
+def declaration_files(directory: Path) -> list[Path]:
+    """The files of a directory whose names end in `.toml`, in order.
+
+    Raises:
+        ConfigurationError: the directory cannot be read, or holds too many files.
+    """
+    try:
+        paths = sorted(
+            path
+            for path in directory.iterdir()
+            if path.suffix == ".toml" and not path.name.startswith(".")
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"The directory of event declarations {directory} cannot be read:"
+            f" {error.strerror}."
+        ) from error
+    if len(paths) > MAX_FILES:
+        raise ConfigurationError(
+            f"{directory} holds {len(paths)} declarations; at most {MAX_FILES} are"
+            " possible."
+        )
+    return paths
+
+
+def ready_files(folder: str) -> list[Path]:
+    """The ready declarations that come with Rollcall."""
+    return declaration_files(Path(str(files("app.catalog").joinpath(folder))))
+
+
+def find_conflicts(read: Sequence[DeclarationFile]) -> Iterator[Problem]:
+    """Names and titles that two declarations have, or that a built-in event has."""
+    built_in = built_in_catalog()
+    owners = dict.fromkeys(built_in, "a built-in event")
+    owners |= {each.title: "a built-in event" for each in built_in.values()}
+    for file in read:
+        declared = file.declaration
+        for name, key in ((declared.name, "name"), (declared.title, "title")):
+            if name in owners:
+                yield file.problem(f"{key}: `{name}` belongs to {owners[name]}.", key)
+            owners[name] = str(file.path)
+
+
+def report(problems: Iterable[Problem]) -> str:
+    """The problems as text, one a line."""
+    lines = [str(problem) for problem in problems]
+    more = len(lines) - _MAX_REPORTED
+    if more > 0:
+        lines[_MAX_REPORTED:] = [f"... and {more} more problems."]
+    return "Event declarations cannot be used:\n" + "\n".join(lines)
+
+
+def _read_all(paths: Iterable[Path]) -> list[DeclarationFile | Problem]:
+    found: list[DeclarationFile | Problem] = []
+    for path in paths:
+        read = read_declaration(path)
+        found += read if isinstance(read, list) else [read]
+    return found
