@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 from app.events.envelope import CanonicalEvent, fold
-from app.pipeline.validation import validate
 from app.pipeline.identity import content_of, hash_content, identify
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import depth_of
@@ -17,6 +16,7 @@ from app.pipeline.record import Body, Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection, reject
 from app.pipeline.sanitize import Repair, is_storable, replace_unstorable
 from app.pipeline.timestamp import ParsedTimestamp, TimestampError, parse_timestamp
+from app.pipeline.validation import validate
 
 _IDS = frozenset({"user_id", "group_id", "message_id"})
 # Those of them that may be sent as a number.
