@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from app.access.credentials import key_from_body, key_from_headers, refused_writer
 from app.access.key_cache import KeyCache
-from app.errors import MethodNotAllowedError
+from app.errors import MethodNotAllowedError, UnavailableError
 from app.ingest.admission import Admission, Lease
 from app.ingest.body import Receive, check_headers, read_body
 from app.ingest.counting import count_issues, watch_budgets
@@ -157,8 +157,14 @@ class TrackHandler:
         events = [entry for entry in entries if not isinstance(entry, Ignored)]
         outcomes: Iterator[Outcome] = iter(())
         if events:
-            done = self._writer.submit(events, release=lease.hand_over().release)
-            written = await patience.wait(done)
+            held = lease.hand_over()
+            waiter = _FutureWaiter(held.release)
+            try:
+                self._writer.submit(events, waiter)
+            except UnavailableError:
+                held.release()
+                raise
+            written = await patience.wait(waiter.done)
             if len(written) == len(entries):
                 return written
             outcomes = iter(written)
@@ -166,6 +172,37 @@ class TrackHandler:
             Outcome("ignored") if isinstance(entry, Ignored) else next(outcomes)
             for entry in entries
         ]
+
+
+class _FutureWaiter:
+    """Waits for the outcomes of one request as a future.
+
+    Args:
+        release: called once the writer is done with the entries.
+    """
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self.done: asyncio.Future[list[Outcome]] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._release = release
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nobody waits any more."""
+        return self.done.done()
+
+    def settled(self, outcomes: list[Outcome] | None) -> None:
+        """From the writer."""
+        self._release()
+        if self.done.done():
+            return
+        if outcomes is None:
+            self.done.set_exception(
+                UnavailableError("The database did not confirm in time.")
+            )
+        else:
+            self.done.set_result(outcomes)
 
 
 async def _turn(lease: Lease, body: bytes, patience: Patience) -> None:

@@ -1,15 +1,14 @@
 """Group commit: one writer for each process, one transaction for what has gathered.
 
-A request submits its entries and awaits one future. The writer takes what is there,
-without waiting for more, commits it, and only then resolves the futures: an answer
-never runs ahead of the disk. What is not confirmed in time goes to the journal, if
+A request submits its entries, and is told what became of them. The writer takes what is
+there, without waiting for more, commits it, and only then tells: a response never runs
+ahead of the disk. What is not confirmed in time goes to the journal, if
 there is one, and is answered as `buffered` once it is there.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
 
 from app.errors import UnavailableError
 from app.store.journal.circuit_breaker import CircuitBreaker
@@ -17,7 +16,7 @@ from app.store.journal.fallback import OfflineBuffer
 from app.store.journal.journal import Journal
 from app.store.write.committer import Committer
 from app.store.write.insert import Entry, Outcome
-from app.store.write.submission import Submission
+from app.store.write.submission import Submission, Waiter
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ class Writer:
     """Takes submissions and commits them, in order of arrival.
 
     Whoever submits bounds what is in flight (`app.ingest.admission`), and may stop
-    waiting by cancelling the future; what has not begun by then is dropped.
+    waiting (`Waiter.is_done`); what has not begun by then is dropped.
 
     Args:
         committer: what commits; one commit is under way at a time.
@@ -68,26 +67,21 @@ class Writer:
         if self._task is not None:
             await self._task
 
-    def submit(
-        self, entries: list[Entry], *, release: Callable[[], None]
-    ) -> asyncio.Future[list[Outcome]]:
+    def submit(self, entries: list[Entry], waiter: Waiter) -> None:
         """Hand over the entries of one body.
 
         Args:
             entries: in the order sent.
-            release: called once the writer is done with them, whoever still waits.
+            waiter: told once what became of them; not where this raises.
 
         Raises:
             UnavailableError: the writer is stopping.
         """
         if self._closing:
-            release()
             raise UnavailableError("The service is stopping; send this again.")
-        loop = asyncio.get_running_loop()
-        submission = Submission(entries, release, loop.create_future(), loop.time())
-        self._waiting.append(submission)
+        at = asyncio.get_running_loop().time()
+        self._waiting.append(Submission(entries, waiter, at))
         self._wake.set()
-        return submission.done
 
     async def _run(self) -> None:
         while self._waiting or not self._closing:
@@ -105,8 +99,8 @@ class Writer:
         limit = MAX_JOURNALED if self._circuit.is_open else MAX_BATCH
         while self._waiting and size < limit:
             submission = self._waiting.popleft()
-            if submission.done.done():
-                submission.release()
+            if submission.waiter.is_done:
+                submission.drop()
                 continue
             batch.append(submission)
             size += len(submission.entries)
@@ -131,7 +125,7 @@ class Writer:
         for submission in batch:
             end = start + len(submission.entries)
             share = outcomes[start:end]
-            if journal is not None and None in share and not submission.done.done():
+            if journal is not None and None in share and not submission.waiter.is_done:
                 unconfirmed.append((submission, share))
             else:
                 submission.resolve(share)

@@ -16,6 +16,7 @@ from app.store.write.committer import Committer
 from app.store.write.insert import DUPLICATE, STORED, Entry, Outcome
 from app.store.write.writer import MAX_BATCH, Writer
 from tests.support.entries import counts, record
+from tests.support.submitting import submit
 
 ONE = record()
 
@@ -56,12 +57,12 @@ class Senders:
     """Submit bodies, and note each one that is let go."""
 
     def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+        self.writer = writer
         self.released: list[str] = []
 
     def send(self, name: str, *entries: Entry) -> asyncio.Future[list[Outcome]]:
-        return self._writer.submit(
-            [*entries], release=lambda: self.released.append(name)
+        return submit(
+            self.writer, [*entries], release=lambda: self.released.append(name)
         )
 
 
@@ -251,7 +252,25 @@ async def test_stopping_writes_what_waits_and_refuses_what_comes(
 
     await stopping
     assert [len(await done) for done in waiting] == [1, MAX_BATCH, MAX_BATCH]
-    assert sorted(senders.released) == ["a", "b", "c", "late"]
+    assert sorted(senders.released) == ["a", "b", "c"]
+
+
+async def test_writer_survives_a_waiter_that_raises(
+    committer: HeldCommitter, senders: Senders, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a defect")
+
+    writer = senders.writer
+    _ = submit(writer, body("a"), release=fail)
+    await committer.commit()
+    after = senders.send("b", *body("b"))
+    await committer.commit()
+
+    assert await after == [STORED]
+    assert [line.message for line in caplog.records] == [
+        "outcomes could not be delivered"
+    ]
 
 
 async def test_a_writer_that_is_idle_or_was_never_started_stops_at_once() -> None:
@@ -271,7 +290,7 @@ async def test_what_is_answered_as_stored_can_be_read_at_once(
 
     async def send(number: int) -> Outcome:
         entry = record(user_id=f"user-{number % 20}")
-        [outcome] = await writer.submit([entry], release=lambda: None)
+        [outcome] = await submit(writer, [entry])
         async with reader.connect() as connection:
             query = select(func.count()).where(events.c.id == UUID(entry.id))
             assert await connection.scalar(query) == 1

@@ -22,6 +22,7 @@ from app.store.write.writer import Writer
 from tests.support.entries import counts, record, records, rejection
 from tests.support.proxy import Proxy
 from tests.support.sabotage import end_other_sessions, run
+from tests.support.submitting import submit
 
 BUFFERED = Outcome("buffered")
 
@@ -75,7 +76,7 @@ async def writer(answers: Answers, outage: OfflineBuffer) -> AsyncIterator[Write
 
 
 async def send(writer: Writer, *entries: Entry) -> list[Outcome]:
-    return await writer.submit([*entries], release=lambda: None)
+    return await submit(writer, [*entries])
 
 
 async def test_while_commits_succeed_nothing_is_written_beside_them(
@@ -167,8 +168,8 @@ async def test_a_sender_that_left_during_the_commit_is_not_buffered(
     committer = Slow()
     committer.ends = [[None, None]]
     writer = Writer(committer, outage=outage)
-    left = writer.submit([record("1")], release=lambda: None)
-    stays = writer.submit([record("2")], release=lambda: None)
+    left = submit(writer, [record("1")])
+    stays = submit(writer, [record("2")])
     writer.start()
     await committer.begun.wait()
     left.cancel()
@@ -185,7 +186,7 @@ async def test_the_circuit_opens_once_the_journal_has_what_opened_it(
     writer: Writer, answers: Answers, outage: OfflineBuffer
 ) -> None:
     answers.ends = [[None] * 500]
-    done = writer.submit([*records(500)], release=lambda: None)
+    done = submit(writer, [*records(500)])
     for _ in range(5):
         await asyncio.sleep(0)  # the writer begins, and waits for the disk
     assert not answers.ends
@@ -206,7 +207,7 @@ async def test_an_append_that_is_under_way_leaves_a_closed_circuit_closed(
     writer: Writer, outage: OfflineBuffer
 ) -> None:
     outage.circuit.open()
-    done = writer.submit([*records(500)], release=lambda: None)
+    done = submit(writer, [*records(500)])
     await asyncio.sleep(0)  # the writer begins, and waits for the disk
     await asyncio.sleep(0)
     outage.circuit.close()
