@@ -28,7 +28,7 @@ def test_no_page_has_what_a_merge_leaves_behind(page: Path) -> None:
 )
 def test_what_is_to_be_sent_again_is_what_may_succeed(page: str, title: str) -> None:
     [sentence] = re.findall(
-        r"^.*Send (?:the same bytes )?again.* after .*$",
+        r"^.*(?:Send (?:the same bytes )?again|Retry the same body).* after .*$",
         section(read(page), title),
         re.MULTILINE,
     )
