@@ -175,6 +175,18 @@ class Settings(BaseSettings):
     quarantine_retention_days: int = Field(
         default=30, ge=1, le=36_500, description="Days that a rejected event is kept."
     )
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days after which events are deleted. Unset: never.",
+    )
+    retention_basis: Literal["stored_at", "timestamp"] = Field(
+        default="stored_at",
+        description="`stored_at`: delete whole weeks by the time of storage. "
+        "`timestamp`: delete each event by the time at which it happened, and reject "
+        "older events on arrival.",
+    )
     key_cache_seconds: float = Field(
         default=4.0,
         ge=0,

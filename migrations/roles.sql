@@ -38,10 +38,14 @@ GRANT INSERT, DELETE, SELECT (id, source, received_at, payload_bytes), UPDATE (i
     ON rejected_events TO rollcall_service;
 GRANT INSERT, DELETE, SELECT, UPDATE (events) ON rejected_drops TO rollcall_service;
 GRANT EXECUTE ON FUNCTION rollcall_ensure_partitions(integer) TO rollcall_service;
+-- Retention: one instance at a time deletes old events, through a function.
+GRANT INSERT, DELETE, SELECT, UPDATE ON leases TO rollcall_service;
+GRANT EXECUTE ON FUNCTION
+    rollcall_expire_events(text, bigint, integer, timestamptz) TO rollcall_service;
 
 GRANT SELECT ON
     events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,
-    sources, alembic_version
+    sources, leases, alembic_version
     TO rollcall_reader;
 GRANT SELECT (id, source, scope, created_at, revoked_at) ON write_keys
     TO rollcall_reader;

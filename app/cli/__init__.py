@@ -15,6 +15,7 @@ from app.cli.keys import keys
 from app.cli.migrate import migrate
 from app.cli.psql import psql
 from app.cli.quarantine.commands import rejected
+from app.cli.retention import retention
 from app.cli.serve import serve
 from app.cli.signals import exit_on_signals, open_streams
 from app.cli.validate import validate
@@ -48,6 +49,7 @@ def _commands() -> typer.Typer:
     commands.command()(validate)
     commands.command(name="import")(import_events)
     commands.command()(export)
+    commands.command()(retention)
     commands.command(
         # All of them are psql's, --help included.
         context_settings={

@@ -10,7 +10,7 @@ import typer
 
 from app.embedded import running
 from app.settings import Settings
-from app.store.migrations import check_schema, migrate
+from app.store.migrations import check_schema, drop_empty_weeks, migrate
 from app.store.operator_session import explained, in_operator_transaction
 
 
@@ -57,6 +57,7 @@ def usable(settings: Settings) -> Iterator[Database]:
         if database.bin_dir is not None:
             with explained():
                 asyncio.run(migrate(database.url))
+                asyncio.run(drop_empty_weeks(database.url))
         yield database
 
 

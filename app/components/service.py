@@ -28,6 +28,7 @@ from app.store.engine import create_engine, watch_pool
 from app.store.journal.fallback import OfflineBuffer, prepare_journal
 from app.store.maintenance import run_hourly
 from app.store.quarantine.caps import Quarantine
+from app.store.retention import Limit
 from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
 from app.store.write.writer import Writer
@@ -82,6 +83,11 @@ class Service:
             ),
             "sessions": self.reading.sessions.expire,
         }
+        if settings.retention_days is not None:
+            self._upkeep["events"] = partial(
+                self._lookups.expire_events,
+                limit=Limit(settings.retention_days, settings.retention_basis),
+            )
         self.watch = Watch(
             ConnectionLimits(
                 head_s=settings.header_timeout_seconds,

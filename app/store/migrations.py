@@ -24,6 +24,14 @@ _TABLES = text(
     "SELECT to_regclass('alembic_version') IS NOT NULL AS versioned,"
     " to_regclass('event_ids') IS NOT NULL AS ours"
 )
+# Weeks that ended a week ago or earlier: no transaction adds rows to them.
+_CLOSED_WEEKS = text("""
+SELECT inhrelid::regclass::text AS partition, inhdetachpending AS detaching
+FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'
+    AND to_date(right(relname, 8), 'YYYYMMDD') + 14 <= (now() AT TIME ZONE 'UTC')::date
+ORDER BY relname
+""")
 _REVISION = text("SELECT version_num FROM alembic_version")
 
 
@@ -63,6 +71,43 @@ async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None,
                 " `rollcall migrate` again."
             ) from error
         return before, newest
+
+
+async def drop_empty_weeks(url: str, *, lock_timeout_s: float = 5.0) -> list[str]:
+    """Drop the partitions of past weeks that hold no event, such as after retention.
+
+    Readers and writers of `events` go on meanwhile. An interrupted call is finished by
+    the next one.
+
+    Args:
+        url: of the database; its user must own the tables.
+        lock_timeout_s: how long one statement may wait for a lock.
+
+    Returns:
+        Names of the dropped tables. A table that another session keeps locked is left
+        for the next call.
+    """
+    dropped = []
+    async with migration_connection(url, lock_timeout_s=lock_timeout_s) as connection:
+        await connection.commit()
+        each = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for row in (await each.execute(_CLOSED_WEEKS)).all():
+            if not row.detaching and await each.scalar(
+                text(f"SELECT EXISTS (SELECT FROM {row.partition})")  # noqa: S608 - quoted by Postgres
+            ):
+                continue
+            how = "FINALIZE" if row.detaching else "CONCURRENTLY"
+            try:
+                await each.execute(
+                    text(f"ALTER TABLE events DETACH PARTITION {row.partition} {how}")
+                )
+                await each.execute(text(f"DROP TABLE {row.partition}"))
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                    raise
+                continue
+            dropped.append(row.partition)
+    return dropped
 
 
 async def check_schema(

@@ -1,5 +1,6 @@
 """What is asked of the database beside the writing, each within a time of its own."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias
@@ -8,12 +9,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
+from app.logs import fields
 from app.store.keys.keys import find_reader, find_source
 from app.store.keys.snapshot_file import LiveKey, live_keys
 from app.store.migrations import check_schema
 from app.store.quarantine.retention import expire_rejected
 from app.store.query import ask
+from app.store.retention import Limit, expire_events
 from app.store.write.partitions import ensure_partitions
+
+log = logging.getLogger(__name__)
 
 Find: TypeAlias = Callable[..., Awaitable[str | None]]
 
@@ -107,6 +112,26 @@ class ServiceQueries:
         ):
             expired += batch
         return expired
+
+    async def expire_events(self, *, limit: Limit) -> int:
+        """Delete events older than the limit, unless another process does so now.
+
+        Returns:
+            Number of events deleted.
+
+        Raises:
+            UnavailableError: the database did not do it, or not to the end.
+        """
+
+        def report(partition: str, events: int, seconds: float) -> None:
+            log.info(
+                "retention: events deleted",
+                extra=fields(
+                    partition=partition, events=events, seconds=round(seconds, 1)
+                ),
+            )
+
+        return await expire_events(self._engine, limit=limit, report=report) or 0
 
     async def _find(self, find: Find, key_hash: bytes) -> str | None:
         return await ask(

@@ -20,10 +20,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.store.tables.access import sessions, sign_in_codes, sources, write_keys
 from app.store.tables.columns import INSTANT, column, metadata, optional
+from app.store.tables.leases import leases
 
 __all__ = [
     "event_ids",
     "events",
+    "leases",
     "metadata",
     "rejected_drops",
     "rejected_events",

@@ -1,0 +1,236 @@
+"""Retention: expired weeks are emptied, their ids forgotten, everything else stays."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import uuid4
+
+import pytest
+import typer
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from typer.testing import CliRunner, Result
+
+from app.cli.retention import retention
+from app.store.migrations import drop_empty_weeks
+from app.store.retention import Limit, expire_events, expired_weeks
+from tests.support.entries import record, save
+from tests.support.rejections import count, read
+
+NOW = datetime.now(UTC)
+THIS_MONDAY = (NOW - timedelta(days=NOW.weekday())).replace(
+    hour=0, minute=0, second=0, microsecond=0
+)
+LIMIT = Limit(21)
+EVENTS = 200
+PARTITION = """
+CREATE TABLE events_p{monday:%Y%m%d} PARTITION OF events
+FOR VALUES FROM ('{monday:%Y-%m-%d}') TO ('{end:%Y-%m-%d}')
+"""
+FILL = text("""
+WITH new AS (
+    INSERT INTO events (
+        id, source, event, user_id, "timestamp", timestamp_raw, received_at, stored_at,
+        properties, context
+    )
+    SELECT
+        gen_random_uuid(), 'billing', 'signed_up', n::text, :at, 'x', :at, :at,
+        jsonb_build_object('pad', repeat('x', 500)), '{}'
+    FROM generate_series(1, CAST(:events AS integer)) AS n
+    RETURNING id, stored_at
+)
+INSERT INTO event_ids (id, stored_at, content_hash)
+SELECT id, stored_at, 'x' FROM new
+""")
+
+
+def nothing(_partition: str, _events: int, _seconds: float) -> None:
+    """Report to nobody."""
+
+
+async def fill_week(engine: AsyncEngine, weeks_ago: int, events: int = EVENTS) -> str:
+    """Events stored in a past week; returns the name of its partition."""
+    monday = THIS_MONDAY - timedelta(weeks=weeks_ago)
+    end = monday + timedelta(weeks=1)
+    async with engine.begin() as connection:
+        await connection.execute(text(PARTITION.format(monday=monday, end=end)))
+        at = monday + timedelta(days=1)
+        await connection.execute(FILL, {"at": at, "events": events})
+    return f"events_p{monday:%Y%m%d}"
+
+
+async def test_expired_weeks_are_emptied_and_younger_ones_stay(
+    engine: AsyncEngine,
+) -> None:
+    oldest, old = [await fill_week(engine, weeks) for weeks in (6, 5)]
+    await fill_week(engine, 2)
+    await save(engine, record("today"))
+    deleted: list[tuple[str, int]] = []
+
+    def report(partition: str, events: int, _: float) -> None:
+        deleted.append((partition, events))
+
+    assert await expire_events(engine, limit=LIMIT, report=report) == 2 * EVENTS
+    assert deleted == [(oldest, EVENTS), (old, EVENTS)]
+    assert await count(engine, "events") == await count(engine, "event_ids")
+    assert await count(engine, "events") == EVENTS + 1
+    assert await expire_events(engine, limit=LIMIT, report=report) == 0
+
+
+async def test_an_expired_event_that_is_sent_again_is_stored_again(
+    engine: AsyncEngine,
+) -> None:
+    await save(engine, record("m1"))
+    partition = await fill_week(engine, 5, events=0)
+    monday = THIS_MONDAY - timedelta(weeks=5)
+    async with engine.begin() as connection:
+        for statement in (
+            "UPDATE events SET stored_at = :at",
+            "UPDATE event_ids SET stored_at = :at",
+        ):
+            await connection.execute(
+                text(statement), {"at": monday + timedelta(days=3)}
+            )
+
+    [again] = await save(engine, record("m1"))
+    assert again.status == "duplicate"
+    assert await expire_events(engine, limit=LIMIT, report=nothing) == 1
+    [again] = await save(engine, record("m1"))
+    assert again.status == "stored"
+    assert await count(engine, partition) == 0
+
+
+async def test_an_id_of_an_erased_event_stays(engine: AsyncEngine) -> None:
+    await fill_week(engine, 5)
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("INSERT INTO event_ids VALUES (:id, :at, 'x', 0, now())"),
+            {"id": uuid4(), "at": THIS_MONDAY - timedelta(weeks=5)},
+        )
+
+    await expire_events(engine, limit=LIMIT, report=nothing)
+    assert await count(engine, "event_ids") == 1
+
+
+async def test_by_event_time_only_older_events_of_any_week_are_deleted(
+    engine: AsyncEngine,
+) -> None:
+    await fill_week(engine, 5)
+    await save(engine, record("backfilled"), record("also backfilled", user_id="u2"))
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE events SET \"timestamp\" = now() WHERE user_id <> 'u2'")
+        )
+
+    limit = Limit(300, "timestamp")
+    assert await expire_events(engine, limit=limit, report=nothing) == 1
+    assert await count(engine, "events") == EVENTS + 1
+    assert await count(engine, "event_ids") == EVENTS + 1
+
+
+async def test_only_the_holder_of_the_lease_deletes(engine: AsyncEngine) -> None:
+    await fill_week(engine, 5)
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO leases VALUES ('retention', 'x', now() + interval '1 minute')"
+            )
+        )
+
+    assert await expire_events(engine, limit=LIMIT, report=nothing) is None
+    assert await count(engine, "events") == EVENTS
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE leases SET expires_at = now() - interval '1s'")
+        )
+    assert await expire_events(engine, limit=LIMIT, report=nothing) == EVENTS
+    assert await count(engine, "leases") == 0
+
+
+async def test_an_interrupted_run_is_continued_by_the_next(engine: AsyncEngine) -> None:
+    partition = await fill_week(engine, 5, events=3_000)
+    running = asyncio.create_task(expire_events(engine, limit=LIMIT, report=nothing))
+    while not (left := await count(engine, "events")) < 3_000:
+        assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    left = await count(engine, "events")
+    assert left > 0
+    assert await count(engine, "event_ids") == left
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE leases SET expires_at = now() - interval '1s'")
+        )
+    assert await expire_events(engine, limit=LIMIT, report=nothing) == left
+    assert await count(engine, partition) == 0
+
+
+async def test_expired_weeks_are_counted_before_they_are_deleted(
+    engine: AsyncEngine,
+) -> None:
+    await fill_week(engine, 5)
+    async with engine.connect() as connection:
+        [week] = await expired_weeks(connection, limit=LIMIT, now=NOW)
+    assert (week.monday, week.events) == (THIS_MONDAY - timedelta(weeks=5), EVENTS)
+    assert week.bytes > 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["'event_ids', 0, 1", "'events_p20200106', 0, 1", "'pg_class', 0, 1, now()"],
+)
+async def test_the_function_refuses_other_tables(
+    engine: AsyncEngine, arguments: str
+) -> None:
+    async with engine.begin() as connection:
+        with pytest.raises(DBAPIError, match="is not a partition of events"):
+            await connection.execute(
+                text(f"SELECT rollcall_expire_events({arguments})")
+            )
+
+
+async def test_the_function_refuses_a_week_that_is_not_closed(
+    engine: AsyncEngine,
+) -> None:
+    this_week = f"SELECT rollcall_expire_events('events_p{THIS_MONDAY:%Y%m%d}', 0, 1)"
+    async with engine.begin() as connection:
+        with pytest.raises(DBAPIError, match="is not closed"):
+            await connection.execute(text(this_week))
+
+
+async def test_migrate_drops_empty_past_weeks_only(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    emptied = await fill_week(engine, 6, events=0)
+    await fill_week(engine, 5)
+    weeks = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass"
+    [(before,)] = await read(engine, weeks)
+
+    assert await drop_empty_weeks(database_url) == [emptied]
+    assert await read(engine, weeks) == [(before - 1,)]
+    assert await drop_empty_weeks(database_url) == []
+
+
+def run(database_url: str, *arguments: str) -> Result:
+    app = typer.Typer()
+    app.command()(retention)
+    return CliRunner().invoke(
+        app, arguments, env={"ROLLCALL_DATABASE_URL": database_url}
+    )
+
+
+async def test_the_command_counts_then_deletes(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    await fill_week(engine, 5)
+    invoke = partial(asyncio.to_thread, run, database_url)
+
+    counted = await invoke("--days", "21", "--dry-run")
+    monday = THIS_MONDAY - timedelta(weeks=5)
+    assert counted.stdout == f"{monday:%Y-%m-%d}\t{EVENTS}\n"
+    assert await count(engine, "events") == EVENTS
+    deleted = await invoke("--days", "21")
+    assert f"{EVENTS} events deleted." in deleted.stderr
+    assert await count(engine, "events") == 0
