@@ -133,9 +133,7 @@ async def test_only_the_holder_of_the_lease_deletes(engine: AsyncEngine) -> None
     await fill_week(engine, 5)
     async with engine.begin() as connection:
         await connection.execute(
-            text(
-                "INSERT INTO leases VALUES ('retention', 'x', now() + interval '1 minute')"
-            )
+            text("INSERT INTO leases VALUES ('retention', 'x', now() + interval '9s')")
         )
 
     assert await expire_events(engine, limit=LIMIT, report=nothing) is None
