@@ -77,11 +77,7 @@ def create_app(
     app.include_router(event_routes(pages, catalog))
     service.reading.install(app, pages)
     service.watching.install(
-        app,
-        pages,
-        readers=service.reading.readers,
-        turns=service.reading.turns,
-        catalog=catalog,
+        app, pages, readers=service.reading.readers, catalog=catalog
     )
     install_problems(app, pages)
     app.openapi = cache(lambda: describe(app, TRACK_ROUTES, catalog))  # type: ignore[method-assign]  # FastAPI's own documented way

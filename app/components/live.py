@@ -6,13 +6,12 @@ from app.access.readers import ReaderAuth
 from app.events.catalog import Catalog
 from app.pages.live.feed import LiveFeed
 from app.pages.live.routes import live_routes
-from app.pages.overview import overview_routes
-from app.pages.overview_cache import ReportCache
+from app.pages.overview import Overview, overview_routes
 from app.pages.render import Pages
+from app.pages.report_cache import ReportCache
 from app.store.engine import create_engine
 from app.store.read.arrivals import Arrivals
-from app.store.read.limiter import QueryLimiter
-from app.store.read.reports import ReportRunner
+from app.store.read.reports import SOURCE_NAMES, ReportRunner
 
 # One polls for arrivals, one runs reports.
 _CONNECTIONS = 2
@@ -38,26 +37,37 @@ class LiveComponents:
             url, pool_size=_CONNECTIONS, command_timeout_s=_TIMEOUT_S
         )
         self.feed = LiveFeed(Arrivals(self._engine, settle_s=commit_s + _MARGIN_S))
-        self._overview = ReportCache(ReportRunner(self._engine, timeout_s=_TIMEOUT_S))
+        runner = ReportRunner(self._engine, timeout_s=_TIMEOUT_S)
+        self._overview = Overview(runner)
+        self._names = ReportCache(runner, {"sources": SOURCE_NAMES})
 
     def install(
-        self,
-        app: FastAPI,
-        pages: Pages,
-        *,
-        readers: ReaderAuth,
-        turns: QueryLimiter,
-        catalog: Catalog,
+        self, app: FastAPI, pages: Pages, *, readers: ReaderAuth, catalog: Catalog
     ) -> None:
         """Add the routes."""
         app.include_router(
-            live_routes(pages, readers=readers, feed=self.feed, catalog=catalog)
+            live_routes(
+                pages,
+                readers=readers,
+                feed=self.feed,
+                events=list(catalog),
+                known_sources=self.source_names,
+            )
         )
         app.include_router(
             overview_routes(
-                pages, readers=readers, overview=self._overview, turns=turns
+                pages,
+                readers=readers,
+                overview=self._overview,
+                events=catalog,
             )
         )
+
+    async def source_names(self) -> list[str]:
+        """Names of all sources, as far as they are known."""
+        results = await self._names.results_or_last()
+        rows = results["sources"].rows if results else None
+        return [row["name"] for row in rows or ()]
 
     async def close(self) -> None:
         """End all streams and close the connections."""

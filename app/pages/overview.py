@@ -1,61 +1,140 @@
-"""`/overview`: what was stored and rejected of late, and the SQL that says so."""
+"""`/overview`: charts of events, and reports with the SQL that made them."""
 
-from functools import partial
-from typing import Annotated
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from app.access.readers import ReaderAuth
-from app.api.query import Wanted
-from app.pages.overview_cache import ReportCache
-from app.pages.overview_chart import HEIGHT, WIDTH, day_chart
+from app.pages.charts import Chart, Scale, Series, bar_chart
 from app.pages.render import Pages
-from app.store.read.events import read_rejected
-from app.store.read.filters import RejectedFilter
-from app.store.read.limiter import QueryLimiter
+from app.pages.report_cache import ReportCache, Results
+from app.store.read.reports import (
+    DELAY,
+    DROPPED,
+    EVENTS,
+    REJECTED,
+    SOURCES,
+    WARNINGS,
+    ReportRunner,
+    Span,
+)
 
-_LISTED = 100
+_AXIS_FORMAT: dict[Span, str] = {
+    "hour": "%H:%M",
+    "day": "%H:%M",
+    "week": "%b %d",
+    "quarter": "%b %d",
+}
+_TABLES = {
+    "sources": SOURCES,
+    "rejected": REJECTED,
+    "dropped": DROPPED,
+    "warnings": WARNINGS,
+    "delay": DELAY,
+}
 
 
-class ListQuery(BaseModel):
-    """Which rejected events to list; without a reason, all."""
+class OverviewQuery(BaseModel):
+    """Span and scale of the charts."""
 
-    reason: Wanted
+    span: Literal["hour", "day", "week", "quarter"] = "week"
+    scale: Literal["linear", "log"] = "linear"
+
+
+class Overview:
+    """Caches of the reports that the page shows.
+
+    Args:
+        runner: runs reports.
+    """
+
+    def __init__(self, runner: ReportRunner) -> None:
+        lock = asyncio.Lock()
+        self._tables = ReportCache(runner, _TABLES, lock=lock)
+        self._events = {
+            span: ReportCache(runner, {"events": report}, lock=lock)
+            for span, report in EVENTS.items()
+        }
+
+    async def results(self, span: Span) -> tuple[Results, Results]:
+        """Counts of events in the span, and the tables.
+
+        Raises:
+            UnavailableError: the database does not respond at all.
+        """
+        return await self._events[span].results(), await self._tables.results()
 
 
 def overview_routes(
-    pages: Pages, *, readers: ReaderAuth, overview: ReportCache, turns: QueryLimiter
+    pages: Pages, *, readers: ReaderAuth, overview: Overview, events: Iterable[str]
 ) -> APIRouter:
-    """`/overview`, and what was rejected for one reason."""
-    routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
+    """`/overview`.
 
-    @routes.get("/overview")
-    async def latest(request: Request) -> Response:
-        figures = await overview.figures()
-        days = figures.days.rows
+    Args:
+        pages: renders the page.
+        readers: who may see it.
+        overview: the reports.
+        events: names in the catalog, in their order.
+    """
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/overview", dependencies=[Depends(readers.on_page)])
+    async def show(
+        request: Request, query: Annotated[OverviewQuery, Query()]
+    ) -> Response:
+        counts, tables = await overview.results(query.span)
+        found = counts["events"]
+        charts = None
+        if found.rows is not None:
+            charts = event_charts(
+                found.rows, events, span=query.span, scale=query.scale
+            )
         return pages.render(
             "overview.html",
             request=request,
-            figures=figures,
-            chart=day_chart(days) if days else None,
-            width=WIDTH,
-            height=HEIGHT,
-        )
-
-    @routes.get("/overview/rejected")
-    async def rejected(
-        request: Request, query: Annotated[ListQuery, Query()]
-    ) -> Response:
-        wanted = RejectedFilter(reason=query.reason or None)
-        page = await turns.ask(partial(read_rejected, wanted=wanted, limit=_LISTED))
-        return pages.render(
-            "overview_rejected.html",
-            request=request,
-            reason=wanted.reason,
-            rows=[(row, orjson.loads(row.errors)) for row in page.rows],
-            more=page.last is not None,
+            query=query,
+            spans=list(EVENTS),
+            charts=charts,
+            events=found,
+            tables=tables,
         )
 
     return routes
+
+
+def event_charts(
+    rows: Sequence[dict[str, Any]], names: Iterable[str], *, span: Span, scale: Scale
+) -> list[Chart]:
+    """One chart for each event: those of the catalog first, then any other found.
+
+    Args:
+        rows: of the report of this span.
+        names: events of the catalog.
+        span: says how labels are written.
+        scale: of the vertical axis.
+    """
+    counts: dict[str, dict[datetime, tuple[int, int]]] = defaultdict(dict)
+    times: dict[datetime, None] = {}
+    for row in rows:
+        at = row["bucket"].astimezone(UTC)
+        times[at] = None
+        if row["event"] is not None:
+            counts[row["event"]][at] = row["live"], row["imported"]
+    charts = []
+    labels = [
+        f"{at:%Y-%m-%d}" if span == "quarter" else f"{at:%Y-%m-%d %H:%M}"
+        for at in times
+    ]
+    axis = [at.strftime(_AXIS_FORMAT[span]) for at in times]
+    for name in dict.fromkeys([*names, *counts]):
+        found = [counts[name].get(at, (0, 0)) for at in times]
+        series = [Series("sent", [live for live, _ in found])]
+        if any(imported for _, imported in found):
+            series.append(Series("imported", [imported for _, imported in found]))
+        charts.append(bar_chart(name, labels, series, axis=axis, scale=scale))
+    return charts

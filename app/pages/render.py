@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from app.access.session_cookie import SESSION_COOKIE
+from app.pages.charts import duration
 from app.pages.static_files import StaticFiles
 
 _POLICY = (
@@ -50,6 +51,7 @@ class Pages:
         )
         self._templates.globals["static"] = files.url
         self._templates.filters["prose"] = prose
+        self._templates.filters["duration"] = duration
 
     def render(
         self, name: str, *, request: Request, status: int = 200, **context: Any

@@ -1,16 +1,19 @@
-"""The overview, over HTTP: whatever is asked, and while Postgres is away."""
+"""The overview over HTTP, and its cache of reports."""
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import UnavailableError
-from app.pages.overview_cache import ReportCache
+from app.events.catalog import CATALOG
+from app.pages.report_cache import ReportCache
 from app.store.engine import create_engine
-from app.store.read.reports import ReportRunner
+from app.store.read.reports import DELAY, ReportRunner
 from tests.support.app_client import Api
+from tests.support.pipeline import signed_up_with
 from tests.support.proxy import Proxy
 from tests.support.read_api import bearer, read_key
 
@@ -18,56 +21,69 @@ ANSWERED_WITHIN_S = 3
 READERS = 6
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("", 200),
-        ("?reason=", 200),
-        ("?reason=%ff", 200),
-        ("?reason=invalid_timestamp", 200),
-        ("?reason=%00", 400),
-        ("?reason=a%00b", 400),
-        (f"?reason={'x' * 256}", 400),
-    ],
-)
-async def test_a_reason_is_looked_for_or_refused(
-    api: Api, query: str, status: int
+@pytest.mark.parametrize("span", ["hour", "day", "week", "quarter"])
+@pytest.mark.parametrize("scale", ["linear", "log"])
+async def test_overview_shows_a_chart_for_each_event(
+    api: Api, span: str, scale: str
 ) -> None:
+    sent = signed_up_with(timestamp=datetime.now(UTC).isoformat())
+    assert (await api.post(sent)).status_code == 200
     headers = bearer(await read_key(api.engine))
-    answer = await api.client.get(f"/overview/rejected{query}", headers=headers)
-    assert answer.status_code == status, answer.text
+    query = {"span": span, "scale": scale}
+    page = await api.client.get("/overview", params=query, headers=headers)
+    assert page.status_code == 200
+    for event in CATALOG:
+        assert f'aria-label="{event}"' in page.text
 
 
-async def test_figures_are_asked_for_again_once_they_are_old(
+@pytest.mark.parametrize("query", ["span=year", "scale=x", "span="])
+async def test_overview_unknown_choice_is_refused(api: Api, query: str) -> None:
+    headers = bearer(await read_key(api.engine))
+    page = await api.client.get(f"/overview?{query}", headers=headers)
+    assert (page.status_code, page.json()["code"]) == (400, "invalid_parameter")
+
+
+async def test_overview_without_events_says_what_to_do(api: Api) -> None:
+    headers = bearer(await read_key(api.engine))
+    page = await api.client.get("/overview", headers=headers)
+    assert "No events in this span" in page.text
+
+
+async def test_report_cache_runs_again_once_results_are_old(
     engine: AsyncEngine,
 ) -> None:
     now = 0.0
-    overview = ReportCache(ReportRunner(engine, timeout_s=20), clock=lambda: now)
-    first, second = await asyncio.gather(overview.figures(), overview.figures())
+    runner = ReportRunner(engine, timeout_s=20)
+    cache = ReportCache(runner, {"delay": DELAY}, clock=lambda: now)
+    first, second = await asyncio.gather(cache.results(), cache.results())
     assert first is second
     now = 9.9
-    assert await overview.figures() is first
+    assert await cache.results() is first
     now = 10.0
-    assert await overview.figures() is not first
+    assert await cache.results() is not first
 
 
-async def test_while_postgres_is_away_nobody_waits_for_the_others(
+async def test_report_cache_outage_fails_all_readers_at_once(
     database_url: str,
 ) -> None:
     async with Proxy(database_url).listening() as proxy:
         shaky = create_engine(proxy.url, pool_size=1)
         now = 0.0
-        overview = ReportCache(ReportRunner(shaky, timeout_s=20), clock=lambda: now)
-        await overview.figures()
+        runner = ReportRunner(shaky, timeout_s=20)
+        cache = ReportCache(runner, {"delay": DELAY}, clock=lambda: now)
+        await cache.results()
         now = 1e6
         proxy.freeze()
         began = time.monotonic()
-        asked = [overview.figures() for _ in range(READERS)]
+        asked = [cache.results() for _ in range(READERS)]
         told = await asyncio.gather(*asked, return_exceptions=True)
         assert time.monotonic() - began < ANSWERED_WITHIN_S
         assert {*map(type, told)} == {UnavailableError}
+        # The last results stay available.
+        now += 1
+        assert await cache.results_or_last() is cache.last is not None
 
         proxy.thaw()
         now += 1
-        assert (await overview.figures()).days.rows
+        assert (await cache.results())["delay"].rows
         await shaky.dispose()

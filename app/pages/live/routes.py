@@ -1,5 +1,6 @@
 """`/live`: the page of arriving events, and the stream that fills it."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -8,11 +9,11 @@ from fastapi.responses import StreamingResponse
 
 from app.access.readers import ReaderAuth
 from app.errors import RequestError, UnavailableError
-from app.events.catalog import Catalog
 from app.pages.live.feed import LiveFeed
 from app.pages.live.frames import read_watermark
 from app.pages.live.subscribers import BURST, RATE, LiveFilter
 from app.pages.render import Pages
+from app.pipeline.codes import ERRORS
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -23,9 +24,22 @@ _HEADERS = {
 
 
 def live_routes(
-    pages: Pages, *, readers: ReaderAuth, feed: LiveFeed, catalog: Catalog
+    pages: Pages,
+    *,
+    readers: ReaderAuth,
+    feed: LiveFeed,
+    events: Sequence[str],
+    known_sources: Callable[[], Awaitable[list[str]]],
 ) -> APIRouter:
-    """`/live` and `/live/stream`."""
+    """`/live` and `/live/stream`.
+
+    Args:
+        pages: renders the page.
+        readers: who may watch.
+        feed: the stream.
+        events: names to suggest in the filter.
+        known_sources: names to suggest in the filter.
+    """
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/live", dependencies=[Depends(readers.on_page)])
@@ -36,7 +50,9 @@ def live_routes(
             "live.html",
             request=request,
             wanted=wanted,
-            events=list(catalog),
+            events=events,
+            sources=await known_sources(),
+            reasons=list(ERRORS),
             burst=BURST,
             rate=RATE,
         )

@@ -1,39 +1,40 @@
-// What is arriving: server-sent events into rows, a chart and a line that counts.
+// Live page: server-sent events become rows, a chart and a status line.
 
 import { announce } from "./page.js";
 import { grouped } from "./elements.js";
 import { takeMinutes } from "./live_chart.js";
 import { showRows, takeRows } from "./live_rows.js";
 
-const TRY_AGAIN_MS = 5_000;
-const WHY = {
-  overloaded: "As many watch this as one worker lets.",
-  unavailable: "The database does not answer.",
+const RETRY_MS = 5_000;
+const REASONS = {
+  overloaded: "Too many live pages are open.",
+  unavailable: "The database does not respond.",
 };
 
 const pause = document.getElementById("pause");
 const state = document.getElementById("state");
 const tally = document.getElementById("tally");
 const trouble = document.getElementById("trouble");
+const isNarrow = "narrow" in tally.dataset;
 
-const counted = { arrived: 0, leftOut: 0, skipped: 0 };
-let paused = false;
+const counted = { arrived: 0, leftOut: 0, skipped: 0, shown: 0 };
+let isPaused = false;
 let arrivedWhilePaused = 0;
-let begun = false;
+let hasRows = false;
 
-function told() {
+function updateTally() {
   const parts = [];
-  if (paused) parts.push(`Paused; ${grouped(arrivedWhilePaused)} arrived since.`);
-  if (begun) parts.push(`${grouped(counted.arrived)} shown.`);
-  // What nobody has looked at matches for sure only where everything does.
-  const narrow = "narrow" in tally.dataset;
-  const leftOut = counted.leftOut + (narrow ? 0 : counted.skipped);
-  if (leftOut > 0) parts.push(`${grouped(leftOut)} more left out of view: too many at once.`);
-  if (narrow && counted.skipped > 0) parts.push(`${grouped(counted.skipped)} passed by without a look.`);
-  tally.textContent = parts.join(" ");
+  if (isPaused) parts.push(`Paused; ${grouped(arrivedWhilePaused)} arrived since.`);
+  if (hasRows) parts.push(`${grouped(counted.shown)} rows shown.`);
+  // A filter may not match the events that no poll has read.
+  const leftOut = counted.leftOut + (isNarrow ? 0 : counted.skipped);
+  const hidden = counted.arrived - counted.shown + leftOut - (isPaused ? arrivedWhilePaused : 0);
+  if (hidden > 0) parts.push(`${grouped(hidden)} more arrived and are not shown.`);
+  if (isNarrow && counted.skipped > 0) parts.push(`${grouped(counted.skipped)} were too many to compare with the filter.`);
+  if (parts.length > 0) tally.textContent = parts.join(" ");
 }
 
-function say(text, kind) {
+function setState(text, kind) {
   state.textContent = text;
   state.className = `badge badge-${kind}`;
 }
@@ -43,14 +44,21 @@ function explain(text) {
   if (trouble.textContent !== text) trouble.textContent = text;
 }
 
-const takers = {
+function draw() {
+  showRows((shown) => {
+    counted.shown = shown;
+    updateTally();
+  });
+}
+
+const handlers = {
   rows({ rows, left_out: leftOut }) {
     const fresh = takeRows(rows);
-    begun = true;
+    hasRows = true;
     counted.arrived += fresh;
     counted.leftOut += leftOut;
-    if (paused) arrivedWhilePaused += fresh + leftOut;
-    else showRows();
+    if (isPaused) arrivedWhilePaused += fresh + leftOut;
+    else draw();
   },
   minutes(found) {
     counted.skipped += found.skipped;
@@ -59,67 +67,65 @@ const takers = {
   missed({ rows }) {
     counted.leftOut += rows;
   },
-  database({ available: there }) {
-    say(there ? "live" : "waiting", there ? "success" : "warning");
-    explain(there ? "" : "The database does not answer. This page goes on by itself when it does.");
-    announce(there ? "The database answers again" : "The database does not answer");
+  database({ available }) {
+    setState(available ? "live" : "waiting", available ? "success" : "warning");
+    explain(available ? "" : "The database does not respond. The stream continues by itself once it does.");
+    announce(available ? "The database responds again" : "The database does not respond");
   },
 };
 
-function watch() {
+function subscribe() {
   const stream = new EventSource(`/live/stream${location.search}`);
-  for (const [name, take] of Object.entries(takers)) {
+  for (const [name, handle] of Object.entries(handlers)) {
     stream.addEventListener(name, (event) => {
-      take(JSON.parse(event.data));
-      told();
+      handle(JSON.parse(event.data));
+      updateTally();
     });
   }
   stream.addEventListener("open", () => {
-    say("live", "success");
+    setState("live", "success");
     explain("");
   });
   stream.addEventListener("end", () => {
     stream.close();
-    leave();
+    end();
   });
   stream.addEventListener("error", () => {
-    say("waiting", "warning");
-    // The browser comes back by itself, unless it was refused.
-    if (stream.readyState === EventSource.CLOSED) findOutWhy();
+    setState("waiting", "warning");
+    // The browser reconnects by itself unless the response was an error.
+    if (stream.readyState === EventSource.CLOSED) findReason();
   });
 }
 
-async function findOutWhy() {
+async function findReason() {
   let status = 0;
   try {
-    const asking = new AbortController();
-    const answer = await fetch(`/live/stream${location.search}`, {
-      headers: { accept: "application/json" }, redirect: "manual", signal: asking.signal,
+    const controller = new AbortController();
+    const response = await fetch(`/live/stream${location.search}`, {
+      headers: { accept: "application/json" }, redirect: "manual", signal: controller.signal,
     });
-    status = answer.status;
-    if (answer.type === "opaqueredirect" || status === 401) return leave();
-    if (status === 503) explain(`${WHY[(await answer.json()).code] ?? WHY.unavailable} This page tries again by itself.`);
-    asking.abort();
+    status = response.status;
+    if (response.type === "opaqueredirect" || status === 401) return end();
+    if (status === 503) explain(`${REASONS[(await response.json()).code] ?? REASONS.unavailable} This page tries again by itself.`);
+    controller.abort();
   } catch {
-    // Nobody answers: try again.
+    // No response: try again below.
   }
-  setTimeout(watch, status === 200 ? 0 : TRY_AGAIN_MS);
+  setTimeout(subscribe, status === 200 ? 0 : RETRY_MS);
 }
 
-function leave() {
-  say("ended", "error");
-  explain("You are no longer signed in. Sign in again to go on.");
+function end() {
+  setState("ended", "error");
+  explain("You are no longer signed in. Sign in again to continue.");
 }
 
 pause.addEventListener("click", () => {
-  paused = !paused;
+  isPaused = !isPaused;
   arrivedWhilePaused = 0;
-  pause.textContent = paused ? "Go on" : "Pause";
-  pause.setAttribute("aria-pressed", String(paused));
-  if (!paused) showRows();
-  told();
+  pause.textContent = isPaused ? "Resume" : "Pause";
+  pause.setAttribute("aria-pressed", String(isPaused));
+  if (!isPaused) draw();
+  updateTally();
 });
 
-const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
-document.getElementById("zone").textContent = ` (${timeZone})`;
-watch();
+subscribe();

@@ -1,26 +1,30 @@
-// The last hour, by the minute: a bar for each, drawn anew when a count changes.
+// Chart of the last hour: one bar for each minute, drawn again when a count changes.
 
 import { element } from "./page.js";
 import { grouped, shape } from "./elements.js";
+import "./chart.js";
 
 const SHOWN = 60;
-const WIDTH = 960;
-const HEIGHT = 108;
+const WIDTH = 1000;
+const HEIGHT = 200;
 const STEP = WIDTH / SHOWN;
+const TICKS = 4;
 
 const svg = document.getElementById("minutes");
 const summary = document.getElementById("minutes-summary");
 const table = document.getElementById("minutes-details");
 const body = document.getElementById("minutes-rows");
+const yAxis = document.getElementById("minutes-y");
+const xAxis = document.getElementById("minutes-x");
 
 const counts = new Map();
 let latest = 0;
 let drawing = false;
 
-const clock = (seconds) =>
-  new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+/** Hour and minute in UTC. */
+const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16);
 
-/** Take whole counts of some minutes. */
+/** Take complete counts of some minutes. */
 export function takeMinutes({ until, minutes }) {
   latest = Math.floor(until / 60) * 60;
   for (const [minute, stored, rejected] of minutes) counts.set(minute, { stored, rejected });
@@ -31,32 +35,44 @@ export function takeMinutes({ until, minutes }) {
   }
 }
 
+/** Step of the axis: 1, 2 or 5 times a power of ten. */
+function stepFor(most) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(1, most / TICKS)));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step * TICKS >= most);
+}
+
 function draw() {
   drawing = false;
   const known = [...counts].sort(([one], [other]) => one - other);
   const most = Math.max(1, ...known.map(([, { stored, rejected }]) => stored + rejected));
-  const bars = known.flatMap(([minute, found]) => bar(minute, found, HEIGHT / most));
+  const step = stepFor(most);
+  const lines = Array.from({ length: TICKS + 1 }, (_, n) => (HEIGHT / TICKS) * n);
+  const active = svg.querySelector(".active")?.dataset.label;
   svg.replaceChildren(
-    shape("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT + 0.5, y2: HEIGHT + 0.5 }),
-    ...bars,
-    shape("text", { x: 0, y: HEIGHT + 18 }, clock(latest - (SHOWN - 1) * 60)),
-    shape("text", { x: WIDTH, y: HEIGHT + 18, "text-anchor": "end" }, `${clock(latest)}, most in a minute: ${grouped(most)}`),
+    ...lines.map((y) => shape("line", { class: "grid", x1: 0, x2: WIDTH, y1: y, y2: y })),
+    ...known.map(([minute, found]) => bucket(minute, found, HEIGHT / (step * TICKS), active)),
   );
-  tell(known);
+  yAxis.replaceChildren(...lines.map((_, n) => element("span", {}, grouped(step * (TICKS - n)))));
+  xAxis.replaceChildren(...[59, 40, 20, 0].map((ago) => element("span", {}, clock(latest - ago * 60))));
+  svg.setAttribute("aria-valuemax", Math.max(0, known.length - 1));
+  summarise(known);
 }
 
-function bar(minute, { stored, rejected }, scale) {
-  const x = WIDTH - STEP * ((latest - minute) / 60 + 1) + 1;
+function bucket(minute, { stored, rejected }, scale, active) {
+  const left = WIDTH - STEP * ((latest - minute) / 60 + 1);
   const low = HEIGHT - stored * scale;
-  return [
-    ["series-1", low, stored * scale],
-    ["series-3", low - rejected * scale, rejected * scale],
-  ]
+  const label = `${clock(minute)} UTC`;
+  const reading = `${grouped(stored)} stored, ${grouped(rejected)} rejected`;
+  const bars = [["series-1", low, stored * scale], ["series-3", low - rejected * scale, rejected * scale]]
     .filter(([, , height]) => height > 0)
-    .map(([name, y, height]) => shape("rect", { class: name, x, y, width: STEP - 2, height }));
+    .map(([name, y, height]) => shape("rect", { class: name, x: left + 1, y, width: STEP - 2, height }));
+  const made = shape("g", { class: label === active ? "bucket active" : "bucket" },
+    shape("rect", { class: "hit", x: left, y: 0, width: STEP, height: HEIGHT }), ...bars);
+  Object.assign(made.dataset, { label, reading });
+  return made;
 }
 
-function tell(known) {
+function summarise(known) {
   const sum = (kind) => grouped(known.reduce((total, [, found]) => total + found[kind], 0));
   const rest = SHOWN - known.length;
   summary.textContent =

@@ -1,4 +1,4 @@
-// One row, whole, in a dialog.
+// Dialog with all fields of one row.
 
 import { codeBlock, element } from "./page.js";
 import { sent } from "./elements.js";
@@ -8,33 +8,33 @@ const KINDS = {
   stored: { title: "Stored event", path: "/v1/events/", sql: "event_ids JOIN events USING (id, stored_at)" },
   rejected: { title: "Rejected event", path: "/v1/rejected/", sql: "rejected_events" },
 };
-// Shown in a way of their own.
-const APART = ["properties", "context", "payload", "errors", "warnings"];
+// Fields that are not listed with the others.
+const SEPARATE = ["properties", "context", "payload", "errors", "warnings"];
 
 const dialog = document.getElementById("details");
 const title = document.getElementById("details-title");
 const body = document.getElementById("details-body");
 
-let asked = 0;
+let requests = 0;
 
-/** Show a row of either kind. */
+/** Show a stored or rejected event. */
 export async function showDetails({ status, id }) {
-  const number = (asked += 1);
+  const number = (requests += 1);
   const kind = KINDS[status];
   title.textContent = kind.title;
-  body.replaceChildren(element("p", { class: "muted" }, "Reading it …"));
+  body.replaceChildren(element("p", { class: "muted" }, "Loading …"));
   if (!dialog.open) dialog.showModal();
   const found = await read(kind.path + encodeURIComponent(id), kind);
-  if (number === asked) body.replaceChildren(...found);
+  if (number === requests) body.replaceChildren(...found);
 }
 
 async function read(path, kind) {
   try {
     const response = await fetch(path, { headers: { accept: "application/json" } });
     const text = await response.text();
-    return response.ok ? lay(text, kind) : [trouble(JSON.parse(text).detail)];
+    return response.ok ? layOutRow(text, kind) : [trouble(JSON.parse(text).detail)];
   } catch {
-    return [trouble("The row could not be read; close this and try again.")];
+    return [trouble("The row could not be loaded. Close this dialog and try again.")];
   }
 }
 
@@ -42,20 +42,21 @@ function trouble(text) {
   return element("div", { class: "notice notice-error", role: "alert" }, text);
 }
 
-function lay(text, kind) {
+function layOutRow(text, kind) {
   const row = JSON.parse(text);
   const facts = element("dl", { class: "facts" });
   for (const [name, value] of Object.entries(row)) {
-    if (!APART.includes(name)) facts.append(element("dt", {}, name), fact(value));
+    if (!SEPARATE.includes(name)) facts.append(element("dt", {}, name), fact(value));
   }
-  // What was parsed may have lost digits; the text has not.
+  // Parsed numbers may have lost digits, so the text is shown.
   const whole = row.payload === undefined
-    ? codeBlock(layOut(text), "The row as stored")
-    : codeBlock(layOut(row.payload), row.truncated ? "The first 128 KiB of what was sent" : "What was sent");
+    ? codeBlock(layOut(text), "Row as stored")
+    : codeBlock(layOut(row.payload), row.truncated ? "First 128 KiB of the payload" : "Payload");
   return [
-    ...remarks(row.errors, "error", "Why it was rejected"),
-    ...remarks(row.warnings, "warning", "What was assumed or repaired"),
+    ...issues(row.errors, "error", "Errors"),
+    ...issues(row.warnings, "warning", "Warnings"),
     facts,
+    ...(row.payload === undefined ? [] : [element("p", {}, element("a", { href: `/rejected/${row.id}` }, "Open, correct or replay this event"))]),
     whole,
     codeBlock(`SELECT * FROM ${kind.sql}\nWHERE id = '${row.id}';`, "SQL that finds it"),
   ];
@@ -66,7 +67,7 @@ function fact(value) {
     value === null ? element("span", { class: "muted" }, "none") : sent(String(value)));
 }
 
-function remarks(found, kind, heading) {
+function issues(found, kind, heading) {
   if (!found || found.length === 0) return [];
   const items = found.map(({ code, path, message }) => {
     const place = path ? [" at ", element("code", {}, sent(path))] : [];

@@ -1,4 +1,4 @@
-// The newest arrivals as rows of a table, never more than so many.
+// The newest arrivals as rows of a table, at most 200.
 
 import { badge, element } from "./page.js";
 import { sent } from "./elements.js";
@@ -9,17 +9,17 @@ const SHOWN = 200;
 const body = document.getElementById("arrivals");
 const waiting = document.getElementById("waiting");
 
-// By their key; Postgres's order, the newest first.
+// Rows by key, newest first as Postgres orders them.
 const shown = new Map();
 let pending = [];
 let drawing = false;
 
 const keyOf = ({ status, id }) => `${status} ${id}`;
-const placeOf = ({ stored_at: storedAt, id }) => storedAt + id;
+const orderOf = ({ stored_at: storedAt, id }) => storedAt + id;
 const newest = (rows) =>
-  rows.sort((one, other) => (placeOf(one) < placeOf(other) ? 1 : -1)).slice(0, SHOWN);
+  rows.sort((one, other) => (orderOf(one) < orderOf(other) ? 1 : -1)).slice(0, SHOWN);
 
-/** Take rows to be shown with the next picture; returns how many were not known. */
+/** Take rows for the next frame; returns how many are new. */
 export function takeRows(rows) {
   const known = new Set([...shown.keys(), ...pending.map(keyOf)]);
   const fresh = rows.filter((row) => !known.has(keyOf(row)));
@@ -27,11 +27,14 @@ export function takeRows(rows) {
   return fresh.length;
 }
 
-/** Show what was taken, before the next picture. */
-export function showRows() {
-  if (drawing || pending.length === 0) return;
+/** Show the rows taken so far in the next frame, then call back with their number. */
+export function showRows(done) {
+  if (drawing) return;
   drawing = true;
-  requestAnimationFrame(draw);
+  requestAnimationFrame(() => {
+    draw();
+    done(shown.size);
+  });
 }
 
 function draw() {
@@ -58,20 +61,19 @@ function draw() {
 }
 
 function lineOf(row) {
-  const at = new Date(row.stored_at);
-  const button = element("button", { type: "button" }, timeOf(at));
-  const remarks = [row.reason, ...row.warnings].filter(Boolean);
+  const button = element("button", { type: "button" }, clock(row.stored_at));
+  const issues = [row.reason, ...row.warnings].filter(Boolean);
   const line = element("tr", { "data-id": row.id },
     element("td", { title: row.stored_at }, button),
     element("td", {}, badge(row.status)),
     ...[row.event, row.source, row.user_id, row.group_id].map((value) =>
       element("td", {}, value === null ? "" : sent(value))),
-    element("td", {}, remarks.join(", ")));
+    element("td", {}, issues.join(", ")));
   line.addEventListener("click", () => showDetails(row));
   return line;
 }
 
-function timeOf(at) {
-  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-  return `${time}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+/** Time of day in UTC with milliseconds. */
+function clock(instant) {
+  return new Date(instant).toISOString().slice(11, 23);
 }

@@ -1,30 +1,33 @@
-"""What an operator asks first of all that was stored, as SQL that can be run again.
+"""Reports: the questions that operators ask first, as SQL that they can run again.
 
-Each question is one text without parameters, so that what is shown beside a figure is
-what was executed, and means the same in any session, whatever its time zone.
-Each looks at a span of `stored_at` or of receipt, so that older weeks are left alone.
+Each report is one statement without parameters, so a page shows exactly what was
+executed, and the statement gives the same result in any session and time zone.
+Each is bounded by `stored_at` or by the time of receipt, so old partitions are skipped.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.query import ask
 
+Span: TypeAlias = Literal["hour", "day", "week", "quarter"]
+
 _CHECK_TIMEOUT_S = 1.0
 _NOTHING = text("SELECT 1")
+_NO_RESPONSE = "The database does not respond."
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One figure.
+    """One report.
 
     Attributes:
-        title: what it is.
-        about: what is counted, and what is not.
-        sql: the text that is executed.
+        title: heading.
+        about: what is counted and what is not.
+        sql: the statement that is executed.
     """
 
     title: str
@@ -32,30 +35,43 @@ class Report:
     sql: str
 
 
-DAYS = Report(
-    "Sign-ups and members added a day",
-    "By the day (UTC) on which it happened, as the sender says. An event cannot have "
-    "happened long after it was stored, so weeks before are not read.",
-    """\
-WITH days AS (
-    SELECT date_trunc('day', now() AT TIME ZONE 'UTC') - n * interval '1 day' AS day
-    FROM generate_series(0, 29) AS n
-), happened AS (
-    SELECT date_trunc('day', "timestamp" AT TIME ZONE 'UTC') AS day, event
+# Length and number of buckets. A day is 24 hours in any session: intervals of days
+# depend on its time zone.
+BUCKETS: dict[Span, tuple[str, int]] = {
+    "hour": ("1 minute", 60),
+    "day": ("30 minutes", 48),
+    "week": ("6 hours", 28),
+    "quarter": ("24 hours", 91),
+}
+_EVENTS = """\
+WITH buckets AS (
+    SELECT date_bin('{step}', now(), TIMESTAMPTZ '2000-01-01 00:00Z')
+        - n * interval '{step}' AS bucket
+    FROM generate_series(0, {count} - 1) AS n
+), counts AS (
+    SELECT
+        date_bin('{step}', "timestamp", TIMESTAMPTZ '2000-01-01 00:00Z') AS bucket,
+        event,
+        count(*) FILTER (WHERE import_id IS NULL) AS live,
+        count(import_id) AS imported
     FROM events
-    WHERE "timestamp" >= (date_trunc('day', now() AT TIME ZONE 'UTC')
-            - interval '29 days') AT TIME ZONE 'UTC'
-        AND stored_at >= (date_trunc('day', now() AT TIME ZONE 'UTC')
-            - interval '30 days') AT TIME ZONE 'UTC'
+    WHERE "timestamp" >= now() - {count} * interval '{step}'
+        AND "timestamp" < now() + interval '{step}'
+        AND stored_at >= now() - {count} * interval '{step}' - interval '24 hours'
+    GROUP BY 1, 2
 )
-SELECT
-    CAST(day AS date) AS day,
-    count(*) FILTER (WHERE event = 'signed_up') AS sign_ups,
-    count(*) FILTER (WHERE event = 'account_added_user') AS members_added
-FROM days LEFT JOIN happened USING (day)
-GROUP BY day
-ORDER BY day;""",
-)
+SELECT bucket, event, coalesce(live, 0) AS live, coalesce(imported, 0) AS imported
+FROM buckets LEFT JOIN counts USING (bucket)
+ORDER BY bucket, event;"""
+EVENTS: dict[Span, Report] = {
+    span: Report(
+        "Events over time",
+        "By the timestamp of the event, in UTC. Events of an import are counted "
+        "separately from events that were sent over HTTP.",
+        _EVENTS.format(step=step, count=count),
+    )
+    for span, (step, count) in BUCKETS.items()
+}
 SOURCES = Report(
     "Events by source",
     "Stored in the last seven days.",
@@ -81,13 +97,13 @@ SELECT
     count(DISTINCT source) AS sources,
     date_trunc('second', max(received_at) AT TIME ZONE 'UTC') AS last_received_utc
 FROM rejected_events
-WHERE received_at >= now() - interval '7 days'
+WHERE received_at >= now() - interval '7 days' AND corrected_at IS NULL
 GROUP BY reason
 ORDER BY events DESC, reason;""",
 )
 DROPPED = Report(
     "Rejected events that were not kept",
-    "The quarantine of their source was full; in the last seven days.",
+    "The quarantine of their source was full. In the last seven days.",
     """\
 SELECT source, CAST(sum(events) AS bigint) AS events
 FROM rejected_drops
@@ -98,7 +114,7 @@ LIMIT 200;""",
 )
 WARNINGS = Report(
     "Warnings by code",
-    "Of the latest 100,000 events that were stored in the last seven days.",
+    "In the latest 100,000 events of the last seven days.",
     """\
 SELECT warning ->> 'code' AS code, count(*) AS warnings, count(DISTINCT id) AS events
 FROM (
@@ -112,8 +128,8 @@ ORDER BY warnings DESC, code;""",
 )
 DELAY = Report(
     "Delay from event to receipt",
-    "In seconds, of the latest 100,000 events that were stored in the last seven days. "
-    "A sender that gives the time of sending has none; an import has much.",
+    "In the latest 100,000 events of the last seven days, without imports. The "
+    "timestamp of an event that is sent at once is its time of sending.",
     """\
 SELECT
     count(*) AS events,
@@ -122,19 +138,81 @@ SELECT
 FROM (
     SELECT round(extract(epoch FROM received_at - "timestamp"), 3) AS delay
     FROM events
-    WHERE stored_at >= now() - interval '7 days'
+    WHERE stored_at >= now() - interval '7 days' AND import_id IS NULL
     ORDER BY stored_at DESC
     LIMIT 100000
 ) AS latest;""",
 )
+SOURCE_NAMES = Report(
+    "Sources",
+    "All sources, in the order of their names.",
+    "SELECT name FROM sources ORDER BY name LIMIT 1000;",
+)
+ACTIVITY = Report(
+    "Activity by source",
+    "Stored in the last day, in steps of 30 minutes, and the last event of seven days.",
+    """\
+WITH lately AS (
+    SELECT
+        source,
+        date_bin('30 minutes', stored_at, now() - interval '24 hours') AS bucket,
+        count(*) AS events,
+        count(*) FILTER (WHERE stored_at > now() - interval '1 minute') AS minute,
+        count(*) FILTER (WHERE stored_at > now() - interval '1 hour') AS hour,
+        max(stored_at) AS last
+    FROM events
+    WHERE stored_at > now() - interval '24 hours'
+    GROUP BY 1, 2
+), week AS (
+    SELECT source, max(stored_at) AS last
+    FROM events
+    WHERE stored_at > now() - interval '7 days'
+    GROUP BY source
+)
+SELECT
+    source,
+    CAST(coalesce(sum(minute), 0) AS bigint) AS minute,
+    CAST(coalesce(sum(hour), 0) AS bigint) AS hour,
+    CAST(coalesce(sum(events), 0) AS bigint) AS day,
+    max(week.last) AS last,
+    now() AS at,
+    coalesce(
+        array_agg(extract(epoch FROM now() - bucket) / 1800 ORDER BY bucket)
+            FILTER (WHERE bucket IS NOT NULL),
+        '{}'
+    ) AS ages,
+    coalesce(
+        array_agg(events ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '{}'
+    ) AS counts
+FROM week LEFT JOIN lately USING (source)
+GROUP BY source
+ORDER BY day DESC, source
+LIMIT 200;""",
+)
+REASONS = Report(
+    "Rejected events",
+    "By reason, received in the last seven days and not corrected.",
+    """\
+SELECT
+    reason,
+    count(*) FILTER (WHERE received_at > now() - interval '1 minute') AS minute,
+    count(*) FILTER (WHERE received_at > now() - interval '1 hour') AS hour,
+    count(*) FILTER (WHERE received_at > now() - interval '24 hours') AS day,
+    count(*) AS week
+FROM rejected_events
+WHERE received_at > now() - interval '7 days' AND corrected_at IS NULL
+GROUP BY reason
+ORDER BY day DESC, week DESC, reason
+LIMIT 50;""",
+)
 
 
 class ReportRunner:
-    """Asks them, each within a time of its own.
+    """Runs reports, each within its own timeout.
 
     Args:
-        engine: apart from the writer's.
-        timeout_s: for one of them.
+        engine: separate from the writer's.
+        timeout_s: for one report.
     """
 
     def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
@@ -142,22 +220,22 @@ class ReportRunner:
         self._timeout_s = timeout_s
 
     async def check(self) -> None:
-        """Return where there is a database that answers at all.
+        """Return if the database responds at all.
 
         Raises:
-            UnavailableError: there is none.
+            UnavailableError: it does not.
         """
-        await self._ask(_NOTHING, timeout_s=_CHECK_TIMEOUT_S)
+        await self._execute(_NOTHING, timeout_s=_CHECK_TIMEOUT_S)
 
-    async def ask(self, question: Report) -> list[dict[str, Any]]:
-        """The rows of the answer, a value for each column by its name.
+    async def run(self, report: Report) -> list[dict[str, Any]]:
+        """The rows of a report, each a value by column name.
 
         Raises:
-            UnavailableError: it was not there in time.
+            UnavailableError: the report did not finish in time.
         """
-        return await self._ask(text(question.sql), timeout_s=self._timeout_s)
+        return await self._execute(text(report.sql), timeout_s=self._timeout_s)
 
-    async def _ask(
+    async def _execute(
         self, statement: TextClause, *, timeout_s: float
     ) -> list[dict[str, Any]]:
         async def execute(connection: AsyncConnection) -> list[dict[str, Any]]:
@@ -165,8 +243,5 @@ class ReportRunner:
             return [dict(row) for row in result.mappings()]
 
         return await ask(
-            self._engine,
-            execute,
-            timeout_s=timeout_s,
-            failure="The database does not answer.",
+            self._engine, execute, timeout_s=timeout_s, failure=_NO_RESPONSE
         )
