@@ -1,7 +1,6 @@
 """What arrives is seen within a second, and can be read whole."""
 
 import asyncio
-import json
 import secrets
 
 import pytest
@@ -65,7 +64,7 @@ async def test_what_is_rejected_is_seen_with_its_reasons(
     await expect(row).to_contain_text("invalid_timestamp")
     await row.click()
     dialog = page.get_by_role("dialog")
-    await expect(dialog).to_contain_text("Why it was rejected")
+    await expect(dialog).to_contain_text("Errors")
     await expect(dialog).to_contain_text('"timestamp": "yesterday"')
 
 
@@ -118,18 +117,51 @@ async def test_after_a_restart_of_the_stream_no_row_comes_twice(
     await expect(page.locator(ROWS, has_text=user)).to_have_count(2)
 
 
-async def test_it_is_told_whose_time_is_shown(page: Page, site: Site) -> None:
+async def test_live_times_are_utc_in_table_and_chart(
+    page: Page, site: Site, user: str
+) -> None:
     await watch(page, site)
-    zone = await page.evaluate("new Intl.DateTimeFormat().resolvedOptions().timeZone")
-    told = page.get_by_text(f"Times are those of your time zone ({zone})")
-    await expect(told).to_be_visible()
+    [result] = await send(site, [signed_up(user)])
+    [[stored_at]] = await site.rows(
+        "SELECT to_char(stored_at AT TIME ZONE 'UTC', 'HH24:MI:SS.MS') FROM events"
+        " WHERE id = :id",
+        id=result["id"],
+    )
+    row = page.locator(ROWS, has_text=user)
+    await expect(row.locator("button")).to_have_text(stored_at)
+    await page.locator("#minutes .bucket").first.wait_for(state="attached")
+    await page.locator("#minutes").focus()
+    await page.keyboard.press("End")
+    readout = page.locator("figure.minutes .readout")
+    await expect(readout).to_contain_text(f"{stored_at[:5]} UTC: ")
+    await expect(readout).to_contain_text(" stored, ")
+
+
+async def test_live_filter_by_reason_suggests_known_values(
+    page: Page, site: Site, user: str
+) -> None:
+    await watch(page, site)
+    for name, value in (
+        ("event", "signed_up"),
+        ("source", "shop"),
+        ("reason", "invalid_timestamp"),
+    ):
+        option = page.locator(f"#{name}-options option[value={value}]")
+        await expect(option).to_have_count(1)
+    await page.fill("#reason", "unknown_event")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#state")).to_have_text("live")
+    await send(site, [signed_up(user, timestamp="x"), signed_up(user, event="x")])
+    await expect(page.locator(ROWS)).to_have_count(1)
+    await expect(page.locator(ROWS)).to_contain_text("unknown_event")
+    await expect(page.locator("#tally")).to_have_text("1 row shown.")
 
 
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("overloaded", "As many watch this as one worker lets."),
-        ("unavailable", "The database does not answer."),
+        ("overloaded", "Too many live pages are open."),
+        ("unavailable", "The database does not respond."),
     ],
 )
 async def test_why_a_stream_is_refused_is_told(
@@ -145,7 +177,7 @@ async def test_why_a_stream_is_refused_is_told(
     complaints.heard.clear()
 
 
-@pytest.mark.parametrize("path", ["/live", "/overview", "/overview/rejected"])
+@pytest.mark.parametrize("path", ["/live", "/overview"])
 async def test_the_pages_are_accessible_and_fit_a_phone(
     page: Page, site: Site, axe: Judge, user: str, path: str
 ) -> None:
@@ -171,16 +203,3 @@ async def test_the_dialog_is_accessible_and_reached_by_keyboard(
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("dialog")).to_contain_text(user)
     await axe(page)
-
-
-async def test_the_overview_shows_figures_and_runs_as_it_says(
-    page: Page, site: Site, user: str
-) -> None:
-    await watch(page, site)
-    await send(site, [signed_up(user, timestamp="yesterday")])
-    await page.goto("/overview")
-    await page.click("text=invalid_timestamp")
-    await expect(page.locator("h1")).to_have_text("Rejected events")
-    await expect(page.locator("article").first).to_contain_text("invalid_timestamp")
-    await page.click("article details summary >> nth=0")
-    assert json.loads(await page.inner_text("article pre >> nth=0"))

@@ -25,7 +25,7 @@ let hasRows = false;
 function updateTally() {
   const parts = [];
   if (isPaused) parts.push(`Paused; ${grouped(arrivedWhilePaused)} arrived since.`);
-  if (hasRows) parts.push(`${grouped(counted.shown)} rows shown.`);
+  if (hasRows) parts.push(`${grouped(counted.shown)} ${counted.shown === 1 ? "row" : "rows"} shown.`);
   // A filter may not match the events that no poll has read.
   const leftOut = counted.leftOut + (isNarrow ? 0 : counted.skipped);
   const hidden = counted.arrived - counted.shown + leftOut - (isPaused ? arrivedWhilePaused : 0);
