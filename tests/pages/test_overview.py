@@ -8,12 +8,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import UnavailableError
-from app.events.catalog import CATALOG
 from app.pages.report_cache import ReportCache
 from app.store.engine import create_engine
 from app.store.read.reports import DELAY, ReportRunner
 from tests.support.app_client import Api
-from tests.support.pipeline import signed_up_with
+from tests.support.pipeline import CATALOG, signed_up_with
 from tests.support.proxy import Proxy
 from tests.support.read_api import bearer, read_key
 
