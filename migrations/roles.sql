@@ -1,7 +1,9 @@
--- Two roles that own nothing, each with the least that it needs:
+-- Roles that own nothing, each with the least that it needs:
 --   rollcall_service   what `rollcall serve` does: look up keys, store events
 --   rollcall_reader    SELECT on everything but the hashes of keys; a service whose
 --                      pages and routes shall read needs it, too
+--
+--   rollcall_eraser    what `rollcall erase` and `rollcall export --subject` do
 --
 -- Run this as the owner of the tables (who also runs `rollcall migrate` and
 -- `rollcall keys`), after each migration; running it again changes nothing.
@@ -15,7 +17,9 @@ DO $do$
 DECLARE
     role_name text;
 BEGIN
-    FOREACH role_name IN ARRAY ARRAY['rollcall_service', 'rollcall_reader'] LOOP
+    FOREACH role_name IN ARRAY ARRAY[
+        'rollcall_service', 'rollcall_reader', 'rollcall_eraser'
+    ] LOOP
         IF to_regrole(role_name) IS NULL THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
         END IF;
@@ -45,9 +49,15 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT SELECT ON
     events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,
-    sources, leases, alembic_version
+    sources, leases, erasures, alembic_version
     TO rollcall_reader;
 GRANT SELECT (id, source, scope, created_at, revoked_at) ON write_keys
     TO rollcall_reader;
 GRANT SELECT (key_id, created_at, expires_at) ON sessions, sign_in_codes
     TO rollcall_reader;
+
+-- Erasure of a person; the rewrite of tables afterwards needs their owner.
+GRANT SELECT, UPDATE, DELETE ON events, rejected_events TO rollcall_eraser;
+GRANT SELECT, INSERT, UPDATE ON event_ids TO rollcall_eraser;
+GRANT SELECT, INSERT ON erasures TO rollcall_eraser;
+GRANT SELECT ON alembic_version TO rollcall_eraser;

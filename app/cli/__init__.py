@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from app.cli.erase import erase
 from app.cli.export import export
 from app.cli.import_events import import_events
 from app.cli.journal import journal
@@ -50,6 +51,7 @@ def _commands() -> typer.Typer:
     commands.command(name="import")(import_events)
     commands.command()(export)
     commands.command()(retention)
+    commands.command()(erase)
     commands.command(
         # All of them are psql's, --help included.
         context_settings={

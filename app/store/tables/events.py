@@ -20,9 +20,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.store.tables.access import sessions, sign_in_codes, sources, write_keys
 from app.store.tables.columns import INSTANT, column, metadata, optional
+from app.store.tables.erasures import erasures
 from app.store.tables.leases import leases
 
 __all__ = [
+    "erasures",
     "event_ids",
     "events",
     "leases",

@@ -1,0 +1,235 @@
+"""Erasure of one person: deletes their events, lists or redacts mentions by others.
+
+The ids of deleted events stay in `event_ids`, marked as erased and without their
+content hash, so that a later retry, import or drain is rejected with `erased`.
+"""
+
+import getpass
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.pipeline.json_encode import encode_exactly
+from app.pipeline.person import Person
+from app.store.db_errors import DATABASE_ERRORS
+from app.store.engine import create_engine
+from app.store.journal.traces import JournalTraces
+from app.store.operator_session import explained
+from app.store.subject import Trace, find_traces
+
+# Rewriting a table locks it; larger ones are left to the operator.
+MAX_SCRUB_BYTES = 1024**3
+# One statement reads all of both tables.
+_TIMEOUT_S = 3600.0
+_JSON = ("properties", "context", "extra", "warnings")
+
+_ERASE_EVENTS = text("""
+WITH gone AS (
+    DELETE FROM events USING unnest(
+        CAST(:id AS uuid[]), CAST(:at AS timestamptz[])
+    ) AS own (id, stored_at)
+    WHERE events.id = own.id AND events.stored_at = own.stored_at
+    RETURNING events.id
+)
+UPDATE event_ids SET erased_at = now(), content_hash = ''
+FROM gone WHERE event_ids.id = gone.id
+""")
+_MARK_IDS = text("""
+INSERT INTO event_ids (id, stored_at, content_hash, erased_at)
+SELECT id, now(), '', now() FROM unnest(CAST(:id AS uuid[])) AS id ORDER BY id
+ON CONFLICT (id) DO UPDATE SET erased_at = now(), content_hash = ''
+""")
+_ERASE_REJECTED = text("""
+DELETE FROM rejected_events WHERE id = ANY(CAST(:id AS uuid[]))
+""")
+_REDACT_EVENT = text("""
+UPDATE events SET
+    user_id = :user_id, group_id = :group_id, message_id = :message_id,
+    properties = CAST(:properties AS jsonb), context = CAST(:context AS jsonb),
+    extra = CAST(:extra AS jsonb), warnings = CAST(:warnings AS jsonb)
+WHERE id = :id AND stored_at = :at
+""")
+_REDACT_REJECTED = text("""
+UPDATE rejected_events SET
+    event = :event, message_id = :message_id, payload = :payload,
+    errors = CAST(:errors AS jsonb), warnings = CAST(:warnings AS jsonb)
+WHERE id = :id
+""")
+_RECEIPT = text("""
+INSERT INTO erasures (id, erased_by, counts)
+VALUES (:id, current_user || ' / ' || CAST(:user AS text), CAST(:counts AS jsonb))
+""")
+_TABLES_OF = text("""
+SELECT DISTINCT CAST(CAST(events.tableoid AS regclass) AS text)
+FROM events JOIN unnest(
+    CAST(:id AS uuid[]), CAST(:at AS timestamptz[])
+) AS own (id, stored_at) USING (id, stored_at)
+""")
+_SIZE = text("SELECT pg_total_relation_size(CAST(:name AS regclass))")
+
+
+@dataclass(slots=True)
+class Erasure:
+    """What an erasure found and did.
+
+    Attributes:
+        receipt: id of the row of `erasures`; None for a dry run.
+        own: rows about the person, deleted unless it was a dry run.
+        mentions: rows of others that mention the person, redacted if that was asked.
+        tables: tables whose files held the rows.
+    """
+
+    receipt: UUID | None = None
+    own: list[Trace] = field(default_factory=list)
+    mentions: list[Trace] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+
+
+async def find_person(url: str, person: Person) -> Erasure:
+    """Find all rows that concern the person, and change nothing.
+
+    Raises:
+        DatabaseError: the database did not answer, or the role may not read the tables.
+    """
+    async with _transaction(url) as connection:
+        return await _find(connection, person)
+
+
+async def erase_person(
+    url: str, person: Person, *, redact: bool, buffered: JournalTraces
+) -> Erasure:
+    """Delete the person's rows and redact mentions, in one transaction.
+
+    Args:
+        url: of the database; its role has the rights of `rollcall_eraser`.
+        person: who.
+        redact: whether to replace mentions in rows of others by `[erased]`.
+        buffered: the person's entries in journals; their ids are marked as erased, so
+            that a drain rejects them.
+
+    Raises:
+        DatabaseError: nothing was changed.
+    """
+    async with _transaction(url) as connection:
+        found = await _find(connection, person)
+        own = [trace for trace in found.own if trace.table == "events"]
+        await connection.execute(_ERASE_EVENTS, _places(own))
+        await connection.execute(_MARK_IDS, {"id": sorted(buffered.own)})
+        rejected = [trace.id for trace in found.own if trace.table != "events"]
+        await connection.execute(_ERASE_REJECTED, {"id": rejected})
+        if redact:
+            for trace in found.mentions:
+                await _redact(connection, person, trace)
+        found.receipt = uuid4()
+        counts = {
+            "deleted": _count(found.own),
+            "redacted" if redact else "mentions": _count(found.mentions),
+            "journals": {"events": len(buffered.own), "rejected": buffered.rejected},
+        }
+        await connection.execute(
+            _RECEIPT,
+            {
+                "id": found.receipt,
+                "user": getpass.getuser(),
+                "counts": json.dumps(counts),
+            },
+        )
+    return found
+
+
+async def scrub(url: str, tables: Sequence[str]) -> list[str]:
+    """Rewrite tables, so that their files hold no deleted row any more.
+
+    Args:
+        url: of the database; its role owns the tables.
+        tables: their names, from `Erasure.tables`.
+
+    Returns:
+        Tables left as they are: larger than 1 GiB, locked, or owned by another role.
+    """
+    left = []
+    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
+    each = engine.execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        async with each.connect() as connection:
+            await connection.execute(text("SET lock_timeout = '5s'"))
+            # Statistics hold samples of the values.
+            for table in [*tables, "pg_statistic"]:
+                try:
+                    size = await connection.scalar(_SIZE, {"name": table})
+                    if size > MAX_SCRUB_BYTES:
+                        left.append(table)
+                    else:
+                        await connection.execute(
+                            text(f"VACUUM (FULL, ANALYZE) {table}")
+                        )
+                except DATABASE_ERRORS:
+                    left.append(table)
+    finally:
+        await engine.dispose()
+    return left
+
+
+async def _find(connection: AsyncConnection, person: Person) -> Erasure:
+    found = Erasure()
+    async for trace in find_traces(connection, person):
+        (found.own if trace.is_own else found.mentions).append(trace)
+    touched = [*found.own, *found.mentions]
+    events = [trace for trace in touched if trace.table == "events"]
+    names = await connection.scalars(_TABLES_OF, _places(events))
+    found.tables = sorted(names)
+    if len(events) < len(touched):
+        found.tables.append("rejected_events")
+    return found
+
+
+@asynccontextmanager
+async def _transaction(url: str) -> AsyncIterator[AsyncConnection]:
+    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
+    try:
+        with explained():
+            async with engine.begin() as connection:
+                yield connection
+    finally:
+        await engine.dispose()
+
+
+async def _redact(connection: AsyncConnection, person: Person, trace: Trace) -> None:
+    columns: dict[str, Any] = {
+        name: person.redact(value) if isinstance(value, str | dict | list) else value
+        for name, value in trace.columns.items()
+    }
+    encoded = {
+        name: encode_exactly(columns[name])
+        for name in (*_JSON, "errors")
+        if name in columns
+    }
+    if trace.table == "events":
+        await connection.execute(_REDACT_EVENT, {**columns, **encoded, "at": trace.at})
+        return
+    payload = columns["payload"]
+    if not isinstance(payload, str):
+        payload = encode_exactly(payload)
+    await connection.execute(
+        _REDACT_REJECTED, {**columns, **encoded, "payload": payload}
+    )
+
+
+def _places(traces: Sequence[Trace]) -> dict[str, Any]:
+    return {
+        "id": [trace.id for trace in traces],
+        "at": [trace.at for trace in traces],
+    }
+
+
+def _count(traces: Sequence[Trace]) -> dict[str, int]:
+    counts = {"events": 0, "rejected_events": 0}
+    for trace in traces:
+        counts[trace.table] += 1
+    return counts

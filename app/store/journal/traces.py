@@ -1,0 +1,117 @@
+"""The traces of one person in the journals of this machine, beside a service."""
+
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from app.pipeline.json_encode import encode_exactly
+from app.pipeline.person import Person
+from app.pipeline.record import Record
+from app.store.journal.codec import decode_entry
+from app.store.journal.lock import ASIDE, JournalLock
+from app.store.journal.sqlite import SUFFIX, connect, read_after
+from app.store.write.insert import Entry
+
+
+class JournalTraces(NamedTuple):
+    """Entries of journals that concern the person.
+
+    Attributes:
+        own: ids of the person's events.
+        rejected: number of the person's rejected events.
+        mentions: number of entries about others that mention the person.
+        damaged: damaged files, set aside, that hold a trace.
+    """
+
+    own: set[str]
+    rejected: int
+    mentions: int
+    damaged: list[Path]
+
+
+def find_in_journals(directory: Path, person: Person) -> JournalTraces:
+    """Read all journals, those of running processes included; changes nothing."""
+    own: set[str] = set()
+    rejected = mentions = 0
+    for path in _journals(directory):
+        for _, entry in _entries(path):
+            if not _is_own(entry, person):
+                mentions += _mentions(entry, person)
+            elif isinstance(entry, Record):
+                own.add(entry.id)
+            else:
+                rejected += 1
+    forms = [form.encode() for form in person.forms]
+    damaged = [
+        path
+        for path in sorted(directory.glob(f"*{ASIDE}*"))
+        if any(form in path.read_bytes() for form in forms)
+    ]
+    return JournalTraces(own, rejected, mentions, damaged)
+
+
+def erase_from_free_journals(directory: Path, person: Person) -> int:
+    """Delete the person's entries from the journals that no process owns.
+
+    The freed pages are overwritten. A running service owns its journals; it drops the
+    entries when it drains them, as their ids are marked as erased.
+
+    Returns:
+        Number of entries deleted.
+    """
+    deleted = 0
+    for path in _journals(directory):
+        own = [(seq,) for seq, entry in _entries(path) if _is_own(entry, person)]
+        if not own:
+            continue
+        try:
+            lock = JournalLock(path)
+        except BlockingIOError:
+            continue
+        connection = connect(path)
+        try:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.executemany("DELETE FROM entries WHERE seq = ?", own)
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+            lock.give_up()
+        deleted += len(own)
+    return deleted
+
+
+def _journals(directory: Path) -> list[Path]:
+    return sorted(directory.glob(f"*{SUFFIX}")) if directory.is_dir() else []
+
+
+def _entries(path: Path) -> list[tuple[int, Entry]]:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        connection = sqlite3.connect(uri, uri=True)
+    except sqlite3.Error:
+        return []
+    found = []
+    try:
+        for seq, _, encoded in read_after(connection, 0):
+            try:
+                found.append((seq, decode_entry(encoded)))
+            except ValueError:
+                continue
+    except sqlite3.Error:
+        return found
+    finally:
+        connection.close()
+    return found
+
+
+def _is_own(entry: Entry, person: Person) -> bool:
+    if isinstance(entry, Record):
+        return person.is_user(entry.user_id) or person.owns(entry.sent)
+    return person.is_in(entry.payload)
+
+
+def _mentions(entry: Entry, person: Person) -> bool:
+    if isinstance(entry, Record):
+        return person.is_in(encode_exactly(entry.sent))
+    return False

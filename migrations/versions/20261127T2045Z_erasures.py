@@ -1,0 +1,21 @@
+"""Receipts of erasures."""
+
+from alembic import op
+
+from migrations.statements import statements
+
+revision = "20261127T2045Z"
+down_revision = "20261127T2030Z"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the table, which no older release reads."""
+    for statement in statements("tables/erasures_v1.sql"):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Refuse: the release before this one works with the schema as it is."""
+    raise NotImplementedError("Nothing needs to be undone for an older release.")

@@ -1,0 +1,161 @@
+"""`rollcall erase`: nothing of a person is left, and a retry does not bring it back."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.testing import CliRunner, Result
+
+from app.cli.erase import erase
+from app.pipeline.json_encode import encode_exactly
+from app.pipeline.person import Person
+from app.store.journal.fallback import journal_directory
+from app.store.journal.journal import Journal, prepare
+from tests.support.app_client import Api
+from tests.support.entries import record, records
+
+USER = "zoë-4711"
+EMAIL = "zoe@example.com"
+PERSON = Person(USER, [EMAIL])
+
+
+def signed_up(**fields: Any) -> dict[str, Any]:
+    return {
+        "event": "signed_up",
+        "user_id": "somebody",
+        "timestamp": "2024-05-06T07:08:09Z",
+        "properties": {"email": "other@example.com"},
+        **fields,
+    }
+
+
+OWN = [
+    signed_up(user_id=USER, message_id="m1", properties={"email": EMAIL}),
+    signed_up(user_id=USER, message_id=f"signed_up:{USER}"),
+    signed_up(user_id=EMAIL.upper()),
+]
+OWN_REJECTED = [
+    signed_up(user_id=USER, timestamp="yesterday"),
+    signed_up(userId=USER, user_id=USER, properties={"email": f"{EMAIL} "}),
+]
+MENTIONS = [
+    signed_up(user_id="a", message_id=f"invited:{USER}:by:a"),
+    signed_up(
+        user_id="b", properties={"email": "b@example.com", "by": {USER: [EMAIL]}}
+    ),
+    signed_up(
+        user_id="c", context={"referrer": f"https://x/?u=zo%C3%AB-4711&e={EMAIL}"}
+    ),
+    signed_up(
+        user_id="d", properties={"email": "d@x.org", "raw": '{"u":"zo\\u00eb-4711"}'}
+    ),
+]
+MENTION_REJECTED = [signed_up(user_id="e", timestamp="x", properties={"note": USER})]
+OTHERS = [signed_up(user_id="zoë-47110", properties={"email": f"x{EMAIL}"})]
+
+
+def run(database_url: str, data_dir: Path, *arguments: str) -> Result:
+    app = typer.Typer()
+    app.command()(erase)
+    return CliRunner().invoke(
+        app,
+        ["--user", USER, "--email", EMAIL, *arguments],
+        env={
+            "ROLLCALL_DATABASE_URL": database_url,
+            "ROLLCALL_DATA_DIR": str(data_dir),
+        },
+    )
+
+
+async def send_all(api: Api) -> None:
+    for event in [*OWN, *OWN_REJECTED, *MENTIONS, *MENTION_REJECTED, *OTHERS]:
+        await api.post(event, "/v1/batch" if "batch" in event else "/track")
+    assert await api.scalar("SELECT count(*) FROM events") == 8
+    assert await api.scalar("SELECT count(*) FROM rejected_events") == 3
+
+
+async def dump(api: Api) -> str:
+    """All rows of all tables as text."""
+    tables = await api.rows(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') "
+        "AND relnamespace = 'public'::regnamespace AND NOT relispartition"
+    )
+    rows = []
+    for (table,) in tables:
+        rows += await api.rows(f"SELECT t::text FROM {table} AS t")  # noqa: S608 - a name of the catalog
+    return "\n".join(row for (row,) in rows)
+
+
+async def test_an_erased_person_leaves_no_trace(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    await send_all(api)
+
+    result = await asyncio.to_thread(
+        run, database_url, tmp_path, "--mentions", "redact", "--yes"
+    )
+    assert result.exit_code == 0, result.output
+    assert not PERSON.is_in(await dump(api))
+    users = await api.rows("SELECT user_id FROM events ORDER BY 1")
+    assert [user for (user,) in users] == ["a", "b", "c", "d", "zoë-47110"]
+    assert await api.scalar("SELECT count(*) FROM rejected_events") == 1
+    assert await api.scalar("SELECT payload FROM rejected_events") == encode_exactly(
+        signed_up(user_id="e", timestamp="x", properties={"note": "[erased]"})
+    )
+    assert await api.scalar("SELECT counts FROM erasures") == {
+        "deleted": {"events": 3, "rejected_events": 2},
+        "redacted": {"events": 4, "rejected_events": 1},
+        "journals": {"events": 0, "rejected": 0},
+    }
+
+
+async def test_a_retry_of_an_erased_event_is_rejected_as_erased(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    await send_all(api)
+    await asyncio.to_thread(run, database_url, tmp_path, "--yes")
+
+    answer = (await api.post(OWN[0])).json()["results"][0]
+    assert (answer["status"], answer["kept"]) == ("rejected", False)
+    assert [error["code"] for error in answer["errors"]] == ["erased"]
+    assert await api.scalar("SELECT count(*) FROM events") == 5
+
+
+async def test_a_dry_run_lists_rows_and_changes_nothing(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    await send_all(api)
+    before = await dump(api)
+
+    result = await asyncio.to_thread(run, database_url, tmp_path, "--dry-run")
+    assert await dump(api) == before
+    listed = [line.split("\t")[:2] for line in result.stdout.splitlines()]
+    assert listed.count(["own", "events"]) == 3
+    assert listed.count(["own", "rejected_events"]) == 2
+    assert listed.count(["mention", "events"]) == 4
+    assert listed.count(["mention", "rejected_events"]) == 1
+
+
+async def test_entries_in_free_journals_are_erased(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    directory = journal_directory(tmp_path)
+    prepare(directory)
+    journal = Journal(directory, max_bytes=1024**2)
+    own = record("buffered", user_id=USER, email=EMAIL)
+    await journal.append([[own], records(1)])
+    await journal.close()
+
+    result = await asyncio.to_thread(run, database_url, tmp_path, "--yes")
+    assert result.exit_code == 0, result.output
+    for path in directory.iterdir():
+        assert EMAIL.encode() not in path.read_bytes()
+    left = Journal(directory, max_bytes=1024**2)
+    await left.adopt()
+    assert left.waiting == 1
+    await left.close()
+    assert await api.scalar(
+        "SELECT erased_at IS NOT NULL FROM event_ids WHERE id = CAST(:id AS uuid)",
+        id=own.id,
+    )
