@@ -1,7 +1,8 @@
-"""CSV that a spreadsheet only shows: no cell of it is run as a formula.
+"""Write CSV in which no cell is run as a formula by a spreadsheet.
 
-What a sender chose may begin with `=`, or may begin a cell where a spreadsheet takes
-another delimiter, or another quote, than the file has (OWASP, "CSV Injection").
+Senders choose the content of cells. It may begin with `=`, or begin a cell where a
+spreadsheet expects another delimiter or quote than the file has (OWASP, "CSV
+Injection").
 """
 
 import csv
@@ -13,12 +14,13 @@ from typing import Any
 
 from app.pipeline.timestamp import format_timestamp
 
-_JSON_COLUMNS = frozenset({"properties", "context", "warnings"})
-# Also as wide characters, which some spreadsheets take for the same.
+_JSON_COLUMNS = frozenset({"properties", "context", "extra", "warnings"})
+# Full-width characters included: some spreadsheets treat them alike.
 _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 _BEHIND = ",;|\"'"
+_APOSTROPHES = re.compile(rf"'(?=[{_FORMULA}\t\r\n])")
 _STARTS = re.compile(rf"(?:^|(?<=[{_BEHIND}\t\r\n]))(?=[{_FORMULA}\t\r\n])")
-# Outside its texts, jsonb as text has none of these behind one another.
+# Outside strings, Postgres never writes these one behind the other in jsonb.
 _JSON_STARTS = re.compile(rf"(?<=[{_BEHIND}])[{_FORMULA}]")
 
 
@@ -27,16 +29,25 @@ def escape_formulas(text: str) -> str:
     return _STARTS.sub("'", text)
 
 
-def escape_formulas_json(text: str) -> str:
+def unescape_formulas(text: str) -> str:
+    """The inverse of `escape_formulas`.
+
+    It is exact: a character that starts a formula has an apostrophe of ours directly
+    before it wherever it has any, because one of the sender's would have got another.
+    """
+    return _APOSTROPHES.sub("", text)
+
+
+def escape_formulas_in_json(text: str) -> str:
     r"""The same JSON, as Postgres writes it, with `\u003d` and the like instead."""
     return _JSON_STARTS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class CsvLines:
-    """Writes rows as RFC 4180 has them, the names of the columns first.
+    """Writes rows as CSV (RFC 4180), the header first.
 
     Args:
-        raw: whether cells are written as they are, for what is no spreadsheet.
+        raw: whether to leave formulas as they are.
     """
 
     def __init__(self, *, raw: bool) -> None:
@@ -44,7 +55,7 @@ class CsvLines:
         self._has_names = False
 
     def __call__(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-        """The lines of some rows, and at the first call the header."""
+        """The lines of some rows, after the header in the first call."""
         out = io.StringIO(newline="")
         writer = csv.writer(out)
         if not self._has_names:
@@ -61,9 +72,8 @@ class CsvLines:
             case datetime():
                 return format_timestamp(value)
             case str() if not self._raw:
-                mend = (
-                    escape_formulas_json if name in _JSON_COLUMNS else escape_formulas
-                )
-                return mend(value)
+                if name in _JSON_COLUMNS:
+                    return escape_formulas_in_json(value)
+                return escape_formulas(value)
             case _:
                 return str(value)

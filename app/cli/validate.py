@@ -1,8 +1,9 @@
-"""`rollcall validate`: what `/track` would say of each event, with nothing stored."""
+"""`rollcall validate`: the verdict of `/track` on each event; nothing is stored."""
 
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -10,18 +11,31 @@ import typer
 
 from app.cli.configuration import read_settings
 from app.cli.database import say
-from app.cli.input.csv_mapping import parse_mapping
+from app.cli.input.csv_mapping import CsvMapping, CsvOptions
+from app.cli.input.csv_reader import allow_long_fields
 from app.cli.input.file import open_input
-from app.cli.input.formats import read_events
-from app.cli.input.items import UnreadableItem
-from app.cli.input.options import File, Form, Map, MapType, Set
-from app.cli.input.verdicts import process_item
-from app.cli.quarantine.output import print_issue
+from app.cli.input.formats import Format, read_items
+from app.cli.input.items import BlankItem, UnreadableItem
+from app.cli.input.options import (
+    DateFormat,
+    Delimiter,
+    Files,
+    Form,
+    Map,
+    MapType,
+    MaxRowLines,
+    Null,
+    Set,
+    Timezone,
+)
+from app.cli.input.process import IgnoredItem, Result, process_item
+from app.cli.input.tally import ContentTally
+from app.cli.rejected_output import print_issue
 from app.components.service import event_policy
 from app.ingest.responses import build_response
 from app.ingest.routes import TrackRoute
 from app.pipeline.issues import Issue
-from app.pipeline.record import RequestContext
+from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.keys.sources import check_source_name
 from app.store.write.insert import Entry, Outcome
@@ -30,78 +44,123 @@ _TRACK = TrackRoute("/track")
 
 
 def validate(  # noqa: PLR0913 - each is an option of the command
-    file: File,
+    files: Files,
     *,
     form: Form = None,
     map_: Map = None,
     set_: Set = None,
     map_type: MapType = None,
+    null: Null = None,
+    date_format: DateFormat = None,
+    timezone: Timezone = None,
+    delimiter: Delimiter = None,
+    max_row_lines: MaxRowLines = None,
     source: Annotated[
-        str, typer.Option(help="Whose ids --json shows; the verdicts are the same.")
+        str,
+        typer.Option(help="Source for the ids in --json; no verdict depends on it."),
     ] = "validate",
     json: Annotated[
-        bool, typer.Option("--json", help="A result for each event, an object a line.")
+        bool, typer.Option("--json", help="Print a JSON object for each event.")
+    ] = False,
+    summary: Annotated[
+        bool,
+        typer.Option("--summary", help="Print only the counts of errors and warnings."),
     ] = False,
 ) -> None:
-    """Judge the events of a file as /track would; store nothing, ask no database.
+    """Check the events of files as /track would. Needs no database, stores nothing.
 
     The exit status is 1 if an event is rejected or a line cannot be read.
     """
     policy = event_policy(read_settings())
     check_source_name(source)
-    request_context = RequestContext(source, datetime.now(UTC), "validate")
-    plan = parse_mapping(map_ or (), set_ or (), map_type or ())
-    valid = rejected = unreadable = warnings = 0
-    with open_input(file) as opened:
-        found = read_events(opened, form=form, plan=plan, policy=policy, announce=say)
-        for index, each in enumerate(found):
-            verdict = process_item(each, request_context=request_context, policy=policy)
-            if isinstance(verdict, UnreadableItem):
-                unreadable += 1
-            else:
-                rejected += isinstance(verdict, Rejection)
-                valid += not isinstance(verdict, Rejection)
-                warnings += len(verdict.warnings)
-            # An error may be lines below the beginning of what is no JSON.
-            line = verdict.line if isinstance(verdict, UnreadableItem) else each.line
-            lines = _as_json if json else _as_text
-            sys.stdout.writelines(lines(line, index, verdict))
-    say(
-        f"{valid} valid, {rejected} rejected, {unreadable} not read, "
-        f"{warnings} warnings"
-    )
-    if rejected or unreadable:
+    context = RequestContext(source, datetime.now(UTC), "validate")
+    mapping = CsvOptions(
+        maps=map_ or (),
+        constants=set_ or (),
+        types=map_type or (),
+        nulls=null or (),
+        date_formats=date_format or (),
+        timezone=timezone,
+        delimiter=delimiter,
+        max_row_lines=max_row_lines,
+    ).read()
+    allow_long_fields(policy)
+    content = ContentTally()
+    for path in files:
+        prefix = "" if len(files) == 1 else f"{path.name} "
+        results = _results(path, form, mapping, policy, context)
+        for index, (line, result) in enumerate(results):
+            content.add(result)
+            if json:
+                name = path.name if len(files) > 1 else None
+                sys.stdout.writelines(_as_json(name, line, index, result))
+            elif not summary:
+                sys.stdout.writelines(
+                    _as_text(f"{prefix}line {line}, index {index}", result)
+                )
+    _print_counts(content, to_stdout=summary and not json)
+    if content.rejected or content.unreadable:
         raise typer.Exit(1)
 
 
-def _as_text(line: int, index: int, verdict: Entry | UnreadableItem) -> Iterator[str]:
-    """A line for each thing that is wrong or was assumed."""
-    place = f"line {line}, index {index}"
-    if isinstance(verdict, UnreadableItem):
-        yield f"{place}: error unreadable: {verdict.reason}\n"
-        return
-    if isinstance(verdict, Rejection):
-        for error in verdict.errors:
-            yield f"{place}: error {print_issue(error)}\n"
-    for warning in verdict.warnings:
-        yield f"{place}: warning {print_issue(warning)}\n"
+def _results(
+    path: Path,
+    form: Format | None,
+    mapping: CsvMapping,
+    policy: Policy,
+    context: RequestContext,
+) -> Iterator[tuple[int, Result]]:
+    with open_input(path) as file:
+        items = read_items(
+            file, form=form, mapping=mapping, policy=policy, announce=say
+        )
+        for item in items:
+            yield from process_item(item, context=context, policy=policy)
 
 
-def _as_json(line: int, index: int, verdict: Entry | UnreadableItem) -> Iterator[str]:
-    """The result that `/track?dry_run=true` gives, with its line."""
-    result = {"line": line} | _result(verdict) | {"index": index}
-    yield orjson.dumps(result).decode() + "\n"
-
-
-def _result(verdict: Entry | UnreadableItem) -> dict[str, Any]:
-    if isinstance(verdict, UnreadableItem):
-        error = Issue("unreadable", "", verdict.reason)
-        return {"status": "unreadable", "warnings": [], "errors": [error.as_json()]}
-    outcome = Outcome("valid")
-    if isinstance(verdict, Rejection):
-        outcome = Outcome("rejected", errors=verdict.errors)
-    answer = build_response(
-        [verdict], [outcome], route=_TRACK, request_id="", dry_run=True
+def _print_counts(content: ContentTally, *, to_stdout: bool) -> None:
+    counts = (
+        f"{content.valid} valid, {content.rejected} rejected, "
+        f"{content.unreadable} not read, {content.warnings.total()} warnings"
     )
-    result: dict[str, Any] = orjson.loads(answer.body)["results"][0]
-    return result
+    others = ((content.ignored, "ignored"), (content.blank, "blank"))
+    say(counts + "".join(f", {count} {what}" for count, what in others if count))
+    for line in content.code_lines():
+        typer.echo(line, err=not to_stdout)
+
+
+def _as_text(place: str, result: Result) -> Iterator[str]:
+    """A line for each error and warning."""
+    if isinstance(result, UnreadableItem):
+        yield f"{place}: error unreadable: {result.reason}\n"
+    elif isinstance(result, Record | Rejection):
+        errors = result.errors if isinstance(result, Rejection) else ()
+        for error in errors:
+            yield f"{place}: error {print_issue(error)}\n"
+        for warning in result.warnings:
+            yield f"{place}: warning {print_issue(warning)}\n"
+
+
+def _as_json(name: str | None, line: int, index: int, result: Result) -> Iterator[str]:
+    """The result of `/track?dry_run=true`, with file, line and index."""
+    if isinstance(result, BlankItem):
+        return
+    place: dict[str, Any] = {"file": name} if name else {}
+    place |= {"line": line}
+    yield orjson.dumps(place | _result(result) | {"index": index}).decode() + "\n"
+
+
+def _result(result: Entry | UnreadableItem | IgnoredItem) -> dict[str, Any]:
+    if isinstance(result, UnreadableItem):
+        error = Issue("unreadable", "", result.reason)
+        return {"status": "unreadable", "warnings": [], "errors": [error.as_json()]}
+    if isinstance(result, IgnoredItem):
+        return {"status": "ignored", "warnings": [], "errors": []}
+    outcome = Outcome("valid")
+    if isinstance(result, Rejection):
+        outcome = Outcome("rejected", errors=result.errors)
+    answer = build_response(
+        [result], [outcome], route=_TRACK, request_id="", dry_run=True
+    )
+    answered: dict[str, Any] = orjson.loads(answer.body)["results"][0]
+    return answered

@@ -50,7 +50,7 @@ def summary(result: Result) -> dict[str, int]:
         ("e.json", json.dumps({"batch": EVENTS}).encode()),
     ],
 )
-async def test_every_event_of_a_file_is_stored(
+async def test_import_stores_every_event_of_a_file(
     engine: AsyncEngine, database_url: str, tmp_path: Path, name: str, content: bytes
 ) -> None:
     before = datetime.now(UTC)
@@ -69,7 +69,7 @@ async def test_every_event_of_a_file_is_stored(
     assert [row.name for row in await rows(engine, sources)] == ["crm"]
 
 
-async def test_the_quarantine_has_the_caps_that_are_set(
+async def test_import_keeps_to_the_caps_of_the_quarantine(
     engine: AsyncEngine,
     database_url: str,
     tmp_path: Path,
@@ -84,7 +84,7 @@ async def test_the_quarantine_has_the_caps_that_are_set(
     assert result.exit_code == 1
 
 
-async def test_a_second_run_stores_nothing_new(
+async def test_second_import_stores_nothing_new(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "e", ndjson(*EVENTS, BAD))
@@ -98,7 +98,7 @@ async def test_a_second_run_stores_nothing_new(
     assert result.exit_code == 0
 
 
-async def test_what_is_rejected_can_be_found_by_the_run(
+async def test_rejected_events_have_the_id_of_the_import(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     late = event(7, timestamp=format_timestamp(datetime.now(UTC) + timedelta(hours=25)))
@@ -119,12 +119,15 @@ async def test_what_is_rejected_can_be_found_by_the_run(
     ]
     [request_id] = {row.request_id for row in quarantined}
     assert f"request_id = '{request_id}'" in result.stderr
-    assert "3 rejected: missing_field 2, timestamp_out_of_range 1\n" in result.stderr
-    assert "1 stored already, 1 of other content\n" in result.stderr
+    assert "1 stored already, 1 with other content\n" in result.stderr
+    assert summary(result)["rejected"] == 3
+    assert summary(result)["error missing_field"] == 2
+    assert summary(result)["error timestamp_out_of_range"] == 1
+    assert summary(result)["warning time_assumed_midnight"] == 1
     assert result.exit_code == 0
 
 
-async def test_a_line_that_cannot_be_read_is_named_and_the_rest_is_stored(
+async def test_unreadable_line_is_named_and_the_rest_is_stored(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     content = ndjson(EVENTS[0]) + b"{broken\n" + ndjson(EVENTS[1])
@@ -137,7 +140,7 @@ async def test_a_line_that_cannot_be_read_is_named_and_the_rest_is_stored(
     assert result.exit_code == 1
 
 
-async def test_no_more_than_a_hundred_lines_are_named(
+async def test_at_most_a_hundred_unreadable_lines_are_named(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     content = b"x\n" * 1500 + ndjson(EVENTS[0])
@@ -150,7 +153,7 @@ async def test_no_more_than_a_hundred_lines_are_named(
     assert (await counts(engine))[0] == 1
 
 
-async def test_an_empty_file_is_no_error(
+async def test_empty_file_exits_with_0(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     result = await import_file(write(tmp_path / "e.gz", b""), database_url)
@@ -167,7 +170,7 @@ async def test_an_empty_file_is_no_error(
         (["--source", "crm"], DatabaseError),
     ],
 )
-def test_what_the_operator_can_mend_is_told(
+def test_operator_errors_are_raised(
     tmp_path: Path, options: list[str], error: type[Exception]
 ) -> None:
     result = run(import_events, write(tmp_path / "e.json", ndjson(*EVENTS)), *options)
@@ -175,13 +178,13 @@ def test_what_the_operator_can_mend_is_told(
     assert isinstance(result.exception, error)
 
 
-def test_errors_of_usage_have_status_2(tmp_path: Path) -> None:
+def test_usage_errors_exit_with_2(tmp_path: Path) -> None:
     assert run(import_events, tmp_path / "nothing", "--source", "a").exit_code == 2
     assert run(import_events, tmp_path, "--source", "a").exit_code == 2
     assert run(import_events, write(tmp_path / "e", b"")).exit_code == 2
 
 
-async def test_the_columns_of_csv_are_for_csv(
+async def test_csv_options_are_refused_for_json(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "e.json", ndjson(*EVENTS))
@@ -190,6 +193,65 @@ async def test_the_columns_of_csv_are_for_csv(
 
     assert isinstance(result.exception, ConfigurationError)
     assert await counts(engine) == (0, 0, 0)
+
+
+async def test_several_files_are_stored_as_one_import(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    first = write(tmp_path / "a.ndjson", ndjson(EVENTS[0], BAD) + b"{broken\n")
+    second = write(tmp_path / "b.json.gz", json.dumps(EVENTS[1:]).encode())
+    calls = write(tmp_path / "c", ndjson({"type": "identify"}, {"batch": [EVENTS[2]]}))
+
+    result = await run_aside(
+        import_events, first, second, calls, "--source", "crm", url=database_url
+    )
+
+    assert await counts(engine) == (3, 3, 1)
+    assert "a.ndjson line 3: not read: " in result.stderr
+    found = summary(result)
+    expected = {"stored": 3, "stored already": 1, "rejected": 1, "not read": 1}
+    assert found | expected | {"ignored": 1} == found
+    assert len({row.received_at for row in await rows(engine, events)}) == 1
+    assert result.exit_code == 1
+
+
+async def test_summary_counts_every_error_and_warning(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    bad = BAD | {"timestamp": "now"}
+    assumed = [event(n, timestamp="2023-11-02T00:30:08") for n in range(3)]
+
+    result = await import_file(
+        write(tmp_path / "e", ndjson(bad, *assumed)), database_url
+    )
+
+    found = summary(result)
+    assert found["error missing_field"] == 1
+    assert found["error invalid_timestamp"] == 1
+    assert found["warning offset_assumed_utc"] == 3
+    assert await counts(engine) == (3, 3, 1)
+
+
+async def test_warnings_of_a_file_are_stored(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    content = (
+        b"event,user_id,timestamp,properties.email,properties.name,properties.seats\n"
+        b'signed_up,u,2023-11-02 01:30:08,a@b.c,A,"1,234"\n'
+    )
+
+    await import_file(
+        write(tmp_path / "e.csv", content),
+        database_url,
+        *("--timezone", "Europe/Berlin", "--map-type", "properties.seats=number"),
+    )
+
+    [row] = await rows(engine, events)
+    assert row.timestamp == datetime(2023, 11, 2, 0, 30, 8, tzinfo=UTC)
+    assert sorted(warning["code"] for warning in row.warnings) == [
+        "cell_kept_as_text",
+        "time_converted",
+    ]
 
 
 @contextmanager
@@ -209,7 +271,7 @@ def importing(url: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def children_of(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    # Beside the helper there is what counts the resources of multiprocessing.
+    # Another child tracks the resources of multiprocessing.
     return [
         int(child)
         for child in children
@@ -222,7 +284,7 @@ async def until_stored(engine: AsyncEngine, count: int) -> None:
         pass
 
 
-async def test_a_run_after_one_that_was_killed_ends_with_exactly_the_rows(
+async def test_import_after_a_killed_one_ends_with_exactly_the_rows(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     all_events = [event(number) for number in range(20_000)]
@@ -256,7 +318,7 @@ def peak_kib(pid: int) -> int:
     return int(line.split()[1])
 
 
-def test_memory_is_bounded_whatever_the_size(database_url: str) -> None:
+def test_memory_is_bounded_for_any_size(database_url: str) -> None:
     """100 MB, of which 15 MB are events that would take 200 MB all at once."""
     dense = SIGNED_UP["properties"] | {"x": ["ab"] * 21_000}
     sent = (event(number, properties=dense) for number in range(120))

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.cli.export import export
 from app.cli.import_events import import_events
-from app.cli.input.items import Text
-from app.cli.input.verdicts import process_item
+from app.cli.input.items import RawItem
+from app.cli.input.process import process_item
 from app.pipeline.record import Record
 from app.store.engine import create_engine
 from app.store.tables.events import events
@@ -110,8 +110,8 @@ def test_what_is_exported_is_judged_to_be_the_same_event(
     assert len(lines) == len(records)
     for line in lines:
         exported = json.loads(line)
-        piece = Text(1, line)
-        again = process_item(piece, request_context=request_context, policy=POLICY)
+        item = RawItem(1, line)
+        [(_, again)] = process_item(item, context=request_context, policy=POLICY)
         first = records[exported["id"]]
         assert isinstance(again, Record), again
         assert (again.id == first.id) or not keeps_its_id(first), exported

@@ -9,8 +9,7 @@ import pytest
 from app.cli.validate import validate
 from app.ingest.responses import build_response
 from app.ingest.routes import TrackRoute
-from app.pipeline.record import Policy, Record
-from app.pipeline.timestamp import TimestampPolicy
+from app.pipeline.record import Record
 from app.pipeline.unpack import Ignored, process_events, unpack
 from app.store.write.insert import Outcome
 from tests.support.input_files import event, ndjson, run, write
@@ -68,7 +67,7 @@ def verdicts_of_track(events: list[Any]) -> list[dict[str, Any]]:
         ("\ufeff\n" + "\n".join(map(json.dumps, EVENTS)), [2, 3, 4]),
     ],
 )
-def test_reads_every_form(
+def test_every_format_gets_the_verdicts_of_track(
     tmp_path: Path, suffix: str, content: str, lines: list[int] | None
 ) -> None:
     path = write(tmp_path / f"events{suffix}", content.encode())
@@ -82,7 +81,7 @@ def test_reads_every_form(
     assert result.exit_code == 1
 
 
-def test_tells_each_problem_with_its_place(tmp_path: Path) -> None:
+def test_each_problem_is_printed_with_its_place(tmp_path: Path) -> None:
     path = write(tmp_path / "events", ndjson(*EVENTS))
 
     result = run(validate, path)
@@ -93,25 +92,31 @@ def test_tells_each_problem_with_its_place(tmp_path: Path) -> None:
         "line 2, index 1",
         "line 3, index 2",
     ]
-    assert result.stderr == "2 valid, 1 rejected, 0 not read, 1 warnings\n"
+    counts, *codes = result.stderr.splitlines()
+    assert counts == "2 valid, 1 rejected, 0 not read, 1 warnings"
+    assert [line.split() for line in codes] == [
+        ["1", "error", "missing_field"],
+        ["1", "error", "invalid_timestamp"],
+        ["1", "warning", "two_digit_year"],
+    ]
     assert result.exit_code == 1
 
 
-def test_what_is_all_good_says_nothing_on_stdout(tmp_path: Path) -> None:
+def test_valid_file_prints_nothing_on_stdout(tmp_path: Path) -> None:
     result = run(validate, write(tmp_path / "events", ndjson(GOOD)))
 
     assert result.stdout == ""
     assert result.exit_code == 0
 
 
-def test_warnings_alone_are_no_failure(tmp_path: Path) -> None:
+def test_warnings_alone_exit_with_0(tmp_path: Path) -> None:
     result = run(validate, write(tmp_path / "events", ndjson(OTHER)))
 
     assert problems(result.stdout) == PROBLEMS[2:]
     assert result.exit_code == 0
 
 
-def test_a_file_that_is_not_there_is_an_error_of_usage(tmp_path: Path) -> None:
+def test_missing_file_exits_with_2(tmp_path: Path) -> None:
     assert run(validate, tmp_path / "nothing").exit_code == 2
 
 
@@ -122,11 +127,10 @@ def test_a_file_that_is_not_there_is_an_error_of_usage(tmp_path: Path) -> None:
         (b"nonsense\n", 2, "Expecting value at column 1."),
         (b'{"a": "\xff"}\n', 2, "not UTF-8 at column 8."),
         (b'{"a": 1\n', 2, "at column 8."),
-        (b'{"a": 1} {"b": 2}\n', 2, "Extra data at column 10."),
         (b"[" * 2000 + b"\n", 2, "deeper than 1000"),
     ],
 )
-def test_a_line_that_is_not_json_is_named_and_the_rest_is_read(
+def test_line_that_is_not_json_is_named_and_the_rest_is_read(
     tmp_path: Path, content: bytes, line: int, reason: str
 ) -> None:
     path = write(tmp_path / "events", ndjson(GOOD) + content + ndjson(BAD))
@@ -140,13 +144,13 @@ def test_a_line_that_is_not_json_is_named_and_the_rest_is_read(
     assert result.exit_code == 1
 
 
-def test_a_first_line_that_is_broken_hides_no_other(tmp_path: Path) -> None:
+def test_first_line_that_is_broken_hides_no_other(tmp_path: Path) -> None:
     path = write(tmp_path / "events", b'{"event": "sig\n' + ndjson(BAD))
 
     assert problems(run(validate, path).stdout)[1:] == PROBLEMS[:2]
 
 
-def test_a_broken_element_of_an_array_is_named_and_the_rest_is_read(
+def test_broken_element_of_an_array_is_named_and_the_rest_is_read(
     tmp_path: Path,
 ) -> None:
     text = json.dumps(GOOD, indent=1)
@@ -162,7 +166,7 @@ def test_a_broken_element_of_an_array_is_named_and_the_rest_is_read(
     assert [line.split(":")[0] for line in rest] == [f"line {last}, index 2"] * 2
 
 
-def test_json_names_what_cannot_be_read_as_well(tmp_path: Path) -> None:
+def test_json_output_has_what_cannot_be_read(tmp_path: Path) -> None:
     result = run(validate, write(tmp_path / "events.ndjson", b"x\n"), "--json")
 
     assert json.loads(result.stdout) == {
@@ -181,10 +185,8 @@ def test_json_names_what_cannot_be_read_as_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bytes_over", [0, 1])
-def test_a_line_may_be_eight_times_as_long_as_an_event(
-    tmp_path: Path, bytes_over: int
-) -> None:
-    limit = 8 * Policy(TimestampPolicy()).max_event_bytes
+def test_line_may_be_as_long_as_a_body(tmp_path: Path, bytes_over: int) -> None:
+    limit = 10 * 1024 * 1024
     line = b" " * (limit - 1 - len(json.dumps(GOOD)) + bytes_over) + ndjson(GOOD)
     path = write(tmp_path / "events.ndjson.gz", line * 2 + ndjson(GOOD))
 
@@ -192,10 +194,10 @@ def test_a_line_may_be_eight_times_as_long_as_an_event(
 
     said = "2 not read" if bytes_over else "0 not read"
     assert said in result.stderr
-    assert ("Longer than 1048576 bytes." in result.stdout) == bool(bytes_over)
+    assert ("Longer than 10485760 bytes" in result.stdout) == bool(bytes_over)
 
 
-def test_an_event_over_its_limit_is_rejected_as_track_does(tmp_path: Path) -> None:
+def test_event_over_its_limit_is_rejected(tmp_path: Path) -> None:
     large = event(1, properties=SIGNED_UP["properties"] | {"x": "x" * 140_000})
 
     result = run(validate, write(tmp_path / "events", ndjson(large, GOOD)))
@@ -205,7 +207,7 @@ def test_an_event_over_its_limit_is_rejected_as_track_does(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("left", [-1, -5, -30, 2, 3, 9])
 @pytest.mark.parametrize("whole", [b"", ndjson(GOOD)])
-def test_gzip_that_breaks_off_gives_what_it_has(
+def test_gzip_that_breaks_off_leaves_what_was_read(
     tmp_path: Path, whole: bytes, left: int
 ) -> None:
     path = tmp_path / "events.gz"
@@ -220,7 +222,7 @@ def test_gzip_that_breaks_off_gives_what_it_has(
     assert result.exit_code == 1
 
 
-def test_csv_is_validated_as_it_would_be_imported(tmp_path: Path) -> None:
+def test_csv_takes_the_options_of_import(tmp_path: Path) -> None:
     path = write(tmp_path / "e.csv", b"uid,at\nu1,2023-11-02T00:30:08Z\nu2,now\n")
 
     result = run(

@@ -1,1 +1,1 @@
-"""Reading events from files."""
+"""Files of events: open, decode, read and count them."""

@@ -1,9 +1,12 @@
-"""Which column of a CSV file becomes which field of an event."""
+"""Which column of a CSV file becomes which field of an event, and how it is read."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from enum import StrEnum
 from typing import NamedTuple
 
+from app.cli.input.csv_time import read_timezone
 from app.errors import ConfigurationError
 from app.events.envelope import (
     EVENT_NAMES,
@@ -14,66 +17,94 @@ from app.events.envelope import (
     USER_NAMES,
 )
 
-_FIELDS = (
-    *EVENT_NAMES,
-    *USER_NAMES,
-    *GROUP_NAMES,
-    *TIMESTAMP_NAMES,
-    *SDK_TIMESTAMP_NAMES,
-    *MESSAGE_NAMES,
-)
+_TIME_FIELDS = (*TIMESTAMP_NAMES, *SDK_TIMESTAMP_NAMES)
+_ID_FIELDS = (*USER_NAMES, *GROUP_NAMES, *MESSAGE_NAMES)
+_FIELDS = (*EVENT_NAMES, *_ID_FIELDS, *_TIME_FIELDS)
 _OBJECTS = ("properties", "context")
+# Columns that `rollcall export` writes. They restore what was sent, and are no paths.
+EXPORT_COLUMNS = ("id", "source", "timestamp_raw", "stored_at", "extra")
+_EXPORT_SIGN = frozenset({"id", "source", "timestamp_raw", "stored_at"})
 
 
-class Cell(NamedTuple):
-    """One cell of each row that is read.
+class CellType(StrEnum):
+    """What a cell holds."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    JSON = "json"
+    TIME = "time"
+
+
+class ColumnBinding(NamedTuple):
+    """A column that is read.
 
     Attributes:
-        at: its place in the row, from 0.
-        column: its name in the header.
-        keys: where it goes in the event, from the outside in.
-        is_number: whether its text is a number, else it is text.
+        column: place in the row, from 0.
+        path: place in the event, such as `properties.email`.
+        keys: the same, from the outside in.
+        type: how a cell becomes a value.
+        is_id: whether it is an id, which a spreadsheet may have rewritten.
+        date_format: strptime format of its cells, if they have one of their own.
     """
 
-    at: int
-    column: str
+    column: int
+    path: str
     keys: tuple[str, ...]
-    is_number: bool
+    type: CellType
+    is_id: bool
+    date_format: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class CsvMapping:
-    """What the options say about the columns.
+    """What the options say about CSV.
 
     Attributes:
         columns: path in the event to column.
         constants: path to text that all events have there.
-        numbers: paths whose cells are numbers.
+        types: path to what its cells hold.
+        date_formats: path to the strptime format of its cells.
+        nulls: cells that stand for no value, beside the empty one.
+        timezone: of timestamps that have no offset; None for UTC, with a warning.
+        delimiter: between cells; None to detect it.
+        max_row_lines: a row of more lines is taken for a stray quote; None for the
+            default, together with a check whether it swallowed other rows.
     """
 
-    columns: dict[str, str]
-    constants: dict[str, str]
-    numbers: frozenset[str]
+    columns: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    types: dict[str, CellType] = field(default_factory=dict)
+    date_formats: dict[str, str] = field(default_factory=dict)
+    nulls: frozenset[str] = frozenset()
+    timezone: tzinfo | None = None
+    delimiter: str | None = None
+    max_row_lines: int | None = None
 
     def is_empty(self) -> bool:
-        """Whether nothing is said: each column stands for what it is named."""
-        return not (self.columns or self.constants or self.numbers)
+        """Whether no option for CSV is given."""
+        return self == CsvMapping()
 
     def constant_keys(self) -> list[tuple[tuple[str, ...], str]]:
-        """The constants, each with where it goes in the event."""
+        """The constants, each with its place in the event."""
         return [(_keys(path), text) for path, text in self.constants.items()]
 
-    def cells(self, header: Sequence[str]) -> list[Cell]:
-        """What to read of each row: what is mapped, and what is named like a field.
+    def count_used(self, header: Sequence[str]) -> int:
+        """Number of columns that would be read."""
+        mapped = set(self.columns.values())
+        return sum(name in mapped or is_path(name) for name in header)
+
+    def bind(self, header: Sequence[str]) -> list[ColumnBinding]:
+        """The columns to read: the mapped ones, and those named like a field.
 
         Raises:
-            ConfigurationError: a column is not there or there twice, or two paths
+            ConfigurationError: a column is absent or there twice, or two paths
                 exclude each other.
         """
         columns = dict(self.columns)
+        readable = EXPORT_COLUMNS if is_export(header) else ()
         for name in header:
-            taken = name in columns.values()
-            if is_path(name) and not taken and name not in self.constants:
+            taken = name in columns.values() or name in self.constants
+            if not taken and (is_path(name) or name in readable):
                 columns.setdefault(name, name)
         for column in columns.values():
             if header.count(column) != 1:
@@ -81,49 +112,87 @@ class CsvMapping:
                     f"The header must name the column `{column}` once; its columns "
                     f"are {', '.join(header)}."
                 )
-        paths = [*columns, *self.constants]
-        _exclude_nesting(paths)
-        unknown = self.numbers.difference(columns)
-        if unknown:
-            raise ConfigurationError(
-                f"--map-type names {', '.join(sorted(unknown))}, "
-                "to which no column is mapped."
-            )
+        _refuse_nesting([*columns, *self.constants])
+        self._refuse_unmapped(columns)
         return [
-            Cell(header.index(column), column, _keys(path), path in self.numbers)
-            for path, column in columns.items()
+            self._binding(path, header.index(column))
+            for path, column in sorted(columns.items(), key=lambda item: len(item[0]))
         ]
 
+    def _refuse_unmapped(self, columns: dict[str, str]) -> None:
+        for option, paths in (
+            ("--map-type", self.types),
+            ("--date-format", self.date_formats),
+        ):
+            unmapped = sorted(paths.keys() - columns.keys())
+            if unmapped:
+                raise ConfigurationError(
+                    f"{option} names {', '.join(unmapped)}, "
+                    "to which no column is mapped."
+                )
 
-def parse_mapping(
-    maps: Iterable[str], constants: Iterable[str], types: Iterable[str]
-) -> CsvMapping:
-    """Read the options --map, --set and --map-type.
-
-    Raises:
-        ConfigurationError: one of them is not `PATH=...`, or not a path of an event.
-    """
-    columns = _pairs("--map", maps)
-    fixed = _pairs("--set", constants)
-    kinds = _pairs("--map-type", types)
-    wrong = sorted(set(kinds.values()) - {"number", "text"})
-    if wrong:
-        raise ConfigurationError(
-            f"--map-type knows number and text, not {', '.join(wrong)}."
+    def _binding(self, path: str, column: int) -> ColumnBinding:
+        is_time = path in _TIME_FIELDS or path in self.date_formats
+        default = CellType.TIME if is_time else CellType.TEXT
+        if path in (*_OBJECTS, "extra"):
+            default = CellType.JSON
+        keys = _keys(path)
+        return ColumnBinding(
+            column=column,
+            path=path,
+            keys=keys,
+            type=self.types.get(path, default),
+            is_id=keys[-1] in _ID_FIELDS and keys[0] != "properties",
+            date_format=self.date_formats.get(path),
         )
-    twice = sorted(columns.keys() & fixed.keys())
-    if twice:
-        raise ConfigurationError(f"--map and --set both give {', '.join(twice)}.")
-    numbers = frozenset(path for path, kind in kinds.items() if kind == "number")
-    return CsvMapping(columns, fixed, numbers)
+
+
+class CsvOptions(NamedTuple):
+    """The options of the command line, as given."""
+
+    maps: Sequence[str] = ()
+    constants: Sequence[str] = ()
+    types: Sequence[str] = ()
+    nulls: Sequence[str] = ()
+    date_formats: Sequence[str] = ()
+    timezone: str | None = None
+    delimiter: str | None = None
+    max_row_lines: int | None = None
+
+    def read(self) -> CsvMapping:
+        """Check the options.
+
+        Raises:
+            ConfigurationError: one of them cannot be understood; the text says why.
+        """
+        columns = _pairs("--map", self.maps)
+        constants = _pairs("--set", self.constants)
+        twice = sorted(columns.keys() & constants.keys())
+        if twice:
+            raise ConfigurationError(f"--map and --set both give {', '.join(twice)}.")
+        return CsvMapping(
+            columns,
+            constants,
+            _read_types(self.types),
+            _read_date_formats(self.date_formats),
+            frozenset(self.nulls),
+            None if self.timezone is None else read_timezone(self.timezone),
+            _read_delimiter(self.delimiter),
+            self.max_row_lines,
+        )
 
 
 def is_path(text: str) -> bool:
     """Whether a text names a place in an event, such as `properties.email`."""
     keys = _keys(text)
     if keys[0] in _OBJECTS:
-        return len(keys) > 1 and all(keys)
+        return all(keys)
     return text in _FIELDS
+
+
+def is_export(header: Iterable[str]) -> bool:
+    """Whether a header is one that `rollcall export` writes."""
+    return _EXPORT_SIGN.issubset(header)
 
 
 def _keys(path: str) -> tuple[str, ...]:
@@ -145,10 +214,45 @@ def _pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
     return pairs
 
 
-def _exclude_nesting(paths: Sequence[str]) -> None:
+def _read_types(texts: Iterable[str]) -> dict[str, CellType]:
+    types = _pairs("--map-type", texts)
+    known = [CellType.NUMBER, CellType.JSON, CellType.TEXT]
+    wrong = sorted(set(types.values()).difference(known))
+    if wrong:
+        raise ConfigurationError(
+            f"--map-type knows {', '.join(known)}, not {', '.join(wrong)}."
+        )
+    return {path: CellType(name) for path, name in types.items()}
+
+
+def _read_date_formats(texts: Iterable[str]) -> dict[str, str]:
+    """`FORMAT` for the timestamp, or `PATH=FORMAT`."""
+    pairs = [
+        text if is_path(text.partition("=")[0]) else f"timestamp={text}"
+        for text in texts
+    ]
+    formats = _pairs("--date-format", pairs)
+    for text in formats.values():
+        if "%" not in text:
+            raise ConfigurationError(
+                f"--date-format {text} has no directive such as %d, %m or %Y."
+            )
+    return formats
+
+
+def _read_delimiter(text: str | None) -> str | None:
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(text or "", text)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise ConfigurationError(
+            "--delimiter is one character such as ; or |, or the word tab."
+        )
+    return delimiter
+
+
+def _refuse_nesting(paths: Sequence[str]) -> None:
     for path in paths:
         for other in paths:
-            if other.startswith(f"{path}."):
+            if other.startswith(f"{path}.") and path not in _OBJECTS:
                 raise ConfigurationError(
                     f"{path} cannot be a value and hold {other} as well."
                 )

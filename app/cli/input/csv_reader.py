@@ -1,24 +1,33 @@
-"""Rows of CSV (RFC 4180) as events."""
+"""Read the rows of a CSV file (RFC 4180) as events."""
 
 import csv
-import math
 from collections.abc import Callable, Iterator
-from io import BufferedIOBase
 from typing import Any
 
 from typing_extensions import override
 
-from app.cli.input.csv_mapping import Cell, CsvMapping
+from app.cli.input.csv_cells import CellReader
+from app.cli.input.csv_dialect import find_delimiter
+from app.cli.input.csv_mapping import CsvMapping, is_export
+from app.cli.input.file import InputFile, restore_line_ends
 from app.cli.input.items import (
-    Sent,
+    BlankItem,
+    DecodedItem,
     UnreadableItem,
-    max_line_bytes,
+    max_row_bytes,
     may_be_large,
     read_lines,
 )
-from app.errors import ConfigurationError, InvalidJsonError
-from app.pipeline.json_decode import Decoded, OutOfRangeNumber, decode
+from app.errors import ConfigurationError
+from app.pipeline.issues import Issue
 from app.pipeline.record import Body, Policy
+
+# A row of more lines is more likely a stray quote than text of so many lines.
+_MAX_ROW_LINES = 10
+# Fewer cells may stand in a line of text by chance.
+_LEAST_CELLS, _LEAST_ROWS = 3, 2
+# Columns of an export that are read from other columns, or not needed.
+_DERIVED = frozenset({"received_at", "warnings", "bucket", "import_id"})
 
 
 class _UnreadableRowError(Exception):
@@ -26,143 +35,193 @@ class _UnreadableRowError(Exception):
 
 
 class _TextLines(Iterator[str]):
-    """The lines of a file as `csv.reader` takes them.
+    """The lines of a file for `csv.reader`, and those of the current row.
 
-    Not a generator, which would be at its end after one line that is too long.
+    A generator would be at its end after one line that is too long.
     """
 
-    def __init__(self, stream: BufferedIOBase, max_bytes: int) -> None:
-        self._lines = read_lines(stream, max_bytes=max_bytes)
+    def __init__(self, file: InputFile, max_bytes: int) -> None:
+        self._lines = read_lines(file.stream, max_bytes=max_bytes)
+        self._has_cr_lines = file.has_cr_lines
         self._max_bytes = max_bytes
         self.number = 0
+        self.row: list[str] = []
 
     @override
     def __next__(self) -> str:
         self.number, line = next(self._lines)
         if line is None:
             raise _UnreadableRowError(f"Longer than {self._max_bytes} bytes.")
-        # So that what is no UTF-8 is met in its row, and harms no other.
-        return line.decode("utf-8", "surrogateescape")
+        if self._has_cr_lines:
+            line = restore_line_ends(line)
+        # Bytes that are not UTF-8 are found in their row and harm no other.
+        text = line.decode("utf-8", "surrogateescape")
+        self.row.append(text)
+        return text
 
 
 class RowReader:
     """Reads the rows of a file as events.
 
+    `csv.field_size_limit` has to be at least `max_row_bytes`.
+
     Args:
-        stream: of the file, from its header.
-        plan: which column goes where.
-        policy: what an event may be.
-        announce: told which columns are not used.
+        file: at its header.
+        mapping: from columns to fields.
+        policy: limits of an event.
+        announce: receives what the operator should know about the columns.
 
     Raises:
-        ConfigurationError: the header is missing, or is not what the plan needs.
+        ConfigurationError: the header is absent, or lacks a column of the mapping.
     """
 
     def __init__(
         self,
-        stream: BufferedIOBase,
+        file: InputFile,
         *,
-        plan: CsvMapping,
+        mapping: CsvMapping,
         policy: Policy,
         announce: Callable[[str], None],
     ) -> None:
-        max_bytes = max_line_bytes(policy)
-        csv.field_size_limit(max_bytes)
-        self._lines = _TextLines(stream, max_bytes)
-        self._rows = csv.reader(self._lines, strict=True)
         self._policy = policy
-        self._width, self._cells = self._read_header(plan, announce)
-        self._constants = plan.constant_keys()
-        places = [*self._constants, *((cell.keys, "") for cell in self._cells)]
-        self._is_deep = max(len(keys) for keys, _ in places) > policy.max_depth
-        self._frame = sum(
-            len(text) + sum(len(key) + 8 for key in keys) for keys, text in places
-        )
+        self._mapping = mapping
+        self._lines = _TextLines(file, max_row_bytes(policy))
+        self._delimiter, skipped = find_delimiter(file, mapping, announce)
+        for _ in range(skipped):
+            next(self._lines)
+        self._rows = csv.reader(self._lines, delimiter=self._delimiter, strict=True)
+        self._header = self._read_header()
+        self._cells = self._bind(announce)
+        self._constants = mapping.constant_keys()
+        keys = [
+            *(keys for keys, _ in self._constants),
+            *(cell.keys for cell in self._cells),
+        ]
+        self._is_deep = max(map(len, keys)) > policy.max_depth
+        constants = sum(len(text) for _, text in self._constants)
+        self._frame = constants + sum(len(key) + 8 for path in keys for key in path)
 
-    def events(self) -> Iterator[Sent | UnreadableItem]:
-        """Each row that is not blank."""
+    def items(self) -> Iterator[DecodedItem | UnreadableItem | BlankItem]:
+        """Each row."""
         while True:
             line = self._lines.number + 1
+            self._lines.row.clear()
             try:
                 row = next(self._rows)
-                if row:
+                self._check_extent()
+                if any(map(str.strip, row)):
                     yield self._event(line, row)
+                else:
+                    yield BlankItem(line)
             except StopIteration:
                 return
             except (csv.Error, _UnreadableRowError) as error:
-                yield UnreadableItem(line, f"{self._reach(line)}{error}")
+                yield UnreadableItem(line, f"{self._extent(line)}{error}")
 
-    def _reach(self, line: int) -> str:
-        """How far a row goes that could not be told from the next."""
+    def _extent(self, line: int) -> str:
+        """Which lines a row has, where it has more than one."""
         if self._lines.number == line:
             return ""
-        return f"The row that goes on to line {self._lines.number}: "
+        return f"The row of lines {line} to {self._lines.number}: "
 
-    def _read_header(
-        self, plan: CsvMapping, announce: Callable[[str], None]
-    ) -> tuple[int, list[Cell]]:
+    def _check_extent(self) -> None:
+        """Refuse a row that swallowed others because of a stray quote."""
+        lines = self._lines.row
+        limit = self._mapping.max_row_lines
+        if len(lines) <= (limit or _MAX_ROW_LINES):
+            if limit is not None or len(self._header) < _LEAST_CELLS:
+                return
+            commas = len(self._header) - 1
+            whole = [line.count(self._delimiter) == commas for line in lines[1:-1]]
+            if sum(whole) < _LEAST_ROWS:
+                return
+        raise _UnreadableRowError(
+            "A quote that closes so late is probably a stray one; mend it, or read "
+            "such rows with --max-row-lines."
+        )
+
+    def _read_header(self) -> list[str]:
         try:
             header = next(self._rows, [])
         except (csv.Error, _UnreadableRowError) as error:
             raise ConfigurationError(f"The header cannot be read: {error}") from None
-        cells = plan.cells(header)
-        if not cells:
+        return [name.strip() for name in header]
+
+    def _bind(self, announce: Callable[[str], None]) -> list[CellReader]:
+        header = self._header
+        bindings = self._mapping.bind(header)
+        if not bindings:
             raise ConfigurationError(
                 "No column is used: CSV needs a header, and --map PATH=COLUMN for "
                 "each column that does not have the name of a field."
             )
-        unused = [n for n in header if n not in {cell.column for cell in cells}]
+        has_export_columns = is_export(header)
+        used = {header[binding.column] for binding in bindings}
+        known = used | (_DERIVED if has_export_columns else set())
+        unused = [name for name in header if name and name not in known]
         if unused:
-            announce(f"Not used: the columns {', '.join(unused)}.")
-        return len(header), cells
-
-    def _event(self, line: int, row: list[str]) -> Sent:
-        if len(row) != self._width:
-            raise _UnreadableRowError(
-                f"The row has {len(row)} cells, the header {self._width}."
+            announce(f"Columns not used: {', '.join(unused)}.")
+        return [
+            CellReader(
+                binding,
+                mapping=self._mapping,
+                policy=self._policy,
+                is_export=has_export_columns,
             )
-        text = "".join(row)
+            for binding in bindings
+        ]
+
+    def _event(self, line: int, row: list[str]) -> DecodedItem:
+        width = len(self._header)
+        if len(row) != width and (len(row) < width or any(row[width:])):
+            raise _UnreadableRowError(
+                f"The row has {len(row)} cells, the header {width}."
+            )
         try:
-            size = len(text.encode())
+            size = len("".join(row).encode())
         except UnicodeEncodeError:
             raise _UnreadableRowError("The row is not UTF-8.") from None
         event: dict[str, Any] = {"properties": {}}
-        for keys, constant in self._constants:
-            _place(event, keys, constant)
-        is_plain = "\0" not in text
-        for cell in self._cells:
-            content = row[cell.at]
-            if not content:
+        plain, deep = True, self._is_deep
+        warnings: list[Issue] = []
+        errors: list[Issue] = []
+        for reader in self._cells:
+            cell = reader.read(row[reader.column])
+            if cell.value is None:
                 continue
-            value: Any = content
-            if cell.is_number:
-                number = _number(cell, content)
-                value = number.value
-                is_plain = is_plain and number.plain
-            _place(event, cell.keys, value)
+            plain, deep = plain and cell.plain, deep or cell.deep
+            warnings += [cell.warning] if cell.warning else []
+            errors += [cell.error] if cell.error else []
+            if not _place(event, reader.keys, cell.value):
+                errors.append(_conflict(reader.keys))
+        for keys, constant in self._constants:
+            if not _place(event, keys, constant):
+                errors.append(_conflict(keys))
         is_large = may_be_large(size + self._frame, self._policy)
-        body = Body(plain=is_plain, deep=self._is_deep, large=is_large)
-        return Sent(line, event, body, size)
+        traits = Body(plain=plain, deep=deep, large=is_large)
+        return DecodedItem(line, event, traits, size, tuple(warnings), tuple(errors))
 
 
-def _place(event: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
+def _place(event: dict[str, Any], keys: tuple[str, ...], value: Any) -> bool:
+    """Put a value at its place; False where another one is there."""
     *outer, last = keys
+    holder: Any = event
     for key in outer:
-        event = event.setdefault(key, {})
-    event[last] = value
+        holder = holder.setdefault(key, {})
+        if not isinstance(holder, dict):
+            return False
+    if holder.get(last) in ({}, None):
+        holder[last] = value
+    return bool(holder[last] == value)
 
 
-def _number(cell: Cell, text: str) -> Decoded:
-    try:
-        decoded = decode(text.encode(), max_depth=1)
-    except InvalidJsonError:
-        decoded = Decoded(None, plain=True, deep=False)
-    if not _is_number(decoded.value):
-        raise _UnreadableRowError(f"The cell of `{cell.column}` is no number.")
-    return decoded
-
-
-def _is_number(value: object) -> bool:
-    return type(value) in {int, OutOfRangeNumber} or (
-        type(value) is float and math.isfinite(value)
+def _conflict(keys: tuple[str, ...]) -> Issue:
+    message = (
+        "Two columns, or a column and --set, have different values for this place."
     )
+    return Issue("conflicting_fields", ".".join(keys), message)
+
+
+def allow_long_fields(policy: Policy) -> None:
+    """Set the limit of a cell, which the csv module has for the whole process."""
+    csv.field_size_limit(max_row_bytes(policy))

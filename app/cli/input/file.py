@@ -1,33 +1,91 @@
-"""Opening what a command reads: a file or stdin, compressed or not."""
+"""Open an input file: decompress it, turn UTF-16 into UTF-8, refuse foreign formats."""
 
+import bz2
+import codecs
 import gzip
+import lzma
 import os
 import stat
 import sys
 import zlib
-from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import typer
 from typing_extensions import Buffer, override
 
-# What reading damaged gzip data raises (RFC 1952): cut off, foreign, or corrupt.
-GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 STDIN = Path("-")
-_GZIP_MAGIC = b"\x1f\x8b"
+
 _BUFFER_BYTES = 128 * 1024
+# Bytes read ahead to recognise compression, encoding, line ends and format.
+_HEAD_BYTES = 64 * 1024
+
+_COMPRESSIONS: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
+    (b"\x1f\x8b", "gzip", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"BZh", "bzip2", bz2.BZ2File),
+    (b"\xfd7zXZ\x00", "xz", lzma.LZMAFile),
+    (b"\x28\xb5\x2f\xfd", "zstd", zstd.ZstdFile),
+)
+# What the decompressors raise for data that is cut off, foreign or corrupt.
+_DECOMPRESSION_ERRORS = (
+    EOFError,
+    ValueError,
+    OSError,
+    zlib.error,
+    lzma.LZMAError,
+    zstd.ZstdError,
+)
+
+_ZIP = b"PK\x03\x04"
+_SPREADSHEETS = (b"[Content_Types].xml", b"xl/", b"opendocument.spreadsheet")
+_TAR_AT, _TAR = 257, b"ustar"
+_FOREIGN = (
+    (b"PK\x05\x06", "an empty ZIP archive", "there is nothing in it to read"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as CSV"),
+    (b"PAR1", "a Parquet file", "export it as NDJSON or CSV"),
+    (b"Obj\x01", "an Avro file", "export it as NDJSON or CSV"),
+    (b"ORC", "an ORC file", "export it as NDJSON or CSV"),
+    (b"ARROW1", "an Arrow file", "export it as NDJSON or CSV"),
+    (b"SQLite format 3\x00", "an SQLite database", "export its table as CSV"),
+    (b"PGDMP", "a dump of pg_dump", "export its table with COPY ... CSV HEADER"),
+    (b"\x04\x22\x4d\x18", "compressed with LZ4", "decompress it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and name the files in it"),
+    (b"Rar!\x1a\x07", "a RAR archive", "unpack it and name the files in it"),
+    (b"%PDF-", "a PDF document", "only NDJSON, JSON and CSV are read"),
+)
+_BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+)
+_SWAP_LINE_ENDS = bytes.maketrans(b"\r\n", b"\n\r")
+
+
+class DamagedInputError(Exception):
+    """The rest of a file cannot be decompressed or decoded; the text says why."""
 
 
 class _PrefixedStream(RawIOBase):
-    """What was read ahead, and then the rest; counts the bytes that go through."""
+    """Bytes that were read ahead, followed by the rest of a stream.
 
-    def __init__(self, ahead: bytes, rest: BufferedIOBase) -> None:
-        self._ahead = ahead
+    Args:
+        prefix: returned first.
+        rest: the stream that they were read from.
+    """
+
+    def __init__(self, prefix: bytes, rest: BufferedIOBase) -> None:
+        self._prefix = prefix
         self._rest = rest
         self.count = 0
 
@@ -38,22 +96,27 @@ class _PrefixedStream(RawIOBase):
     @override
     def readinto(self, buffer: Buffer, /) -> int:
         view = memoryview(buffer)
-        piece = self._ahead[: len(view)] or self._rest.read1(len(view))
-        self._ahead = self._ahead[len(piece) :]
+        piece = self._prefix[: len(view)] or self._rest.read1(len(view))
+        self._prefix = self._prefix[len(piece) :]
         view[: len(piece)] = piece
         self.count += len(piece)
         return len(piece)
 
 
-class _Unzipped(RawIOBase):
-    """What gzip makes of a stream, up to where it is damaged, and no end after that.
+class _GeneratedStream(RawIOBase):
+    """The pieces that a generator yields, as one stream.
 
-    Asked once more, gzip would take what is cut off for a file that ends there.
+    A second read after an error raises the error again: otherwise a file that is cut
+    off would look like one that ends there.
+
+    Args:
+        pieces: bytes of any length; may raise DamagedInputError.
     """
 
-    def __init__(self, compressed: BufferedIOBase) -> None:
-        self._content = gzip.GzipFile(fileobj=compressed)
-        self._damage: Exception | None = None
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._piece = b""
+        self._damage: DamagedInputError | None = None
 
     @override
     def readable(self) -> bool:
@@ -65,12 +128,17 @@ class _Unzipped(RawIOBase):
             raise self._damage
         view = memoryview(buffer)
         try:
-            piece = self._content.read1(len(view))
-        except GZIP_ERRORS as error:
+            while not self._piece:
+                self._piece = next(self._pieces)
+        except StopIteration:
+            return 0
+        except DamagedInputError as error:
             self._damage = error
             raise
-        view[: len(piece)] = piece
-        return len(piece)
+        count = min(len(view), len(self._piece))
+        view[:count] = self._piece[:count]
+        self._piece = self._piece[count:]
+        return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,56 +147,169 @@ class InputFile:
 
     Attributes:
         name: as the operator knows it.
-        stream: its bytes, decompressed, without a byte order mark.
-        total: bytes on disk, compressed or not; None where that is not known.
+        stream: its content as UTF-8, without compression or byte order mark.
+        head: the first bytes of the stream, at most 64 KiB.
+        has_cr_lines: whether its lines ended with CR alone; in `stream` CR and LF have
+            then changed places.
+        total: size on disk in bytes; None where it is not known.
     """
 
     name: str
     stream: BufferedIOBase
+    head: bytes
+    has_cr_lines: bool
     total: int | None
     _source: _PrefixedStream
 
     @property
     def position(self) -> int:
-        """How many of the bytes on disk have been read, some of them ahead."""
+        """Number of bytes on disk that have been read, some of them ahead."""
         return self._source.count
 
 
 @contextmanager
 def open_input(path: Path) -> Iterator[InputFile]:
-    """Open a file, or stdin for `-`; gzip is told by its first two bytes.
+    """Open a file, or stdin for `-`.
 
     Raises:
         OSError: it cannot be opened.
+        BadParameter: its first bytes are those of a format that holds no events.
     """
     if path == STDIN:
-        # It is buffered, whatever PYTHONUNBUFFERED says, though its type is less.
-        yield _open("stdin", cast("BufferedIOBase", sys.stdin.buffer))
+        # Its type promises less than it is: stdin is buffered even where
+        # PYTHONUNBUFFERED is set.
+        stdin = cast("BufferedIOBase", sys.stdin.buffer)
+        yield make_input("stdin", stdin, total=_size_of(stdin))
         return
     with path.open("rb") as file:
-        yield _open(path.name, file)
+        yield make_input(path.name, file, total=_size_of(file))
 
 
-def resume(ahead: bytes, rest: BufferedIOBase) -> BufferedIOBase:
-    """A stream as it was before some of it was read ahead."""
-    return BufferedReader(_PrefixedStream(ahead, rest), _BUFFER_BYTES)
+def restore_line_ends(line: bytes) -> bytes:
+    """A line of a stream in which CR and LF have changed places, as in the file."""
+    return line.translate(_SWAP_LINE_ENDS)
 
 
-def _open(name: str, file: BufferedIOBase) -> InputFile:
-    magic = file.read(len(_GZIP_MAGIC))
-    source = _PrefixedStream(magic, file)
+def make_input(name: str, file: BufferedIOBase, *, total: int | None) -> InputFile:
+    """Decompress and decode a file as its first bytes require.
+
+    Args:
+        name: for messages and to recognise the format.
+        file: at its beginning.
+        total: size in bytes; None where it is not known.
+
+    Raises:
+        BadParameter: as for `open_input`.
+    """
+    head = _read_head(file)
+    source = _PrefixedStream(head, file)
     stream: BufferedIOBase = BufferedReader(source, _BUFFER_BYTES)
-    if magic == _GZIP_MAGIC:
-        stream = BufferedReader(_Unzipped(stream), _BUFFER_BYTES)
-    return InputFile(name, _without_mark(stream), _size_of(file), source)
+    for magic, kind, decompressor in _COMPRESSIONS:
+        if head.startswith(magic):
+            head, stream = _wrap(_decompress(decompressor(stream), kind))
+            break
+    _refuse_foreign(name, head)
+    encoding = _encoding_of(head)
+    if encoding is not None:
+        head, stream = _wrap(_transcode(stream, *encoding))
+    has_cr_lines = b"\r" in head[:-1] and b"\n" not in head
+    if has_cr_lines:
+        head, stream = _wrap(_translate(stream))
+    return InputFile(name, stream, head, has_cr_lines, total, source)
 
 
-def _without_mark(stream: BufferedIOBase) -> BufferedIOBase:
+def _wrap(pieces: Iterator[bytes]) -> tuple[bytes, BufferedIOBase]:
+    stream = BufferedReader(_GeneratedStream(pieces), _BUFFER_BYTES)
+    head = _read_head(stream)
+    return head, BufferedReader(_PrefixedStream(head, stream), _BUFFER_BYTES)
+
+
+def _read_head(stream: BufferedIOBase) -> bytes:
+    """The first bytes, up to where the stream is damaged."""
+    head = b""
+    while len(head) < _HEAD_BYTES:
+        try:
+            piece = stream.read1(_HEAD_BYTES - len(head))
+        except DamagedInputError:
+            break  # raised again by the next read
+        if not piece:
+            break
+        head += piece
+    return head
+
+
+def _decompress(content: BufferedIOBase, kind: str) -> Iterator[bytes]:
+    while True:
+        try:
+            piece = content.read1(_BUFFER_BYTES)
+        except _DECOMPRESSION_ERRORS as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # from the disk, not from the data
+            raise DamagedInputError(
+                f"From here on the {kind} data is damaged or cut off; it was not read."
+            ) from error
+        if not piece:
+            return
+        yield piece
+
+
+def _transcode(stream: BufferedIOBase, mark: bytes, encoding: str) -> Iterator[bytes]:
+    """The stream as UTF-8 without its byte order mark."""
+    stream.read(len(mark))
+    if encoding == "utf-8":
+        yield from _pieces_of(stream)
+        return
+    # Lone surrogates become bytes that are no UTF-8, and are named with their line.
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
     try:
-        start = stream.read(len(BOM_UTF8))
-    except GZIP_ERRORS:
-        return stream  # whoever reads on meets it again
-    return stream if start == BOM_UTF8 else resume(start, stream)
+        for piece in _pieces_of(stream):
+            text = decoder.decode(piece, final=not piece)
+            yield text.encode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise DamagedInputError(
+            f"From here on the file is not {encoding.upper()}; it was not read."
+        ) from error
+
+
+def _translate(stream: BufferedIOBase) -> Iterator[bytes]:
+    return (piece.translate(_SWAP_LINE_ENDS) for piece in _pieces_of(stream))
+
+
+def _pieces_of(stream: BufferedIOBase) -> Iterator[bytes]:
+    """All pieces of a stream; the last one is empty."""
+    while piece := stream.read1(_BUFFER_BYTES):
+        yield piece
+    yield b""
+
+
+def _encoding_of(head: bytes) -> tuple[bytes, str] | None:
+    """Byte order mark and encoding; None for UTF-8 without a mark.
+
+    UTF-16 without a mark is recognised by the NUL beside each of its first letters.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return mark, encoding
+    start = [byte != 0 for byte in head[:4]]
+    if start == [True, False, True, False]:
+        return b"", "utf-16-le"
+    return (b"", "utf-16-be") if start == [False, True, False, True] else None
+
+
+def _refuse_foreign(name: str, head: bytes) -> None:
+    kinds: Iterable[tuple[bytes, str, str]] = _FOREIGN
+    if head.startswith(_ZIP):
+        is_sheet = any(sign in head for sign in _SPREADSHEETS)
+        kinds = [
+            (_ZIP, "an Excel workbook", "save the sheet as CSV")
+            if is_sheet
+            else (_ZIP, "a ZIP archive", "unpack it and name the files in it")
+        ]
+    elif head.startswith(_TAR, _TAR_AT):
+        kinds = [(b"", "a tar archive", "unpack it and name the files in it")]
+    for magic, kind, advice in kinds:
+        if head.startswith(magic):
+            raise typer.BadParameter(f"{name} is {kind}; {advice}.")
 
 
 def _size_of(file: BufferedIOBase) -> int | None:

@@ -1,23 +1,26 @@
-"""The lines of a file, and what is found in them."""
+"""What a file holds: pieces of JSON, decoded events, and parts that are no event."""
 
 import re
 from collections.abc import Iterator
-from io import BufferedIOBase
+from io import BufferedIOBase, BytesIO
 from typing import Any, NamedTuple
 
-from app.errors import InvalidJsonError
-from app.pipeline.json_decode import decode
+from app.cli.input.json_reader import JsonReader
+from app.errors import InvalidJsonError, RequestError
+from app.pipeline.issues import Issue
 from app.pipeline.record import Body, Policy
+from app.pipeline.unpack import unpack
 
-# As `app.pipeline.json_decode` ends its errors.
+# The place at the end of an error of the JSON decoder.
 _PLACE = re.compile(r" at line (\d+), column (\d+)\.$")
-# More than a text can differ from its compact JSON: escapes are up to six times as
-# long as what they stand for, and 1e15 becomes 1000000000000000.0.
+# Bytes that an event may take in a file for each byte of its compact JSON: escapes
+# are up to six times as long as what they stand for.
 _FACTOR = 8
+_MAX_BODY_BYTES = 10 * 1024 * 1024
 
 
-class Text(NamedTuple):
-    """A piece of JSON in a file, which is an event or else cannot be read.
+class RawItem(NamedTuple):
+    """A piece of JSON that has not been decoded: one value, or several on one line.
 
     Attributes:
         line: where it begins, from 1.
@@ -29,24 +32,28 @@ class Text(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that are held of it."""
+        """Bytes in memory."""
         return len(self.text or b"")
 
 
-class Sent(NamedTuple):
-    """An event in a file, not yet judged.
+class DecodedItem(NamedTuple):
+    """An event that has been decoded and not yet processed.
 
     Attributes:
         line: where it begins, from 1.
-        value: as decoded.
-        body: what `judge` has to know of its JSON.
-        size: bytes that it took in the file.
+        value: one JSON value.
+        traits: what processing has to know about its JSON.
+        size: bytes in the file.
+        warnings: assumptions made while it was read.
+        errors: why it must be rejected, if it must.
     """
 
     line: int
     value: Any
-    body: Body
+    traits: Body
     size: int
+    warnings: tuple[Issue, ...] = ()
+    errors: tuple[Issue, ...] = ()
 
 
 class UnreadableItem(NamedTuple):
@@ -54,31 +61,39 @@ class UnreadableItem(NamedTuple):
 
     Attributes:
         line: where it begins, from 1.
-        reason: one sentence; never holds what was read.
+        reason: one sentence without the content.
     """
 
     line: int
     reason: str
-
-    @property
-    def size(self) -> int:
-        """Nothing is held of it."""
-        return 0
+    size: int = 0
 
 
-InputItem = Text | Sent | UnreadableItem
+class BlankItem(NamedTuple):
+    """A row of CSV without content."""
+
+    line: int
+    size: int = 0
 
 
-def max_line_bytes(policy: Policy) -> int:
-    """How long a line or an element may be: longer than any event that is taken."""
+InputItem = RawItem | DecodedItem | UnreadableItem | BlankItem
+
+
+def max_item_bytes(policy: Policy) -> int:
+    """Maximum length of a line or a JSON value: a whole body, or one large event."""
+    return max(max_row_bytes(policy), _MAX_BODY_BYTES)
+
+
+def max_row_bytes(policy: Policy) -> int:
+    """Maximum length of a line of CSV: one event."""
     return _FACTOR * policy.max_event_bytes
 
 
 def may_be_large(text_bytes: int, policy: Policy) -> bool:
-    """Whether an event may be over its limit, which counts its compact JSON.
+    """Whether an event may exceed its limit, which counts its compact JSON.
 
     Args:
-        text_bytes: of the event as it stands in the file.
+        text_bytes: size of the event in the file.
         policy: has the limit.
     """
     return _FACTOR * text_bytes > policy.max_event_bytes
@@ -87,7 +102,7 @@ def may_be_large(text_bytes: int, policy: Policy) -> bool:
 def read_lines(
     stream: BufferedIOBase, *, max_bytes: int
 ) -> Iterator[tuple[int, bytes | None]]:
-    """Each line with its number, from 1, and its end; None for one too long."""
+    """Each line with its number, from 1, and its line end; None for one too long."""
     number = 0
     while line := stream.readline(max_bytes + 1):
         number += 1
@@ -97,25 +112,46 @@ def read_lines(
         yield number, line if is_whole else None
 
 
-def read_event(piece: Text, *, policy: Policy) -> Sent | UnreadableItem:
-    """The event that a piece of JSON is."""
-    line, text = piece
+def decode_item(
+    item: RawItem, *, policy: Policy
+) -> Iterator[DecodedItem | UnreadableItem]:
+    """The events in a piece of JSON: one, those of a body, or those of several values.
+
+    Args:
+        item: from a file.
+        policy: limits of an event.
+    """
+    line, text = item
     if text is None:
-        return UnreadableItem(line, f"Longer than {max_line_bytes(policy)} bytes.")
+        limit = max_item_bytes(policy)
+        yield UnreadableItem(
+            line, f"Longer than {limit} bytes; put each event on a line of its own."
+        )
+        return
     try:
-        decoded = decode(text, max_depth=policy.max_depth)
+        unpacked = unpack(text, policy=policy, max_events=len(text), lenient=True)
     except InvalidJsonError as error:
-        return unreadable_json(line, error)
-    body = Body(decoded.plain, decoded.deep, may_be_large(len(text), policy))
-    return Sent(line, decoded.value, body, len(text))
+        values = _split(item)
+        if len(values) > 1:
+            for value in values:
+                yield from decode_item(value, policy=policy)
+        else:
+            yield unreadable_json(line, error)
+        return
+    except RequestError as error:
+        yield UnreadableItem(line, error.detail)
+        return
+    for event in unpacked.events:
+        size = len(text) // len(unpacked.events)
+        yield DecodedItem(line, event, unpacked.body, size)
 
 
 def unreadable_json(line: int, error: InvalidJsonError) -> UnreadableItem:
-    """What is no JSON, at the line of the file that the error is in.
+    """An error of the JSON decoder, at its line in the file.
 
     Args:
         line: that the JSON begins in.
-        error: counts its lines from there.
+        error: its line counts from there.
     """
     place = _PLACE.search(error.detail)
     if place is None:
@@ -124,3 +160,15 @@ def unreadable_json(line: int, error: InvalidJsonError) -> UnreadableItem:
         line + int(place[1]) - 1,
         f"{error.detail[: place.start()]} at column {place[2]}.",
     )
+
+
+def _split(item: RawItem) -> list[RawItem]:
+    """Several JSON values in one piece, as of `{...}{...}`."""
+    text = item.text or b""
+    if not text.startswith(b"{"):
+        return []
+    reader = JsonReader(BytesIO(text), max_bytes=len(text))
+    try:
+        return [RawItem(item.line + line - 1, value) for line, value in reader.values()]
+    except ValueError:
+        return []

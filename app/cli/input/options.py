@@ -1,4 +1,4 @@
-"""The file that a command reads, and how: its options."""
+"""Options of the commands that read files."""
 
 import os
 from pathlib import Path
@@ -6,37 +6,46 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from app.cli.input.file import STDIN
+from app.cli.input.file import STDIN, open_input
 from app.cli.input.formats import Format
 
 
 def find_file(text: str) -> Path:
-    """The path of what can be read: a file, a pipe, or `-` for stdin.
+    """The path of a readable file or pipe, or `-` for stdin.
 
     Raises:
-        BadParameter: it is not there, or cannot be read.
+        BadParameter: it is absent, a directory, not readable, or of a format that
+            holds no events.
     """
     path = Path(text)
     if path == STDIN:
         return path
-    if not path.exists() or path.is_dir():
+    if path.is_dir():
+        raise typer.BadParameter(
+            f"{text} is a directory; name the files in it, as in {text.rstrip('/')}/*."
+        )
+    if not path.exists():
         raise typer.BadParameter(f"There is no file {text}.")
     if not os.access(path, os.R_OK):
-        raise typer.BadParameter(f"{text} may not be read.")
+        raise typer.BadParameter(f"There is no permission to read {text}.")
+    if path.is_file():
+        # Before any file is imported, so that one that cannot be read stops all.
+        with open_input(path):
+            pass
     return path
 
 
-File: TypeAlias = Annotated[
-    Path,
+Files: TypeAlias = Annotated[
+    list[Path],
     typer.Argument(
         parser=find_file,
         metavar="FILE",
-        help="What to read, gzipped or not; - is stdin.",
+        help="Files to read, compressed or not; - is stdin.",
     ),
 ]
 Form: TypeAlias = Annotated[
     Format | None,
-    typer.Option("--format", help="Told by the file's name and content, else."),
+    typer.Option("--format", help="Default: detected from file name and content."),
 ]
 Map: TypeAlias = Annotated[
     list[str] | None,
@@ -51,14 +60,53 @@ Set: TypeAlias = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=TEXT",
-        help="CSV: a field that all events share, as event=signed_up. Repeatable.",
+        help="CSV: the same text in all events, as event=signed_up. Repeatable.",
     ),
 ]
 MapType: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--map-type",
-        metavar="PATH=number",
-        help="CSV: a field whose cells are numbers, else text. Repeatable.",
+        metavar="PATH=TYPE",
+        help="CSV: what the cells of a field are: number, json or text. Repeatable.",
+    ),
+]
+Null: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--null",
+        metavar="TEXT",
+        help=r"CSV: a cell that stands for no value, such as \N. Repeatable.",
+    ),
+]
+DateFormat: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--date-format",
+        metavar="[PATH=]FORMAT",
+        help="CSV: strptime format of the timestamp, or of another field, "
+        "as %d.%m.%Y %H:%M.",
+    ),
+]
+Timezone: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZONE",
+        help="CSV: time zone of timestamps without an offset, as Europe/Berlin. "
+        "Default: UTC, with a warning.",
+    ),
+]
+Delimiter: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER", help="CSV: delimiter of cells. Default: detected."
+    ),
+]
+MaxRowLines: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="CSV: lines that a quoted row may have. Default: 10, because a longer row "
+        "usually comes from a stray quote.",
     ),
 ]

@@ -1,62 +1,129 @@
-"""What became of the rows of an import, counted."""
+"""Count what became of the content of files."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from app.store.write.insert import Outcome
+from app.cli.input.items import BlankItem, UnreadableItem
+from app.cli.input.process import IgnoredItem, Result
+from app.pipeline.rejection import Rejection
+from app.store.write.insert import Entry, Outcome
 
 
-class Tally:
-    """Counts outcomes.
+class ContentTally:
+    """Counts what files hold, before anything is stored.
 
     Attributes:
-        stored: events that this run has stored.
-        duplicates: events that were stored before, or earlier in the file.
-        differing: those of the duplicates whose content is not what is stored.
-        rejected: events that are not stored, by the code of their first error.
-        dropped: of the differing and the rejected, those that are kept nowhere.
-        unreadable: parts of the file that are no event.
+        events: valid and rejected ones.
+        rejected: events with an error.
+        errors: by code; an event may have several.
+        warnings: by code, of valid and rejected events.
+        unreadable: parts of a file that are no event.
+        ignored: calls of SDKs that are no event.
+        blank: rows of CSV without content.
+    """
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.rejected = 0
+        self.errors: Counter[str] = Counter()
+        self.warnings: Counter[str] = Counter()
+        self.unreadable = 0
+        self.ignored = 0
+        self.blank = 0
+
+    @property
+    def rows(self) -> int:
+        """Everything that was counted."""
+        return self.events + self.unreadable + self.ignored + self.blank
+
+    @property
+    def valid(self) -> int:
+        """Events without an error."""
+        return self.events - self.rejected
+
+    def add(self, result: Result) -> None:
+        """Count one result of processing."""
+        match result:
+            case UnreadableItem():
+                self.unreadable += 1
+            case IgnoredItem():
+                self.ignored += 1
+            case BlankItem():
+                self.blank += 1
+            case _:
+                self._add_event(result)
+
+    def merge(self, other: "ContentTally") -> None:
+        """Add what another tally has counted."""
+        self.events += other.events
+        self.rejected += other.rejected
+        self.errors += other.errors
+        self.warnings += other.warnings
+        self.unreadable += other.unreadable
+        self.ignored += other.ignored
+        self.blank += other.blank
+
+    def _add_event(self, entry: Entry) -> None:
+        self.events += 1
+        for warning in entry.warnings:
+            self.warnings[warning.code] += 1
+        if isinstance(entry, Rejection):
+            self.rejected += 1
+            self.errors.update(error.code for error in entry.errors)
+
+    def code_lines(self) -> Iterator[str]:
+        """Errors and warnings by code, the most frequent first."""
+        for severity, codes in (("error", self.errors), ("warning", self.warnings)):
+            for code, count in codes.most_common():
+                yield f"{count:11,} {severity} {code}"
+
+    def other_lines(self) -> Iterator[str]:
+        """Content that is no event."""
+        if self.unreadable:
+            yield f"{self.unreadable:11,} not read"
+        if self.ignored:
+            yield f"{self.ignored:11,} ignored: SDK calls that are no track"
+        if self.blank:
+            yield f"{self.blank:11,} blank rows"
+
+
+class OutcomeTally:
+    """Counts what became of the events of an import.
+
+    Attributes:
+        stored: events stored by this run.
+        duplicates: events stored before, or earlier in the files.
+        conflicts: duplicates whose content is not the stored one.
+        rejected: events that are not stored.
+        dropped: conflicts and rejected events that are kept nowhere.
     """
 
     def __init__(self) -> None:
         self.stored = 0
         self.duplicates = 0
-        self.differing = 0
-        self.rejected: Counter[str] = Counter()
+        self.conflicts = 0
+        self.rejected = 0
         self.dropped = 0
-        self.unreadable = 0
 
-    @property
-    def rows(self) -> int:
-        """All that was counted."""
-        judged = self.stored + self.duplicates + self.rejected.total()
-        return judged + self.unreadable
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether every row is in `events` or in `rejected_events` now."""
-        return not (self.unreadable or self.dropped)
-
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Count what was committed."""
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Count outcomes that are committed."""
         for outcome in outcomes:
             self.stored += outcome.status == "stored"
             self.duplicates += outcome.status == "duplicate"
-            self.differing += outcome.differs
+            self.conflicts += outcome.differs
+            self.rejected += outcome.status == "rejected"
             self.dropped += not outcome.kept
-            if outcome.status == "rejected":
-                self.rejected[outcome.errors[0].code] += 1
 
     def lines(self) -> Iterator[str]:
-        """The summary, a line each."""
+        """The counts, a line each."""
         yield f"{self.stored:11,} stored"
-        differing = f", {self.differing:,} of other content" if self.differing else ""
-        yield f"{self.duplicates:11,} stored already{differing}"
-        reasons = ", ".join(
-            f"{code} {count:,}" for code, count in self.rejected.most_common()
-        )
-        yield f"{self.rejected.total():11,} rejected" + (reasons and f": {reasons}")
+        other = f", {self.conflicts:,} with other content" if self.conflicts else ""
+        yield f"{self.duplicates:11,} stored already{other}"
+        yield f"{self.rejected:11,} rejected"
         if self.dropped:
             yield f"{self.dropped:11,} of these not kept: the quarantine is full"
-        if self.unreadable:
-            yield f"{self.unreadable:11,} not read"
+
+
+def summary(outcomes: OutcomeTally, content: ContentTally) -> Sequence[str]:
+    """The summary of an import, a line each."""
+    return [*outcomes.lines(), *content.other_lines(), *content.code_lines()]

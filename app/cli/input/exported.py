@@ -1,7 +1,7 @@
-"""An exported event, taken in again: the same event, with the same id.
+"""Restore the sent form of an exported event, so that an import gives the same id.
 
-An export writes the instant as `timestamp` and what was sent for it beside it, as
-`timestamp_raw`. Part of an event's identity is the latter (`app.pipeline.identity`).
+An export writes the instant as `timestamp`, and the text that was sent for it as
+`timestamp_raw`. The latter is part of an event's identity (`app.pipeline.identity`).
 """
 
 import json
@@ -12,22 +12,22 @@ from typing import Any
 from app.events.envelope import GROUP_NAMES
 from app.pipeline.timestamp import TimestampError, TimestampPolicy, parse_timestamp
 
-# What is said of an event in an export beside what was sent.
+# Columns of an export that were not sent.
 _ADDED = frozenset(
-    {"id", "source", "timestamp_raw", "received_at", "stored_at", "warnings"}
+    {"id", "source", "timestamp_raw", "received_at", "stored_at", "warnings", "extra"}
 )
 
 
 def restore_sent_form(
     value: Any, *, received_at: datetime, policy: TimestampPolicy
 ) -> Any:
-    """The event as it was sent, for one that was exported; any other as it is.
+    """An exported event as it was sent; any other event unchanged.
 
-    An exported one is told by its `timestamp_raw`, which must read as the instant
-    that `timestamp` says: so whatever else carries that key keeps its time.
+    An exported event is recognised by its `timestamp_raw`, which must read as the
+    instant in `timestamp`: so an event with a field of that name keeps its time.
 
     Args:
-        value: decoded JSON; stays untouched.
+        value: decoded JSON; not modified.
         received_at: aware, as for `parse_timestamp`.
         policy: as for `parse_timestamp`.
     """
@@ -48,12 +48,14 @@ def restore_sent_form(
             sent = {key: value[key] for key in value if key not in _ADDED}
             if _is_in_context(value):
                 del sent["group_id"]
-            return sent | {"timestamp": timestamp}
+            extra = value.get("extra")
+            unknown = extra if isinstance(extra, dict) else {}
+            return unknown | sent | {"timestamp": timestamp}
     return value
 
 
 def _forms_of(raw: str) -> Iterator[str | int | float]:
-    """What may have been sent, where this is its text."""
+    """The values that may have been sent, where this is their text."""
     yield raw
     try:
         number = json.loads(raw)
@@ -64,7 +66,7 @@ def _forms_of(raw: str) -> Iterator[str | int | float]:
 
 
 def _is_in_context(value: dict[str, Any]) -> bool:
-    """Whether the group id only repeats, as text, what the context says of it."""
+    """Whether the group id only repeats, as text, the one in the context."""
     context = value.get("context")
     if not isinstance(context, dict):
         return False

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from app.pipeline.exported import restore_sent_form
+from app.cli.input.exported import restore_sent_form
 from app.pipeline.timestamp import TimestampPolicy, format_timestamp, parse_timestamp
 from tests.support.pipeline import ADDED_USER, RECEIPT, SIGNED_UP
 
@@ -38,7 +38,7 @@ def restored(value: Any, policy: TimestampPolicy = POLICY) -> Any:
         1e-06,
     ],
 )
-def test_the_timestamp_becomes_what_was_sent(sent: str | float) -> None:
+def test_the_timestamp_becomes_what_wrestore_sent_form(sent: str | float) -> None:
     parsed = parse_timestamp(sent, received_at=RECEIPT.received_at, policy=POLICY)
 
     event = restored(exported(format_timestamp(parsed.instant), parsed.raw))

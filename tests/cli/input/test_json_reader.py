@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from app.cli.input.json_array import ArrayReader
+from app.cli.input.json_reader import JsonReader
 from tests.support.json_strategies import json_texts
 
 LIMIT = 10_000
@@ -29,11 +29,13 @@ class Trickle(io.BytesIO):
 def elements(
     content: bytes, *, limit: int = LIMIT, portion: int = 7
 ) -> Iterator[tuple[int, bytes | None]]:
-    return ArrayReader(Trickle(content, portion), max_bytes=limit).elements()
+    return JsonReader(Trickle(content, portion), max_bytes=limit).values()
 
 
 @given(texts=st.lists(json_texts(), max_size=5), portion=st.integers(1, 40))
-def test_cuts_what_json_has_between_the_commas(texts: list[str], portion: int) -> None:
+def test_elements_are_the_json_between_the_commas(
+    texts: list[str], portion: int
+) -> None:
     content = f" [{','.join(texts)}]\n ".encode("utf-8", "surrogatepass")
 
     found = list(elements(content, portion=portion))
@@ -47,7 +49,9 @@ def test_cuts_what_json_has_between_the_commas(texts: list[str], portion: int) -
     values=st.lists(st.recursive(st.text(), st.lists, max_leaves=5), max_size=5),
     portion=st.integers(1, 40),
 )
-def test_counts_lines(values: list[object], portion: int) -> None:
+def test_elements_have_the_line_that_they_begin_in(
+    values: list[object], portion: int
+) -> None:
     content = json.dumps(values, indent=1).encode()
 
     for (line, _), value in zip(
@@ -59,7 +63,7 @@ def test_counts_lines(values: list[object], portion: int) -> None:
 
 @pytest.mark.parametrize("portion", [1, 7, 1000])
 @pytest.mark.parametrize("filling", [b"x", b'\\"', b"]", b"\\\\", b"\n"])
-def test_an_element_that_is_too_long_harms_no_other(
+def test_element_that_is_too_long_leaves_others_readable(
     filling: bytes, portion: int
 ) -> None:
     long = b'{"a": ["' + filling * 200 + b'", {"b": "' + filling * 200 + b'"}]}'
@@ -72,7 +76,7 @@ def test_an_element_that_is_too_long_harms_no_other(
 
 
 @pytest.mark.parametrize("length", [99, 100, 101])
-def test_the_limit_is_of_the_element_alone(length: int) -> None:
+def test_limit_excludes_space_around_the_element(length: int) -> None:
     element = b'"' + b"x" * (length - 2) + b'"'
 
     content = b"[" + b"\n" * 200 + element + b",  1]"
@@ -87,21 +91,21 @@ def test_the_limit_is_of_the_element_alone(length: int) -> None:
     [
         (b'[{"a": 1},\n{"b": 2}', [b'{"a": 1}'], 2),
         (b'[{"a": 1},\n{"b": "2]', [b'{"a": 1}'], 2),
-        (b"[1]\n[2]", [b"1"], 2),
-        (b"[1}\n", [b"1"], 2),
+        (b"[1}\n", [b"1"], 1),
+        (b'{"a": 1}\n{"b": [1,', [b'{"a": 1}'], 2),
         (b'[{"a": 1]}', [b'{"a": 1]'], 1),
         (b"[", [], 1),
     ],
 )
-def test_an_array_that_breaks_off_gives_what_it_has(
+def test_value_that_breaks_off_leaves_those_before_it(
     content: bytes, whole: list[bytes], line: int
 ) -> None:
-    array = ArrayReader(Trickle(content, 7), max_bytes=LIMIT)
-    found = array.elements()
+    array = JsonReader(Trickle(content, 7), max_bytes=LIMIT)
+    found = array.values()
     for text in whole:
         assert next(found)[1] == text
 
-    with pytest.raises(ValueError, match="The array"):
+    with pytest.raises(ValueError, match=r"The (array|object)"):
         next(found)
 
     assert array.line == line
@@ -111,7 +115,36 @@ def test_an_array_that_breaks_off_gives_what_it_has(
     ("content", "expected"),
     [(b"[]", []), (b"[ \n ]", []), (b"[,]", [b"", b""]), (b"[1,]", [b"1", b""])],
 )
-def test_what_is_missing_between_commas_is_empty(
-    content: bytes, expected: list[bytes]
-) -> None:
+def test_missing_element_is_empty(content: bytes, expected: list[bytes]) -> None:
     assert [text for _, text in elements(content)] == expected
+
+
+@pytest.mark.parametrize("portion", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"a": 1}{"b": 2}', [(1, b'{"a": 1}'), (1, b'{"b": 2}')]),
+        (b'{\n"a": 1\n}\n\n{"b":\n2}\n', [(1, b'{\n"a": 1\n}'), (5, b'{"b":\n2}')]),
+        (b"[1, [2]]\n[3]", [(1, b"1"), (1, b"[2]"), (2, b"3")]),
+        (b'[{"a": 1}] {"b": "]}"}', [(1, b'{"a": 1}'), (1, b'{"b": "]}"}')]),
+        (b'\x1e{"a": 1}\n\x1e{"b": 2}\n', [(1, b'{"a": 1}'), (2, b'{"b": 2}')]),
+        (b'{"a": 1}\nnonsense\n{"b": 2}', [(1, b'{"a": 1}'), (2, b"nonsense")]),
+        (b'{"a": 1]}\n[2]', [(1, b'{"a": 1]'), (1, b"}"), (2, b"2")]),
+        (b"  \n ", []),
+    ],
+)
+def test_values_may_follow_each_other(
+    content: bytes, expected: list[tuple[int, bytes]], portion: int
+) -> None:
+    found = list(elements(content, portion=portion))
+
+    assert found[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("portion", [1, 7, 1000])
+def test_object_that_is_too_long_leaves_others_readable(portion: int) -> None:
+    content = b'{"a": 1}\n{"b": "' + b"}x" * 200 + b'"}\n' + b"y" * 300 + b'\n{"c": 2}'
+
+    found = list(elements(content, limit=100, portion=portion))
+
+    assert found == [(1, b'{"a": 1}'), (2, None), (3, None), (4, b'{"c": 2}')]

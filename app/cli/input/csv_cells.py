@@ -1,0 +1,118 @@
+"""From the text of a cell to the value of a field."""
+
+import math
+import re
+from typing import Any, NamedTuple
+
+from app.cli.csv_output import unescape_formulas
+from app.cli.input.codes import FileWarning
+from app.cli.input.csv_mapping import CellType, ColumnBinding, CsvMapping
+from app.cli.input.csv_time import TimeReader
+from app.errors import InvalidJsonError
+from app.pipeline.issues import Issue
+from app.pipeline.json_decode import decode
+from app.pipeline.record import Policy
+
+# What a spreadsheet or a data frame makes of an id of many digits, or of an integer
+# in a column with gaps.
+_REWRITTEN_ID = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+|[0-9]+[.,]0+")
+
+
+class Cell(NamedTuple):
+    """The value of a cell.
+
+    Attributes:
+        value: None for no value.
+        plain: whether it can be stored as it is (`Decoded.plain`).
+        deep: whether it may be nested deeper than an event may be.
+        warning: an assumption that was made.
+        error: why the event must be rejected.
+    """
+
+    value: Any
+    plain: bool = True
+    deep: bool = False
+    warning: Issue | None = None
+    error: Issue | None = None
+
+
+class CellReader:
+    """Reads the cells of one column.
+
+    Args:
+        binding: of the column.
+        mapping: has what holds for all columns.
+        policy: limits of an event.
+        is_export: whether `rollcall export` wrote the file, so that apostrophes
+            before formulas are undone.
+    """
+
+    def __init__(
+        self,
+        binding: ColumnBinding,
+        *,
+        mapping: CsvMapping,
+        policy: Policy,
+        is_export: bool,
+    ) -> None:
+        self.column = binding.column
+        self.keys = binding.keys
+        self._binding = binding
+        self._nulls = mapping.nulls
+        self._max_depth = policy.max_depth
+        self._is_export = is_export
+        self._times = TimeReader(
+            binding.path,
+            date_format=binding.date_format,
+            zone=mapping.timezone,
+            two_digit_year=policy.timestamps.two_digit_year,
+        )
+
+    def read(self, text: str) -> Cell:
+        """The value of a cell; the empty one and null markers have none."""
+        if not text or text in self._nulls:
+            return Cell(None)
+        match self._binding.type:
+            case CellType.NUMBER | CellType.JSON:
+                return self._decode(text)
+            case CellType.TIME:
+                time = self._times.read(text)
+                plain = "\0" not in text
+                return Cell(
+                    time.text, plain=plain, warning=time.warning, error=time.error
+                )
+            case CellType.TEXT:
+                text = unescape_formulas(text) if self._is_export else text
+                return Cell(text, plain="\0" not in text, warning=self._check_id(text))
+
+    def _decode(self, text: str) -> Cell:
+        """A number or JSON; text that is neither is kept, with a warning."""
+        try:
+            decoded = decode(text.strip().encode(), max_depth=self._max_depth)
+        except InvalidJsonError:
+            return self._keep_text(text)
+        is_number = self._binding.type is CellType.NUMBER
+        if is_number and not _is_number(decoded.value):
+            return self._keep_text(text)
+        return Cell(decoded.value, plain=decoded.plain, deep=decoded.deep)
+
+    def _keep_text(self, text: str) -> Cell:
+        message = f"The cell is no {self._binding.type}; it was taken as text."
+        warning = Issue(FileWarning.CELL_KEPT_AS_TEXT, self._binding.path, message)
+        return Cell(text, plain="\0" not in text, warning=warning)
+
+    def _check_id(self, text: str) -> Issue | None:
+        if not self._binding.is_id or _REWRITTEN_ID.fullmatch(text) is None:
+            return None
+        return Issue(
+            FileWarning.ID_LOOKS_REWRITTEN,
+            self._binding.path,
+            "The id looks like a number that a spreadsheet rewrote.",
+        )
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a JSON number, of any size."""
+    if isinstance(value, str | bool | list | dict | None):
+        return False
+    return not isinstance(value, float) or math.isfinite(value)

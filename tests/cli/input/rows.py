@@ -1,0 +1,38 @@
+"""Read CSV from bytes."""
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from app.cli.input.csv_mapping import CsvOptions
+from app.cli.input.csv_reader import RowReader, allow_long_fields
+from app.cli.input.file import make_input
+from app.cli.input.items import BlankItem, DecodedItem, UnreadableItem
+from tests.support.pipeline import POLICY
+
+Item = DecodedItem | UnreadableItem | BlankItem
+
+announced: list[str] = []
+
+
+def read(
+    content: bytes,
+    maps: Sequence[str],
+    constants: Sequence[str] = (),
+    types: Sequence[str] = (),
+    **options: Any,
+) -> Iterator[Item]:
+    """The rows of a file; what is announced of it is in `announced`."""
+    allow_long_fields(POLICY)
+    reader = RowReader(
+        make_input("e.csv", io.BytesIO(content), total=None),
+        mapping=CsvOptions(maps, constants, types, **options).read(),
+        policy=POLICY,
+        announce=announced.append,
+    )
+    return reader.items()
+
+
+def values(found: Iterator[Item]) -> list[Any]:
+    """The events of rows; what is no event as it is."""
+    return [each.value if isinstance(each, DecodedItem) else each for each in found]
