@@ -5,9 +5,9 @@ import re
 from typing import Any, NamedTuple
 
 from app.cli.csv_output import unescape_formulas
-from app.cli.input.codes import FileWarning
 from app.cli.input.csv_mapping import CellType, ColumnBinding, CsvMapping
 from app.cli.input.csv_time import TimeReader
+from app.cli.input.items import FileWarning
 from app.errors import InvalidJsonError
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from app.cli.input.codes import FileWarning
+from app.cli.input.items import FileWarning
 from app.errors import ConfigurationError
 from app.pipeline.issues import Issue
 from app.pipeline.timestamp import (

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from enum import StrEnum
 from io import BufferedIOBase, BytesIO
 from typing import Any, NamedTuple
 
@@ -17,6 +18,14 @@ _PLACE = re.compile(r" at line (\d+), column (\d+)\.$")
 # are up to six times as long as what they stand for.
 _FACTOR = 8
 _MAX_BODY_BYTES = 10 * 1024 * 1024
+
+
+class FileWarning(StrEnum):
+    """Warnings that only files have; `docs/backfill.md` explains each."""
+
+    TIME_CONVERTED = "time_converted"
+    CELL_KEPT_AS_TEXT = "cell_kept_as_text"
+    ID_LOOKS_REWRITTEN = "id_looks_rewritten"
 
 
 class RawItem(NamedTuple):

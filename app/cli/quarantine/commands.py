@@ -10,8 +10,8 @@ import typer
 from app.cli.configuration import read_settings
 from app.cli.database import current, say
 from app.cli.quarantine.filters import Event, Reason, Since, Source
+from app.cli.quarantine.output import as_json, describe, print_table
 from app.cli.quarantine.replay import replay
-from app.cli.rejected_output import as_json, describe, print_table
 from app.errors import ConfigurationError
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine import queries as triage

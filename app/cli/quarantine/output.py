@@ -15,7 +15,7 @@ from rich.text import Text
 
 from app.pipeline.issues import Issue
 from app.pipeline.timestamp import format_timestamp
-from app.store.quarantine.queries import Drops, Overview
+from app.store.quarantine.queries import Drops, RejectedListing
 
 _LEAST_WIDTH = 200
 _WIDEST_CELL = 32
@@ -25,7 +25,7 @@ _REMARKS = ("errors", "warnings")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|\{\}|\[\]|[{}\[\],:]|[^"{}\[\],:]+')
 
 
-def as_json(overview: Overview) -> str:
+def as_json(overview: RejectedListing) -> str:
     """An object with the columns of each event but its payload, and the drops."""
     content = {
         "total": overview.survey.events,
@@ -36,7 +36,7 @@ def as_json(overview: Overview) -> str:
     return orjson.dumps(content, default=_write, option=options).decode()
 
 
-def print_table(overview: Overview) -> None:
+def print_table(overview: RejectedListing) -> None:
     """Print a line for each event, and one for each source that lost some."""
     table = Table(box=None)
     for heading in ("id", "received"):
