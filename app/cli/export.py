@@ -20,9 +20,12 @@ from app.cli.configuration import read_settings
 from app.cli.csv_output import CsvLines
 from app.cli.database import current, say
 from app.cli.quarantine.filters import Source, read_since
+from app.cli.subject_export import export_subject
 from app.components.service import event_policy
 from app.errors import OperatorError
+from app.pipeline.person import Person
 from app.pipeline.timestamp import format_timestamp
+from app.store.journal.fallback import journal_directory
 from app.store.read.export import Filters, export_events
 
 # Stdout is only the former where it is unbuffered, a gzipped file only the latter.
@@ -67,11 +70,26 @@ def export(  # noqa: PLR0913 - each is an option of the command
     raw_cells: Annotated[
         bool, typer.Option("--raw-cells", help="CSV that no spreadsheet will open.")
     ] = False,
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER_ID",
+            help="All data about this person as NDJSON: events, rejected "
+            "events, journal entries, mentions by others. No other filter applies.",
+        ),
+    ] = None,
+    email: Annotated[
+        list[str] | None,
+        typer.Option("--email", help="Email address of the --subject; repeatable."),
+    ] = None,
 ) -> None:
     """Write the stored events to stdout or to a file.
 
     With --event, CSV has the columns of that event's view.
     """
+    if subject is not None:
+        _export_subject(Person(subject, email or []), output)
+        return
     catalog = event_policy(read_settings()).catalog
     if event is not None and event not in catalog:
         raise typer.BadParameter(
@@ -98,6 +116,25 @@ def export(  # noqa: PLR0913 - each is an option of the command
             )
         )
     say(f"{count} events exported.")
+
+
+def _export_subject(person: Person, output: Path | None) -> None:
+    settings = read_settings()
+    with current(settings) as database, _opened(output) as out:
+
+        def write(line: bytes) -> None:
+            with _explained(output):
+                _write(out, line)
+
+        count = asyncio.run(
+            export_subject(
+                database.url,
+                person,
+                journals=journal_directory(settings.data_dir),
+                write=write,
+            )
+        )
+    say(f"{count} rows exported.")
 
 
 def _form_of(output: Path | None) -> OutputFormat:

@@ -1,6 +1,8 @@
 """`rollcall erase`: nothing of a person is left, and a retry does not bring it back."""
 
 import asyncio
+import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from app.cli.erase import erase
+from app.cli.export import export
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
 from app.store.journal.fallback import journal_directory
@@ -135,6 +138,31 @@ async def test_a_dry_run_lists_rows_and_changes_nothing(
     assert listed.count(["own", "rejected_events"]) == 2
     assert listed.count(["mention", "events"]) == 4
     assert listed.count(["mention", "rejected_events"]) == 1
+
+
+async def test_the_export_of_a_subject_holds_every_row(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    await send_all(api)
+    app = typer.Typer()
+    app.command()(export)
+    env = {"ROLLCALL_DATABASE_URL": database_url, "ROLLCALL_DATA_DIR": str(tmp_path)}
+    result = await asyncio.to_thread(
+        CliRunner().invoke, app, ["--subject", USER, "--email", EMAIL], env=env
+    )
+
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    found = Counter((line["table"], line["own"]) for line in lines)
+    assert found == {
+        ("events", True): 3,
+        ("rejected_events", True): 2,
+        ("events", False): 4,
+        ("rejected_events", False): 1,
+    }
+    [first] = [line["row"] for line in lines if line["row"].get("message_id") == "m1"]
+    assert first["user_id"] == USER
+    assert first["timestamp"] == "2024-05-06T07:08:09.000Z"
+    assert first["properties"] == {"email": EMAIL}
 
 
 async def test_entries_in_free_journals_are_erased(

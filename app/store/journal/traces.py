@@ -1,8 +1,9 @@
 """The traces of one person in the journals of this machine, beside a service."""
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
@@ -48,6 +49,21 @@ def find_in_journals(directory: Path, person: Person) -> JournalTraces:
         if any(form in path.read_bytes() for form in forms)
     ]
     return JournalTraces(own, rejected, mentions, damaged)
+
+
+def entries_of(
+    directory: Path, person: Person
+) -> Iterator[tuple[bool, dict[str, Any]]]:
+    """Each entry that concerns the person, and whether it is the person's own.
+
+    A record is given as sent, a rejected event by its payload.
+    """
+    for path in _journals(directory):
+        for _, entry in _entries(path):
+            own = _is_own(entry, person)
+            if own or _mentions(entry, person):
+                event = entry.sent if isinstance(entry, Record) else entry.payload
+                yield own, {"id": entry.id, "source": entry.source, "event": event}
 
 
 def erase_from_free_journals(directory: Path, person: Person) -> int:
