@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         "2023-11-20; `reject` rejects the event.",
     )
     earliest_timestamp: datetime = Field(
-        default=datetime(1970, 1, 1, tzinfo=UTC),
+        default=datetime(2000, 1, 1, tzinfo=UTC),
         description="Events before this time are rejected.",
     )
     max_future_seconds: int = Field(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.pipeline.timestamp_grammar import TimestampError, read_text
+from app.pipeline.timestamp import TimestampError, read_text
 
 MAX_LIMIT = 1_000
 

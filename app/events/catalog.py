@@ -19,6 +19,7 @@ Validate: TypeAlias = Callable[[dict[str, Any]], object]
 _MAX_COMPARED_LENGTH = 64
 # An exact comparison takes 50 microseconds, and a body may hold 5,000 unknown names.
 _MAX_COMPARED_NAMES = 4
+_LIKENESS = 0.6  # a ratio of `difflib`; below it two names are not alike
 
 
 def built_in_catalog() -> "Catalog":
@@ -91,8 +92,8 @@ class Catalog(Mapping[str, EventType]):
         self._validators[name] = validate
         return validate
 
-    def nearest_name(self, name: str) -> str:
-        """The known name that is most like this one."""
+    def nearest_name(self, name: str) -> str | None:
+        """The known name that is most like this one, if one is like it."""
         folded = name[:_MAX_COMPARED_LENGTH].strip().lower()
         folded = folded.replace(" ", "_").replace("-", "_")
         candidates: Iterable[str] = self._names
@@ -103,7 +104,8 @@ class Catalog(Mapping[str, EventType]):
                 self._names,
                 key=lambda known: len(pairs & self._letter_pairs[known]) / len(known),
             )
-        return get_close_matches(folded, candidates, n=1, cutoff=0.0)[0]
+        near = get_close_matches(folded, candidates, n=1, cutoff=_LIKENESS)
+        return near[0] if near else None
 
 
 def _letter_pairs(name: str) -> set[str]:

@@ -114,7 +114,9 @@ class TrackHandler:
                 scope[SOURCE] = source = await self._source_of(key, patience)
                 lease = lease.move_to(self.admission, source)
                 await _turn(lease, body, patience)
-            request_context = RequestContext(source, received_at, request_id)
+            request_context = RequestContext(
+                source, received_at, request_id, assumes_receipt=route.lenient
+            )
             entries = await _compute(
                 body,
                 lambda: process_events(

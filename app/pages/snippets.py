@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from app.pages.event_docs import EventDoc
-from app.pipeline.timestamp import format_timestamp
-from app.pipeline.timestamp_grammar import read_text
+from app.pipeline.timestamp import format_timestamp, read_text
 
 PLACEHOLDER_KEY = "YOUR_WRITE_KEY"
 

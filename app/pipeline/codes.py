@@ -1,135 +1,186 @@
-"""What every error and every warning means; the pages and `docs/wire.md` say it.
-
-Those of a whole request are in `app.errors`, beside their status.
-"""
+"""The meaning and remedy of each code; the pages and `docs/wire.md` print them."""
 
 from typing import NamedTuple
 
+from app.pipeline.issues import ErrorCode, WarningCode
+
 
 class Explanation(NamedTuple):
-    """What is said of a code.
+    """The documentation of one code.
 
     Attributes:
-        meaning: what it says of the event.
-        remedy: what its sender can do.
+        meaning: one sentence about the event.
+        remedy: advice for the sender.
     """
 
     meaning: str
     remedy: str
 
 
-ERRORS: dict[str, Explanation] = {
-    "invalid_type": Explanation(
-        "A value has the wrong JSON type, or the event is no object.",
+ERRORS: dict[ErrorCode, Explanation] = {
+    ErrorCode.INVALID_TYPE: Explanation(
+        "A value has the wrong JSON type, or the event is not an object.",
         "Send the type that the message names.",
     ),
-    "missing_field": Explanation(
-        "A required field or property is absent or null.", "Send it."
+    ErrorCode.MISSING_FIELD: Explanation(
+        "A required field or property is absent or null; the message names the field "
+        "that was probably meant.",
+        "Send it under its documented name.",
     ),
-    "too_short": Explanation(
-        "A text that must say something is empty.",
-        "Send it, or leave it out where it is optional.",
+    ErrorCode.TOO_SHORT: Explanation(
+        "A required text is empty.",
+        "Send a value, or leave the field out where it is optional.",
     ),
-    "too_long": Explanation(
-        "A text is over its limit; the message says which.", "Shorten it."
+    ErrorCode.TOO_LONG: Explanation(
+        "A text is longer than its limit, which the message names.", "Shorten it."
     ),
-    "invalid_email": Explanation(
-        "`email` is not one `@` with something on both sides and no white space.",
+    ErrorCode.INVALID_EMAIL: Explanation(
+        "`email` is not one `@` with something on both sides, without white space.",
         "Send the address alone, without a name.",
     ),
-    "value_not_allowed": Explanation(
+    ErrorCode.VALUE_NOT_ALLOWED: Explanation(
         "A property is none of the values that its declaration allows.",
         "Send one of the values that the message names.",
     ),
-    "value_out_of_range": Explanation(
+    ErrorCode.VALUE_OUT_OF_RANGE: Explanation(
         "A number is below or above the limit of its declaration.",
         "Send a number within the limit that the message names.",
     ),
-    "unknown_event": Explanation(
-        "There is no event of this name; the message has the nearest one.",
-        "Use a name that is listed.",
+    ErrorCode.UNKNOWN_EVENT: Explanation(
+        "No event has this name; the message names the nearest one, if one is near.",
+        "Use a documented name.",
     ),
-    "conflicting_fields": Explanation(
+    ErrorCode.CONFLICTING_FIELDS: Explanation(
         "Two names of one field have different values.", "Send one of them."
     ),
-    "invalid_character": Explanation(
-        "A user, group or message id holds NUL or a lone surrogate.",
-        "Mend where the id comes from.",
+    ErrorCode.INVALID_CHARACTER: Explanation(
+        "A user, group or message id contains NUL or a lone surrogate.",
+        "Fix the code that creates the id.",
     ),
-    "number_out_of_range": Explanation(
-        "A number is no finite double, or an integer of more than 1,000 digits.",
+    ErrorCode.PLACEHOLDER_ID: Explanation(
+        "A user or group id is a placeholder that programs write where there is no "
+        "value, such as `undefined`.",
+        "Send the real id; fix the code that turns a missing value into text.",
+    ),
+    ErrorCode.NUMBER_OUT_OF_RANGE: Explanation(
+        "A number is beyond the range of a double, or an integer has more than 1,000 "
+        "digits.",
         "Send it as text.",
     ),
-    "duplicate_key": Explanation(
+    ErrorCode.DUPLICATE_KEY: Explanation(
         "Two keys become equal once unstorable characters are replaced.", "Rename one."
     ),
-    "too_deep": Explanation(
-        "The event is nested too deep.", "Flatten it, or send the part as text."
+    ErrorCode.TOO_DEEP: Explanation(
+        "The event is nested too deeply.",
+        "Flatten it, or send the nested part as text.",
     ),
-    "event_too_large": Explanation("The event is too large.", "Send less in it."),
-    "invalid_timestamp": Explanation(
-        "The timestamp is none that can be read for certain.",
+    ErrorCode.EVENT_TOO_LARGE: Explanation(
+        "The event is too large.", "Send fewer or shorter properties."
+    ),
+    ErrorCode.INVALID_TIMESTAMP: Explanation(
+        "The timestamp has no certain reading; the message says what was understood.",
         "Send ISO 8601 with `Z` or an offset, such as `2023-11-02T00:30:08.276Z`.",
     ),
-    "timestamp_out_of_range": Explanation(
-        "The timestamp is before 1970 or too far in the future.",
-        "Mend the clock or the unit.",
+    ErrorCode.TIMESTAMP_OUT_OF_RANGE: Explanation(
+        "The timestamp is too early or too far in the future; the message says which "
+        "instant was read.",
+        "Correct the clock or the unit.",
     ),
-    "id_conflict": Explanation(
-        "In `rejected_events` only: this id is stored with other content.",
-        "Use a new message id for a new event.",
+    ErrorCode.ID_CONFLICT: Explanation(
+        "In `rejected_events` only: an event with this id and other content is stored.",
+        "Use a new message id for each event.",
     ),
-    "unstorable": Explanation(
-        "Postgres refused the event, though it passed all checks.",
-        "Tell the operator: this is a gap in the checks.",
+    ErrorCode.UNSTORABLE: Explanation(
+        "Postgres refused the event although it passed all checks.",
+        "Tell the operator: the checks have a gap.",
     ),
-    "erased": Explanation(
+    ErrorCode.ERASED: Explanation(
         "The event has been erased at a person's request; it is kept nowhere.",
         "Do not send it again.",
     ),
 }
 
-WARNINGS: dict[str, Explanation] = {
-    "event_name_folded": Explanation(
-        "The name was in title case and was read in snake_case.",
+WARNINGS: dict[WarningCode, Explanation] = {
+    WarningCode.EVENT_NAME_FOLDED: Explanation(
+        "The event name was in title case and was read in snake_case.",
         "Nothing, if an SDK does it.",
     ),
-    "missing_recommended": Explanation(
-        "A property without which the event says less is absent.",
-        "Send it, if you have it.",
+    WarningCode.MISSING_RECOMMENDED: Explanation(
+        "A recommended property is absent.", "Send it, if you have it."
     ),
-    "coerced_to_text": Explanation(
-        "An id was a JSON integer and was taken as its decimal text.", "Send text."
+    WarningCode.COERCED_TO_TEXT: Explanation(
+        "An id was a JSON integer and was read as its decimal text.", "Send text."
     ),
-    "non_finite_number": Explanation(
+    WarningCode.PLACEHOLDER_IGNORED: Explanation(
+        "The message id is a placeholder such as `undefined`, so the event was stored"
+        " without a message id.",
+        "Send a real message id, or none.",
+    ),
+    WarningCode.EMPTY_ARRAY_AS_OBJECT: Explanation(
+        "An empty array was read as an empty object, as PHP encodes one.",
+        "Encode an empty object, in PHP with `(object) []`.",
+    ),
+    WarningCode.UNKNOWN_FIELD: Explanation(
+        "A top-level field is not part of the envelope; it was kept in the column "
+        "`extra`.",
+        "Correct the name, or move the field into `properties` or `context`.",
+    ),
+    WarningCode.UNKNOWN_PARAMETER: Explanation(
+        "A query parameter is unknown and was ignored.",
+        "Correct or remove the parameter.",
+    ),
+    WarningCode.NON_FINITE_NUMBER: Explanation(
         "NaN or an infinity was stored as null.", "Send null, or leave it out."
     ),
-    "character_replaced": Explanation(
+    WarningCode.CHARACTER_REPLACED: Explanation(
         "NUL or a lone surrogate was stored as U+FFFD.",
-        "Mend where the text comes from.",
+        "Fix the code that creates the text.",
     ),
-    "content_differs": Explanation(
-        "This id is stored with other content, which stays; "
-        "what came now is among the rejected events.",
-        "Use a new message id for a new event.",
+    WarningCode.CONTENT_DIFFERS: Explanation(
+        "An event with this id and other content is stored and stays; this one was "
+        "kept in `rejected_events`.",
+        "Use a new message id for each event.",
     ),
-    "precision_cut": Explanation(
-        "Digits past microseconds were dropped.", "Nothing, unless nanoseconds matter."
+    WarningCode.CORRECTED_BY_OPERATOR: Explanation(
+        "An operator changed a field when replaying the rejected event.",
+        "Fix the sender, if it still sends the old value.",
     ),
-    "offset_assumed_utc": Explanation(
-        "A time without an offset was taken for UTC.", "Send `Z` or the offset."
+    WarningCode.PRECISION_CUT: Explanation(
+        "Digits beyond microseconds were cut off.",
+        "Nothing, unless you need nanoseconds.",
     ),
-    "time_assumed_midnight": Explanation(
-        "A date without a time was taken for midnight UTC.", "Send the time."
+    WarningCode.ZONE_NAME_IGNORED: Explanation(
+        "The name of a time zone after the offset was not read; the offset decided.",
+        "Nothing.",
     ),
-    "two_digit_year": Explanation(
-        "A year had two digits; the message says how the date was read.",
+    WarningCode.NOT_ISO_8601: Explanation(
+        "The timestamp had another standard form, such as that of HTTP dates.",
+        "Send ISO 8601.",
+    ),
+    WarningCode.OFFSET_ASSUMED_UTC: Explanation(
+        "A time without an offset was read as UTC.", "Send `Z` or the offset."
+    ),
+    WarningCode.TIME_ASSUMED_MIDNIGHT: Explanation(
+        "A date without a time was read as midnight UTC.", "Send the time."
+    ),
+    WarningCode.TWO_DIGIT_YEAR: Explanation(
+        "The year had two digits; the message says how the date was read.",
         "Send four digits.",
     ),
-    "leap_second": Explanation(
-        "Second 60 was stored as the second after it.", "Nothing."
+    WarningCode.LEAP_SECOND: Explanation(
+        "Second 60 was stored as the following second.", "Nothing."
     ),
-    "epoch_number": Explanation(
-        "A number was read as seconds or milliseconds since 1970.", "Send text."
+    WarningCode.EPOCH_NUMBER: Explanation(
+        "The timestamp was a number since 1970; the message says in which unit it was"
+        " read.",
+        "Send ISO 8601 text.",
+    ),
+    WarningCode.TIMESTAMP_ASSUMED_RECEIVED: Explanation(
+        "The event had no timestamp; the time of receipt was taken.",
+        "Send the time at which the event happened.",
+    ),
+    WarningCode.AHEAD_OF_RECEIPT: Explanation(
+        "The timestamp lies more than an hour after the receipt of the event.",
+        "Check whether local time was labelled as UTC, and check the clock.",
     ),
 }

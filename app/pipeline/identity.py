@@ -1,21 +1,21 @@
-"""What makes two events the same event.
+"""The identity of an event: equal for a retry, different for any other event.
 
 An id is a UUID (RFC 9562, version 8) of a BLAKE2b-128 over length-prefixed parts:
-of source, user id and message id where there is a message id, else of source and
-content. The forms carry different tags, so that neither can imitate the other.
+source, event, user id, group id and message id where there is a message id, else source
+and content. The two forms carry different tags, so that neither can imitate the other.
 """
 
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
 
 from app.events.envelope import GROUP_NAMES
+from app.pipeline.fields.canonical import CanonicalEvent
 from app.pipeline.json_encode import encode_exactly, encode_plain
 
 DIGEST_BYTES = 16
-_BY_MESSAGE = b"rollcall.event.message.1"
-_BY_CONTENT = b"rollcall.event.content.1"
-_CONTENT = b"18:rollcall.content.1"  # framed as the others are by `_framed`
+_BY_MESSAGE = b"rollcall.event.message.2"
+_BY_CONTENT = b"rollcall.event.content.2"
+_CONTENT = b"18:rollcall.content.2"  # framed as the others are by `_framed`
 _REJECTION = b"rollcall.rejection.1"
 
 _GROUP_NAMES = frozenset(GROUP_NAMES)
@@ -23,18 +23,20 @@ _HEX_VERSION = "8"
 _HEX_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def content_of(fields: dict[str, Any], *, odd: bool) -> bytes:
+def content_of(event: CanonicalEvent, *, timestamp_raw: str, odd: bool) -> bytes:
     """The content of an event as bytes that are equal for equal content.
 
-    Event, user id, group id, timestamp, properties and context: decoded, under
-    canonical names, before any repair, keys sorted. 1 and 1.0 differ; null, absent
-    and an empty context do not. Message id, unknown keys, door and receipt are no
-    part of it.
+    Event, user id, group id, timestamp, properties, context and unknown fields: under
+    canonical names, before any repair, keys sorted. 1 and 1.0 differ; null, absent and
+    an empty context do not. Message id, known SDK fields, route and time of receipt are
+    no part of it.
 
     Args:
-        fields: under canonical names, values as sent.
-        odd: whether they hold what the plain encoder cannot write.
+        event: with values as sent.
+        timestamp_raw: the timestamp as sent, as text.
+        odd: whether the plain encoder cannot write the values.
     """
+    fields = event.fields
     context = fields.get("context") or {}
     if type(context) is dict and not _GROUP_NAMES.isdisjoint(context):
         context = dict(context)
@@ -44,10 +46,12 @@ def content_of(fields: dict[str, Any], *, odd: bool) -> bytes:
         fields["event"],
         fields["user_id"],
         fields.get("group_id"),
-        fields["timestamp"],
+        timestamp_raw,
         fields["properties"],
         context,
     ]
+    if event.extra:
+        content.append(event.extra)
     return encode_exactly(content).encode() if odd else encode_plain(content)
 
 
@@ -56,28 +60,30 @@ def hash_content(content: bytes) -> bytes:
     return _digest(b"%b%d:%b" % (_CONTENT, len(content), content))
 
 
-def identify(
-    source: str, *, user_id: str, message_id: str | None, content: bytes
+def identify(  # noqa: PLR0913 - the parts of an identity
+    source: str,
+    *,
+    event: str,
+    user_id: str,
+    group_id: str | None,
+    message_id: str | None,
+    content: bytes,
 ) -> str:
     """The id of an event, as the text of a UUID.
 
     Args:
-        source: who sent it; sources never collide.
-        user_id: as it is stored.
+        source: the sender; sources never collide.
+        event: its name, as stored.
+        user_id: as stored.
+        group_id: as stored; never empty.
         message_id: the sender's own id of the event, if it gave one.
         content: from `content_of`.
     """
     if message_id is None:
         return _uuid(_digest(_from(_BY_CONTENT, source) + _framed(content)))
-    user, message = user_id.encode(), message_id.encode()
-    framed = b"%b%d:%b%d:%b" % (
-        _from(_BY_MESSAGE, source),
-        len(user),
-        user,
-        len(message),
-        message,
-    )
-    return _uuid(_digest(framed))
+    parts = (event, user_id, group_id or "", message_id)
+    framed = b"".join(_framed(part.encode()) for part in parts)
+    return _uuid(_digest(_from(_BY_MESSAGE, source) + framed))
 
 
 def identify_rejection(

@@ -1,16 +1,19 @@
-"""Bytes to JSON values: by the fast parser where it is right, else exactly.
+"""Decodes JSON: with the fast parser where it is exact, else with the exact one.
 
-orjson reads integers beyond 64 bits as floats and refuses NaN, Infinity and lone
-surrogates; the standard library reads all of them but takes `1e400` for infinity.
-So the fast one decides only over bodies in which none of this can occur, and what
-it refuses is read again by the exact one, which accepts or explains.
+orjson reads integers beyond 64 bits and decimals of more than 15 digits as the nearest
+double, and refuses NaN, Infinity and lone surrogates. The standard library reads all
+of them, but slowly. The fast parser decides only over bodies whose every number it
+reads exactly. A body that it refuses is read again by the exact parser, which accepts
+it or says what is wrong.
 """
 
 import json
 import math
+import re
 import sys
 from codecs import BOM_UTF8
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 import orjson
@@ -21,13 +24,32 @@ from app.errors import InvalidJsonError
 MAX_INTEGER_DIGITS = 1_000
 MAX_BODY_DEPTH = 1_000
 
-# The shortest run of digits that may not fit 64 bits; a fraction or an id made of
-# digits may match too, which costs time and nothing else.
-_LONG_DIGITS = b"0" * 19
-_DIGITS_TO_ZERO = bytes(
-    ord("0") if ord("0") <= byte <= ord("9") else ord(".") for byte in range(256)
+# Postgres holds this many digits after the point of a numeric.
+_MAX_SCALE = 16_383
+# A smaller decimal would be stored with more zeros than an integer may have digits.
+_MIN_EXPONENT = -MAX_INTEGER_DIGITS
+
+# Digits and points become "0": a run of 16 may be a decimal of over 15 digits, which a
+# double may not hold, or an integer beyond 64 bits. A negative exponent of three digits
+# may be below the range in which doubles have 15 digits.
+_NUMBER_CLASSES = bytes(
+    ord("0")
+    if byte in b"0123456789."
+    else ord("e")
+    if byte in b"eE"
+    else ord("-")
+    if byte == ord("-")
+    else ord(" ")
+    for byte in range(256)
 )
-# What is left of a body to count its values.
+_LONG_NUMBER = b"0" * 16
+_SMALL_EXPONENT = b"0e-000"
+# Also matches numbers inside a text, if they follow white space or punctuation.
+_NUMBER = re.compile(rb"(?<![\w.+\-\"])-?\d[\d.]*(?:[eE][+-]?\d+)?")
+_MAX_EXACT_CHARACTERS = 15
+_LONGEST_TRIED = 400
+_INT64 = range(-(2**63), 2**64)
+# The marks that are counted to count the values of a body.
 _MARKS = b'",[{'
 _REST = bytes(set(range(256)) - set(_MARKS))
 _STEP = 64 * 1024
@@ -39,7 +61,7 @@ _TOO_DEEP = f"The body is nested deeper than {MAX_BODY_DEPTH} levels."
 
 @dataclass(frozen=True, slots=True)
 class OutOfRangeNumber:
-    """A number that is no finite double, or an integer of over 1,000 digits."""
+    """A number beyond the range of a double, or an integer of over 1,000 digits."""
 
     text: str
 
@@ -53,8 +75,8 @@ class Decoded(NamedTuple):
 
     Attributes:
         value: dict, list, str, int, float, bool or None; where `plain` is false
-            also NaN, infinities, NULs, lone surrogates, integers of any size and
-            `OutOfRangeNumber`.
+            also NaN, infinities, NULs, lone surrogates, integers of any size,
+            decimals that no double holds as `Decimal`, and `OutOfRangeNumber`.
         plain: whether all of `value` can be stored as it is.
         deep: whether some event in it may be deeper than an event may be.
     """
@@ -65,18 +87,17 @@ class Decoded(NamedTuple):
 
 
 def decode(body: bytes, *, max_depth: int) -> Decoded:
-    """Read a body as JSON (RFC 8259), with NaN and Infinity beside it.
+    """Read a body as JSON (RFC 8259), extended by NaN and Infinity.
 
     Args:
-        body: UTF-8, without a byte order mark.
+        body: UTF-8; a leading byte order mark is skipped.
         max_depth: the depth that an event may have.
 
     Raises:
         InvalidJsonError: with line and column, or for over 1,000 levels.
     """
-    plain = b"\\u0000" not in body and _LONG_DIGITS not in body.translate(
-        _DIGITS_TO_ZERO
-    )
+    body = body.removeprefix(BOM_UTF8)
+    plain = b"\\u0000" not in body and not _has_inexact_number(body)
     value: Any = None
     if plain:
         try:
@@ -124,6 +145,33 @@ def depth_of(value: object) -> int:
     return depth
 
 
+def _has_inexact_number(body: bytes) -> bool:
+    """Whether the fast parser would read some number as another one."""
+    classes = body.translate(_NUMBER_CLASSES)
+    if _LONG_NUMBER not in classes and _SMALL_EXPONENT not in classes:
+        return False
+    return any(
+        not _is_exact(match[0])
+        for match in _NUMBER.finditer(body)
+        if match.end() - match.start() > _MAX_EXACT_CHARACTERS or b"-" in match[0]
+    )
+
+
+def _is_exact(number: bytes) -> bool:
+    """Whether the fast parser reads this number as exactly what it says."""
+    if len(number) > _LONGEST_TRIED:
+        return False
+    text = number.decode()
+    if text.lstrip("-").isdigit():
+        return int(text) in _INT64
+    try:
+        return Decimal(repr(float(text))) == Decimal(text)
+    except InvalidOperation:  # an exponent of more than 18 digits
+        return False
+    except ValueError:  # part of a text
+        return True
+
+
 def _separators(body: bytes) -> int:
     """As many as stand outside of texts; piece by piece, to hold little memory."""
     marks = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _REST)
@@ -138,8 +186,6 @@ def _separators(body: bytes) -> int:
 def _decode_exactly(body: bytes) -> Any:
     if sys.getrecursionlimit() < _RECURSION:
         sys.setrecursionlimit(_RECURSION)
-    if body.startswith(BOM_UTF8):  # RFC 8259 section 8.1
-        raise InvalidJsonError(_place("led by a byte order mark", body, 0))
     try:
         return _EXACT.decode(body.decode())
     except UnicodeDecodeError as error:
@@ -165,9 +211,22 @@ def _integer(text: str) -> int | OutOfRangeNumber:
     return int(text) if digits <= MAX_INTEGER_DIGITS else OutOfRangeNumber(text)
 
 
-def _fraction(text: str) -> float | OutOfRangeNumber:
+def _fraction(text: str) -> float | Decimal | OutOfRangeNumber:
+    """The double that says exactly the same, else a decimal."""
     value = float(text)
-    return value if math.isfinite(value) else OutOfRangeNumber(text)
+    if not math.isfinite(value):
+        return OutOfRangeNumber(text)
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:  # an exponent of more than 18 digits
+        return OutOfRangeNumber(text)
+    if Decimal(repr(value)) == exact:
+        return value
+    exponent = exact.as_tuple().exponent
+    is_too_long = isinstance(exponent, int) and -exponent > _MAX_SCALE
+    if is_too_long or exact.adjusted() < _MIN_EXPONENT:
+        return OutOfRangeNumber(text)
+    return exact
 
 
 _EXACT = json.JSONDecoder(parse_int=_integer, parse_float=_fraction)

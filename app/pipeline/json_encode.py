@@ -1,7 +1,8 @@
-"""JSON values to text: what is stored, what is hashed, and what is quarantined."""
+"""Encodes JSON values as text for the database, the hash and the quarantine."""
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -13,8 +14,8 @@ def encode_plain(value: object) -> bytes:
     """Compact UTF-8 JSON with sorted keys, of a value without oddities.
 
     Raises:
-        TypeError: a lone surrogate, an integer beyond 64 bits, over 254 levels.
-            NaN and infinities become null: they are for `encode_exactly`.
+        TypeError: a lone surrogate, an integer beyond 64 bits, a Decimal, over 254
+            levels. NaN and infinities become null: they are for `encode_exactly`.
     """
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
@@ -22,13 +23,22 @@ def encode_plain(value: object) -> bytes:
 def encode_exactly(value: Any) -> str:
     r"""Compact ASCII JSON with sorted keys, of anything that `decode` can return.
 
-    What JSON cannot say is written as it was sent: `NaN`, `-Infinity`, `1e400`,
+    Values that JSON does not have are written as sent: `NaN`, `-Infinity`, `1e400`,
     lone surrogates as `\ud800`.
     """
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
     except (TypeError, RecursionError):
         return "".join(_tokens(value))
+
+
+def decimal_text(number: Decimal) -> str:
+    """All digits of a decimal fraction, without an exponent and trailing zeros."""
+    text = f"{number:f}"
+    if "." not in text:
+        return text + ".0"
+    text = text.rstrip("0")
+    return text + "0" if text.endswith(".") else text
 
 
 def _tokens(value: Any) -> Iterator[str]:
@@ -52,6 +62,8 @@ def _tokens(value: Any) -> Iterator[str]:
             closers.append("]")
         elif isinstance(inner, OutOfRangeNumber):
             yield prefix + inner.text
+        elif isinstance(inner, Decimal):
+            yield prefix + decimal_text(inner)
         else:
             yield prefix + json.dumps(inner)
 

@@ -32,12 +32,15 @@ class RequestContext(NamedTuple):
     Attributes:
         source: the name of the source that the key belongs to.
         received_at: when the request arrived, aware UTC; fixed once.
-        request_id: ours, as in the answer.
+        request_id: of this service, as in the response.
+        assumes_receipt: whether an event with a message id and without a timestamp
+            gets the time of receipt.
     """
 
     source: str
     received_at: datetime
     request_id: str
+    assumes_receipt: bool = False
 
 
 class Body(NamedTuple):

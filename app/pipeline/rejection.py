@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from app.events.envelope import EVENT_NAMES, MAX_TEXT, MESSAGE_NAMES
+from app.pipeline.fields.sanitize import replace_unstorable
 from app.pipeline.identity import identify_rejection
 from app.pipeline.issues import Issue
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.record import RequestContext
-from app.pipeline.sanitize import replace_unstorable
 
 MAX_PAYLOAD = 128 * 1024
 

@@ -7,35 +7,44 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.events.catalog import Catalog
-from app.events.envelope import CanonicalEvent
 from app.events.event_type import EventType
 from app.events.property_types import INVALID_TIMESTAMP
-from app.pipeline.issues import Issue
+from app.pipeline.fields.canonical import CanonicalEvent
+from app.pipeline.fields.near_miss import find_near_miss
+from app.pipeline.issues import ErrorCode, Issue, WarningCode
 
 _EXPECTED = {
     "event": "text",
     "user_id": "text or an integer",
     "group_id": "text or an integer",
-    "message_id": "text",
+    "message_id": "text or an integer",
     "context": "an object",
 }
 # Code and message for each type of error that Pydantic or a declared type reports.
 _MESSAGES = {
-    "missing": ("missing_field", "This is required."),
-    "string_too_short": ("too_short", "At least {min_length} characters are needed."),
-    "string_too_long": ("too_long", "At most {max_length} characters are taken."),
-    "too_short": ("too_short", "At least {min_length} items are needed."),
-    "too_long": ("too_long", "At most {max_length} items are taken."),
+    "string_too_short": (
+        ErrorCode.TOO_SHORT,
+        "At least {min_length} characters are needed.",
+    ),
+    "string_too_long": (
+        ErrorCode.TOO_LONG,
+        "At most {max_length} characters are accepted.",
+    ),
+    "too_short": (ErrorCode.TOO_SHORT, "At least {min_length} items are needed."),
+    "too_long": (ErrorCode.TOO_LONG, "At most {max_length} items are accepted."),
     "string_pattern_mismatch": (
-        "invalid_email",
+        ErrorCode.INVALID_EMAIL,
         "An email is one @ with something on both sides and no white space.",
     ),
-    "model_type": ("invalid_type", "This must be an object."),
-    "greater_than_equal": ("value_out_of_range", "This must be at least {ge}."),
-    "less_than_equal": ("value_out_of_range", "This must be at most {le}."),
-    "literal_error": ("value_not_allowed", "This must be {noun}."),
+    "model_type": (ErrorCode.INVALID_TYPE, "This must be an object."),
+    "greater_than_equal": (
+        ErrorCode.VALUE_OUT_OF_RANGE,
+        "This must be at least {ge}.",
+    ),
+    "less_than_equal": (ErrorCode.VALUE_OUT_OF_RANGE, "This must be at most {le}."),
+    "literal_error": (ErrorCode.VALUE_NOT_ALLOWED, "This must be {noun}."),
     INVALID_TIMESTAMP: (
-        "invalid_timestamp",
+        ErrorCode.INVALID_TIMESTAMP,
         "Send RFC 3339 with an offset, such as 2023-11-02T00:30:08.276Z.",
     ),
 }
@@ -55,12 +64,15 @@ class ValidationResult(NamedTuple):
     warnings: list[Issue]
 
 
-def validate(canonical: CanonicalEvent, catalog: Catalog) -> ValidationResult:
+def validate(
+    canonical: CanonicalEvent, catalog: Catalog, *, sent: dict[str, Any]
+) -> ValidationResult:
     """Validate an event against the model of its type.
 
     Args:
-        canonical: the event with cleaned values; user and group id are text.
+        canonical: the event with cleaned values; its ids are text.
         catalog: the known event types.
+        sent: the event as decoded, to search for near misses.
     """
     sent_name = canonical.fields.get("event")
     fields = canonical.fields
@@ -77,50 +89,62 @@ def validate(canonical: CanonicalEvent, catalog: Catalog) -> ValidationResult:
             fields = {**fields, "event": name}
             warnings.append(
                 Issue(
-                    "event_name_folded", canonical.names["event"], f"Read as `{name}`."
+                    WarningCode.EVENT_NAME_FOLDED,
+                    canonical.names["event"],
+                    f"Read as `{name}`.",
                 )
             )
     try:
         catalog.validator(name)(fields)
     except ValidationError as error:
         nouns = event_type.nouns if event_type is not None else {}
-        errors += _explain(error.errors(include_url=False), canonical, nouns)
+        details = error.errors(include_url=False)
+        errors += _explain(details, canonical, nouns, sent)
     properties = fields.get("properties")
     if event_type is not None and isinstance(properties, dict):
-        errors += _check_required_groups(event_type, properties)
+        errors += _check_required_groups(event_type, properties, sent)
         warnings += _check_recommended(event_type, properties)
     return ValidationResult(name, errors, warnings)
 
 
+def missing_field(
+    sent: dict[str, Any], name: str, path: str, others: tuple[str, ...] = ()
+) -> Issue:
+    """The error for a required field that is absent, with its near miss.
+
+    Args:
+        sent: the event as decoded.
+        name: the canonical name of the field, or the name of the property.
+        path: the place where the field is expected.
+        others: further names of the property.
+    """
+    in_place = " or ".join(f"`{other}`" for other in others)
+    message = f"This is required{f' (or {in_place} in its place)' if others else ''}."
+    near = find_near_miss(sent, name, others)
+    if near is not None:
+        message += f" The event has `{near}`: if that is meant, send it as `{path}`."
+    return Issue(ErrorCode.MISSING_FIELD, path, message)
+
+
 def _unknown(name: str, path: str, catalog: Catalog) -> Issue:
     known = ", ".join(f"`{known}`" for known in catalog)
+    nearest = catalog.nearest_name(name)
+    meant = f" The nearest known event is `{nearest}`." if nearest else ""
     return Issue(
-        "unknown_event",
+        ErrorCode.UNKNOWN_EVENT,
         path,
-        f"No such event. The nearest known one is `{catalog.nearest_name(name)}`; "
-        f"known are {known}.",
+        f"No event has this name.{meant} Known events are {known}.",
     )
 
 
 def _check_required_groups(
-    event_type: EventType, properties: dict[str, Any]
+    event_type: EventType, properties: dict[str, Any], sent: dict[str, Any]
 ) -> list[Issue]:
-    errors = []
-    for names in event_type.require_one_of:
-        for name in names:
-            if properties.get(name) is not None:
-                break
-        else:
-            others = " or ".join(f"`{name}`" for name in names[1:])
-            in_place = f" (or {others} in its place)" if others else ""
-            errors.append(
-                Issue(
-                    "missing_field",
-                    f"properties.{names[0]}",
-                    f"This is required{in_place}.",
-                )
-            )
-    return errors
+    return [
+        missing_field(sent, names[0], f"properties.{names[0]}", names[1:])
+        for names in event_type.require_one_of
+        if all(properties.get(name) is None for name in names)
+    ]
 
 
 def _check_recommended(
@@ -130,9 +154,9 @@ def _check_recommended(
         return []
     return [
         Issue(
-            "missing_recommended",
+            WarningCode.MISSING_RECOMMENDED,
             f"properties.{name}",
-            "The event is stored; with this it would say more.",
+            "This property is recommended.",
         )
         for name in event_type.recommended
         if properties.get(name) is None
@@ -140,25 +164,33 @@ def _check_recommended(
 
 
 def _explain(
-    details: list[ErrorDetails], canonical: CanonicalEvent, nouns: Mapping[str, str]
+    details: list[ErrorDetails],
+    canonical: CanonicalEvent,
+    nouns: Mapping[str, str],
+    sent: dict[str, Any],
 ) -> list[Issue]:
     """One error for each place: a union reports one for each of its members."""
     errors: dict[str, Issue] = {}
     for detail in details:
         steps = [str(step) for step in detail["loc"]]
-        if steps[0] == "timestamp" and detail["type"] != "missing":
-            continue  # reported by parse_timestamp, which knows what was expected
+        if steps[0] == "timestamp":
+            continue  # the timestamp is parsed after validation
         if len(steps) > 1 and steps[0] == "properties":
             path, noun = f"properties.{steps[1]}", nouns.get(steps[1], "text")
         else:
             path = canonical.names.get(steps[0], steps[0])
             noun = _EXPECTED.get(steps[0], "text")
-        code, message = _describe(detail, noun)
-        errors.setdefault(path, Issue(code, path, message))
+        if path in errors:
+            continue
+        if detail["type"] == "missing":
+            errors[path] = missing_field(sent, steps[-1], path)
+        else:
+            code, message = _describe(detail, noun)
+            errors[path] = Issue(code, path, message)
     return list(errors.values())
 
 
-def _describe(detail: ErrorDetails, noun: str) -> tuple[str, str]:
+def _describe(detail: ErrorDetails, noun: str) -> tuple[ErrorCode, str]:
     """Code and message of one error of Pydantic.
 
     Args:
@@ -167,7 +199,7 @@ def _describe(detail: ErrorDetails, noun: str) -> tuple[str, str]:
     """
     described = _MESSAGES.get(detail["type"])
     if described is None:
-        return "invalid_type", f"This must be {noun}."
+        return ErrorCode.INVALID_TYPE, f"This must be {noun}."
     code, message = described
     if detail["type"] == "string_too_short" and detail["ctx"]["min_length"] == 1:
         message = "This must not be empty."

@@ -68,10 +68,8 @@ def test_title_case_is_folded_with_a_warning(name: str) -> None:
         (" signed_up", "signed_up"),
         ("signed_up\n", "signed_up"),
         ("sign_up", "signed_up"),
-        ("user_added_account", "account_added_user"),
         ("Account added user", "account_added_user"),
         ("account_added_users", "account_added_user"),
-        ("a" * 100_000, "account_added_user"),
     ],
 )
 def test_any_other_name_is_unknown_and_the_nearest_is_named(
@@ -80,12 +78,12 @@ def test_any_other_name_is_unknown_and_the_nearest_is_named(
     rejection = rejected(signed_up_with(event=name))
     assert rejection.reason == "unknown_event"
     assert told(rejection.errors) == {("unknown_event", "event")}
-    assert f"nearest known one is `{nearest}`" in rejection.errors[0].message
+    assert f"nearest known event is `{nearest}`" in rejection.errors[0].message
     assert all(f"`{known}`" in rejection.errors[0].message for known in CATALOG)
 
 
 def test_a_name_that_is_like_none_is_unknown_too() -> None:
-    for name in ("", "Event Name", "数", "\ud800", "x" * 5):
+    for name in ("", "Event Name", "数", "\ud800", "x" * 5, "a" * 100_000):
         assert rejected(signed_up_with(event=name)).reason == "unknown_event"
 
 
@@ -96,7 +94,6 @@ def test_an_unknown_event_is_told_all_that_is_wrong_with_its_envelope() -> None:
         ("too_short", "user_id"),
         ("missing_field", "timestamp"),
         ("missing_field", "properties"),
-        ("invalid_type", "messageId"),
     }
 
 
@@ -115,7 +112,7 @@ def test_the_group_is_required_where_the_user_joins_one(*, null: bool) -> None:
 
 
 @pytest.mark.parametrize("name", IDS)
-@pytest.mark.parametrize("character", ["x", "é", ASTRAL, " "])
+@pytest.mark.parametrize("character", ["x", "é", ASTRAL, "\u2063"])
 def test_an_id_has_1_to_255_characters(name: str, character: str) -> None:
     for count in (1, 255):
         record = stored(signed_up_with(**{name: character * count}))
@@ -154,8 +151,8 @@ def test_other_values_are_no_id(name: str, value: bytes) -> None:
     assert told(rejected(body + ids).errors) == {("invalid_type", name)}
 
 
-@pytest.mark.parametrize("value", [5, 1.5, True, {}, []])
-def test_a_message_id_is_text(value: Any) -> None:
+@pytest.mark.parametrize("value", [1.5, True, {}, []])
+def test_a_message_id_is_text_or_an_integer(value: Any) -> None:
     rejection = rejected(signed_up_with(message_id=value))
     assert told(rejection.errors) == {("invalid_type", "message_id")}
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from app.errors import InvalidJsonError
+from app.pipeline.fields.placeholders import WORDS, is_placeholder
 from app.pipeline.json_decode import decode
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.rejection import Rejection
@@ -29,7 +30,7 @@ def naughty_strings(corpora: Path) -> list[str]:
 
 def test_naughty_strings_are_stored_to_the_letter(corpora: Path) -> None:
     for text in naughty_strings(corpora):
-        sent = signed_up_with(context={"x": text, text: 1}, name=text)
+        sent = signed_up_with(context={"x": text, text: 1})
         record = stored(
             with_properties(sent, **{"x": text, text: text, "email": "a@b"})
         )
@@ -44,12 +45,20 @@ def test_naughty_strings_are_ids_unless_they_are_empty_or_long(corpora: Path) ->
     refused: set[str] = set()
     for text in naughty_strings(corpora):
         sent = signed_up_with(userId=text, user_id=None, groupId=text, messageId=text)
-        if not 1 <= len(text) <= MAX_ID:
+        if not 1 <= len(text) <= MAX_ID or is_placeholder(text):
             refused.add(rejected(sent).reason)
             continue
         record = stored(sent)
         assert record.user_id == record.group_id == record.message_id == text
-    assert refused == {"too_short", "too_long"}
+    assert refused == {"too_short", "too_long", "placeholder_id"}
+
+
+def test_naughty_strings_of_the_list_are_placeholders(corpora: Path) -> None:
+    listed = {text for text in naughty_strings(corpora) if is_placeholder(text)}
+    words = {text for text in listed if text.strip()}
+    assert {"undefined", "null", "NULL", "None", "nil", "NaN"} <= words
+    templates = {text for text in words if text.startswith(("{{", "${"))}
+    assert {text.lower() for text in words - templates} <= WORDS
 
 
 def test_naughty_strings_are_no_timestamps_and_no_event_names(corpora: Path) -> None:
@@ -85,6 +94,7 @@ def test_json_of_the_suite_is_stored_as_a_property(corpora: Path) -> None:
         "i_number_pos_double_huge_exp.json": "number_out_of_range",
         "i_number_real_neg_overflow.json": "number_out_of_range",
         "i_number_real_pos_overflow.json": "number_out_of_range",
+        "i_number_real_underflow.json": "number_out_of_range",
         "i_structure_500_nested_arrays.json": "too_deep",
     }
 

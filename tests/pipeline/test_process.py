@@ -322,4 +322,4 @@ def _mark(value: Any) -> Any:
         return [_mark(inner) for inner in value]
     if isinstance(value, str):
         return value + CANARY
-    return value if value is None or isinstance(value, bool) else 98_765
+    return value if value is None or isinstance(value, bool) else 10**40 + 98_765

@@ -1,5 +1,6 @@
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
-from app.pipeline.json_encode import encode_exactly
+from app.pipeline.json_encode import decimal_text, encode_exactly
 from app.pipeline.rejection import MAX_PAYLOAD, reject
 from tests.support.json_strategies import json_texts, odd_values
 from tests.support.pipeline import RECEIPT, rejected, signed_up_with
@@ -131,4 +132,4 @@ def _plainly(value: Any) -> str:
         return "{" + ", ".join(members) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_plainly, value)) + "]"
-    return repr(value)
+    return decimal_text(value) if isinstance(value, Decimal) else repr(value)

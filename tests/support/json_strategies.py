@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from app.pipeline.fields.placeholders import is_placeholder
 from tests.support.pipeline import ADDED_USER, SIGNED_UP
 
 _ODD_NUMBERS = [
@@ -128,7 +129,10 @@ def canonical_events(draw: st.DrawFn) -> dict[str, Any]:
 
 @cache
 def _ids() -> st.SearchStrategy[str | int]:
-    return st.one_of(plain_texts(min_size=1, max_size=255), st.integers(0, 2**64 - 1))
+    texts = plain_texts(min_size=1, max_size=255)
+    return st.one_of(
+        texts.filter(lambda text: not is_placeholder(text)), st.integers(0, 2**64 - 1)
+    )
 
 
 def without_groups(context: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from hypothesis import strategies as st
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_NUMBER = datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC)
 _LONGEST = datetime(2098, 12, 30, tzinfo=UTC) - EPOCH
 
 
@@ -13,7 +15,7 @@ _LONGEST = datetime(2098, 12, 30, tzinfo=UTC) - EPOCH
 class SentTimestamp:
     """A timestamp as a sender may write it, and what it has to be read as."""
 
-    sent: str | float
+    sent: str | float | Decimal
     instant: datetime
     codes: frozenset[str]
 
@@ -80,25 +82,87 @@ def date_time_texts(draw: st.DrawFn) -> SentTimestamp:
 
 @st.composite
 def epoch_numbers(draw: st.DrawFn) -> SentTimestamp:
-    """Seconds or milliseconds, whole or with a fraction."""
-    instant = draw(instants())
-    if draw(st.booleans()):
-        instant = instant.replace(microsecond=0)
-    total = (instant - EPOCH) // timedelta(microseconds=1)
-    unit = 10**6
-    if total >= 10**14 and draw(st.booleans()):
-        unit = 10**3
-    whole, rest = divmod(total, unit)
-    # Built from decimals, so that the double nearest to the true value is what is sent.
-    sent: float = float(f"{whole}.{rest:0{len(str(unit)) - 1}}")
+    """A number of any unit, whole or with a fraction, or the text of its digits."""
+    instant = max(draw(instants()), FIRST_NUMBER)
+    digits = draw(st.sampled_from([0, 3, 6, 9]))
+    total = (instant - EPOCH) // timedelta(microseconds=1) * 1_000
+    whole, rest = divmod(total, 10 ** (9 - digits))
+    codes = {"epoch_number"}
     if rest == 0 and draw(st.booleans()):
-        sent = whole
-    return SentTimestamp(sent, instant, frozenset({"epoch_number"}))
+        return SentTimestamp(
+            str(whole) if draw(st.booleans()) else whole, instant, frozenset(codes)
+        )
+    exact = Decimal(total).scaleb(digits - 9)
+    if draw(st.booleans()):
+        exact += Decimal(1).scaleb(digits - 10)  # a tenth of a nanosecond
+        codes.add("precision_cut")
+        return SentTimestamp(exact, instant, frozenset(codes))
+    # The double nearest to a number of so few digits names the same number.
+    sent = exact if digits == 9 else float(exact)
+    return SentTimestamp(sent, instant, frozenset(codes))
+
+
+@st.composite
+def zoned_texts(draw: st.DrawFn) -> SentTimestamp:
+    """An ISO time with a spaced offset, a zone name, or suffixes of RFC 9557."""
+    instant = draw(instants())
+    minutes = draw(st.integers(-1439, 1439))
+    local = (instant + timedelta(minutes=minutes)).replace(tzinfo=None)
+    written = local.isoformat(draw(st.sampled_from(["T", " "])), "microseconds")
+    hours, rest = divmod(abs(minutes), 60)
+    plain = f"{'+' if minutes >= 0 else '-'}{hours:02}{rest:02}"
+    offset = draw(st.sampled_from([plain, f"{plain[:3]}:{plain[3:]}"]))
+    zones = ["", f" {plain}", " CEST", f" {plain} m=+0.1", "[Europe/Berlin]"]
+    zones += ["[u-ca=gregory]", "[America/Argentina/Ushuaia][u-ca=iso8601][x=y-z]"]
+    space = draw(st.sampled_from(["", " "]))
+    zone = draw(st.sampled_from(zones if space else zones[4:]))
+    if minutes == 0 and draw(st.booleans()):
+        space, offset = " ", draw(st.sampled_from(["UTC", "GMT", "Z"]))
+        zone = draw(st.sampled_from(["", "[Europe/Berlin]"]))
+    codes = {"zone_name_ignored"} if zone else set()
+    return SentTimestamp(written + space + offset + zone, instant, frozenset(codes))
+
+
+@st.composite
+def month_name_texts(draw: st.DrawFn) -> SentTimestamp:
+    """A date of RFC 5322 or HTTP, of JavaScript, of C or of Java."""
+    instant = draw(instants()).replace(microsecond=0)
+    minutes = draw(st.integers(-1439, 1439))
+    local = instant + timedelta(minutes=minutes)
+    weekday, month, day = local.strftime("%a %b %d").split()
+    clock, year = local.strftime("%H:%M:%S"), f"{local.year:04}"
+    sign, (hours, rest) = "+" if minutes >= 0 else "-", divmod(abs(minutes), 60)
+    offset = f"{sign}{hours:02}{rest:02}"
+    padded = f"{local.day:2}"
+    forms = [
+        f"{weekday}, {day} {month} {year} {clock} {offset}",
+        f"{local.day} {month} {year} {clock} {offset} (Central European Time)",
+        f"{weekday} {month} {day} {year} {clock} GMT{offset} (\u4e2d\u56fd)",
+        f"{weekday} {month} {day} {clock} {offset} {year}",
+    ]
+    codes = {"not_iso_8601"}
+    if minutes == 0:
+        forms = [
+            f"{weekday}, {day} {month} {year} {clock} GMT",
+            f"{weekday} {month} {padded} {clock} UTC {year}",
+        ]
+        if draw(st.booleans()):
+            forms, codes = (
+                [f"{weekday} {month} {padded} {clock} {year}"],
+                codes | {"offset_assumed_utc"},
+            )
+    return SentTimestamp(draw(st.sampled_from(forms)), instant, frozenset(codes))
 
 
 def sent_timestamps() -> st.SearchStrategy[SentTimestamp]:
     """Every kind of timestamp that is accepted."""
-    return st.one_of(date_time_texts(), date_texts(), epoch_numbers())
+    return st.one_of(
+        date_time_texts(),
+        date_texts(),
+        epoch_numbers(),
+        zoned_texts(),
+        month_name_texts(),
+    )
 
 
 @st.composite

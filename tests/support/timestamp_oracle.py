@@ -44,10 +44,20 @@ def microseconds_of(text: str, *, order: str = "ymd") -> Verdict:
     """Microseconds since 1970, or why there are none."""
     if len(text) > 1000:
         return "invalid"
+    if text and not text.strip("0123456789") and len(text) != len("YYYYMMDD"):
+        return _epoch(text)
     try:
         return _read(Cursor(text), order)
     except RefusedError:
         return "invalid"
+
+
+def _epoch(digits: str) -> Verdict:
+    """Digits alone: each unit has a length of its own."""
+    sizes = {10: 1_000_000_000, 13: 1_000_000, 16: 1_000, 19: 1}
+    if digits[0] == "0" or len(digits) not in sizes:
+        return "invalid"
+    return int(digits) * sizes[len(digits)] // 1_000
 
 
 def days_before(year: int, month: int, day: int) -> int:
@@ -82,7 +92,7 @@ def _read(cursor: Cursor, order: str) -> Verdict:
     if short or not cursor.at_end():
         cursor.take(separators)
         clock, leap = _clock(cursor, colon=colon, points=points)
-        offset = _offset(cursor, zulu)
+        offset = _offset(cursor, zulu, is_iso=not short)
     total = days * _DAY + clock - offset * 60_000_000
     if leap and not _opens_month(total // 60_000_000):
         raise RefusedError
@@ -131,21 +141,52 @@ def _clock(cursor: Cursor, *, colon: str, points: str) -> tuple[int, bool]:
     return ((hour * 60 + minute) * 60 + second) * 1_000_000 + micro, second == 60
 
 
-def _offset(cursor: Cursor, zulu: str) -> int:
+def _offset(cursor: Cursor, zulu: str, *, is_iso: bool) -> int:
+    """Minutes east of UTC; ISO forms may have a space before and a name after it."""
     if cursor.at_end():
         return 0
+    if is_iso and cursor.sees(" "):
+        cursor.take(" ")
+        zulu = "Z"
     sign = cursor.take(zulu + "+-")
-    hour = minute = 0
-    if sign in "+-":
-        hour = cursor.number(2)
-        if cursor.sees(":"):
-            cursor.take(":")
-            minute = cursor.number(2)
-        elif not cursor.at_end():
-            minute = cursor.number(2)
-    if not cursor.at_end() or hour > 23 or minute > 59:
+    minutes = 0 if sign in zulu else _minutes(cursor, sign)
+    if is_iso and cursor.sees(" ") and sign not in zulu:
+        cursor.take(" ")
+        _label(cursor, minutes)
+    if not cursor.at_end():
+        raise RefusedError
+    return minutes
+
+
+def _minutes(cursor: Cursor, sign: str) -> int:
+    hour = cursor.number(2)
+    minute = 0
+    if cursor.sees(":"):
+        cursor.take(":")
+        minute = cursor.number(2)
+    elif cursor.sees("0123456789"):
+        minute = cursor.number(2)
+    if hour > 23 or minute > 59:
         raise RefusedError
     return (hour * 60 + minute) * (-1 if sign == "-" else 1)
+
+
+def _label(cursor: Cursor, minutes: int) -> None:
+    """A zone after the offset: letters, or the same offset once more."""
+    if cursor.sees("+-"):
+        sign = cursor.take("+-")
+        again = cursor.number(2) * 60
+        if not cursor.at_end():
+            again += cursor.number(2)
+        if (-again if sign == "-" else again) != minutes:
+            raise RefusedError
+        return
+    capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    name = cursor.take(capitals)
+    while cursor.sees(capitals + capitals.lower()):
+        name += cursor.take(capitals + capitals.lower())
+    if not 2 <= len(name) <= 6 or (name in {"UTC", "GMT", "UCT"} and minutes):
+        raise RefusedError
 
 
 def _opens_month(minutes: int) -> bool:

@@ -13,8 +13,7 @@ from typing_extensions import override
 
 from app.pages.event_docs import event_doc
 from app.pages.snippets import PLACEHOLDER_KEY, Snippets
-from app.pipeline.timestamp import format_timestamp
-from app.pipeline.timestamp_grammar import read_text
+from app.pipeline.timestamp import format_timestamp, read_text
 from tests.support.pipeline import CATALOG
 from tests.support.tenant import Tenant
 from tests.system.test_sdks import MODULES

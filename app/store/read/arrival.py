@@ -7,9 +7,10 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from app.errors import InvalidJsonError
-from app.events.envelope import MAX_TEXT, fold
+from app.events.envelope import MAX_TEXT
+from app.pipeline.fields.canonical import canonicalise
+from app.pipeline.fields.sanitize import replace_unstorable
 from app.pipeline.json_decode import decode
-from app.pipeline.sanitize import replace_unstorable
 
 Status = Literal["stored", "rejected"]
 
@@ -70,7 +71,7 @@ def _envelope(payload: str) -> dict[str, Any]:
     # Canonical names are found by comparing values, which recurses.
     if decoded.deep or not isinstance(decoded.value, dict):
         return {}
-    return fold(decoded.value).fields
+    return canonicalise(decoded.value).fields
 
 
 def _as_text(value: object) -> str | None:

@@ -32,10 +32,8 @@ def restored(value: Any, policy: TimestampPolicy = POLICY) -> Any:
         "20-11-23T22:28:55.111Z",
         "2023-11-02",
         "20231102",
-        20231102,
-        1698885008276,
         1698885008.276,
-        1e-06,
+        "1698885008276",
     ],
 )
 def test_the_timestamp_becomes_what_wrestore_sent_form(sent: str | float) -> None:

@@ -1,5 +1,6 @@
 import copy
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from app.events.envelope import (
     GROUP_NAMES,
     IDEMPOTENCY_HEADER,
     MESSAGE_NAMES,
+    SDK_FIELDS,
     USER_NAMES,
-    fold,
 )
+from app.pipeline.fields.canonical import canonicalise
+from app.pipeline.fields.sanitize import MAX_WARNINGS
 from tests.support.json_strategies import canonical_events, odd_values, spellings
 from tests.support.pipeline import rejected, signed_up_with, stored, told, without
 
@@ -49,7 +52,7 @@ def at(*placed: tuple[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("field", "place"), EVERY_PLACE)
 def test_a_field_is_read_from_each_of_its_places(field: str, place: str) -> None:
-    folded = fold(at((place, "sent")))
+    folded = canonicalise(at((place, "sent")))
     assert folded.fields[field] == "sent"
     assert folded.names[field] == place
     assert folded.errors == []
@@ -65,7 +68,7 @@ def test_the_names_are_those_of_the_table() -> None:
 
 @pytest.mark.parametrize(("field", "first", "second"), PAIRS)
 def test_two_names_with_one_value_are_fine(field: str, first: str, second: str) -> None:
-    folded = fold(at((second, "same"), (first, "same")))
+    folded = canonicalise(at((second, "same"), (first, "same")))
     assert folded.fields[field] == "same"
     assert folded.names[field] == first
     assert folded.errors == []
@@ -75,7 +78,7 @@ def test_two_names_with_one_value_are_fine(field: str, first: str, second: str) 
 def test_two_names_with_two_values_conflict_and_both_are_named(
     field: str, first: str, second: str
 ) -> None:
-    folded = fold(at((second, "other"), (first, "one")))
+    folded = canonicalise(at((second, "other"), (first, "one")))
     assert told(folded.errors) == {("conflicting_fields", second)}
     assert f"`{first}`" in folded.errors[0].message
     assert f"`{second}`" in folded.errors[0].message
@@ -84,18 +87,18 @@ def test_two_names_with_two_values_conflict_and_both_are_named(
 
 @pytest.mark.parametrize(("field", "first", "second"), PAIRS)
 def test_null_is_absence(field: str, first: str, second: str) -> None:
-    folded = fold(at((first, None), (second, "sent")))
+    folded = canonicalise(at((first, None), (second, "sent")))
     assert folded.fields[field] == "sent"
     assert folded.names[field] == second
     assert folded.errors == []
-    assert field not in fold(at((first, None), (second, None))).fields
+    assert field not in canonicalise(at((first, None), (second, None))).fields
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [(1, 1.0), (1, True), (0, False), (1, "1"), ("a", "A"), ("", 0)]
 )
 def test_equal_means_equal_in_json(one: Any, other: Any) -> None:
-    folded = fold({"user_id": one, "userId": other})
+    folded = canonicalise({"user_id": one, "userId": other})
     assert told(folded.errors) == {("conflicting_fields", "userId")}
 
 
@@ -106,20 +109,20 @@ def test_a_conflict_rejects_the_event() -> None:
 
 
 def test_a_timestamp_of_the_sdk_is_read_only_where_there_is_no_other() -> None:
-    alone = fold({"timestamp": None, "originalTimestamp": "then"})
+    alone = canonicalise({"timestamp": None, "originalTimestamp": "then"})
     assert alone.fields["timestamp"] == "then"
     assert alone.names["timestamp"] == "originalTimestamp"
-    both = fold({"originalTimestamp": "now", "timestamp": "then"})
+    both = canonicalise({"originalTimestamp": "now", "timestamp": "then"})
     assert both.fields["timestamp"] == "then"
     assert both.names["timestamp"] == "timestamp"
     assert both.errors == []
 
 
 def test_the_header_is_read_only_where_there_is_no_message_id() -> None:
-    alone = fold({"message_id": None}, idempotency_key="key")
+    alone = canonicalise({"message_id": None}, idempotency_key="key")
     assert alone.fields["message_id"] == "key"
     assert alone.names["message_id"] == IDEMPOTENCY_HEADER
-    both = fold({"messageId": "id"}, idempotency_key="key")
+    both = canonicalise({"messageId": "id"}, idempotency_key="key")
     assert both.fields["message_id"] == "id"
     assert both.errors == []
 
@@ -132,28 +135,78 @@ def test_a_header_names_the_event_that_is_stored() -> None:
 
 @pytest.mark.parametrize("context", ["text", ["group_id"], 5, True])
 def test_only_an_object_is_looked_into_for_a_group(context: Any) -> None:
-    folded = fold({"context": context})
+    folded = canonicalise({"context": context})
     assert "group_id" not in folded.fields
     assert folded.fields["context"] == context
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["integrations", "channel", "sentAt", "_metadata", "type", "writeKey", "Event", ""],
-)
-def test_unknown_keys_are_ignored(key: str) -> None:
+@pytest.mark.parametrize("key", sorted(SDK_FIELDS))
+def test_known_sdk_field_is_ignored(key: str) -> None:
     plain = stored(signed_up_with())
-    beside = stored(signed_up_with(**{key: {"anything": [1]}}))
-    assert beside.id == plain.id
-    assert beside.properties == plain.properties
-    assert beside.context == plain.context
-    assert beside.warnings == plain.warnings
+    with_field = stored(signed_up_with(**{key: {"anything": [1]}}))
+    assert with_field._replace(sent=None) == plain._replace(sent=None)
+
+
+@pytest.mark.parametrize("key", ["Event", "", "plan", "a\u0301", "x" * 100])
+def test_unknown_field_is_kept_with_a_warning(key: str) -> None:
+    plain = stored(signed_up_with())
+    record = stored(signed_up_with(**{key: {"anything": [1]}}))
+    assert json.loads(record.extra) == {key: {"anything": [1]}}
+    assert plain.extra == "{}"
+    assert told(record.warnings) == {("unknown_field", key[:64])}
+    assert record.id != plain.id
+    assert (record.properties, record.context) == (plain.properties, plain.context)
+
+
+def test_unknown_field_of_null_is_absent() -> None:
+    assert stored(signed_up_with(plan=None)).id == stored(signed_up_with()).id
+    assert stored(signed_up_with(plan=None)).extra == "{}"
+
+
+def test_unknown_fields_are_sanitized_as_properties_are() -> None:
+    body = json.dumps(signed_up_with()).encode()[:-1] + rb',"a\u0000":[NaN,1.5e-400]}'
+    record = stored(body)
+    assert record.extra.startswith('{"a\\ufffd":[null,0.000')
+    assert told(record.warnings) == {
+        ("character_replaced", "a\ufffd"),
+        ("non_finite_number", "a\ufffd[0]"),
+        ("unknown_field", "a\ufffd"),
+    }
+
+
+def test_unknown_fields_are_listed_up_to_a_limit() -> None:
+    record = stored(signed_up_with(**{f"field_{n}": n for n in range(20)}))
+    assert len(record.warnings) == MAX_WARNINGS
+    assert record.warnings[-1].message.endswith("No further field is listed.")
+    assert len(json.loads(record.extra)) == 20
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("messageid", "message_id"),
+        ("message-id", "message_id"),
+        ("mesage_id", "message_id"),
+        ("usr_id", "user_id"),
+        ("UserID", "user_id"),
+        ("eventName", "event"),
+        ("property", None),
+        ("contxt", "context"),
+        ("account_id", "group_id"),
+        ("occurred_at", "timestamp"),
+        ("plan", None),
+        ("", None),
+    ],
+)
+def test_unknown_field_names_the_near_miss(key: str, meant: str | None) -> None:
+    [warning] = stored(signed_up_with(**{key: "x"})).warnings
+    assert (f"`{meant}`" in warning.message) == (meant is not None)
 
 
 @given(st.dictionaries(st.sampled_from([*PLACES, "userId", "groupId"]), odd_values()))
 def test_what_was_sent_stays_untouched(sent: dict[str, Any]) -> None:
     before = repr(copy.deepcopy(sent))
-    fold(sent, idempotency_key="key")
+    canonicalise(sent, idempotency_key="key")
     assert repr(sent) == before
 
 
@@ -183,9 +236,12 @@ def test_every_spelling_of_an_event_is_stored_alike(
         ({"context": {"groupId": ""}}, "too_short", "context.groupId"),
         ({"context": {"group_id": 1.5}}, "invalid_type", "context.group_id"),
         ({"groupId": []}, "invalid_type", "groupId"),
-        ({"messageId": 5}, "invalid_type", "messageId"),
-        ({"context": []}, "invalid_type", "context"),
-        ({"properties": []}, "invalid_type", "properties"),
+        ({"messageId": 1.5}, "invalid_type", "messageId"),
+        ({"context": [1]}, "invalid_type", "context"),
+        ({"properties": [{}]}, "invalid_type", "properties"),
+        ({"properties": []}, "missing_field", "properties.email"),
+        ({"userId": "undefined"}, "placeholder_id", "userId"),
+        ({"context": {"groupId": "null"}}, "placeholder_id", "context.groupId"),
         ({"properties": {"email": 5}}, "invalid_type", "properties.email"),
         ({"userId": 10**999}, "too_long", "userId"),
     ],

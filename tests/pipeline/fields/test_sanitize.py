@@ -6,30 +6,30 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
-from app.pipeline.json_decode import OutOfRangeNumber
-from app.pipeline.json_encode import encode_exactly, encode_plain
-from app.pipeline.sanitize import (
+from app.pipeline.fields.sanitize import (
     MAX_PATH,
     MAX_WARNINGS,
-    Repair,
+    Sanitizer,
     is_storable,
     join_path,
     replace_unstorable,
 )
+from app.pipeline.json_decode import OutOfRangeNumber
+from app.pipeline.json_encode import encode_exactly, encode_plain
 from tests.support.json_strategies import odd_values, plain_values
 from tests.support.pipeline import leaves, told
 
 
-def mend(value: Any) -> tuple[Any, Repair]:
-    repair = Repair()
-    return repair.mend(value, "properties"), repair
+def mend(value: Any) -> tuple[Any, Sanitizer]:
+    repair = Sanitizer()
+    return repair.clean(value, "properties"), repair
 
 
 @given(plain_values())
 def test_what_can_be_stored_is_left_alone(value: Any) -> None:
     mended, repair = mend(value)
     assert repr(mended) == repr(value)
-    assert repair == Repair()
+    assert repair == Sanitizer()
 
 
 @given(odd_values())
@@ -45,7 +45,7 @@ def test_what_is_mended_can_be_stored_and_what_was_sent_is_untouched(
         for leaf in leaves(mended)
         if leaf != ""
     )
-    assert mended == Repair().mend(mended, "properties"), "mended in one go"
+    assert mended == Sanitizer().clean(mended, "properties"), "mended in one go"
     changed = encode_exactly(mended) != before
     assert changed == bool(repair.warnings)
 
@@ -67,7 +67,7 @@ def test_odd_is_what_the_plain_encoder_cannot_write_as_it_was_sent(value: Any) -
         encode_plain(value)
     except TypeError:
         odd = True
-    assert repair.odd == odd
+    assert repair.needs_exact_encoding == odd
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -76,7 +76,7 @@ def test_a_number_that_is_not_finite_becomes_null(number: float) -> None:
     assert mended == {"a": [1, None]}
     assert told(repair.warnings) == {("non_finite_number", "properties.a[1]")}
     assert repair.errors == []
-    assert repair.odd
+    assert repair.needs_exact_encoding
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_big_integers_are_kept_exactly() -> None:
     mended, repair = mend([10**999, -(2**63) - 1])
     assert mended == [10**999, -(2**63) - 1]
     assert repair.warnings == repair.errors == []
-    assert repair.odd
+    assert repair.needs_exact_encoding
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,10 @@
 from datetime import UTC, datetime, timedelta, timezone
 from enum import IntEnum
-from typing import Any
 
 import pytest
 
-from app.pipeline.timestamp import (
-    ParsedTimestamp,
-    TimestampError,
-    TimestampPolicy,
-    TwoDigitYear,
-    format_timestamp,
-    parse_timestamp,
-)
-
-RECEIVED_AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
-UNLIMITED = TimestampPolicy(
-    earliest=datetime.min.replace(tzinfo=UTC), max_future=timedelta.max
-)
-
-
-def parse(sent: Any, policy: TimestampPolicy | None = None) -> ParsedTimestamp:
-    return parse_timestamp(
-        sent, received_at=RECEIVED_AT, policy=policy or TimestampPolicy()
-    )
-
-
-def read(
-    sent: Any, policy: TimestampPolicy | None = None
-) -> tuple[str, tuple[str, ...]]:
-    """The instant as it would be answered, and the codes of the warnings."""
-    parsed = parse(sent, policy)
-    return format_timestamp(parsed.instant), tuple(code for code, _ in parsed.warnings)
-
-
-def refusal(sent: Any, policy: TimestampPolicy | None = None) -> TimestampError:
-    with pytest.raises(TimestampError) as caught:
-        parse(sent, policy)
-    return caught.value
+from app.pipeline.timestamp import TimestampPolicy, TwoDigitYear, format_timestamp
+from tests.support.timestamps import RECEIVED_AT, UNLIMITED, parse, read, refusal
 
 
 @pytest.mark.parametrize(
@@ -176,7 +144,6 @@ def test_two_digit_years_never_fall_through(sent: str, order: TwoDigitYear) -> N
         "2023-11-02T00:30:08.276Z\x00",
         "2023-11-02_00:30:08Z",
         "2023-11-02T00:30:08.Z",
-        "2023-11-02T00:30:08.276 +01:00",
         "2023-11-02T00:30:08\u221205:00",
         "2023-11-02T00:30:08+5:30",
         "2023-11-02T00:30:08+05:3",
@@ -250,40 +217,6 @@ def test_very_long_text_is_rejected_at_once(start: str, filling: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "instant", "raw"),
-    [
-        (0, "1970-01-01T00:00:00.000Z", "0"),
-        (-0.0, "1970-01-01T00:00:00.000Z", "0"),
-        (1700000000, "2023-11-14T22:13:20.000Z", "1700000000"),
-        (1700000000.0, "2023-11-14T22:13:20.000Z", "1700000000"),
-        (1.7e12, "2023-11-14T22:13:20.000Z", "1700000000000"),
-        (1700000000.001, "2023-11-14T22:13:20.001Z", "1700000000.001"),
-        (1700000000000.5, "2023-11-14T22:13:20.000500Z", "1700000000000.5"),
-        (99999999999, "5138-11-16T09:46:39.000Z", "99999999999"),
-        (99999999999.5, "5138-11-16T09:46:39.500Z", "99999999999.5"),
-        (100000000000, "1973-03-03T09:46:40.000Z", "100000000000"),
-        (253402300799999, "9999-12-31T23:59:59.999Z", "253402300799999"),
-        (-1.5, "1969-12-31T23:59:58.500Z", "-1.5"),
-        (-62135596800, "0001-01-01T00:00:00.000Z", "-62135596800"),
-    ],
-)
-def test_numbers(sent: float, instant: str, raw: str) -> None:
-    assert read(sent, UNLIMITED) == (instant, ("epoch_number",))
-    assert parse(sent, UNLIMITED).raw == raw
-
-
-@pytest.mark.parametrize(
-    ("sent", "instant"),
-    [
-        (1.1234567, "1970-01-01T00:00:01.123456Z"),
-        (-0.0000001, "1969-12-31T23:59:59.999999Z"),
-    ],
-)
-def test_numbers_are_cut_towards_the_past(sent: float, instant: str) -> None:
-    assert read(sent, UNLIMITED) == (instant, ("epoch_number", "precision_cut"))
-
-
-@pytest.mark.parametrize(
     "sent",
     [
         "0000-12-31T23:59:59Z",
@@ -293,10 +226,6 @@ def test_numbers_are_cut_towards_the_past(sent: float, instant: str) -> None:
         "9999-12-31T24:00:00Z",
         "9999-12-31T23:59:60Z",
         "9999-12-31T23:59:59-00:01",
-        -62135596801,
-        253402300800000,
-        10**1000 - 1,
-        1.7976931348623157e308,
     ],
 )
 def test_instants_that_no_datetime_holds(sent: str | float) -> None:
@@ -306,10 +235,9 @@ def test_instants_that_no_datetime_holds(sent: str | float) -> None:
 @pytest.mark.parametrize(
     ("sent", "is_taken"),
     [
-        ("1970-01-01T00:00:00Z", True),
-        ("1969-12-31T23:59:59.999999Z", False),
-        ("1970-01-01T00:00:00+00:01", False),
-        (-1, False),
+        ("2000-01-01T00:00:00Z", True),
+        ("1999-12-31T23:59:59.999999Z", False),
+        ("2000-01-01T00:00:00+00:01", False),
         ("2026-11-22T12:00:00Z", True),
         ("2026-11-22T12:00:00.000001Z", False),
         ("2026-11-22T12:00:00-00:01", False),
@@ -328,11 +256,12 @@ def test_limits_of_another_policy_are_named() -> None:
     assert read("2019-12-31T22:00:00Z", policy)[0] == "2019-12-31T22:00:00.000Z"
     assert read("2026-11-21T13:30:00Z", policy)[0] == "2026-11-21T13:30:00.000Z"
     assert refusal("2026-11-21T13:30:01Z", policy).message == (
-        "Expected an instant from 2019-12-31T22:00:00.000Z to 1.5 hours after receipt."
+        "The timestamp was read as 2026-11-21T13:30:01.000Z. Expected an instant from"
+        " 2019-12-31T22:00:00.000Z to 1.5 hours after receipt."
     )
 
 
-@pytest.mark.parametrize("sent", ["2023-11-02T00:30:08Z", "20231102T003008-05", 1.5])
+@pytest.mark.parametrize("sent", ["2023-11-02T00:30:08Z", "20231102T003008-05", 1.7e9])
 def test_the_instant_is_in_utc(sent: str | float) -> None:
     assert parse(sent).instant.tzinfo is UTC
 

@@ -1,22 +1,23 @@
-"""What senders send and Postgres cannot hold, mended with a warning for each place.
+"""Sanitizing: values that Postgres cannot hold, repaired with a warning for each place.
 
-NaN and infinities become null; NUL and lone surrogates become U+FFFD. What cannot
-be mended without a guess (a number out of range, two keys that become one) is an
-error.
+NaN and infinities become null; NUL and lone surrogates become U+FFFD. A value that
+cannot be repaired without a guess (a number out of range, two keys that become one) is
+an error.
 """
 
 import math
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from app.pipeline.issues import Issue
+from app.pipeline.issues import ErrorCode, Issue, WarningCode
 from app.pipeline.json_decode import MAX_INTEGER_DIGITS, OutOfRangeNumber
 
-# Remarks of one code for one event; the last one says that no more are listed.
+# Issues of one code for one event; the last one says that no more are listed.
 MAX_WARNINGS = 16
 _MAX_KEY_IN_PATH = 64
-# Of a whole path: what is said of an event must not outgrow it.
+# Of a whole path, so that the issues of an event cannot outgrow the event.
 MAX_PATH = 256
 _MAX_64_BIT = 2**64 - 1
 _MIN_64_BIT = -(2**63)
@@ -36,85 +37,91 @@ def replace_unstorable(text: str) -> str:
 
 
 @dataclass(slots=True)
-class Repair:
-    """The repair of one event.
+class Sanitizer:
+    """Repairs the values of one event.
 
     Attributes:
-        odd: whether the fast encoder cannot write the value as it was sent.
-        warnings: one for each place that was mended, at most 16 of a code.
-        errors: what cannot be mended.
+        needs_exact_encoding: whether the fast encoder cannot write the values as sent.
+        warnings: one for each repaired place, at most 16 of a code.
+        errors: values that cannot be repaired.
     """
 
-    odd: bool = False
+    needs_exact_encoding: bool = False
     warnings: list[Issue] = field(default_factory=list)
     errors: list[Issue] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=dict)
 
-    def mend(self, value: Any, path: str) -> Any:
-        """The value as it can be stored; what was sent stays untouched.
+    def clean(self, value: Any, path: str) -> Any:
+        """The value as it can be stored; the one that was sent is not modified.
 
         Args:
             value: decoded JSON, at most a few hundred levels deep.
-            path: where it stands in the event.
+            path: its place in the event.
         """
         if isinstance(value, str):
             return self._text(value, path)
         if isinstance(value, dict):
             return self._members(value, path)
         if isinstance(value, list):
-            return [self.mend(inner, f"{path}[{i}]") for i, inner in enumerate(value)]
+            return [self.clean(inner, f"{path}[{i}]") for i, inner in enumerate(value)]
         if isinstance(value, float):
             return self._float(value, path)
         if isinstance(value, OutOfRangeNumber):
             self._note(
                 self.errors,
-                "number_out_of_range",
+                ErrorCode.NUMBER_OUT_OF_RANGE,
                 path,
-                "A number must be a finite double or an integer of at most "
-                f"{MAX_INTEGER_DIGITS} digits.",
+                "A number must be within the range of a double, and an integer "
+                f"must have at most {MAX_INTEGER_DIGITS} digits.",
             )
         elif isinstance(value, int):
-            self.odd = self.odd or not _MIN_64_BIT <= value <= _MAX_64_BIT
+            self.needs_exact_encoding |= not _MIN_64_BIT <= value <= _MAX_64_BIT
+        elif isinstance(value, Decimal):
+            self.needs_exact_encoding = True
         return value
+
+    def warn(self, code: WarningCode, path: str, message: str) -> None:
+        """Add a warning."""
+        self._note(self.warnings, code, path, message)
 
     def _float(self, value: float, path: str) -> float | None:
         if math.isfinite(value):
             return value
-        self.odd = True
+        self.needs_exact_encoding = True
         self._note(
             self.warnings,
-            "non_finite_number",
+            WarningCode.NON_FINITE_NUMBER,
             path,
-            "JSON has no NaN and no Infinity: stored as null.",
+            "JSON has no NaN and no Infinity: it becomes null.",
         )
         return None
 
     def _text(self, value: str, path: str) -> str:
         if is_storable(value):
             return value
-        self.odd = True
+        self.needs_exact_encoding = True
         self._note(
             self.warnings,
-            "character_replaced",
+            WarningCode.CHARACTER_REPLACED,
             path,
-            "Postgres holds neither NUL nor lone surrogates: stored as U+FFFD.",
+            "Postgres holds neither NUL nor lone surrogates: it becomes U+FFFD.",
         )
         return replace_unstorable(value)
 
     def _members(self, value: dict[str, Any], path: str) -> dict[str, Any]:
-        mended: dict[str, Any] = {}
+        cleaned: dict[str, Any] = {}
         for key, inner in value.items():
             inner_path = join_path(path, key)
             stored_key = self._text(key, inner_path)
-            if stored_key in mended:
+            if stored_key in cleaned:
                 self._note(
                     self.errors,
-                    "duplicate_key",
+                    ErrorCode.DUPLICATE_KEY,
                     inner_path,
                     "Two keys become equal once unstorable characters are replaced.",
                 )
-            mended[stored_key] = self.mend(inner, inner_path)
-        return mended
+            cleaned[stored_key] = self.clean(inner, inner_path)
+        return cleaned
 
     def _note(self, issues: list[Issue], code: str, path: str, message: str) -> None:
         count = self._counts[code] = self._counts.get(code, 0) + 1
@@ -127,5 +134,9 @@ class Repair:
 
 def join_path(path: str, key: str) -> str:
     """The path of a member; a key that is long or not printable is cut and cleaned."""
-    shown = _UNPRINTABLE.sub("\ufffd", key[:_MAX_KEY_IN_PATH])
-    return f"{path}.{shown}"
+    return f"{path}.{shown_key(key)}" if path else shown_key(key)
+
+
+def shown_key(key: str) -> str:
+    """A key as issues show it."""
+    return _UNPRINTABLE.sub("\ufffd", key[:_MAX_KEY_IN_PATH])

@@ -1,0 +1,1 @@
+"""The fields of one event: their names, and values that need care."""

@@ -1,0 +1,121 @@
+"""Canonical names: each field of an event under one name, whatever name was sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.events.envelope import (
+    EVENT_NAMES,
+    GROUP_NAMES,
+    IDEMPOTENCY_HEADER,
+    MESSAGE_NAMES,
+    SDK_FIELDS,
+    SDK_TIMESTAMP_NAMES,
+    TIMESTAMP_NAMES,
+    USER_NAMES,
+)
+from app.pipeline.issues import ErrorCode, Issue
+
+# The names of each field at the top of an event, in the order in which they are read.
+FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
+    "event": EVENT_NAMES,
+    "user_id": USER_NAMES,
+    "group_id": GROUP_NAMES,
+    # SDKs set the last to the present time next to the caller's timestamp.
+    "timestamp": (*TIMESTAMP_NAMES, *SDK_TIMESTAMP_NAMES),
+    "message_id": MESSAGE_NAMES,
+    "properties": ("properties",),
+    "context": ("context",),
+}
+_FIELD_OF = {name: field for field, names in FIELD_NAMES.items() for name in names}
+
+
+@dataclass(slots=True)
+class CanonicalEvent:
+    """An event whose fields have their canonical names, with values as sent.
+
+    Attributes:
+        fields: the value of each field that is present; null counts as absence.
+        names: the name of each field as the sender wrote it.
+        extra: the fields that are neither the envelope's nor known from SDKs.
+        errors: fields with two names and different values.
+    """
+
+    fields: dict[str, Any]
+    names: dict[str, str]
+    extra: dict[str, Any]
+    errors: list[Issue] = field(default_factory=list)
+
+    def set_once(self, canonical: str, value: Any, name: str) -> None:
+        """Set a field, unless an earlier name did: then the values must be equal.
+
+        Equal means equal in JSON: 1, 1.0 and true are three values.
+        """
+        if canonical not in self.fields:
+            self.fields[canonical] = value
+            self.names[canonical] = name
+            return
+        first = self.fields[canonical]
+        if value != first or type(value) is not type(first):
+            self.errors.append(
+                Issue(
+                    ErrorCode.CONFLICTING_FIELDS,
+                    name,
+                    f"`{self.names[canonical]}` and `{name}` name the same "
+                    "field but differ; send one of them, or the same value.",
+                )
+            )
+
+
+def canonicalise(
+    sent: dict[str, Any], *, idempotency_key: str | None = None
+) -> CanonicalEvent:
+    """Put the fields of an event under their canonical names.
+
+    Args:
+        sent: the decoded event; not modified.
+        idempotency_key: the header, where the body was this one object.
+    """
+    event = CanonicalEvent({}, {}, {})
+    fields, names = event.fields, event.names
+    _read_group(sent.get("context"), event)
+    several: set[str] = {"group_id"} & fields.keys()
+    for name, value in sent.items():
+        if value is None:
+            continue
+        canonical = _FIELD_OF.get(name)
+        if canonical is None:
+            if name not in SDK_FIELDS:
+                event.extra[name] = value
+        elif canonical in fields:
+            several.add(canonical)
+        else:
+            fields[canonical] = value
+            names[canonical] = name
+    for canonical in several:
+        _read_in_order(canonical, sent, event)
+    if idempotency_key is not None and "message_id" not in fields:
+        fields["message_id"] = idempotency_key
+        names["message_id"] = IDEMPOTENCY_HEADER
+    return event
+
+
+def _read_group(context: Any, event: CanonicalEvent) -> None:
+    if type(context) is not dict:
+        return
+    for name in GROUP_NAMES:
+        value = context.get(name)
+        if value is not None:
+            event.set_once("group_id", value, "context." + name)
+
+
+def _read_in_order(canonical: str, sent: dict[str, Any], event: CanonicalEvent) -> None:
+    """Read a field that has several names: the first decides, the others must agree."""
+    if canonical != "group_id" or not event.names[canonical].startswith("context."):
+        del event.fields[canonical]
+    for name in FIELD_NAMES[canonical]:
+        value = sent.get(name)
+        if value is not None and not (
+            name in SDK_TIMESTAMP_NAMES and canonical in event.fields
+        ):
+            event.set_once(canonical, value, name)

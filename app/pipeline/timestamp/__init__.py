@@ -1,0 +1,22 @@
+"""The timestamp of an event: parsed without guessing, formatted as ISO 8601."""
+
+from app.pipeline.timestamp.grammar import TwoDigitYear, read_text
+from app.pipeline.timestamp.parse import (
+    ParsedTimestamp,
+    TimestampPolicy,
+    assume_received,
+    format_timestamp,
+    parse_timestamp,
+)
+from app.pipeline.timestamp.parts import TimestampError
+
+__all__ = [
+    "ParsedTimestamp",
+    "TimestampError",
+    "TimestampPolicy",
+    "TwoDigitYear",
+    "assume_received",
+    "format_timestamp",
+    "parse_timestamp",
+    "read_text",
+]

@@ -1,0 +1,197 @@
+"""The grammar of timestamps that are sent as text.
+
+Every ready-made parser that was tried (Pydantic's, `datetime.fromisoformat` alone,
+Postgres's text cast) reads some invalid text as a wrong instant, so the grammar is
+written out here. `docs/timestamps.md` documents it for senders.
+"""
+
+import re
+from datetime import datetime
+from typing import Literal
+
+from app.pipeline.issues import WarningCode
+from app.pipeline.timestamp.months import read_month_name
+from app.pipeline.timestamp.numbers import read_digits
+from app.pipeline.timestamp.parts import (
+    EXPECTED,
+    NOT_ISO,
+    OFFSET,
+    UTC_NAMES,
+    Parts,
+    TimestampWarning,
+    assemble,
+    invalid,
+    offset_of,
+    warnings_of,
+)
+
+TwoDigitYear = Literal["ymd", "dmy", "reject"]
+
+MAX_TEXT = 1000  # characters; "any number" of fraction digits ends here
+
+_HOUR, _MINUTE, _SECOND = r"([01]\d|2[0-4])", r"([0-5]\d)", r"([0-5]\d|60)"
+# All three have the same eight groups: year, month, day, hour, minute, second,
+# fraction, offset. Where the year has two digits, the order of the date is open.
+_EXTENDED = re.compile(
+    rf"(\d{{4}})-(\d\d)-(\d\d)(?:[Tt ]{_HOUR}:{_MINUTE}"
+    rf"(?::{_SECOND}(?:[.,](\d+))?)?([Zz]|{OFFSET})?)?",
+    re.ASCII,
+)
+_BASIC = re.compile(
+    rf"(\d{{4}})(\d\d)(\d\d)(?:[Tt]{_HOUR}{_MINUTE}"
+    rf"(?:{_SECOND}(?:[.,](\d+))?)?([Zz]|{OFFSET})?)?",
+    re.ASCII,
+)
+_TWO_DIGIT = re.compile(
+    rf"(\d\d)-(\d\d)-(\d\d)T{_HOUR}:{_MINUTE}"
+    rf"(?::{_SECOND}(?:\.(\d+))?)?(Z|{OFFSET})?",
+    re.ASCII,
+)
+# The form that nearly all senders use, and the only one that `fromisoformat` reads:
+# within this shape it can refuse nothing but a day that does not exist.
+_COMMON = re.compile(
+    r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|\+00:00)",
+    re.ASCII,
+)
+# The rest of the text after an ISO time: an offset after a space, then either the name
+# of a zone as Go writes it, or the suffixes of RFC 9557.
+_SPACED_OFFSET = re.compile(rf" (Z|UTC|GMT|{OFFSET})(?=[ \[]|$)", re.ASCII)
+_ZONE_NAME = re.compile(
+    r" (?P<zone>[A-Z][A-Za-z]{1,5}|[+-]\d\d(?:\d\d)?)(?: m=[+-]\d+\.\d+)?", re.ASCII
+)
+_SUFFIX = re.compile(
+    r"(?:\[!?(?P<zone>[A-Za-z._][\w.+/-]*|[+-]\d\d:\d\d)\])?"
+    r"(?:\[!?[a-z_][a-z0-9_-]*=[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\])*",
+    re.ASCII,
+)
+_UTC_ZONES = UTC_NAMES | {"Etc/UTC", "Etc/GMT", "Etc/UCT", "UCT", "Zulu", "Z"}
+
+_YEAR_OF_TWO_DIGITS = (
+    "A year of two digits was understood. "
+    "Expected four digits, as in 2023-11-02T00:30:08.276Z."
+)
+_UNREADABLE_DATE_END = (
+    "A date was understood, but not what follows it. "
+    "Expected nothing, or a time such as T00:30:08.276Z."
+)
+_UNREADABLE_TIME_END = (
+    "A date and a time were understood, but not what follows them. "
+    "Expected Z or an offset such as +01:00."
+)
+_ZONE_WITHOUT_OFFSET = (
+    "A date, a time and the name of a time zone were understood. "
+    "Expected Z or an offset before the name."
+)
+_CRITICAL_SUFFIX = (
+    "A suffix marked as critical was understood, but not its meaning. "
+    "Expected a suffix without an exclamation mark, or none."
+)
+_CONTRADICTION = (
+    "An offset and a time zone were understood, but they contradict each other. "
+    "Expected one of them, or the same of both."
+)
+_DAY_OR_MONTH = (
+    "A date with slashes or dots was understood, "
+    "which does not say which number is the day. " + EXPECTED
+)
+
+_YEAR_FIRST = (
+    WarningCode.TWO_DIGIT_YEAR,
+    "The date was read as year-month-day, in 20YY.",
+)
+_YEAR_LAST = (
+    WarningCode.TWO_DIGIT_YEAR,
+    "The date was read as day-month-year, in 20YY.",
+)
+_ZONE_IGNORED = (
+    WarningCode.ZONE_NAME_IGNORED,
+    "The offset was read; the name of the zone after it was not.",
+)
+
+
+def read_text(
+    sent: str, *, two_digit_year: TwoDigitYear
+) -> tuple[datetime, tuple[TimestampWarning, ...]]:
+    """Read text as an instant in UTC.
+
+    Args:
+        sent: text of any length; more than `MAX_TEXT` characters are refused.
+        two_digit_year: how a date with a two-digit year is read.
+
+    Raises:
+        TimestampError: `invalid_timestamp`: the text has no accepted form.
+        OverflowError: a well-formed instant outside the years 0001 to 9999.
+    """
+    if _COMMON.fullmatch(sent):
+        try:
+            return datetime.fromisoformat(sent), ()
+        except ValueError:  # no such day, or the year 0000
+            pass
+    if len(sent) > MAX_TEXT:
+        raise invalid(EXPECTED)
+    if number := read_digits(sent):
+        return number
+    parts, warnings = _read_parts(sent, two_digit_year)
+    return assemble(parts), (*warnings, *warnings_of(parts))
+
+
+def _read_parts(
+    sent: str, two_digit_year: TwoDigitYear
+) -> tuple[Parts, tuple[TimestampWarning, ...]]:
+    if match := _EXTENDED.match(sent) or _BASIC.match(sent):
+        return _read_rest(Parts(*match.groups("")), sent[match.end() :])
+    if match := _TWO_DIGIT.fullmatch(sent):
+        parts, warning = _order(Parts(*match.groups("")), two_digit_year)
+        return parts, (warning,)
+    if parts_by_name := read_month_name(sent):
+        return parts_by_name, (NOT_ISO,)
+    if re.match(r"\d\d?[/.]\d\d?[/.]\d", sent, re.ASCII):
+        raise invalid(_DAY_OR_MONTH)
+    raise invalid(EXPECTED)
+
+
+def _read_rest(parts: Parts, rest: str) -> tuple[Parts, tuple[TimestampWarning, ...]]:
+    """Read the rest of the text after an ISO date, or an ISO date and time."""
+    if rest and not parts.hour:
+        raise invalid(_UNREADABLE_DATE_END)
+    if not parts.offset and (spaced := _SPACED_OFFSET.match(rest)):
+        parts = parts._replace(offset=spaced[1])
+        rest = rest[spaced.end() :]
+    if not rest:
+        return parts, ()
+    match = _ZONE_NAME.fullmatch(rest) or _SUFFIX.fullmatch(rest)
+    if match is None:
+        raise invalid(_UNREADABLE_TIME_END)
+    if not parts.offset:
+        raise invalid(_ZONE_WITHOUT_OFFSET)
+    if "[!" in rest:
+        raise invalid(_CRITICAL_SUFFIX)
+    if _contradicts(match["zone"], parts.offset, is_label=match.re is _ZONE_NAME):
+        raise invalid(_CONTRADICTION)
+    return parts, (_ZONE_IGNORED,)
+
+
+def _contradicts(zone: str | None, offset: str, *, is_label: bool) -> bool:
+    """Whether a zone certainly differs from the offset before it.
+
+    Args:
+        zone: a name or a numeric offset.
+        offset: as sent.
+        is_label: whether the zone stands after a space, where it names the offset;
+            in brackets, RFC 9557 lets any name follow `Z`.
+    """
+    if zone is None:
+        return False
+    if zone in _UTC_ZONES or zone[0] in "+-":
+        return offset_of(zone) != offset_of(offset)
+    return is_label and offset[0] not in "+-"
+
+
+def _order(parts: Parts, order: TwoDigitYear) -> tuple[Parts, TimestampWarning]:
+    match order:
+        case "ymd":
+            return parts._replace(year="20" + parts.year), _YEAR_FIRST
+        case "dmy":
+            return parts._replace(year="20" + parts.day, day=parts.year), _YEAR_LAST
+        case "reject":
+            raise invalid(_YEAR_OF_TWO_DIGITS)
