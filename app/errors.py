@@ -21,6 +21,7 @@
         |-- UnauthorizedError         401  no
         |   `-- ReaderRequiredError   401  no
         |-- CrossSiteError            403  no
+        |-- ForbiddenError            403  no
         |-- NotFoundError             404  no
         |-- MethodNotAllowedError     405  no
         |-- SlowClientError           408  yes
@@ -196,6 +197,14 @@ class CrossSiteError(RequestError):
     code = "cross_site"
     status = 403
     title = "The request comes from another site"
+
+
+class ForbiddenError(RequestError):
+    """The key or session may read but not do this."""
+
+    code = "forbidden"
+    status = 403
+    title = "The key may not do this"
 
 
 class NotFoundError(RequestError):

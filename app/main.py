@@ -73,11 +73,14 @@ def create_app(
     files = StaticFiles()
     pages = Pages(files)
     app.include_router(static_routes(files))
-    app.include_router(home_routes(pages))
+    app.include_router(
+        home_routes(pages, readers=service.reading.readers, home=service.home)
+    )
     app.include_router(event_routes(pages, catalog))
     service.reading.install(app, pages)
-    service.watching.install(
-        app, pages, readers=service.reading.readers, catalog=catalog
+    service.watching.install(app, pages, readers=service.reading.readers)
+    service.console.install(
+        app, pages, reading=service.reading, names=service.watching.names
     )
     install_problems(app, pages)
     app.openapi = cache(lambda: describe(app, TRACK_ROUTES, catalog))  # type: ignore[method-assign]  # FastAPI's own documented way

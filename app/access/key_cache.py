@@ -97,6 +97,14 @@ class KeyCache:
         # Others wait for the same task: one that leaves must not end it.
         return await asyncio.shield(task)
 
+    def last_known(self, key: bytes) -> str | None:
+        """The source of a key when it was last looked up, however long ago.
+
+        For what may be shown while the database does not respond.
+        """
+        known = self._known.get(_digest(key))
+        return known.source if known is not None else None
+
     def forget(self, key: bytes) -> None:
         """Look a key up anew when it comes next."""
         self._known.pop(_digest(key), None)

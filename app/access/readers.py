@@ -12,7 +12,12 @@ from fastapi.responses import RedirectResponse
 from app.access.credentials import key_from_headers
 from app.access.key_cache import KeyCache
 from app.access.session_cookie import SESSION_COOKIE
-from app.errors import ReaderRequiredError, UnauthorizedError
+from app.errors import (
+    OverloadedError,
+    ReaderRequiredError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from app.ingest.request import first_headers
 
 
@@ -57,6 +62,27 @@ class ReaderAuth:
             reader = token and await self._sessions.source_of(token.encode())
         request.state.reader = reader or None
         return reader or None
+
+    async def find_known(self, request: Request) -> str | None:
+        """As `find`; while the database does not respond, as of the last look-up.
+
+        Raises:
+            ReaderRequiredError: the header has no read key.
+            UnavailableError, OverloadedError: this reader was never looked up.
+        """
+        try:
+            return await self.find(request)
+        except (UnavailableError, OverloadedError):
+            key = key_from_headers(first_headers(request.scope))
+            token = request.cookies.get(SESSION_COOKIE, "").encode()
+            if key is not None:
+                reader = self._keys.last_known(key)
+            else:
+                reader = self._sessions.last_known(token)
+            if reader is None:
+                raise
+            request.state.reader = reader
+            return reader
 
     async def required(self, request: Request) -> str:
         """Who reads.

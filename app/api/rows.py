@@ -53,6 +53,10 @@ class StoredRejection(BaseModel):
     payload_bytes: int = Field(description="Of the whole payload.")
     truncated: bool = Field(description="Whether the payload was cut short.")
     request_id: str
+    corrected_at: _Instant | None = Field(
+        description="When an operator stored a corrected payload."
+    )
+    corrected_as: UUID | None = Field(description="Id of the corrected event.")
 
 
 class EventPage(BaseModel):

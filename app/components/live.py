@@ -4,14 +4,15 @@ from fastapi import FastAPI
 
 from app.access.readers import ReaderAuth
 from app.events.catalog import Catalog
+from app.pages.home import home_reports
+from app.pages.known_names import KnownNames
 from app.pages.live.feed import LiveFeed
 from app.pages.live.routes import live_routes
 from app.pages.overview import Overview, overview_routes
 from app.pages.render import Pages
-from app.pages.report_cache import ReportCache
 from app.store.engine import create_engine
 from app.store.read.arrivals import Arrivals
-from app.store.read.reports import SOURCE_NAMES, ReportRunner
+from app.store.read.reports import ReportRunner
 
 # One polls for arrivals, one runs reports.
 _CONNECTIONS = 2
@@ -26,48 +27,38 @@ class LiveComponents:
 
     Attributes:
         feed: live feed of this process.
+        names: to suggest in filters.
+        home_reports: reports that Home shows.
 
     Args:
         url: database URL.
         commit_s: longest duration of a transaction that stores events, in seconds.
+        catalog: the events that pages list.
     """
 
-    def __init__(self, url: str, *, commit_s: float) -> None:
+    def __init__(self, url: str, *, commit_s: float, catalog: Catalog) -> None:
         self._engine = create_engine(
             url, pool_size=_CONNECTIONS, command_timeout_s=_TIMEOUT_S
         )
         self.feed = LiveFeed(Arrivals(self._engine, settle_s=commit_s + _MARGIN_S))
         runner = ReportRunner(self._engine, timeout_s=_TIMEOUT_S)
         self._overview = Overview(runner)
-        self._names = ReportCache(runner, {"sources": SOURCE_NAMES})
+        self.names = KnownNames(runner, list(catalog))
+        self.home_reports = home_reports(runner)
 
-    def install(
-        self, app: FastAPI, pages: Pages, *, readers: ReaderAuth, catalog: Catalog
-    ) -> None:
+    def install(self, app: FastAPI, pages: Pages, *, readers: ReaderAuth) -> None:
         """Add the routes."""
         app.include_router(
-            live_routes(
-                pages,
-                readers=readers,
-                feed=self.feed,
-                events=list(catalog),
-                known_sources=self.source_names,
-            )
+            live_routes(pages, readers=readers, feed=self.feed, names=self.names)
         )
         app.include_router(
             overview_routes(
                 pages,
                 readers=readers,
                 overview=self._overview,
-                events=catalog,
+                events=self.names.events,
             )
         )
-
-    async def source_names(self) -> list[str]:
-        """Names of all sources, as far as they are known."""
-        results = await self._names.results_or_last()
-        rows = results["sources"].rows if results else None
-        return [row["name"] for row in rows or ()]
 
     async def close(self) -> None:
         """End all streams and close the connections."""

@@ -5,10 +5,12 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 
 from app.access.key_cache import KeyCache
 from app.api.health import Readiness
 from app.api.metrics import metrics_routes
+from app.components.console import ConsoleComponents
 from app.components.live import LiveComponents
 from app.components.readers import ReadComponents
 from app.errors import ConfigurationError, UnavailableError
@@ -20,7 +22,11 @@ from app.ingest.limits import ConnectionLimits, TrackLimits
 from app.ingest.routes import TRACK_ROUTES
 from app.metrics.board import Board
 from app.metrics.catalog import BODIES_WAITING
+from app.metrics.exposition import Figures
 from app.metrics.meters import Meters
+from app.metrics.totals import totals
+from app.pages.home import Home
+from app.pages.state import StateReader
 from app.pipeline.record import Policy
 from app.pipeline.timestamp import TimestampPolicy
 from app.settings import Settings
@@ -61,7 +67,10 @@ class Service:
         self.reading = ReadComponents(
             url, trust_s=settings.key_cache_seconds, meters=self.meters
         )
-        self.watching = LiveComponents(url, commit_s=settings.commit_timeout_seconds)
+        self.watching = LiveComponents(
+            url, commit_s=settings.commit_timeout_seconds, catalog=catalog
+        )
+        self.console = ConsoleComponents(url, event_policy(settings, catalog))
         self._lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self._outage: OfflineBuffer | None = None
         if prepare_journal(settings.data_dir, wanted=settings.journal):
@@ -98,6 +107,14 @@ class Service:
         )
         self.watch.endings.append(self.watching.feed.end)
         self.readiness = Readiness(self._lookups.check_ready, outage=self._outage)
+        self.home = Home(
+            StateReader(
+                self.readiness.ask,
+                lambda: totals(Figures(board, "", {})),
+            ),
+            self.watching.home_reports,
+            version("rollcall"),
+        )
         self.track_handler = TrackHandler(
             key_cache=KeyCache(
                 self._lookups.source_of_key,
@@ -163,6 +180,7 @@ class Service:
             if self._outage is not None:
                 await self._outage.stop(within_s=self._drain_s)
             await self.watching.close()
+            await self.console.close()
             await self.reading.close()
             await self._engine.dispose()
             self.meters.leave()

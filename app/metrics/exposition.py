@@ -42,10 +42,12 @@ def expose(
         encode, content_type = choose_encoder(accept)
     except (TypeError, ValueError):  # it asks for a version that is none
         encode, content_type = choose_encoder("")
-    return encode(_Figures(board, version, probed)), content_type
+    return encode(Figures(board, version, probed)), content_type
 
 
-class _Figures(Collector):
+class Figures(Collector):
+    """The figures of all workers, added up."""
+
     def __init__(
         self, board: Board, version: str, probed: Mapping[Metric, float]
     ) -> None:

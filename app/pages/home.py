@@ -1,16 +1,178 @@
-"""The start page: where everything is."""
+"""`/`: state of the service for readers, and a start page for everybody else."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 
+from app.access.readers import ReaderAuth
+from app.errors import OverloadedError, ReaderRequiredError, UnavailableError
+from app.pages.charts import duration
 from app.pages.render import Pages
+from app.pages.report_cache import ReportCache, Results
+from app.pages.state import State, StateReader
+from app.store.read.reports import ACTIVITY, REASONS, WEEKS, ReportRunner
+
+# Sources that sent something within the week are silent after this time.
+_SILENT_AFTER = timedelta(hours=1)
+_BUCKETS = 48
+_SPARKLINE_HEIGHT = 24
 
 
-def home_routes(pages: Pages) -> APIRouter:
-    """`/`."""
+class Source(NamedTuple):
+    """Activity of one source.
+
+    Attributes:
+        name: of the source.
+        minute: events stored in the last minute.
+        hour: in the last hour.
+        day: in the last day.
+        age: since the last event, in words.
+        is_silent: whether it stopped sending.
+        points: of the sparkline.
+    """
+
+    name: str
+    minute: int
+    hour: int
+    day: int
+    age: str
+    is_silent: bool
+    points: str
+
+
+class Home(NamedTuple):
+    """Parts of the page.
+
+    Attributes:
+        state: of the reader of the state.
+        reports: cache of activity, reasons and partitions.
+        version: of Rollcall.
+    """
+
+    state: StateReader
+    reports: ReportCache
+    version: str
+
+
+def home_reports(runner: ReportRunner) -> ReportCache:
+    """The cache of the reports that Home shows."""
+    return ReportCache(
+        runner, {"activity": ACTIVITY, "reasons": REASONS, "weeks": WEEKS}
+    )
+
+
+def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
+    """`/` and `/state`."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.api_route("/", methods=["GET", "HEAD"])
-    async def home(request: Request) -> Response:
-        return pages.render("home.html", request=request)
+    async def show(request: Request) -> Response:
+        try:
+            reader = await readers.find_known(request)
+        except (ReaderRequiredError, UnavailableError, OverloadedError):
+            reader = None
+        if reader is None:
+            return pages.render("home.html", request=request)
+        state, results = await _read(home)
+        return pages.render(
+            "state.html",
+            request=request,
+            state=state,
+            results=results,
+            sources=sources_of(results),
+            cells=cells_of(state, results),
+            version=home.version,
+        )
+
+    @routes.get("/state")
+    async def read(request: Request) -> Response:
+        if await readers.find_known(request) is None:
+            raise ReaderRequiredError("Sign in to read the state of the service.")
+        state, results = await _read(home)
+        points = {each.name: each.points for each in sources_of(results)}
+        return JSONResponse(
+            {"mode": state.mode, "cells": cells_of(state, results), "points": points},
+            headers={"Cache-Control": "no-store"},
+        )
 
     return routes
+
+
+async def _read(home: Home) -> tuple[State, Results | None]:
+    state, results = await asyncio.gather(
+        home.state.read(), home.reports.results_or_last()
+    )
+    return state, results
+
+
+def sources_of(results: Results | None) -> list[Source]:
+    """Activity of each source, the most active first."""
+    rows = results["activity"].rows if results else None
+    return [_source(row) for row in rows or ()]
+
+
+def _source(row: dict[str, Any]) -> Source:
+    silence = row["at"] - row["last"]
+    counts = [0] * _BUCKETS
+    for age, count in zip(row["ages"], row["counts"], strict=True):
+        counts[min(_BUCKETS - 1, max(0, _BUCKETS - round(age)))] += count
+    return Source(
+        row["source"],
+        row["minute"],
+        row["hour"],
+        row["day"],
+        duration(max(0.0, silence.total_seconds())),
+        silence > _SILENT_AFTER,
+        sparkline(counts),
+    )
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """Points of a line in a picture of 100 by 24."""
+    most = max(1, *counts)
+    step = 100 / (len(counts) - 1)
+    height = _SPARKLINE_HEIGHT - 2
+    return " ".join(
+        f"{number * step:.1f},{1 + height * (1 - count / most):.1f}"
+        for number, count in enumerate(counts)
+    )
+
+
+def cells_of(state: State, results: Results | None) -> dict[str, str]:
+    """Text of each cell of the page that a script keeps up to date, by its name."""
+    cells = {
+        "title": state.title,
+        "explanation": state.explanation,
+        "since": _time(state.since) + ("" if state.is_exact else " or earlier"),
+        "waiting": f"{state.waiting:,}",
+        "room": _room(state),
+        "reports": _time(results.at) if results else "not yet",
+    }
+    if results is None:
+        return cells
+    weeks = results["weeks"].rows
+    cells["weeks"] = str(weeks[0]["weeks"]) if weeks else "not known"
+    for each in sources_of(results):
+        for name in ("minute", "hour", "day"):
+            cells[f"source {each.name} {name}"] = f"{getattr(each, name):,}"
+        cells[f"source {each.name} age"] = each.age
+        cells[f"source {each.name} silent"] = "silent" if each.is_silent else ""
+    for row in results["reasons"].rows or ():
+        for name in ("minute", "hour", "day", "week"):
+            cells[f"reason {row['reason']} {name}"] = f"{row[name]:,}"
+    return cells
+
+
+def _room(state: State) -> str:
+    if not state.limit_bytes:
+        return "no journal"
+    free = max(0, state.limit_bytes - state.used_bytes) / 2**20
+    return f"{free:,.0f} of {state.limit_bytes / 2**20:,.0f} MiB free"
+
+
+def _time(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"

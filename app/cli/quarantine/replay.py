@@ -38,7 +38,7 @@ def replay(
     quarantine as they were.
     """
     settings = read_settings()
-    selection = Selection(reason, event, source, since)
+    selection = Selection(reason, event, source, since, is_corrected=False)
     tally: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     with current(settings) as database:

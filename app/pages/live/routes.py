@@ -1,6 +1,5 @@
 """`/live`: the page of arriving events, and the stream that fills it."""
 
-from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -9,11 +8,11 @@ from fastapi.responses import StreamingResponse
 
 from app.access.readers import ReaderAuth
 from app.errors import RequestError, UnavailableError
+from app.pages.known_names import KnownNames
 from app.pages.live.feed import LiveFeed
 from app.pages.live.frames import read_watermark
 from app.pages.live.subscribers import BURST, RATE, LiveFilter
 from app.pages.render import Pages
-from app.pipeline.codes import ERRORS
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -28,8 +27,7 @@ def live_routes(
     *,
     readers: ReaderAuth,
     feed: LiveFeed,
-    events: Sequence[str],
-    known_sources: Callable[[], Awaitable[list[str]]],
+    names: KnownNames,
 ) -> APIRouter:
     """`/live` and `/live/stream`.
 
@@ -37,8 +35,7 @@ def live_routes(
         pages: renders the page.
         readers: who may watch.
         feed: the stream.
-        events: names to suggest in the filter.
-        known_sources: names to suggest in the filter.
+        names: to suggest in the filter.
     """
     routes = APIRouter(include_in_schema=False)
 
@@ -50,9 +47,8 @@ def live_routes(
             "live.html",
             request=request,
             wanted=wanted,
-            events=events,
-            sources=await known_sources(),
-            reasons=list(ERRORS),
+            names=names,
+            sources=await names.sources(),
             burst=BURST,
             rate=RATE,
         )

@@ -1,9 +1,9 @@
-// Try it out: sends what is in the editor to /track, and shows the verdict.
+// Try it out: sends the text of the editor to /track and shows the result.
 
 import { editor } from "./editor.js";
 import { layOut } from "./json_layout.js";
-import { placesIn } from "./json_places.js";
-import { announce, badge, codeBlock, element, prose } from "./page.js";
+import { announce, badge, codeBlock, element } from "./page.js";
+import { issueItem, issuesOf } from "./verdict.js";
 
 const MOST_SHOWN = 50;
 const SQL = {
@@ -20,36 +20,14 @@ const key = document.getElementById("key");
 const verdict = document.getElementById("verdict");
 const lines = editor(body, form.querySelector(".gutter"));
 
-/** One error or warning, with the line that it is about. */
-function remark({ kind, code, message, path, line, text }) {
-  const jump = element("button", { type: "button", class: "quiet" }, `line ${line}`);
-  jump.addEventListener("click", () => lines.select(line));
-  const why = document.getElementById(`${kind}-${code}`)
-    ? element("a", { href: `#${kind}-${code}` }, code)
-    : code;
-  return element(
-    "li",
-    { class: `remark remark-${kind}` },
-    element("p", {}, badge(kind), " ", element("code", {}, why), " ", jump),
-    element("p", {}, ...prose(message)),
-    element(
-      "pre",
-      { tabindex: "0", "aria-label": `Line ${line}` },
-      element("span", { class: "number" }, `${line} `),
-      element("code", {}, text.split("\n")[line - 1] ?? ""),
-    ),
-    ...(path ? [element("p", { class: "muted" }, "at ", element("code", {}, path))] : []),
-  );
-}
-
-/** The row, asked for when it is wanted; only who may read is shown it. */
+/** The stored row, loaded when it is opened; only a signed-in reader sees it. */
 function row(result) {
   const kind = result.status === "rejected" ? "rejected" : "events";
   const place = element("div", {});
   const details = element(
     "details",
     { class: "row" },
-    element("summary", {}, kind === "events" ? "The row as stored" : "What is kept of it"),
+    element("summary", {}, kind === "events" ? "Row as stored" : "Row in quarantine"),
     place,
   );
   const load = async () => {
@@ -63,88 +41,78 @@ function row(result) {
         "p",
         { class: "notice" },
         element("a", { href: `/sign-in?next=${next}` }, "Sign in"),
-        " with a read key, then send it again: only who may read is shown what is stored.",
+        " with a read key, then send the event again: only readers see stored events.",
       ));
     } else {
-      place.replaceChildren(element("p", { class: "notice" }, `It cannot be shown now (${response.status}).`));
+      place.replaceChildren(element("p", { class: "notice" }, `The row could not be loaded (${response.status}).`));
     }
   };
   details.addEventListener("toggle", () => {
     if (details.open && !place.hasChildNodes()) {
-      place.append("Asking …");
-      load().catch(() => place.replaceChildren("The service did not answer."));
+      place.append("Loading …");
+      load().catch(() => place.replaceChildren("The service did not respond."));
     }
   });
   return details;
 }
 
-/** Where it is: the row, and the SQL that finds it. */
-function whereabouts(result) {
+/** The row and the SQL that finds it. */
+function rowAndSql(result) {
   if (!result.id) return [];
   if (result.kept === false) {
-    return [element("p", {}, "It is kept nowhere: the quarantine of this source is full.")];
+    return [element("p", {}, "It is not kept: the quarantine of this source is full.")];
   }
   const sql = SQL[result.status] ?? SQL.stored;
   return [row(result), codeBlock(sql(result.id), "SQL that finds it")];
 }
 
-function resultSection(result, { remarks, isDry, isSole }) {
-  const title = isSole ? [] : [`Event ${result.index + 1} `];
-  const mine = remarks.filter(({ index }) => index === result.index);
+function resultSection(result, { issues, isDry, isOnly }) {
+  const title = isOnly ? [] : [`Event ${result.index + 1} `];
+  const own = issues.filter(({ index }) => index === result.index);
   return element(
     "section",
     { class: "result" },
     element("h4", {}, ...title, badge(result.status)),
-    ...(result.timestamp ? [element("p", { class: "muted" }, "Happened at ", element("code", {}, result.timestamp))] : []),
-    ...(mine.length ? [element("ul", { class: "remarks" }, ...mine.map(remark))] : []),
-    ...(isDry ? [] : whereabouts(result)),
+    ...(result.timestamp ? [element("p", { class: "muted" }, "Timestamp ", element("code", {}, result.timestamp))] : []),
+    ...(own.length ? [element("ul", { class: "remarks" }, ...own.map((issue) => issueItem(issue, lines)))] : []),
+    ...(isDry ? [] : rowAndSql(result)),
   );
 }
 
-/** Errors and warnings of all events, each with its line. */
-function remarksOf(results, text) {
-  const lineOf = placesIn(text);
-  return results.flatMap(({ index, errors = [], warnings = [] }) =>
-    [...errors.map((one) => ["error", one]), ...warnings.map((one) => ["warning", one])].map(
-      ([kind, one]) => ({ ...one, kind, index, text, line: lineOf(index, one.path) }),
-    ),
-  );
-}
-
-function said({ dry_run: isDry, results }) {
-  if (isDry) return "A check: nothing was stored.";
+function explanation({ dry_run: isDry, results }) {
+  if (isDry) return "This was a check. Nothing was stored.";
   return results.some(({ status }) => status === "buffered")
-    ? "On the disk of the service before this answer: it becomes a row once Postgres is back."
-    : "Committed before this answer.";
+    ? "Written to the disk of the service. It becomes a row once Postgres responds again."
+    : "Committed in Postgres.";
 }
 
 function showResults(answer, text) {
   const isDry = answer.dry_run === true;
   const shown = answer.results.slice(0, MOST_SHOWN);
-  const remarks = remarksOf(shown, text);
-  const isSole = answer.results.length === 1;
+  const issues = issuesOf(shown, text);
+  const isOnly = answer.results.length === 1;
   verdict.replaceChildren(
     element("h3", {}, answer.message),
-    element("p", { class: "muted" }, said(answer)),
-    ...shown.map((result) => resultSection(result, { remarks, isDry, isSole })),
+    element("p", { class: "muted" }, explanation(answer)),
+    ...shown.map((result) => resultSection(result, { issues, isDry, isOnly })),
   );
   if (shown.length < answer.results.length) {
-    verdict.append(element("p", {}, `${answer.results.length - shown.length} more are not shown.`));
+    verdict.append(element("p", {}, `${answer.results.length - shown.length} more results are not shown.`));
   }
-  lines.mark(remarks);
+  lines.mark(issues);
   verdict.querySelector("details.row")?.setAttribute("open", "");
-  const count = (kind) => remarks.filter((one) => one.kind === kind).length;
+  const count = (kind) => issues.filter((one) => one.kind === kind).length;
   announce(`${answer.message}. Errors: ${count("error")}, warnings: ${count("warning")}.`);
 }
 
-/** The whole request was refused; where the text is at fault, the answer says where. */
+/** The whole request was refused. An error of the JSON has a line and a column. */
 function showRefusal({ title, detail, code }, text) {
   const found = /at line (\d+), column (\d+)/.exec(detail);
   const about = { kind: "error", code, message: detail, path: "", text };
   verdict.replaceChildren(element("h3", {}, title));
   if (found) {
     const line = Number(found[1]);
-    verdict.append(element("ul", { class: "remarks" }, remark({ ...about, line })));
+    verdict.append(element("ul", { class: "remarks" }, issueItem({ ...about, line }, lines)));
     lines.mark([{ ...about, line }]);
     lines.select(line, Number(found[2]));
   } else {
@@ -181,7 +149,7 @@ form.addEventListener("submit", async (event) => {
   try {
     await send(event.submitter?.value === "check");
   } catch {
-    showRefusal({ title: "No answer", code: "no_answer", detail: "The service did not answer; whether the event is in is unknown. To send it again is safe." }, body.value);
+    showRefusal({ title: "No response", code: "no_response", detail: "The service did not respond, so the event may or may not be stored. Sending it again is safe." }, body.value);
   } finally {
     isSending = false;
     verdict.removeAttribute("aria-busy");

@@ -34,7 +34,7 @@ from app.store.write.insert import (
 )
 from app.store.write.partitions import ensure_partitions
 
-_COLUMNS = (
+WAITING_COLUMNS = (
     rejected_events.c.id,
     rejected_events.c.received_at,
     rejected_events.c.source,
@@ -121,7 +121,7 @@ async def replay(
         after = Place(rows[-1].received_at, rows[-1].id)
 
 
-def _rejudge(row: Waiting, *, policy: Policy) -> Record | Sequence[Issue]:
+def process_again(row: Waiting, *, policy: Policy) -> Record | Sequence[Issue]:
     """What is to be stored, judged as of the original receipt; or what is wrong."""
     for error in row.errors:
         # The header itself is not kept whole, so it cannot be judged again.
@@ -152,10 +152,12 @@ async def _lock(
     after: Place | None,
     limit: int,
 ) -> list[Waiting]:
-    query = next_batch(selection, *_COLUMNS, after=after, limit=limit)
+    query = next_batch(selection, *WAITING_COLUMNS, after=after, limit=limit)
     rows = await connection.execute(
         query.where(
-            ~rejected_events.c.truncated, rejected_events.c.reason != ID_CONFLICT.code
+            ~rejected_events.c.truncated,
+            rejected_events.c.reason != ID_CONFLICT.code,
+            rejected_events.c.corrected_at.is_(None),
         )
     )
     return [Waiting(*row) for row in rows]
@@ -167,33 +169,42 @@ async def _settle(
     passing: list[tuple[Record, Waiting]] = []
     failures: list[Failure] = []
     for row in rows:
-        verdict = _rejudge(row, policy=policy)
+        verdict = process_again(row, policy=policy)
         if isinstance(verdict, Record):
             passing.append((verdict, row))
         else:
             failures.append(Failure(row.id, verdict))
     # Ids are claimed in order even where a refusal splits the batch.
     passing.sort(key=lambda pair: pair[0].id)
-    outcomes = await _store(connection, [record for record, _ in passing])
+    outcomes = await store_each(connection, [record for record, _ in passing])
     settled: list[UUID] = []
     erased: list[UUID] = []
     for (_, row), outcome in zip(passing, outcomes, strict=True):
-        if outcome is CONFLICT:
-            failures.append(Failure(row.id, [ID_CONFLICT]))
-        elif outcome is _REFUSED:
-            failures.append(Failure(row.id, [UNSTORABLE]))
-        elif outcome is REFUSED_AS_ERASED:
-            failures.append(Failure(row.id, [ERASED]))
-            erased.append(row.id)
-        else:
+        failure = failure_of(outcome)
+        if failure is None:
             settled.append(row.id)
+            continue
+        failures.append(Failure(row.id, [failure]))
+        if outcome is REFUSED_AS_ERASED:
+            erased.append(row.id)
     # The quarantine keeps nothing of an erased event either.
     await delete_rejected(connection, [*settled, *erased])
     stored = sum(outcome is STORED for outcome in outcomes)
     return Replayed(stored, len(settled) - stored, failures)
 
 
-async def _store(connection: AsyncConnection, records: list[Record]) -> list[Outcome]:
+def failure_of(outcome: Outcome) -> Issue | None:
+    """Why a valid event was not stored; None if it is stored now."""
+    if outcome is CONFLICT:
+        return ID_CONFLICT
+    if outcome is _REFUSED:
+        return UNSTORABLE
+    return ERASED if outcome is REFUSED_AS_ERASED else None
+
+
+async def store_each(
+    connection: AsyncConnection, records: list[Record]
+) -> list[Outcome]:
     """Store records; one that Postgres refuses harms no other."""
     try:
         async with connection.begin_nested():
@@ -205,6 +216,6 @@ async def _store(connection: AsyncConnection, records: list[Record]) -> list[Out
         return [_REFUSED]
     half = len(records) // 2
     return [
-        *await _store(connection, records[:half]),
-        *await _store(connection, records[half:]),
+        *await store_each(connection, records[:half]),
+        *await store_each(connection, records[half:]),
     ]

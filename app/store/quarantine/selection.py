@@ -24,6 +24,8 @@ class Selection:
         source: who sent it.
         since: received then or later, aware.
         until: received then or earlier, aware.
+        ids: some events by their id.
+        is_corrected: whether an operator has corrected them.
     """
 
     reason: str | None = None
@@ -31,6 +33,8 @@ class Selection:
     source: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    ids: tuple[UUID, ...] | None = None
+    is_corrected: bool | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """One for each given part."""
@@ -44,6 +48,10 @@ class Selection:
             conditions.append(_COLUMNS.received_at >= self.since)
         if self.until is not None:
             conditions.append(_COLUMNS.received_at <= self.until)
+        if self.ids is not None:
+            conditions.append(_COLUMNS.id.in_(self.ids))
+        if self.is_corrected is not None:
+            conditions.append(_COLUMNS.corrected_at.is_not(None) == self.is_corrected)
         return conditions
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Column, Select, Table, Text, Uuid, cast, literal, select,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.errors import NotFoundError
 from app.store.read.filters import EventFilter, RejectedFilter
 from app.store.tables.events import events, rejected_events
 
@@ -80,6 +81,8 @@ class RejectedRow:
     payload_bytes: int
     truncated: bool
     request_id: str
+    corrected_at: datetime | None
+    corrected_as: UUID | None
 
     @property
     def place(self) -> "KeysetPosition":
@@ -147,6 +150,20 @@ async def read_rejected(
     """As `read_events`, of rejected ones, in the order of receipt."""
     query = rejected_query(wanted, before=before)
     return await _read_page(connection, query, RejectedRow, limit=limit)
+
+
+async def find_rejected(connection: AsyncConnection, *, id_: UUID) -> RejectedRow:
+    """Read one rejected event.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    page = await read_rejected(connection, RejectedFilter(id=id_), limit=1)
+    if not page.rows:
+        raise NotFoundError(
+            "No rejected event has this id. It may have been replayed or purged."
+        )
+    return page.rows[0]
 
 
 def events_query(wanted: EventFilter, *, before: KeysetPosition | None) -> Select[Any]:

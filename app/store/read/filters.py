@@ -72,6 +72,8 @@ class RejectedFilter:
         message_id: the sender's own id of it.
         since: received then or later, aware.
         until: received earlier, aware.
+        request_id: of the request that brought it.
+        is_corrected: whether an operator has corrected it.
     """
 
     id: UUID | None = None
@@ -81,6 +83,8 @@ class RejectedFilter:
     message_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    request_id: str | None = None
+    is_corrected: bool | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """One for each given part."""
@@ -91,7 +95,11 @@ class RejectedFilter:
             event=self.event,
             source=self.source,
             message_id=self.message_id,
+            request_id=self.request_id,
         )
+        if self.is_corrected is not None:
+            corrected_at = rejected_events.c.corrected_at
+            conditions.append(corrected_at.is_not(None) == self.is_corrected)
         return conditions + _between(
             rejected_events.c.received_at, self.since, self.until
         )

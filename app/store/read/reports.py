@@ -206,6 +206,21 @@ ORDER BY day DESC, week DESC, reason
 LIMIT 50;""",
 )
 
+WEEKS = Report(
+    "Partitions of the weeks ahead",
+    "Events of a week without a partition cannot be stored.",
+    """\
+SELECT CAST(floor(extract(epoch FROM max(upper) - now()) / 604800) AS integer) AS weeks
+FROM (
+    SELECT CAST(
+        substring(pg_get_expr(relpartbound, oid) FROM 'TO \\(''([^'']+)''\\)')
+        AS timestamptz
+    ) AS upper
+    FROM pg_class JOIN pg_inherits ON oid = inhrelid
+    WHERE inhparent = 'events'::regclass
+) AS partitions;""",
+)
+
 
 class ReportRunner:
     """Runs reports, each within its own timeout.

@@ -1,0 +1,63 @@
+"""Components of the operator's console, separate from those of ingest."""
+
+from fastapi import FastAPI, Request
+
+from app.components.readers import ReadComponents
+from app.pages.console.actions import action_routes
+from app.pages.console.operators import Operators
+from app.pages.console.rejected import rejected_routes
+from app.pages.known_names import KnownNames
+from app.pages.render import Pages
+from app.pipeline.record import Policy
+from app.store.engine import create_engine
+from app.store.quarantine.actions import QuarantineActions
+
+# Actions of operators run one at a time in each worker process.
+_CONNECTIONS = 1
+_TIMEOUT_S = 30.0
+
+
+class ConsoleComponents:
+    """Pages and actions of operators.
+
+    Args:
+        url: database URL.
+        policy: by which rejected events are processed again.
+    """
+
+    def __init__(self, url: str, policy: Policy) -> None:
+        self._engine = create_engine(
+            url, pool_size=_CONNECTIONS, command_timeout_s=_TIMEOUT_S
+        )
+        self._actions = QuarantineActions(self._engine, policy)
+
+    def install(
+        self, app: FastAPI, pages: Pages, *, reading: ReadComponents, names: KnownNames
+    ) -> None:
+        """Add the routes."""
+        operators = Operators(reading.readers, _nobody_operates)
+        app.include_router(
+            rejected_routes(
+                pages,
+                readers=reading.readers,
+                queries=reading.turns,
+                may_operate=operators.may_operate,
+                names=names,
+            )
+        )
+        app.include_router(
+            action_routes(
+                pages,
+                operators=operators,
+                actions=self._actions,
+                queries=reading.turns,
+            )
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._engine.dispose()
+
+
+async def _nobody_operates(_: Request) -> bool:
+    return False

@@ -1,0 +1,1 @@
+"""The operator's console: rejected events, search, sources and keys."""

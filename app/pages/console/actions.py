@@ -1,0 +1,189 @@
+"""Actions on rejected events: check, correct, replay and purge."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
+from markupsafe import Markup
+from pydantic import ValidationError
+
+from app.errors import InvalidParameterError
+from app.pages.console.operators import Operators
+from app.pages.console.rejected import RejectedListQuery, show_event
+from app.pages.forms import Form, form_token, value_of
+from app.pages.render import Pages
+from app.store.quarantine.actions import QuarantineActions
+from app.store.quarantine.correct import Correction
+from app.store.quarantine.queries import SelectionCounts
+from app.store.quarantine.replay import Replayed
+from app.store.quarantine.selection import Selection
+from app.store.read.events import find_rejected
+from app.store.read.limiter import QueryLimiter
+
+# The marker in the template at which progress is inserted.
+_PROGRESS = "<!-- progress -->"
+_FILTER = ("reason", "source", "event", "since", "until")
+
+
+def action_routes(
+    pages: Pages,
+    *,
+    operators: Operators,
+    actions: QuarantineActions,
+    queries: QueryLimiter,
+) -> APIRouter:
+    """POST routes below `/rejected`.
+
+    Args:
+        pages: renders the results.
+        operators: who may act.
+        actions: what they may do.
+        queries: reads the quarantine.
+    """
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.post("/rejected/{id_}/check")
+    async def check_one(request: Request, id_: UUID) -> Response:
+        _, form = await operators.read_action(request)
+        found = await actions.correct(id_, value_of(form, "payload"), check_only=True)
+        return JSONResponse(_verdict(found), headers={"Cache-Control": "no-store"})
+
+    @routes.post("/rejected/{id_}/correct")
+    async def correct_one(request: Request, id_: UUID) -> Response:
+        _, form = await operators.read_action(request)
+        payload = value_of(form, "payload")
+        found = await actions.correct(id_, payload)
+        if found.status != "rejected":
+            return RedirectResponse(f"/rejected/{id_}", 303)
+        return show_event(
+            pages,
+            request,
+            await queries.ask(partial(find_rejected, id_=id_)),
+            can_operate=True,
+            refused=(payload, found.errors),
+        )
+
+    @routes.post("/rejected/replay")
+    async def replay_some(request: Request) -> Response:
+        _, form = await operators.read_action(request)
+        selection, counts = await _selected(actions, form)
+        page = pages.render(
+            "rejected_replay.html", request=request, total=counts.replayable
+        )
+        return _stream(page, _replay_progress(actions, selection, counts))
+
+    @routes.post("/rejected/purge")
+    async def purge_some(request: Request) -> Response:
+        _, form = await operators.read_action(request)
+        selection, counts = await _selected(actions, form)
+        if value_of(form, "confirmed") != "yes":
+            return pages.render(
+                "rejected_purge.html",
+                request=request,
+                counts=counts,
+                form=form,
+                token=form_token(request),
+            )
+        deleted = await actions.purge(selection)
+        return pages.render("rejected_purged.html", request=request, deleted=deleted)
+
+    return routes
+
+
+async def _selected(
+    actions: QuarantineActions, form: Form
+) -> tuple[Selection, SelectionCounts]:
+    """The events that a form selects: those that are ticked, or all of a filter."""
+    if value_of(form, "all") == "yes":
+        given = {name: value_of(form, name) for name in _FILTER}
+        try:
+            selection = RejectedListQuery.model_validate(given).as_selection()
+        except ValidationError:
+            raise InvalidParameterError("The filter is not valid.") from None
+    else:
+        try:
+            ids = tuple(UUID(id_) for id_ in form.get("id", []))
+        except ValueError:
+            raise InvalidParameterError("An id is not a UUID.") from None
+        selection = Selection(ids=ids, is_corrected=False)
+    counts = await actions.count(selection)
+    # Events that arrive meanwhile are not part of it.
+    if selection.ids is None and counts.newest is not None:
+        selection = replace(selection, until=counts.newest)
+    return selection, counts
+
+
+async def _replay_progress(
+    actions: QuarantineActions, selection: Selection, counts: SelectionCounts
+) -> AsyncIterator[str]:
+    """HTML of each batch as it is committed, and of the result."""
+    tally: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    batches: asyncio.Queue[Replayed | None] = asyncio.Queue()
+    running = asyncio.create_task(actions.replay(selection, report=batches.put_nowait))
+    running.add_done_callback(lambda _: batches.put_nowait(None))
+    try:
+        while (batch := await batches.get()) is not None:
+            tally.update(stored=batch.stored, duplicates=batch.duplicates)
+            reasons.update(failure.errors[0].code for failure in batch.failures)
+            done = tally.total() + reasons.total()
+            yield Markup("<li>{:,} of {:,} processed</li>\n").format(
+                done, counts.replayable
+            )
+        failed = running.exception() is not None
+    finally:
+        # A reader who leaves stops it between two batches.
+        running.cancel()
+    yield _summary(tally, reasons, failed=failed)
+
+
+def _summary(tally: Counter[str], reasons: Counter[str], *, failed: bool) -> str:
+    text = Markup(
+        '<li id="result"><strong>{:,} stored, {:,} already stored, {:,} still '
+        "rejected.</strong></li>\n"
+    ).format(tally["stored"], tally["duplicates"], reasons.total())
+    for reason, count in reasons.most_common():
+        text += Markup("<li>{:,} <code>{}</code></li>\n").format(count, reason)
+    if failed:
+        text += Markup(
+            '<li class="notice notice-error">The database did not respond. What is '
+            "counted above is stored; replay the others again.</li>\n"
+        )
+    return text
+
+
+def _stream(page: Response, items: AsyncIterator[str]) -> Response:
+    head, _, tail = bytes(page.body).decode().partition(_PROGRESS)
+
+    async def chunks() -> AsyncIterator[str]:
+        yield head
+        async for item in items:
+            yield item
+        yield tail
+
+    headers = {k: v for k, v in page.headers.items() if k != "content-length"}
+    headers["X-Accel-Buffering"] = "no"
+    return StreamingResponse(chunks(), headers=headers)
+
+
+def _verdict(found: Correction) -> dict[str, Any]:
+    """The result in the form of a dry run of `/track`."""
+    is_valid = found.status == "valid"
+    return {
+        "message": "The payload is valid." if is_valid else "The payload is rejected.",
+        "dry_run": True,
+        "results": [
+            {
+                "index": 0,
+                "status": found.status,
+                "errors": [issue._asdict() for issue in found.errors],
+                "warnings": [issue._asdict() for issue in found.warnings],
+            }
+        ],
+    }

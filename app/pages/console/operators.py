@@ -1,0 +1,48 @@
+"""Actions of the console: who may take them, and from which forms."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from fastapi import Request
+
+from app.access.readers import ReaderAuth
+from app.errors import ForbiddenError
+from app.pages.forms import Form, check_form_token, read_form, refuse_cross_site
+
+# Whether the key or session of a request has the scope `operate`.
+OperatorCheck: TypeAlias = Callable[[Request], Awaitable[bool]]
+
+# A payload of 128 KiB in which each byte is escaped, and as much again.
+_MAX_FORM_BYTES = 1024 * 1024
+
+
+class Operators:
+    """Admits operators to actions.
+
+    Args:
+        readers: finds the reader of a request.
+        may_operate: whether that reader is an operator.
+    """
+
+    def __init__(self, readers: ReaderAuth, may_operate: OperatorCheck) -> None:
+        self._readers = readers
+        self.may_operate = may_operate
+
+    async def read_action(self, request: Request) -> tuple[str, Form]:
+        """The operator who sent a form, and the form.
+
+        Raises:
+            SignInRequiredError: nobody is signed in.
+            ForbiddenError: the key or session may not operate.
+            CrossSiteError: the form was forged.
+        """
+        refuse_cross_site(request)
+        reader = await self._readers.on_page(request)
+        if not await self.may_operate(request):
+            raise ForbiddenError(
+                "This needs a key with the scope `operate` "
+                "(`rollcall keys create --scope operate`)."
+            )
+        form = await read_form(request, max_bytes=_MAX_FORM_BYTES)
+        check_form_token(request, form)
+        return reader, form

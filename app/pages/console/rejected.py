@@ -1,0 +1,164 @@
+"""`/rejected`: the quarantine as a list and one page for each event."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Literal, TypeAlias
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from app.access.readers import ReaderAuth
+from app.api.cursor import read_cursor, write_cursor
+from app.api.query import Instant, Wanted
+from app.pages.console.operators import OperatorCheck
+from app.pages.forms import form_token
+from app.pages.known_names import KnownNames
+from app.pages.render import Pages
+from app.pipeline.issues import Issue
+from app.store.quarantine.queries import survey
+from app.store.quarantine.selection import Selection
+from app.store.read.events import RejectedRow, find_rejected, read_rejected
+from app.store.read.filters import RejectedFilter
+from app.store.read.limiter import QueryLimiter
+
+_LISTED = 50
+_HIDDEN = {"cursor", "state"}
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+Text: TypeAlias = Annotated[Wanted, BeforeValidator(_none_if_empty)]
+Time: TypeAlias = Annotated[Instant, BeforeValidator(_none_if_empty)]
+
+
+class RejectedListQuery(BaseModel):
+    """Filter of the list."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: Text = None
+    source: Text = None
+    event: Text = None
+    since: Time = None
+    until: Time = None
+    state: Literal["waiting", "corrected"] = "waiting"
+    cursor: str | None = None
+
+    def as_filter(self) -> RejectedFilter:
+        """For the query of the list."""
+        return RejectedFilter(
+            reason=self.reason,
+            source=self.source,
+            event=self.event,
+            since=self.since,
+            until=self.until,
+            is_corrected=self.state == "corrected",
+        )
+
+    def as_selection(self) -> Selection:
+        """For counting, replaying and purging."""
+        until = self.until and self.until - self.until.resolution
+        return Selection(
+            self.reason,
+            self.event,
+            self.source,
+            self.since,
+            until,
+            is_corrected=self.state == "corrected",
+        )
+
+    def fields(self) -> dict[str, str]:
+        """The filter as fields of a form or a link."""
+        values = self.model_dump(mode="json", exclude=_HIDDEN, exclude_none=True)
+        return {name: str(value) for name, value in values.items()}
+
+
+def rejected_routes(
+    pages: Pages,
+    *,
+    readers: ReaderAuth,
+    queries: QueryLimiter,
+    may_operate: OperatorCheck,
+    names: KnownNames,
+) -> APIRouter:
+    """`/rejected` and `/rejected/{id}`.
+
+    Args:
+        pages: renders them.
+        readers: who may see them.
+        queries: reads the quarantine.
+        may_operate: who is shown the forms of actions.
+        names: to suggest in the filter.
+    """
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
+
+    @routes.get("/rejected")
+    async def show_list(
+        request: Request, query: Annotated[RejectedListQuery, Query()]
+    ) -> Response:
+        bound = query.model_dump(mode="json", exclude={"cursor"})
+        before = read_cursor(query.cursor, query=bound) if query.cursor else None
+        wanted = query.as_filter()
+        page = await queries.ask(
+            partial(read_rejected, wanted=wanted, before=before, limit=_LISTED)
+        )
+        counts = await queries.ask(partial(survey, selection=query.as_selection()))
+        fields = query.fields()
+        next_cursor = page.last and write_cursor(page.last, query=bound)
+        return pages.render(
+            "rejected_list.html",
+            request=request,
+            query=query,
+            fields=fields,
+            rows=[(row, orjson.loads(row.errors)) for row in page.rows],
+            counts=counts,
+            next_cursor=next_cursor,
+            can_operate=await may_operate(request),
+            token=form_token(request),
+            names=names,
+            sources=await names.sources(),
+        )
+
+    @routes.get("/rejected/{id_}")
+    async def show_one(request: Request, id_: UUID) -> Response:
+        row = await queries.ask(partial(find_rejected, id_=id_))
+        return show_event(pages, request, row, can_operate=await may_operate(request))
+
+    return routes
+
+
+def show_event(
+    pages: Pages,
+    request: Request,
+    row: RejectedRow,
+    *,
+    can_operate: bool,
+    refused: tuple[str, Sequence[Issue]] | None = None,
+) -> Response:
+    """The page of one rejected event.
+
+    Args:
+        pages: renders it.
+        request: of the reader.
+        row: the event.
+        can_operate: whether to show the forms of actions.
+        refused: an operator's payload that was just refused, and why.
+    """
+    payload, failures = refused or (row.payload, ())
+    return pages.render(
+        "rejected_event.html",
+        request=request,
+        status=422 if failures else 200,
+        row=row,
+        errors=orjson.loads(row.errors),
+        warnings=orjson.loads(row.warnings),
+        payload=payload,
+        failures=failures,
+        can_operate=can_operate,
+        is_replayable=not row.truncated and row.reason != "id_conflict",
+        token=form_token(request),
+    )

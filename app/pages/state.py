@@ -1,0 +1,128 @@
+"""State of the service: what happens to an event that is sent now.
+
+It comes from memory and from the metrics of all workers, so it is known during an
+outage of the database.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple, TypeAlias
+
+from app.errors import SchemaError, UnavailableError
+from app.metrics.catalog import (
+    JOURNAL_BYTES,
+    JOURNAL_BYTES_LIMIT,
+    JOURNAL_EVENTS,
+    JOURNAL_OLDEST_SECONDS,
+)
+
+Mode: TypeAlias = Literal["storing", "draining", "buffering", "refusing"]
+
+# Whether events are stored or buffered; raises if they are refused.
+Probe: TypeAlias = Callable[[], Awaitable[Literal["stored", "buffered"]]]
+# Sum of each metric over all workers and labels, by its name.
+Totals: TypeAlias = Callable[[], Mapping[str, float]]
+
+TITLES: dict[Mode, str] = {
+    "storing": "Storing events in Postgres",
+    "draining": "Storing events, and draining the journal",
+    "buffering": "Buffering events: Postgres does not respond",
+    "refusing": "Refusing events: Postgres does not respond",
+}
+EXPLANATIONS: dict[Mode, str] = {
+    "storing": "Each event is committed before the response.",
+    "draining": "Postgres responds again. Buffered events are being stored.",
+    "buffering": "Events are written to the journal on this machine and stored in "
+    "Postgres once it responds.",
+    "refusing": "Senders get 503 and send their events again. There is no journal, or "
+    "it is full.",
+}
+
+
+class State(NamedTuple):
+    """State at one moment.
+
+    Attributes:
+        mode: what happens to an event.
+        since: when this mode began.
+        is_exact: whether it began then, or earlier than this process knows.
+        waiting: events in the journals.
+        used_bytes: size of the journals.
+        limit_bytes: largest size of the journals; 0 without one.
+    """
+
+    mode: Mode
+    since: datetime
+    is_exact: bool
+    waiting: int
+    used_bytes: int
+    limit_bytes: int
+
+    @property
+    def title(self) -> str:
+        """The mode in words."""
+        return TITLES[self.mode]
+
+    @property
+    def explanation(self) -> str:
+        """What the mode means for senders."""
+        return EXPLANATIONS[self.mode]
+
+
+class StateReader:
+    """Reads the state and remembers when it changed.
+
+    Args:
+        probe: asks what happens to an event.
+        totals: reads the metrics.
+        now: the wall clock.
+    """
+
+    def __init__(
+        self,
+        probe: Probe,
+        totals: Totals,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._probe = probe
+        self._totals = totals
+        self._now = now
+        self._mode: Mode | None = None
+        self._since = now()
+        self._is_exact = False
+
+    async def read(self) -> State:
+        """The state now."""
+        try:
+            taking = await self._probe()
+        except (UnavailableError, SchemaError):
+            taking = None
+        totals = self._totals()
+        waiting = int(totals.get(JOURNAL_EVENTS.name, 0))
+        mode: Mode
+        if taking is None:
+            mode = "refusing"
+        elif taking == "buffered":
+            mode = "buffering"
+        else:
+            mode = "draining" if waiting else "storing"
+        self._remember(mode, totals.get(JOURNAL_OLDEST_SECONDS.name, 0.0))
+        return State(
+            mode,
+            self._since,
+            self._is_exact,
+            waiting,
+            int(totals.get(JOURNAL_BYTES.name, 0)),
+            int(totals.get(JOURNAL_BYTES_LIMIT.name, 0)),
+        )
+
+    def _remember(self, mode: Mode, oldest_s: float) -> None:
+        if mode != self._mode:
+            if self._mode is not None:
+                self._since, self._is_exact = self._now(), True
+            self._mode = mode
+        if mode == "buffering" and oldest_s:
+            oldest_at = self._now() - timedelta(seconds=oldest_s)
+            if oldest_at < self._since or not self._is_exact:
+                self._since, self._is_exact = oldest_at, True

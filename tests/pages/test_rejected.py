@@ -1,0 +1,252 @@
+"""Rejected events: the list, one event, and the actions of operators."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import Request
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.components import console
+from tests.support.app_client import Api, serving, settings
+from tests.support.pipeline import signed_up_with
+from tests.support.read_api import OURS, bearer, browser, read_key
+
+MEND = """
+UPDATE rejected_events
+SET payload = replace(payload, 'yesterday', '2026-11-01T00:00:00Z') WHERE id = :id
+"""
+ACTIONS = ("replay", "purge", "{id}/check", "{id}/correct")
+
+
+async def anybody(_: Request) -> bool:
+    return True
+
+
+@pytest.fixture
+async def operated(
+    database_url: str, engine: AsyncEngine, key: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Api]:
+    """A service in which every reader is an operator."""
+    monkeypatch.setattr(console, "_nobody_operates", anybody)
+    async with serving(settings(database_url), key=key, engine=engine) as api:
+        yield api
+
+
+async def signed_in(api: Api) -> httpx.AsyncClient:
+    tab = browser(api)
+    key = await read_key(api.engine)
+    await tab.post("/sign-in", data={"key": key}, headers=OURS)
+    tab.headers.update(OURS)
+    return tab
+
+
+async def reject(api: Api, **changes: Any) -> UUID:
+    """Send an event that is rejected; returns its id."""
+    sent = signed_up_with(**{"timestamp": "yesterday", **changes})
+    [result] = (await api.post(sent)).json()["results"]
+    assert result["status"] == "rejected"
+    return UUID(result["id"])
+
+
+async def token_of(tab: httpx.AsyncClient, path: str = "/rejected") -> str:
+    page = (await tab.get(path)).text
+    return page.partition('name="form_token" value="')[2].partition('"')[0]
+
+
+async def test_list_filters_and_pages(api: Api) -> None:
+    tab = await signed_in(api)
+    for number in range(52):
+        await reject(api, user_id=f"user-{number}")
+    await reject(api, event="nope")
+    page = (await tab.get("/rejected")).text
+    assert page.count("<tr>") == 51
+    assert "53 events match; 53 of them can be replayed." in page
+    assert 'name="id"' not in page
+    older = page.partition('class="button second" href="')[2].partition('"')[0]
+    page = (await tab.get(older.replace("&amp;", "&"))).text
+    assert page.count("<tr>") == 4
+    page = (await tab.get("/rejected?reason=unknown_event&source=&since=")).text
+    assert page.count("<tr>") == 2
+    page = (await tab.get("/rejected?since=2100-01-01 00:00:00")).text
+    assert "No rejected event matches" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("reason=%ff", 200),
+        ("reason=%00", 400),
+        (f"reason={'x' * 256}", 400),
+        ("since=yesterday", 400),
+        ("state=x", 400),
+        ("cursor=x", 400),
+        ("cursor=", 200),
+    ],
+)
+async def test_list_invalid_filter_is_refused(
+    api: Api, query: str, status: int
+) -> None:
+    headers = bearer(await read_key(api.engine))
+    answer = await api.client.get(f"/rejected?{query}", headers=headers)
+    assert answer.status_code == status, answer.text
+
+
+async def test_one_event_shows_payload_and_reasons(api: Api) -> None:
+    tab = await signed_in(api)
+    id_ = await reject(api)
+    page = (await tab.get(f"/rejected/{id_}")).text
+    assert "invalid_timestamp" in page
+    assert "yesterday" in page
+    assert "<textarea" not in page
+    assert (await tab.get(f"/rejected/{UUID(int=1)}")).status_code == 404
+    assert (await tab.get("/rejected/x")).status_code == 404
+
+
+async def test_corrected_payload_is_stored_and_the_original_stays(
+    operated: Api,
+) -> None:
+    tab = await signed_in(operated)
+    id_ = await reject(operated)
+    form = {"form_token": await token_of(tab), "payload": "{"}
+    refused = await tab.post(f"/rejected/{id_}/correct", data=form)
+    assert refused.status_code == 422
+    assert "invalid_json" in refused.text
+
+    payload = '{"event":"signed_up","user_id":"u","timestamp":"2026-11-01T00:00:00Z",'
+    form["payload"] = payload + '"properties":{"email":"a@b.c","n":1.10}}'
+    checked = (await tab.post(f"/rejected/{id_}/check", data=form)).json()
+    assert checked["results"][0]["status"] == "valid"
+    assert await operated.scalar("SELECT count(*) FROM events") == 0
+
+    done = await tab.post(f"/rejected/{id_}/correct", data=form)
+    assert (done.status_code, done.headers["location"]) == (303, f"/rejected/{id_}")
+    [[event, received_at, warnings]] = await operated.rows(
+        "SELECT id, received_at, warnings FROM events"
+    )
+    assert warnings[-1]["code"] == "corrected_by_operator"
+    [row] = await operated.rows("SELECT * FROM rejected_events")
+    assert (row.corrected_as, row.received_at) == (event, received_at)
+    assert "yesterday" in row.payload
+
+    # It no longer waits: neither in the list nor for another correction.
+    assert "No rejected event matches" in (await tab.get("/rejected")).text
+    page = (await tab.get("/rejected?state=corrected")).text
+    assert str(id_) in page
+    again = await tab.post(f"/rejected/{id_}/correct", data=form)
+    assert again.status_code == 404
+
+
+async def test_corrected_payload_keeps_the_message_id_of_its_header(
+    operated: Api,
+) -> None:
+    tab = await signed_in(operated)
+    sent = signed_up_with(timestamp="yesterday")
+    sent.pop("message_id", None)
+    response = await operated.post(sent, headers={"idempotency-key": "from-header"})
+    [result] = response.json()["results"]
+    form = {
+        "form_token": await token_of(tab),
+        "payload": '{"event":"signed_up","user_id":"u",'
+        '"timestamp":"2026-11-01T00:00:00Z","properties":{"email":"a@b.c"}}',
+    }
+    await tab.post(f"/rejected/{result['id']}/correct", data=form)
+    assert await operated.scalar("SELECT message_id FROM events") == "from-header"
+
+
+async def test_replay_selected_reports_progress_and_result(operated: Api) -> None:
+    tab = await signed_in(operated)
+    ids = [str(await reject(operated, user_id=f"u{n}")) for n in range(3)]
+    async with operated.engine.begin() as connection:
+        await connection.execute(text(MEND), {"id": ids[0]})
+    form = {"form_token": await token_of(tab), "id": ids[:2]}
+    page = (await tab.post("/rejected/replay", data=form)).text
+    assert "<li>2 of 2 processed</li>" in page
+    assert "1 stored, 0 already stored, 1 still rejected." in page
+    assert page.rstrip().endswith("</html>")
+    assert await operated.scalar("SELECT count(*) FROM events") == 1
+    assert await operated.scalar("SELECT count(*) FROM rejected_events") == 2
+
+
+async def test_actions_on_a_filter_touch_nothing_else(operated: Api) -> None:
+    tab = await signed_in(operated)
+    for number in range(3):
+        await reject(operated, user_id=f"u{number}")
+    kept = await reject(operated, event="nope")
+    form = {
+        "form_token": await token_of(tab),
+        "all": "yes",
+        "reason": "invalid_timestamp",
+    }
+    page = (await tab.post("/rejected/replay", data=form)).text
+    assert "0 stored, 0 already stored, 3 still rejected." in page
+    page = (await tab.post("/rejected/purge", data=form)).text
+    assert "Purge 3 rejected events?" in page
+    assert await operated.scalar("SELECT count(*) FROM rejected_events") == 4
+    page = (await tab.post("/rejected/purge", data=form | {"confirmed": "yes"})).text
+    assert "3 rejected events deleted" in page
+    assert await operated.scalar("SELECT id FROM rejected_events") == kept
+
+
+async def test_action_without_selection_does_nothing(operated: Api) -> None:
+    tab = await signed_in(operated)
+    await reject(operated)
+    form = {"form_token": await token_of(tab), "confirmed": "yes"}
+    page = (await tab.post("/rejected/purge", data=form)).text
+    assert "0 rejected events deleted" in page
+    bad = await tab.post("/rejected/purge", data=form | {"id": "x"})
+    assert (bad.status_code, bad.json()["code"]) == (400, "invalid_parameter")
+    bad = await tab.post("/rejected/purge", data=form | {"all": "yes", "since": "x"})
+    assert (bad.status_code, bad.json()["code"]) == (400, "invalid_parameter")
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_actions_of_a_reader_are_forbidden(api: Api, action: str) -> None:
+    tab = await signed_in(api)
+    id_ = await reject(api)
+    path = f"/rejected/{action.format(id=id_)}"
+    form = {"form_token": await token_of(tab), "id": str(id_), "confirmed": "yes"}
+    refused = await tab.post(path, data=form)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    with_key = await api.client.post(
+        path, data=form, headers=bearer(await read_key(api.engine))
+    )
+    assert (with_key.status_code, with_key.json()["code"]) == (403, "forbidden")
+    assert await api.scalar("SELECT count(*) FROM rejected_events") == 1
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_forged_forms_are_refused(operated: Api, action: str) -> None:
+    tab = await signed_in(operated)
+    id_ = await reject(operated)
+    path = f"/rejected/{action.format(id=id_)}"
+    form = {"form_token": await token_of(tab), "id": str(id_), "confirmed": "yes"}
+    other = await signed_in(operated)
+    forged: list[tuple[dict[str, str], dict[str, str]]] = [
+        (form, {"sec-fetch-site": "cross-site"}),
+        (form, {"sec-fetch-site": "same-site"}),
+        (form | {"form_token": ""}, {}),
+        (form | {"form_token": "x" * 32}, {}),
+        (form | {"form_token": await token_of(other)}, {}),
+    ]
+    for fields, headers in forged:
+        refused = await tab.post(path, data=fields, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (403, "cross_site")
+    assert await operated.scalar("SELECT count(*) FROM rejected_events") == 1
+    assert (await tab.get(path)).status_code in {400, 404, 405}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_action_without_session_leads_to_sign_in(
+    operated: Api, action: str
+) -> None:
+    id_ = await reject(operated)
+    async with browser(operated) as stranger:
+        path = f"/rejected/{action.format(id=id_)}"
+        answer = await stranger.post(path, data={"id": str(id_)}, headers=OURS)
+    assert answer.status_code == 303
+    assert urlsplit(answer.headers["location"]).path == "/sign-in"
