@@ -14,8 +14,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.api.health import health_routes
 from app.api.openapi import describe
 from app.api.schemas import schema_routes
+from app.components.catalog import load_catalog
 from app.components.service import Service
-from app.events.catalog import Catalog, built_in_catalog
+from app.events.catalog import Catalog
 from app.http.gate import GATE
 from app.http.monitor import WATCH
 from app.ingest.counting import service_layout
@@ -42,13 +43,13 @@ def create_app(
         settings: with a database URL, whose schema is up to date.
         metrics_dir: where all workers of the service count (`app.metrics.board`);
             without it this one counts for itself.
-        catalog: the events that are accepted; by default the built-in ones.
+        catalog: the events that are accepted; by default read as the settings say.
 
     Raises:
         ConfigurationError: there is no database URL, or not one that can be used.
     """
     configure_logs(settings.log_level)
-    catalog = built_in_catalog() if catalog is None else catalog
+    catalog = load_catalog(settings) if catalog is None else catalog
     board = Board(service_layout(), metrics_dir)
     service = Service(settings, board, catalog)
 

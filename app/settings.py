@@ -71,6 +71,15 @@ class Settings(BaseSettings):
         ge=0,
         description="Events further than this ahead of their receipt are rejected.",
     )
+    events_dir: Path | None = Field(
+        default=None,
+        description="Directory of event declarations, one TOML file an event.",
+    )
+    ready_events: Literal["b2b_saas"] | None = Field(
+        default=None,
+        description="Folder of ready event declarations to accept as well. A file of "
+        "the same event in `ROLLCALL_EVENTS_DIR` replaces a ready one.",
+    )
     max_body_bytes: int = Field(
         default=10 * MIB,
         ge=1,

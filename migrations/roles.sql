@@ -49,10 +49,20 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT SELECT ON
     events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,
-    sources, leases, erasures, alembic_version
+    sources, leases, erasures, event_declarations, alembic_version
     TO rollcall_reader;
 GRANT SELECT (id, source, scope, created_at, revoked_at) ON write_keys
     TO rollcall_reader;
+-- The typed views of declared events; `rollcall migrate` records each.
+DO $do$
+DECLARE
+    view_name text;
+BEGIN
+    FOR view_name IN SELECT event FROM event_declarations LOOP
+        EXECUTE format('GRANT SELECT ON %I TO rollcall_reader', view_name);
+    END LOOP;
+END
+$do$;
 GRANT SELECT (key_id, created_at, expires_at) ON sessions, sign_in_codes
     TO rollcall_reader;
 

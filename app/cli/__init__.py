@@ -9,6 +9,7 @@ import sys
 import typer
 
 from app.cli.erase import erase
+from app.cli.events import events
 from app.cli.export import export
 from app.cli.import_events import import_events
 from app.cli.journal import journal
@@ -44,6 +45,7 @@ def _commands() -> typer.Typer:
     )
     commands.command()(serve)
     commands.command()(migrate)
+    commands.add_typer(events, name="events")
     commands.add_typer(keys, name="keys")
     commands.add_typer(journal, name="journal")
     commands.add_typer(rejected, name="rejected")

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import typer
 
+from app.components.catalog import read_declarations
 from app.embedded import running
 from app.settings import Settings
 from app.store.migrations import check_schema, drop_empty_weeks, migrate
 from app.store.operator_session import explained, in_operator_transaction
+from app.store.typed_views.update import update_views
 
 
 class Database(NamedTuple):
@@ -49,7 +51,7 @@ def opened(settings: Settings) -> Iterator[Database]:
 
 @contextmanager
 def usable(settings: Settings) -> Iterator[Database]:
-    """As `opened`; an embedded database also has its schema brought up to date.
+    """As `opened`; an embedded database also gets its schema and views updated.
 
     Another's schema is changed by nothing but `rollcall migrate`.
     """
@@ -58,6 +60,9 @@ def usable(settings: Settings) -> Iterator[Database]:
             with explained():
                 asyncio.run(migrate(database.url))
                 asyncio.run(drop_empty_weeks(database.url))
+                asyncio.run(
+                    update_views(database.url, read_declarations(settings).declarations)
+                )
         yield database
 
 

@@ -4,19 +4,31 @@ import asyncio
 
 from app.cli.configuration import read_settings
 from app.cli.database import opened, say
+from app.components.catalog import read_declarations
 from app.store.migrations import drop_empty_weeks
 from app.store.migrations import migrate as migrate_schema
 from app.store.operator_session import explained
+from app.store.typed_views.update import update_views
 
 
 def migrate() -> None:
-    """Bring the database's schema up to date; safe to run twice, or by several."""
-    with opened(read_settings()) as database, explained():
+    """Bring the schema up to date, and create or extend the views of declared events.
+
+    It is safe to run it twice, or from several machines at once.
+    """
+    settings = read_settings()
+    declarations = read_declarations(settings).declarations
+    with opened(settings) as database, explained():
         before, after = asyncio.run(migrate_schema(database.url))
         dropped = asyncio.run(drop_empty_weeks(database.url))
+        changes = asyncio.run(update_views(database.url, declarations))
     if before == after:
         say(f"The schema is up to date, at {after}.")
     else:
         say(f"The schema went from {before or 'nothing'} to {after}.")
     if dropped:
         say(f"Empty partitions dropped: {', '.join(dropped)}.")
+    for change in changes:
+        done = "was created" if change.is_new else "was updated"
+        added = f"; new columns: {', '.join(change.added)}" if change.added else ""
+        say(f"The view {change.event} {done}{added}.")

@@ -10,11 +10,12 @@ from importlib.metadata import version
 from app.access.key_cache import KeyCache
 from app.api.health import Readiness
 from app.api.metrics import metrics_routes
+from app.components.catalog import load_catalog
 from app.components.console import ConsoleComponents
 from app.components.live import LiveComponents
 from app.components.readers import ReadComponents
 from app.errors import ConfigurationError, UnavailableError
-from app.events.catalog import Catalog, built_in_catalog
+from app.events.catalog import Catalog
 from app.http.gate import Gate
 from app.http.monitor import Watch
 from app.ingest.handler import TrackHandler
@@ -219,5 +220,5 @@ def event_policy(settings: Settings, catalog: Catalog | None = None) -> Policy:
         ),
         max_event_bytes=settings.max_event_bytes,
         max_depth=settings.max_event_depth,
-        catalog=built_in_catalog() if catalog is None else catalog,
+        catalog=load_catalog(settings) if catalog is None else catalog,
     )

@@ -109,7 +109,7 @@ def declaration_files(directory: Path) -> list[Path]:
 
 def ready_files(folder: str) -> list[Path]:
     """The ready declarations that come with Rollcall."""
-    return declaration_files(Path(str(files("app.catalog").joinpath(folder))))
+    return declaration_files(Path(str(files("app").joinpath("catalog", folder))))
 
 
 def find_conflicts(read: Sequence[DeclarationFile]) -> Iterator[Problem]:

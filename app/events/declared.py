@@ -74,6 +74,7 @@ def _properties_model(declaration: Declaration) -> type[Properties]:
             )
     return create_model(
         f"{declaration.name}_properties",
+        __doc__=f"Properties of `{declaration.name}`.",
         __base__=Properties,
         __module__=__name__,
         **fields,

@@ -20,11 +20,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.store.tables.access import sessions, sign_in_codes, sources, write_keys
 from app.store.tables.columns import INSTANT, column, metadata, optional
+from app.store.tables.declarations import event_declarations
 from app.store.tables.erasures import erasures
 from app.store.tables.leases import leases
 
 __all__ = [
     "erasures",
+    "event_declarations",
     "event_ids",
     "events",
     "leases",
@@ -47,7 +49,7 @@ events = Table(
     metadata,
     column("id", Uuid, _ID),
     column("source", Text, _SOURCE),
-    column("event", Text, "Which event: signed_up or account_added_user"),
+    column("event", Text, "Name of the event, such as signed_up"),
     column("user_id", Text, "The user it is about, as sent; any text, seldom a UUID"),
     optional(
         "group_id", Text, "The account it is about, as sent; NULL if none was named"

@@ -1,0 +1,233 @@
+"""`rollcall events`: the declarations of the operator's own events."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.configuration import read_settings
+from app.cli.database import opened, say
+from app.components.catalog import read_declarations
+from app.declarations.changes import breaking_changes
+from app.declarations.declaration_set import declaration_files, find_conflicts
+from app.declarations.sample import sample_errors
+from app.declarations.schema_import import import_events
+from app.declarations.toml_file import DeclarationFile, Problem, read_declaration
+from app.declarations.toml_writer import write_declaration
+from app.errors import ConfigurationError, OperatorError
+from app.events.catalog import Catalog
+from app.events.declaration import Declaration, declaration_schema
+from app.events.json_schema import json_schema
+from app.pages.event_docs import FieldDoc, event_doc
+from app.settings import Settings
+from app.store.migrations import check_schema
+from app.store.operator_session import in_operator_transaction
+from app.store.typed_views.update import stored_declarations
+
+events = typer.Typer(
+    help="Check, list, show and import event declarations.", no_args_is_help=True
+)
+
+Directory = Annotated[
+    Path | None,
+    typer.Argument(
+        file_okay=False,
+        help="Directory of declarations. Default: ROLLCALL_EVENTS_DIR.",
+        show_default=False,
+    ),
+]
+
+
+@events.command()
+def check(
+    directory: Directory = None,
+    *,
+    allow: Annotated[
+        bool, typer.Option("--allow", help="Accept incompatible changes.")
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not compare with the database.")
+    ] = False,
+) -> None:
+    """Validate declarations, try their samples and compare them with the database.
+
+    A change is incompatible if events that were accepted would be rejected. The exit
+    status is 1 if there is a problem.
+    """
+    settings = read_settings()
+    directory = directory or settings.events_dir
+    if directory is None:
+        raise ConfigurationError("Name a directory, or set ROLLCALL_EVENTS_DIR.")
+    read = [read_declaration(path) for path in declaration_files(directory)]
+    files = [each for each in read if isinstance(each, DeclarationFile)]
+    problems = [problem for each in read if isinstance(each, list) for problem in each]
+    problems += find_conflicts(files)
+    now = datetime.now(UTC)
+    for file in files:
+        errors = sample_errors(file.declaration, received_at=now)
+        problems += [file.problem(error, "sample") for error in errors]
+    if files and not offline:
+        problems += _incompatible(files, _in_database(settings), allow=allow)
+    for problem in sorted(problems):
+        typer.echo(problem)
+    say(f"{len(read)} declarations, {len(problems)} problems.")
+    if problems:
+        raise typer.Exit(1)
+
+
+@events.command(name="list")
+def list_all() -> None:
+    """List all events that the service accepts."""
+    declarations = read_declarations(read_settings())
+    catalog = declarations.catalog()
+    table = Table("event", "declared", "account", "properties", "digest", box=None)
+    for name, event_type in catalog.items():
+        declared = catalog.declarations.get(name)
+        doc = event_doc(event_type)
+        required = event_type.model.model_fields["group_id"].is_required()
+        table.add_row(
+            name,
+            "built in" if declared is None else "in a file",
+            "required" if required else "optional",
+            str(len(doc.properties)),
+            "" if declared is None else declared.digest,
+        )
+    Console().print(table)
+    say(f"{len(catalog)} events; digest of the declared ones: {declarations.digest}.")
+
+
+@events.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name of the event.")],
+    *,
+    as_schema: Annotated[
+        bool, typer.Option("--schema", help="Print the event's JSON Schema.")
+    ] = False,
+) -> None:
+    """Show one event: what it means, its properties and a sample."""
+    catalog = read_declarations(read_settings()).catalog()
+    if name not in catalog:
+        raise OperatorError(
+            f"There is no event `{name}`."
+            f" The nearest is `{catalog.nearest_name(name)}`."
+        )
+    if as_schema:
+        typer.echo(_json(json_schema(catalog[name])))
+    else:
+        _print_event(catalog, name)
+
+
+@events.command(name="import")
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(dir_okay=False, exists=True, help="A file of JSON.")
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option(file_okay=False, help="Directory for the declarations.")
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+) -> None:
+    """Write declarations from a JSON Schema or a tracking plan of Segment.
+
+    Everything that a declaration cannot express is named. The exit status is 1 if a
+    declaration is not valid or its file exists.
+    """
+    try:
+        found = import_events(json.loads(file.read_bytes()), file_name=file.stem)
+    except (ValueError, RecursionError) as error:
+        raise OperatorError(f"{file} cannot be imported: {error}") from error
+    output.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for event in found:
+        path = output / f"{event.name or 'unnamed'}.toml"
+        for lost in event.lost:
+            say(f"{path.name}: not expressed: {lost}")
+        if path.exists() and not overwrite:
+            say(f"{path}: exists; --overwrite replaces it.")
+            failed += 1
+            continue
+        path.write_text(write_declaration(event.document), encoding="utf-8")
+        problems = _problems(path)
+        for problem in problems:
+            say(str(problem))
+        failed += bool(problems)
+        typer.echo(path)
+    say(f"{len(found)} events, {failed} with problems.")
+    if failed:
+        raise typer.Exit(1)
+
+
+@events.command()
+def schema() -> None:
+    """Print the JSON Schema of declarations, for editors that complete TOML."""
+    typer.echo(_json(declaration_schema()))
+
+
+def _problems(path: Path) -> list[Problem]:
+    read = read_declaration(path)
+    if isinstance(read, list):
+        return read
+    errors = sample_errors(read.declaration, received_at=datetime.now(UTC))
+    return [
+        *find_conflicts([read]),
+        *(read.problem(error, "sample") for error in errors),
+    ]
+
+
+def _in_database(settings: Settings) -> dict[str, Declaration]:
+    """The declarations that the typed views were made from, if there is a database."""
+    if settings.database_url is None and not (settings.data_dir / "postgres").exists():
+        say("There is no database yet, so changes were not checked.")
+        return {}
+    with opened(settings) as database:
+        asyncio.run(in_operator_transaction(database.url, check_schema))
+        return asyncio.run(in_operator_transaction(database.url, stored_declarations))
+
+
+def _incompatible(
+    files: list[DeclarationFile], stored: dict[str, Declaration], *, allow: bool
+) -> list[Problem]:
+    problems = []
+    for file in files:
+        before = stored.get(file.declaration.name)
+        if before is None:
+            continue
+        for place, message in breaking_changes(before, file.declaration):
+            problem = file.problem(f"Incompatible change: {message}", *place)
+            if allow:
+                say(f"{problem} Accepted by --allow.")
+            else:
+                problems.append(problem)
+    return problems
+
+
+def _print_event(catalog: Catalog, name: str) -> None:
+    doc = event_doc(catalog[name])
+    typer.echo(name)
+    for paragraph in doc.purpose:
+        typer.echo(f"\n{paragraph}")
+    for title, fields in (
+        ("Parameters", doc.parameters),
+        ("Properties", doc.properties),
+    ):
+        typer.echo(f"\n{title}:")
+        for field in fields:
+            typer.echo(_field_line(field))
+    typer.echo(f"\nSample:\n{_json(doc.sample)}")
+
+
+def _field_line(field: FieldDoc) -> str:
+    names = ", ".join(field.names)
+    return f"  {names} ({field.kind}, {field.need}): {field.description}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,205 @@
+"""One property of a JSON Schema (draft 7 or 2020-12) as a declared property."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+Schema = Mapping[str, Any]
+
+# Keywords that are expressed, or that say nothing about which values are valid.
+_KNOWN = frozenset(
+    {
+        "$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated",
+        "description", "enum", "const", "examples", "example", "exclusiveMaximum",
+        "exclusiveMinimum", "format", "id", "items", "maxItems", "maxLength",
+        "maximum", "minItems", "minLength", "minimum", "readOnly", "title", "type",
+        "writeOnly",
+    }
+)  # fmt: skip
+_LIMITS = {
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "minItems": "min_items",
+    "maxItems": "max_items",
+}
+_TYPES = {"integer": "integer", "number": "number", "boolean": "boolean"}
+_FORMATS = {"email": "email", "idn-email": "email", "date-time": "timestamp"}
+_APPLICABLE = {
+    "text": {"min_length", "max_length"},
+    "integer": {"minimum", "maximum"},
+    "number": {"minimum", "maximum"},
+}
+_MAX_REFERENCES = 20
+
+
+class ImportedProperty(NamedTuple):
+    """A declared property, as far as it can express a schema.
+
+    Attributes:
+        document: keys of `DeclaredProperty`; None where no type fits.
+        nullable: whether null is a valid value.
+        lost: what the declaration does not express.
+    """
+
+    document: dict[str, Any] | None
+    nullable: bool
+    lost: list[str]
+
+
+def import_property(schema: Any, root: Schema) -> ImportedProperty:
+    """Express the schema of one property.
+
+    Args:
+        schema: a schema, or anything else that stood in its place.
+        root: the document, in which references are looked up.
+    """
+    lost: list[str] = []
+    resolved = _resolve(schema, root, lost)
+    if resolved is None:
+        return ImportedProperty(None, nullable=False, lost=lost)
+    resolved, nullable = _without_null(resolved, root, lost)
+    declared_type = _type_of(resolved, lost)
+    if declared_type is None:
+        return ImportedProperty(None, nullable=nullable, lost=lost)
+    document: dict[str, Any] = {"type": declared_type}
+    if declared_type == "array":
+        _import_list(document, resolved, root, lost)
+    else:
+        _import_limits(document, resolved, lost)
+    lost += [f"`{name}`" for name in resolved if name not in _KNOWN]
+    return ImportedProperty(document, nullable=nullable, lost=lost)
+
+
+def _import_list(
+    document: dict[str, Any], schema: Schema, root: Schema, lost: list[str]
+) -> None:
+    item = import_property(schema.get("items", {}), root)
+    if item.document is None or item.document["type"].startswith("list of"):
+        lost.append("the type of the items")
+        document["type"] = "list of object"
+        if item.document is None and schema.get("items") in (None, True, {}):
+            document["type"] = "list of text"
+    else:
+        document |= item.document | {"type": f"list of {item.document['type']}"}
+        lost += item.lost
+    for name in ("minItems", "maxItems"):
+        if isinstance(schema.get(name), int):
+            document[_LIMITS[name]] = schema[name]
+
+
+def _import_limits(document: dict[str, Any], schema: Schema, lost: list[str]) -> None:
+    values = _enum_of(schema)
+    if document["type"] == "enum" and values is not None:
+        document["values"] = list(dict.fromkeys(values))
+        return
+    applicable = _APPLICABLE.get(document["type"], set())
+    for keyword, name in _LIMITS.items():
+        if keyword not in schema:
+            continue
+        if name in applicable and isinstance(schema[keyword], int | float):
+            document[name] = schema[keyword]
+        else:
+            lost.append(f"`{keyword}`")
+    known_format = schema.get("format")
+    if known_format is not None and known_format not in _FORMATS:
+        lost.append(f"the format `{known_format}`")
+    _import_exclusive_limits(document, schema, lost)
+
+
+def _import_exclusive_limits(
+    document: dict[str, Any], schema: Schema, lost: list[str]
+) -> None:
+    for keyword, name, step in (
+        ("exclusiveMinimum", "minimum", 1),
+        ("exclusiveMaximum", "maximum", -1),
+    ):
+        value = schema.get(keyword)
+        if value is None:
+            continue
+        if document["type"] == "integer" and type(value) is int:
+            document[name] = value + step
+        else:
+            lost.append(f"`{keyword}`")
+
+
+def _type_of(schema: Schema, lost: list[str]) -> str | None:
+    """The declared type; `array` stands for a list whose items are still unknown."""
+    if _enum_of(schema) is not None:
+        return "enum"
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        names = {*kind}
+        if names == {"integer", "number"}:
+            return "number"
+        kind = kind[0] if len(kind) == 1 else None
+    if kind == "string":
+        return _FORMATS.get(str(schema.get("format")), "text")
+    if kind == "object":
+        nested = sorted({"properties", "required", "additionalProperties"} & {*schema})
+        lost += [f"`{name}` of the object" for name in nested]
+        return "object"
+    if kind == "array":
+        return "array"
+    found = _TYPES.get(str(kind))
+    if found is None:
+        lost.append("the type: it is not one of the types that can be declared")
+    return found
+
+
+def _enum_of(schema: Schema) -> list[str] | None:
+    values = schema.get("enum", [schema["const"]] if "const" in schema else None)
+    if not isinstance(values, list) or not values:
+        return None
+    return values if all(isinstance(value, str) and value for value in values) else None
+
+
+def _without_null(schema: Schema, root: Schema, lost: list[str]) -> tuple[Schema, bool]:
+    """The schema of values that are not null, and whether null is one of them."""
+    kinds = schema.get("type")
+    if isinstance(kinds, list) and "null" in kinds:
+        rest = [kind for kind in kinds if kind != "null"]
+        values = schema.get("enum")
+        cleaned = {**schema, "type": rest[0] if len(rest) == 1 else rest}
+        if isinstance(values, list):
+            cleaned["enum"] = [value for value in values if value is not None]
+        return cleaned, True
+    for keyword in ("anyOf", "oneOf"):
+        choices = schema.get(keyword)
+        if not isinstance(choices, list):
+            continue
+        others = [choice for choice in choices if choice != {"type": "null"}]
+        if len(others) == 1:
+            merged = {key: value for key, value in schema.items() if key != keyword}
+            resolved = _resolve(others[0], root, lost)
+            return {**merged, **(resolved or {})}, len(others) < len(choices)
+    return schema, schema.get("nullable") is True
+
+
+def _resolve(schema: Any, root: Schema, lost: list[str]) -> Schema | None:
+    """Follow local references; None where there is no schema at the end."""
+    for _ in range(_MAX_REFERENCES):
+        if not isinstance(schema, Mapping):
+            lost.append("everything: it is not a schema")
+            return None
+        reference = schema.get("$ref")
+        if reference is None:
+            return schema
+        target = _look_up(str(reference), root)
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        if not isinstance(target, Mapping):
+            lost.append(f"the reference `{str(reference)[:80]}`")
+            return None
+        schema = {**target, **rest}
+    lost.append("the references: they form a cycle")
+    return None
+
+
+def _look_up(reference: str, root: Schema) -> Any:
+    if not reference.startswith("#"):
+        return None
+    found: Any = root
+    for step in reference.removeprefix("#").strip("/").split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        found = found.get(name) if name and isinstance(found, Mapping) else found
+    return found

@@ -1,0 +1,1 @@
+"""Typed views of declared events, made and extended by `rollcall migrate`."""
