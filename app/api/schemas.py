@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from app.api.openapi import problem_responses
 from app.errors import NotFoundError
 from app.events.catalog import Catalog
+from app.events.declaration import declaration_schema
 from app.events.json_schema import all_schemas, json_schema
 
 
@@ -14,8 +15,15 @@ def schema_routes(catalog: Catalog) -> APIRouter:
     """Routes `/schemas` and `/schemas/{event}`."""
     routes = APIRouter(tags=["schemas"])
 
+    @routes.get(
+        "/schemas/declaration",
+        summary="The JSON Schema of an event declaration",
+    )
+    def declaration() -> dict[str, Any]:
+        return declaration_schema()
+
     @routes.get("/schemas", summary="The JSON Schema of each event, by its name")
-    async def schemas() -> dict[str, dict[str, Any]]:
+    def schemas() -> dict[str, dict[str, Any]]:
         return all_schemas(catalog)
 
     @routes.get(
@@ -23,7 +31,7 @@ def schema_routes(catalog: Catalog) -> APIRouter:
         summary="The JSON Schema of one event",
         responses=problem_responses(404),
     )
-    async def schema(event: str) -> dict[str, Any]:
+    def schema(event: str) -> dict[str, Any]:
         if event not in catalog:
             raise NotFoundError("There is no such event; GET /schemas lists them.")
         return json_schema(catalog[event])

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from app.pipeline.timestamp import format_timestamp
+from app.store.read.export import JsonText
 
-_JSON_COLUMNS = frozenset({"properties", "context", "extra", "warnings"})
 # Full-width characters included: some spreadsheets treat them alike.
 _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 _BEHIND = ",;|\"'"
@@ -62,18 +62,18 @@ class CsvLines:
             writer.writerow(names)
             self._has_names = True
         for row in rows:
-            writer.writerow(map(self._cell, names, row))
+            writer.writerow(map(self._cell, row))
         return out.getvalue().encode()
 
-    def _cell(self, name: str, value: object) -> str:
+    def _cell(self, value: object) -> str:
         match value:
             case None:
                 return ""
             case datetime():
                 return format_timestamp(value)
+            case JsonText() if not self._raw:
+                return escape_formulas_in_json(value)
             case str() if not self._raw:
-                if name in _JSON_COLUMNS:
-                    return escape_formulas_in_json(value)
                 return escape_formulas(value)
             case _:
                 return str(value)

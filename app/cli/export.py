@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from io import BufferedIOBase
 from pathlib import Path
@@ -26,12 +27,10 @@ from app.errors import OperatorError
 from app.pipeline.person import Person
 from app.pipeline.timestamp import format_timestamp
 from app.store.journal.fallback import journal_directory
-from app.store.read.export import Filters, export_events
+from app.store.read.export import Filters, JsonText, export_events
 
 # Stdout is only the former where it is unbuffered, a gzipped file only the latter.
 _Output: TypeAlias = BinaryIO | BufferedIOBase
-
-_JSON_COLUMNS = frozenset({"properties", "context", "warnings"})
 
 
 class OutputFormat(StrEnum):
@@ -67,6 +66,12 @@ def export(  # noqa: PLR0913 - each is an option of the command
         OutputFormat | None,
         typer.Option("--format", help="NDJSON, unless the file's name says CSV."),
     ] = None,
+    typed: Annotated[
+        bool,
+        typer.Option(
+            "--typed", help="With --event: a column for each property, in NDJSON, too."
+        ),
+    ] = False,
     raw_cells: Annotated[
         bool, typer.Option("--raw-cells", help="CSV that no spreadsheet will open.")
     ] = False,
@@ -95,6 +100,8 @@ def export(  # noqa: PLR0913 - each is an option of the command
         raise typer.BadParameter(
             f"Known are {', '.join(catalog)}.", param_hint="--event"
         )
+    if typed and event is None:
+        raise typer.BadParameter("It needs --event.", param_hint="--typed")
     filters = Filters(event, source, user, group, since, until)
     is_csv = (form or _form_of(output)) is OutputFormat.CSV
     lines = CsvLines(raw=raw_cells) if is_csv else _ndjson_lines
@@ -111,7 +118,7 @@ def export(  # noqa: PLR0913 - each is an option of the command
             export_events(
                 database.url,
                 filters,
-                typed=is_csv and event is not None,
+                typed=typed or (is_csv and event is not None),
                 write=write,
             )
         )
@@ -145,21 +152,21 @@ def _form_of(output: Path | None) -> OutputFormat:
 def _ndjson_lines(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     return b"".join(
         orjson.dumps(
-            dict(zip(names, map(_json_value, names, row), strict=True)),
+            dict(zip(names, map(_json_value, row), strict=True)),
             option=orjson.OPT_APPEND_NEWLINE,
         )
         for row in rows
     )
 
 
-def _json_value(name: str, value: object) -> object:
+def _json_value(value: object) -> object:
     match value:
         case datetime():
             return format_timestamp(value)
         case UUID():
             return str(value)
-        case str() if name in _JSON_COLUMNS:
-            return orjson.Fragment(value)
+        case JsonText() | Decimal():
+            return orjson.Fragment(str(value))
         case _:
             return value
 

@@ -68,6 +68,8 @@ def import_property(schema: Any, root: Schema) -> ImportedProperty:
     else:
         _import_limits(document, resolved, lost)
     lost += [f"`{name}`" for name in resolved if name not in _KNOWN]
+    if declared_type != "enum":
+        lost += [f"`{name}`" for name in ("enum", "const") if name in resolved]
     return ImportedProperty(document, nullable=nullable, lost=lost)
 
 
@@ -136,8 +138,6 @@ def _type_of(schema: Schema, lost: list[str]) -> str | None:
     if kind == "string":
         return _FORMATS.get(str(schema.get("format")), "text")
     if kind == "object":
-        nested = sorted({"properties", "required", "additionalProperties"} & {*schema})
-        lost += [f"`{name}` of the object" for name in nested]
         return "object"
     if kind == "array":
         return "array"

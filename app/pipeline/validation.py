@@ -176,7 +176,7 @@ def _explain(
         if steps[0] == "timestamp":
             continue  # the timestamp is parsed after validation
         if len(steps) > 1 and steps[0] == "properties":
-            path, noun = f"properties.{steps[1]}", nouns.get(steps[1], "text")
+            path, noun = _property_path(detail), nouns.get(steps[1], "text")
         else:
             path = canonical.names.get(steps[0], steps[0])
             noun = _EXPECTED.get(steps[0], "text")
@@ -188,6 +188,13 @@ def _explain(
             code, message = _describe(detail, noun)
             errors[path] = Issue(code, path, message)
     return list(errors.values())
+
+
+def _property_path(detail: ErrorDetails) -> str:
+    """Path of a property, or of the item of a list in it."""
+    _, name, *rest = detail["loc"]
+    path = f"properties.{name}"
+    return f"{path}[{rest[0]}]" if rest and isinstance(rest[0], int) else path
 
 
 def _describe(detail: ErrorDetails, noun: str) -> tuple[ErrorCode, str]:

@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Dialect,
     FromClause,
     Select,
     Text,
+    TypeDecorator,
     cast,
     column,
     select,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
 
 from app.errors import DatabaseError
 from app.store.db_errors import DATABASE_ERRORS, sqlstate_of
@@ -30,8 +33,32 @@ _PORTION_TIMEOUT_S = 3600.0
 _NO_IDLE_TIMEOUT = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 _JSON = ("properties", "context", "warnings")
+_VIEW_COLUMNS = text(
+    "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
+    " WHERE attrelid = to_regclass(quote_ident(:view)) AND attnum > 0"
+    " ORDER BY attnum"
+)
 # Columns that an import of the file would not understand.
 NOT_EXPORTED = frozenset({"extra", "bucket", "import_id", "timestamp_iso"})
+
+
+class JsonText(str):
+    """The text of a jsonb value."""
+
+    __slots__ = ()
+
+
+class _JsonAsText(TypeDecorator[str]):
+    """Reads jsonb as Postgres writes it, so that no number changes."""
+
+    impl = Text
+    cache_ok = True
+
+    @override
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        del dialect
+        return None if value is None else JsonText(value)
+
 
 Write = Callable[[Sequence[str], Sequence[Sequence[Any]]], None]
 
@@ -86,7 +113,7 @@ async def export_events(
         filters: which events.
         typed: whether to read the typed view of the one event, not the table.
         write: given the names of the columns and some rows, at least once; jsonb is
-            JSON text. What it raises ends the export.
+            `JsonText`. What it raises ends the export.
 
     Raises:
         DatabaseError: the database did not take part to the end.
@@ -116,16 +143,23 @@ async def _query(
     conditions = filters.conditions()
     relation: FromClause = events
     names: list[str] = events.c.keys()
+    json_names = {*_JSON}
     if typed and filters.event is not None:
         relation = table(filters.event)
-        none = await connection.execute(
-            select(text("*")).select_from(relation).limit(0)
-        )
-        names = [*none.keys()]
+        types = await connection.execute(_VIEW_COLUMNS, {"view": filters.event})
+        found = dict(tuple(row) for row in types)
+        if not found:
+            raise DatabaseError(
+                f"The event {filters.event} has no view yet; run `rollcall migrate`."
+            )
+        names = [*found]
+        json_names = {name for name, type_name in found.items() if type_name == "jsonb"}
     elif filters.event is not None:
         conditions.append(events.c.event == filters.event)
     columns = [
-        cast(column(name), Text).label(name) if name in _JSON else column(name)
+        cast(column(name), _JsonAsText).label(name)
+        if name in json_names
+        else column(name)
         for name in names
         if name not in NOT_EXPORTED
     ]
