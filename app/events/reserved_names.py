@@ -8,6 +8,7 @@ _RELATIONS = frozenset(
         "event_declarations",
         "event_ids",
         "events",
+        "leases",
         "rejected_drops",
         "rejected_events",
         "sessions",
@@ -45,6 +46,8 @@ def why_reserved(name: str) -> str | None:
     """The reason why an event cannot have this name; None where it can."""
     if name in _RELATIONS:
         return f"`{name}` is a table of Rollcall."
+    if name == "declaration":
+        return "`/schemas/declaration` is the schema of declarations."
     if name in _KEY_WORDS:
         return f"`{name}` is a reserved word of SQL."
     for prefix in _PREFIXES:
