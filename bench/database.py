@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from app.embedded import Cluster, running
-from app.store.engine import dsn_of
+from app.store.dsn import dsn_of
 from app.store.keys.keys import create_key
 from app.store.migrations import migrate
 from app.store.operator_session import in_operator_transaction

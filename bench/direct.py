@@ -3,7 +3,8 @@
 import gc
 import multiprocessing
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
@@ -15,17 +16,18 @@ import uvloop
 from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
 from app.pipeline.unpack import process_events, unpack
-from app.store.engine import dsn_of
+from app.store.dsn import dsn_of
 from app.store.quarantine.issues_json import stored_warnings
+from app.store.write.insert import insert_parameters
 from bench.bodies import bodies, yesterday
 from bench.database import SOURCE, BenchmarkError, run
-from bench.ways import PREPARATIONS, TABLES, Way, statement_of
+from bench.ways import COLUMNS, PREPARATIONS, TABLES, Way, statement_of
 
 BATCH = 100
 _PATIENCE_S = 300
 _TIMEOUT_S = 60.0
 
-Columns = list[list[Any]]
+Columns = Sequence[Sequence[Any]]
 
 
 class _Share(NamedTuple):
@@ -48,7 +50,8 @@ def store(
         events: how many, a multiple of `BATCH` times the connections; as many as one
             batch a connection come on top, to warm up.
         connections: one for each process, as each worker of the service has one.
-        way: one transaction for each batch of 100, or one COPY for all of a process.
+        way: one transaction or one statement for each batch of 100, or one COPY for all
+            of a process.
 
     Returns:
         Events a second, from the first statement to the last commit.
@@ -105,14 +108,13 @@ def _work(share: _Share, pipe: Connection) -> None:
 
 
 async def _work_in_time(share: _Share, pipe: Connection) -> None:
-    sql, names = statement_of(share.way)
-    batches = _make_batches(share.first, share.events // BATCH + 1, names=names)
+    batches = _make_batches(share.first, share.events // BATCH + 1, way=share.way)
     connection = await asyncpg.connect(dsn_of(share.url), command_timeout=_TIMEOUT_S)
     await connection.execute("SET jit = off")
     if share.way == "copy":
-        work = await _prepare_copy(connection, names, batches)
+        work = await _prepare_copy(connection, batches)
     else:
-        work = await _prepare_insert(connection, sql, batches)
+        work = await _prepare_insert(connection, share.way, batches)
     gc.collect()
     gc.freeze()  # what lies ready is not searched again and again
     pipe.send("ready")
@@ -124,31 +126,36 @@ async def _work_in_time(share: _Share, pipe: Connection) -> None:
 
 
 async def _prepare_insert(
-    connection: asyncpg.Connection, sql: str, batches: list[Columns]
+    connection: asyncpg.Connection, way: Way, batches: list[Columns]
 ) -> Callable[[], Awaitable[None]]:
-    statement = await connection.prepare(sql)
+    statement = await connection.prepare(statement_of(way))
     await statement.fetch(*batches.pop())
-    return partial(_insert, connection, statement, batches)
+    begin = nullcontext if way == "statement" else connection.transaction
+    return partial(_insert, statement, batches, begin)
 
 
-async def _insert(connection: Any, statement: Any, batches: list[Columns]) -> None:
+async def _insert(
+    statement: Any,
+    batches: list[Columns],
+    begin: Callable[[], AbstractAsyncContextManager[object]],
+) -> None:
     for batch in batches:
-        async with connection.transaction():
+        async with begin():
             known = await statement.fetch(*batch)
         if known:
             raise BenchmarkError(f"Of {BATCH} new events {len(known)} were known.")
 
 
 async def _prepare_copy(
-    connection: asyncpg.Connection, names: list[str], batches: list[Columns]
+    connection: asyncpg.Connection, batches: list[Columns]
 ) -> Callable[[], Awaitable[None]]:
     rows = [row for batch in batches for row in zip(*batch, strict=True)]
-    copy = partial(connection.copy_records_to_table, TABLES["copy"], columns=names)
+    copy = partial(connection.copy_records_to_table, TABLES["copy"], columns=COLUMNS)
     await copy(records=rows[:BATCH])
     return partial(copy, records=rows[BATCH:])
 
 
-def _make_batches(first: int, count: int, *, names: list[str]) -> list[Columns]:
+def _make_batches(first: int, count: int, *, way: Way) -> list[Columns]:
     """The columns of each batch, made by the service's own pipeline."""
     policy = Policy(TimestampPolicy())
     request_context = RequestContext(SOURCE, datetime.now(UTC), "bench")
@@ -159,7 +166,10 @@ def _make_batches(first: int, count: int, *, names: list[str]) -> list[Columns]:
             unpacked, request_context=request_context, policy=policy
         )
         records = [entry for entry in entries if isinstance(entry, Record)]
-        batches.append([[_value(r, name) for r in records] for name in names])
+        if way in {"insert", "statement"}:
+            batches.append(insert_parameters(records))
+        else:
+            batches.append([[_value(r, name) for r in records] for name in COLUMNS])
     return batches
 
 

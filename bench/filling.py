@@ -6,7 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
-from app.store.engine import dsn_of
+from app.store.dsn import dsn_of
 from bench.ways import Way
 
 ROWS_A_WEEK = 1_000_000

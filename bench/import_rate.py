@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
-from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from app.embedded import Cluster, running
 from app.pipeline.json_decode import decode
@@ -35,8 +34,7 @@ from app.pipeline.record import Body, Policy, Record, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
 from app.settings import child_environment
 from app.store.migrations import migrate
-from app.store.quarantine.issues_json import stored_warnings
-from app.store.write.insert import _CLAIM_AND_STORE
+from app.store.write.insert import CLAIM_AND_STORE, insert_parameters
 
 _BATCH = 1_000
 _SOURCE = "bench"
@@ -98,19 +96,13 @@ def judged_batches(path: Path) -> Iterator[list[Record]]:
 
 async def insert_directly(url: str, path: Path) -> float:
     """Insert the rows of a file in a bare loop; returns the seconds of that alone."""
-    compiled = _CLAIM_AND_STORE.compile(dialect=dialect())  # type: ignore[no-untyped-call]
     connection = await asyncpg.connect(url.replace("+asyncpg", "", 1))
     await connection.execute("SET synchronous_commit = on; SET jit = off")
     seconds = 0.0
     for records in judged_batches(path):
-        rows = [
-            {name: getattr(record, name) for name in record._fields}
-            | {"warnings": stored_warnings(record.warnings)}
-            for record in records
-        ]
-        arrays = [[row[name] for row in rows] for name in compiled.positiontup or ()]
+        parameters = insert_parameters(records)
         began = time.perf_counter()
-        known = await connection.fetch(str(compiled), *arrays)
+        known = await connection.fetch(CLAIM_AND_STORE, *parameters)
         seconds += time.perf_counter() - began
         assert not known  # noqa: S101
     await connection.close()

@@ -51,6 +51,8 @@ SCENARIOS = (
     ),
     Scenario("insert", 1, BATCH),
     Scenario("insert", 2, BATCH),
+    Scenario("statement", 1, BATCH),
+    Scenario("statement", 2, BATCH),
     Scenario("copy", 2, BATCH),
 )
 

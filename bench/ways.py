@@ -2,20 +2,21 @@
 
 from typing import Literal
 
-from sqlalchemy.dialects.postgresql import asyncpg
+from app.store.write.insert import CLAIM_AND_STORE
 
-from app.store.write.insert import _CLAIM_AND_STORE
-
-Way = Literal["insert", "copy", "plain"]
+# insert and statement: the service's own, between BEGIN and COMMIT or by itself.
+Way = Literal["insert", "statement", "copy", "plain"]
 
 TABLES: dict[Way, str] = {
     "insert": "events",
+    "statement": "events",
     "copy": "copied_events",
     "plain": "plain_events",
 }
 # What is there already stays, so that a table can be filled in several goes.
 PREPARATIONS: dict[Way, tuple[str, ...]] = {
     "insert": (),
+    "statement": (),
     # Equal, indexes and all, but for its partitions and its claim of ids.
     "copy": ("CREATE TABLE IF NOT EXISTS copied_events (LIKE events INCLUDING ALL)",),
     # What one would do without events' partitions and event_ids.
@@ -37,24 +38,26 @@ _PLAIN_TYPES = {
 }
 
 
-def statement_of(way: Way) -> tuple[str, list[str]]:
-    """SQL as asyncpg takes it, and the names of its parameters in their order.
+COLUMNS = (
+    *("id", "source", "event", "user_id", "group_id", "timestamp", "timestamp_raw"),
+    *("received_at", "message_id", "properties", "context", "warnings"),
+)
 
-    Each parameter is a column as an array, so that one statement takes a batch. Of
-    COPY, only the names count.
+
+def statement_of(way: Way) -> str:
+    """SQL as asyncpg takes it.
+
+    Each parameter is a column as an array, so that one statement takes a batch: those
+    of `insert_parameters`, or of a plain table `COLUMNS`.
     """
-    # Private to the service, and just this is to be measured.
-    compiled = _CLAIM_AND_STORE.compile(dialect=asyncpg.dialect())  # type: ignore[no-untyped-call]
-    names = list(compiled.positiontup or ())
-    if way == "insert":
-        return compiled.string, names
-    names.remove("content_hash")
-    columns = ", ".join(f'"{name}"' for name in names)
+    if way in {"insert", "statement"}:
+        return CLAIM_AND_STORE
+    columns = ", ".join(f'"{name}"' for name in COLUMNS)
     arrays = ", ".join(
         f"CAST(${place} AS {_PLAIN_TYPES.get(name, 'text')}[])"
-        for place, name in enumerate(names, 1)
+        for place, name in enumerate(COLUMNS, 1)
     )
     return (
         f"INSERT INTO plain_events ({columns}) SELECT * FROM unnest({arrays})"  # noqa: S608
         " ON CONFLICT (id) DO NOTHING"
-    ), names
+    )

@@ -1,37 +1,42 @@
-"""The connections to Postgres: how they are made, and their limits."""
+"""Engines: how connections to Postgres are made, and their time limits.
 
-import re
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+The session settings (durable commits, UTC, time limits) outrank every default of a
+role or database. A direct connection sends them once, at login. Through a pooler, which
+gives each transaction another session, each transaction sends them with its BEGIN.
+"""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
 
-from app.errors import ConfigurationError
 from app.metrics.catalog import POOL_IN_USE, POOL_LIMIT
 from app.metrics.meters import Meters
+from app.store.dsn import dsn_of, has_pooler
 
-# asyncpg reads the URL itself, by libpq's rules; SQLAlchemy need only know it.
+# asyncpg reads the URL itself, by libpq's rules; SQLAlchemy needs only the dialect.
 _DIALECT = "postgresql+asyncpg://"
-_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+asyncpg"})
-_HOSTS = re.compile(r"(?:(?:\[[\w:.%]+\]|[^\s:@/\[\],]*)(?::\d{1,5})?,?)*")
-_PARAMETER = re.compile(r"[A-Za-z_][\w.]*")
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-# Known to libpq alone: sent on to the server, they would stop every connection.
-_LIBPQ_ONLY = frozenset(
-    {
-        "client_encoding",
-        "connect_timeout",
-        "fallback_application_name",
-        "gssencmode",
-        "keepalives",
-        "keepalives_count",
-        "keepalives_idle",
-        "keepalives_interval",
-        "tcp_user_timeout",
-    }
-)
+_APPLICATION = {"application_name": "rollcall"}
 _MIGRATION_CONNECT_TIMEOUT_S = 10.0
 _IDLE_IN_TRANSACTION_TIMEOUT_S = 10.0
+
+
+class PooledConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg is untyped
+    """A connection through a pooler; its transactions begin with their settings."""
+
+    __slots__ = ("begin_settings",)
+
+    begin_settings: str
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        """Execute, and send the settings in one message with BEGIN."""
+        if query.startswith("BEGIN"):
+            query = f"{query.rstrip(';')};{self.begin_settings}"
+        status: str = await super().execute(query, *args, **options)
+        return status
 
 
 def create_engine(
@@ -45,16 +50,16 @@ def create_engine(
     """Make the engine that serves requests; it connects on first use.
 
     JSONB parameters are passed as JSON text, and are read back as Python objects.
-    There is no ping before use: whoever writes retries on a lost connection.
+    Connections are not tested before use: the writer retries on a lost connection.
 
     Args:
         url: a libpq URL (`postgresql://`, `postgres://`) or SQLAlchemy's form of it.
-        pool_size: the most connections; there is no overflow.
-        pool_timeout_s: how long to wait for one of them.
-        connect_timeout_s: how long making one may take, TLS and login included.
-        command_timeout_s: how long a statement may take.
-            Postgres gives up on a lock after three quarters of it and on the
-            statement after nine tenths, so that the connection stays usable.
+        pool_size: maximum number of connections; there is no overflow.
+        pool_timeout_s: time to wait for a free connection.
+        connect_timeout_s: time to make a connection, TLS and login included.
+        command_timeout_s: time limit of a statement. Postgres gives up on a lock after
+            three quarters of it and on the statement after nine tenths, so that the
+            connection stays usable.
 
     Raises:
         ConfigurationError: the URL cannot be used; the text never shows it.
@@ -65,26 +70,28 @@ def create_engine(
         max_overflow=0,
         pool_timeout=pool_timeout_s,
         json_serializer=_as_is,
-        connect_args={
-            "dsn": dsn_of(url),
-            "timeout": connect_timeout_s,
-            "command_timeout": command_timeout_s,
-            "server_settings": _server_settings(
+        async_creator=partial(
+            _connect,
+            dsn_of(url),
+            _session_settings(
                 lock_timeout_s=command_timeout_s * 0.75,
                 statement_timeout_s=command_timeout_s * 0.9,
                 idle_timeout_s=_IDLE_IN_TRANSACTION_TIMEOUT_S,
             ),
-        },
+            is_pooled=has_pooler(url),
+            timeout=connect_timeout_s,
+            command_timeout=command_timeout_s,
+        ),
     )
 
 
 def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:
-    """Make the engine that changes the schema; its statements may take their time.
+    """Make the engine that changes the schema; its statements have no time limit.
 
     Args:
         url: as for `create_engine`.
-        lock_timeout_s: how long a statement may wait for a lock. Behind one that
-            waits to change a table, all its readers and writers queue.
+        lock_timeout_s: time that a statement may wait for a lock. All readers and
+            writers of a table queue behind a statement that waits to change it.
 
     Raises:
         ConfigurationError: the URL cannot be used; the text never shows it.
@@ -93,38 +100,70 @@ def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:
         _DIALECT,
         poolclass=NullPool,
         json_serializer=_as_is,
-        connect_args={
-            "dsn": dsn_of(url),
-            "timeout": _MIGRATION_CONNECT_TIMEOUT_S,
-            "server_settings": _server_settings(
-                lock_timeout_s=lock_timeout_s,
-                statement_timeout_s=0,
-                idle_timeout_s=0,
+        async_creator=partial(
+            _connect,
+            dsn_of(url),
+            _session_settings(
+                lock_timeout_s=lock_timeout_s, statement_timeout_s=0, idle_timeout_s=0
             ),
-        },
+            is_pooled=has_pooler(url),
+            timeout=_MIGRATION_CONNECT_TIMEOUT_S,
+        ),
     )
 
 
+def single_statement(
+    driver: asyncpg.Connection,
+) -> AbstractAsyncContextManager[object]:
+    """The transaction of one statement on the driver's connection.
+
+    A statement commits by itself on a direct connection. Through a pooler it needs
+    BEGIN, which brings the session settings.
+    """
+    # asyncpg's metaclass makes every connection an instance of every subclass.
+    if type(driver) is PooledConnection:
+        transaction: AbstractAsyncContextManager[object] = driver.transaction()
+        return transaction
+    return nullcontext()
+
+
 def watch_pool(engine: AsyncEngine, meters: Meters, *, name: str) -> None:
-    """Have it told how many connections there may be, and are in use."""
+    """Register gauges of its connections: how many are in use, and the limit."""
     pool = engine.pool
     if isinstance(pool, QueuePool):
         meters.watch({POOL_IN_USE: pool.checkedout, POOL_LIMIT: pool.size}, name)
+
+
+async def _connect(
+    dsn: str, settings: dict[str, str], *, is_pooled: bool, **limits: float
+) -> asyncpg.Connection:
+    if not is_pooled:
+        return await asyncpg.connect(
+            dsn, server_settings=_APPLICATION | settings, **limits
+        )
+    connection: PooledConnection = await asyncpg.connect(
+        dsn,
+        server_settings=_APPLICATION,
+        connection_class=PooledConnection,
+        **limits,
+    )
+    connection.begin_settings = "".join(
+        f"SET LOCAL {name} = '{value}';" for name, value in settings.items()
+    )
+    return connection
 
 
 def _as_is(json_text: str) -> str:
     return json_text
 
 
-def _server_settings(
+def _session_settings(
     *, lock_timeout_s: float, statement_timeout_s: float, idle_timeout_s: float
 ) -> dict[str, str]:
-    """Sent at login, so that no default of a role or database outranks them."""
     return {
-        "application_name": "rollcall",
         "synchronous_commit": "on",
         "timezone": "UTC",
-        # asyncpg asks the catalogue once a connection; JIT makes that take seconds.
+        # asyncpg queries the catalogue once a connection; JIT makes that take seconds.
         "jit": "off",
         "lock_timeout": _milliseconds(lock_timeout_s),
         "statement_timeout": _milliseconds(statement_timeout_s),
@@ -134,59 +173,3 @@ def _server_settings(
 
 def _milliseconds(seconds: float) -> str:
     return str(round(seconds * 1000))
-
-
-def dsn_of(url: str) -> str:
-    """The URL as asyncpg takes it; whatever it might misread is refused here.
-
-    An unescaped character in a password shifts the parts of a URL, and then a
-    piece of the password would be shown as a host, a port or a database.
-
-    Raises:
-        ConfigurationError: the URL cannot be used; the text never shows it.
-    """
-    try:
-        parts = urlsplit(url)
-        query = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
-    except ValueError:
-        raise _not_a_url() from None
-    if not _well_formed(parts) or not all(map(_PARAMETER.fullmatch, query)):
-        raise _not_a_url()
-    return urlunsplit(
-        ("postgresql", parts.netloc, parts.path, urlencode(_parameters(query)), "")
-    )
-
-
-def _well_formed(parts: SplitResult) -> bool:
-    return (
-        parts.scheme in _SCHEMES
-        and parts.netloc.count("@") <= 1
-        and _HOSTS.fullmatch(parts.netloc.rpartition("@")[2]) is not None
-        and not {"@", "/"} & set(parts.path[1:])
-        and not parts.fragment
-    )
-
-
-def _parameters(query: dict[str, str]) -> dict[str, str]:
-    """The query parameters that asyncpg, or else Postgres, understands."""
-    kept = {name: value for name, value in query.items() if name not in _LIBPQ_ONLY}
-    if "ssl" in kept:  # SQLAlchemy's name for it
-        kept.setdefault("sslmode", kept.pop("ssl"))
-    if kept.get("sslmode", "prefer") not in _SSL_MODES:
-        raise ConfigurationError(
-            f"The database URL's sslmode must be one of {', '.join(_SSL_MODES)}."
-        )
-    if kept.pop("channel_binding", "prefer") == "require":
-        raise ConfigurationError(
-            "The database URL asks for channel_binding=require, which the driver"
-            " cannot do; use sslmode=verify-full with sslrootcert instead."
-        )
-    return kept
-
-
-def _not_a_url() -> ConfigurationError:
-    return ConfigurationError(
-        "The database URL is not one that Postgres takes; it looks like"
-        " postgresql://USER:PASSWORD@HOST:5432/DATABASE, and characters such as"
-        " @ / : ? # % in the user or password are percent-encoded."
-    )

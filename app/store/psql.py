@@ -4,7 +4,7 @@ import re
 from itertools import starmap
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from app.store.engine import dsn_of
+from app.store.dsn import dsn_of
 
 # What a URL's query may name, and libpq's variable for it; the rest are settings of
 # the server. A key's password has no variable: psql asks for it.

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.cli.quarantine.filters import read_since
 from app.pipeline.issues import Issue
 from app.store.quarantine.caps import Quarantine
-from app.store.write.insert import Entry, store
+from app.store.write.insert import Entry
 from tests.support.commands import runner_on
+from tests.support.entries import save
 from tests.support.markdown import blocks, read, table
 from tests.support.pipeline import RECEIPT, signed_up_with, stored, with_properties
 from tests.support.rejections import count, keep, rejection
@@ -39,8 +40,7 @@ async def known(engine: AsyncEngine) -> AsyncEngine:
         rejection({"n": 2}, source=SOURCE, received_at=NOW, error=TIMESTAMP),
         rejection({"n": "x" * 200_000}, source="crm"),
     ]
-    async with engine.begin() as connection:
-        await store(connection, entries, quarantine=Quarantine())
+    await save(engine, *entries)
     full = Quarantine(max_events=0)
     await keep(engine, [rejection({}, source="crm")] * 3, full)
     return engine

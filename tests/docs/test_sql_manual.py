@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.pipeline.process import process_event
 from app.pipeline.record import Body, Policy, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
-from app.store.quarantine.caps import Quarantine
-from app.store.write.insert import Entry, store
+from app.store.write.insert import Entry
+from tests.support.entries import save
 
 MANUAL = Path(__file__).parents[2] / "docs" / "sql.md"
 QUERIES = dict(
@@ -89,8 +89,8 @@ async def known(engine: AsyncEngine) -> AsyncEngine:
         await connection.execute(
             text("INSERT INTO sources (name) VALUES ('billing'), ('web'), ('silent')")
         )
-        for events, source in ([*BILLING, *REJECTED], "billing"), (WEB, "web"):
-            await store(connection, judged(events, source), quarantine=Quarantine())
+    for events, source in ([*BILLING, *REJECTED], "billing"), (WEB, "web"):
+        await save(engine, *judged(events, source))
     return engine
 
 

@@ -25,11 +25,11 @@ from app.store.read.events import read_events
 from app.store.read.filters import EventFilter
 from app.store.read.limiter import QueryLimiter
 from app.store.service_queries import ServiceQueries
-from app.store.write.committer import Committer
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from app.store.write.partitions import ensure_partitions
 from migrations.statements import statements
 from tests.conftest import Admin
+from tests.support.entries import commit, committing
 
 OWNER = "rollcall_test_owner"
 MAKE_OWNER = f"""
@@ -126,18 +126,18 @@ async def test_making_the_roles_again_changes_nothing(owner: AsyncEngine) -> Non
 async def test_the_service_stores_what_comes_in(
     owner: AsyncEngine, service: AsyncEngine
 ) -> None:
-    committer = Committer(service, timeout_s=10)
     other = record(content_hash=b"another content.")
     rejection = reject(
         {}, request_context=RECEIPT, errors=[Issue("bad", "", "It is bad.")]
     )
 
-    assert await committer.settle([record()]) == [STORED]
-    assert await committer.settle([record(), other]) == [DUPLICATE, CONFLICT]
-    for _ in range(2):
-        [outcome] = await committer.settle([rejection])
-        assert outcome is not None
-        assert outcome.kept
+    async with committing(service, timeout_s=10) as committer:
+        assert await committer.commit([record()]) == [STORED]
+        assert await committer.commit([record(), other]) == [DUPLICATE, CONFLICT]
+        for _ in range(2):
+            [outcome] = await committer.commit([rejection])
+            assert outcome is not None
+            assert outcome.kept
 
     assert await run(owner, "SELECT email FROM signed_up") == [("ann@example.com",)]
     reasons = await run(owner, "SELECT reason FROM rejected_events ORDER BY reason")
@@ -147,7 +147,6 @@ async def test_the_service_stores_what_comes_in(
 async def test_the_service_drops_what_is_over_the_cap_and_deletes_what_is_old(
     owner: AsyncEngine, service: AsyncEngine
 ) -> None:
-    committer = Committer(service, timeout_s=10, quarantine=Quarantine(max_events=1))
     rejections = [
         reject(
             {"n": n}, request_context=RECEIPT, errors=[Issue("bad", "", "It is bad.")]
@@ -155,9 +154,11 @@ async def test_the_service_drops_what_is_over_the_cap_and_deletes_what_is_old(
         for n in range(2)
     ]
 
-    for _ in range(2):
-        outcomes = await committer.settle([*rejections])
-        assert [outcome and outcome.kept for outcome in outcomes] == [True, False]
+    one = Quarantine(max_events=1)
+    async with committing(service, timeout_s=10, quarantine=one) as committer:
+        for _ in range(2):
+            outcomes = await committer.commit([*rejections])
+            assert [outcome and outcome.kept for outcome in outcomes] == [True, False]
     assert await run(owner, "SELECT sum(events) FROM rejected_drops") == [(2,)]
 
     assert await ServiceQueries(service, timeout_s=1).expire_rejected(days=30) == 2
@@ -171,7 +172,7 @@ async def test_the_service_makes_a_missing_partition_that_it_does_not_own(
     [(partition,)] = await run(owner, PARTITION)
     await run(owner, f"DROP TABLE {partition}")
 
-    assert await Committer(service, timeout_s=10).settle([record()]) == [STORED]
+    assert await commit(service, record(), timeout_s=10) == [STORED]
 
     [(maker,)] = await run(
         owner,
@@ -254,7 +255,7 @@ async def test_the_service_signs_in_and_out_and_reads_only_if_it_is_let(
     assert await lookups.reader_of_key(hash_key(key.encode())) == "ann"
 
     wanted = partial(read_events, wanted=EventFilter(user_id="u1"), limit=1)
-    await Committer(service, timeout_s=10).settle([record()])
+    await commit(service, record(), timeout_s=10)
     with pytest.raises(UnavailableError):
         await QueryLimiter(service, timeout_s=5).ask(wanted)
     superuser = create_engine(owned_url)
@@ -271,7 +272,7 @@ async def test_the_reader_reads(
 ) -> None:
     async with owner.begin() as connection:
         await create_key(connection, source="billing")
-    await Committer(service, timeout_s=10).settle([record()])
+    await commit(service, record(), timeout_s=10)
 
     assert await run(reader, "SELECT email FROM signed_up") == [("ann@example.com",)]
     assert await run(reader, "SELECT user_id FROM events") == [("u1",)]

@@ -1,17 +1,20 @@
 """Entries as the pipeline makes them, and what the database holds of them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Table, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.pipeline.record import Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.quarantine.caps import Quarantine
 from app.store.tables.events import event_ids, events, rejected_events
-from app.store.write.insert import Entry, Outcome, store
+from app.store.transaction import driver_in_transaction
+from app.store.write.committer import Committer
+from app.store.write.insert import Entry, Outcome, store_records
 from tests.support.pipeline import (
     RECEIPT,
     rejected,
@@ -44,14 +47,46 @@ def rejection(user_id: str = "user-1", **properties: Any) -> Rejection:
     return rejected(with_properties(event, **properties))
 
 
+@asynccontextmanager
+async def committing(
+    engine: AsyncEngine,
+    *,
+    timeout_s: float = 2.0,
+    quarantine: Quarantine | None = None,
+    import_id: UUID | None = None,
+) -> AsyncIterator[Committer]:
+    """A committer that returns its connection at the end."""
+    committer = Committer(
+        engine, timeout_s=timeout_s, quarantine=quarantine, import_id=import_id
+    )
+    try:
+        yield committer
+    finally:
+        await committer.release()
+
+
+async def commit(
+    engine: AsyncEngine, *entries: Entry, timeout_s: float = 2.0
+) -> list[Outcome | None]:
+    """The outcomes of one batch, None where it was not confirmed."""
+    async with committing(engine, timeout_s=timeout_s) as committer:
+        return await committer.commit([*entries])
+
+
 async def save(
     engine: AsyncEngine, *entries: Entry, import_id: UUID | None = None
 ) -> list[Outcome]:
-    """Store entries in one transaction and commit it."""
-    async with engine.begin() as connection:
-        return await store(
-            connection, entries, quarantine=Quarantine(), import_id=import_id
-        )
+    """Commit entries as the writer does."""
+    async with committing(engine, timeout_s=30, import_id=import_id) as committer:
+        outcomes = await committer.commit([*entries])
+    confirmed = [outcome for outcome in outcomes if outcome is not None]
+    assert len(confirmed) == len(entries), "not confirmed"
+    return confirmed
+
+
+async def store(connection: AsyncConnection, *records: Record) -> list[Outcome]:
+    """Store records in a transaction of the caller's, which it commits or not."""
+    return await store_records(await driver_in_transaction(connection), records)
 
 
 async def rows(engine: AsyncEngine, table: Table) -> Sequence[Any]:

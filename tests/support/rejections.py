@@ -11,7 +11,9 @@ from app.pipeline.issues import Issue
 from app.pipeline.record import RequestContext
 from app.pipeline.rejection import Rejection, reject
 from app.store.quarantine.caps import Quarantine
-from app.store.write.insert import Outcome, store
+from app.store.transaction import driver_in_transaction
+from app.store.write.insert import Outcome
+from tests.support.entries import save
 
 RECEIVED_AT = datetime(2026, 11, 2, 10, 20, 30, 400500, tzinfo=UTC)
 UNKNOWN = Issue("unknown_event", "event", "No such event.")
@@ -39,13 +41,12 @@ async def keep(
 ) -> list[bool]:
     """Commit rows; returns whether each is in quarantine."""
     async with engine.begin() as connection:
-        return await quarantine.keep(connection, rows)
+        return await quarantine.keep(await driver_in_transaction(connection), rows)
 
 
 async def commit(engine: AsyncEngine, *rows: Rejection) -> list[Outcome]:
     """Quarantine rows as the writer does."""
-    async with engine.begin() as connection:
-        return await store(connection, rows, quarantine=Quarantine())
+    return await save(engine, *rows)
 
 
 async def read(engine: AsyncEngine, query: str) -> list[tuple[Any, ...]]:

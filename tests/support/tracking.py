@@ -42,7 +42,11 @@ class Commits(Committer):
         self.open.set()
 
     @override
-    async def settle(
+    async def release(self) -> None:
+        """Has no connection."""
+
+    @override
+    async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
         self.begun.set()

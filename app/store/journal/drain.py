@@ -71,7 +71,20 @@ class Drain:
             pass
 
     async def store_page(self) -> bool:
-        """Store some of what waits, if Postgres lets us; whether there may be more."""
+        """Store some waiting entries if Postgres accepts them.
+
+        Returns:
+            Whether there may be more.
+        """
+        has_more = False
+        try:
+            has_more = await self._store_page()
+        finally:
+            if not has_more:
+                await self._committer.release()
+        return has_more
+
+    async def _store_page(self) -> bool:
         if self._circuit.is_open and not await self._is_back():
             return False
         page = await self._journal.read(limit=self._limit)
@@ -119,7 +132,7 @@ class Drain:
     async def _settle(self, page: Page) -> list[int]:
         """Commit what can be; returns the places of what Postgres has confirmed."""
         try:
-            outcomes = await self._committer.settle(page.entries)
+            outcomes = await self._committer.commit(page.entries)
         except Exception:
             # A defect, which would else be met for ever.
             log.exception("draining failed")

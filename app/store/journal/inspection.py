@@ -86,6 +86,7 @@ async def drain_free(
             attempts = 0 if await drain.store_page() else attempts + 1
         return Drained(journals, drain.confirmed, waiting - drain.confirmed)
     finally:
+        await committer.release()
         await journal.close()
 
 

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
 from app.pipeline.issues import Issue
 from app.pipeline.record import Record, RequestContext
@@ -74,12 +74,12 @@ class Quarantine:
         self._trusted_until: dict[str, float] = {}
 
     async def keep(
-        self, connection: AsyncConnection, rows: Sequence[Rejection]
+        self, driver: asyncpg.Connection, rows: Sequence[Rejection]
     ) -> list[bool]:
         """Keep what there is room for, and count the rest as dropped.
 
         Args:
-            connection: in the transaction that the rows belong to.
+            driver: in the transaction that the rows belong to.
             rows: in the order of their arrival; of rows with one id the first is
                 inserted.
 
@@ -88,23 +88,23 @@ class Quarantine:
         """
         if not rows:
             return []
-        await self._measure(connection, {row.source for row in rows})
+        await self._measure(driver, {row.source for row in rows})
         distinct: dict[str, Rejection] = {}
         for row in rows:
             distinct.setdefault(row.id, row)
         known: set[str] = set()
         chosen = self._choose(distinct.values())
         if len(chosen) < len(distinct):
-            known = await find_rejected(connection, distinct)
+            known = await find_rejected(driver, distinct)
             chosen = self._choose(
                 row for row in distinct.values() if row.id not in known
             )
-        for id_ in await insert_rejected(connection, list(chosen.values())):
+        for id_ in await insert_rejected(driver, list(chosen.values())):
             row = chosen[id_]
             self._held[row.source] = self._held[row.source].plus(row)
         known |= chosen.keys()
         await count_drops(
-            connection,
+            driver,
             [row for row in rows if row.id not in known],
             worker=self._worker,
         )
@@ -114,12 +114,12 @@ class Quarantine:
         """Measure anew next time: a transaction in which rows were kept has failed."""
         self._trusted_until.clear()
 
-    async def _measure(self, connection: AsyncConnection, sources: set[str]) -> None:
+    async def _measure(self, driver: asyncpg.Connection, sources: set[str]) -> None:
         now = self._clock()
         stale = [s for s in sources if now >= self._trusted_until.get(s, now)]
         if not stale:
             return
-        self._held |= await measure_rejected(connection, stale, limit=self._cap.events)
+        self._held |= await measure_rejected(driver, stale, limit=self._cap.events)
         self._trusted_until |= dict.fromkeys(stale, now + self._trust_s)
 
     def _choose(self, rows: Iterable[Rejection]) -> dict[str, Rejection]:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import InvalidJsonError
@@ -19,11 +18,12 @@ from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.process import process_event
 from app.pipeline.record import Body, Policy, Record, RequestContext
-from app.store.db_errors import is_data_error
+from app.store.db_errors import DATABASE_ERRORS, is_data_error
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE
 from app.store.quarantine.queries import delete_rejected
 from app.store.quarantine.selection import Place, Selection, next_batch
 from app.store.tables.events import rejected_events
+from app.store.transaction import driver_in_transaction
 from app.store.write.insert import (
     CONFLICT,
     ERASED,
@@ -205,11 +205,12 @@ def failure_of(outcome: Outcome) -> Issue | None:
 async def store_each(
     connection: AsyncConnection, records: list[Record]
 ) -> list[Outcome]:
-    """Store records; one that Postgres refuses harms no other."""
+    """Store records; one that Postgres refuses does not affect the others."""
     try:
         async with connection.begin_nested():
-            return await store_records(connection, records)
-    except DBAPIError as error:
+            driver = await driver_in_transaction(connection)
+            return await store_records(driver, records)
+    except DATABASE_ERRORS as error:
         if not is_data_error(error):
             raise
     if len(records) == 1:

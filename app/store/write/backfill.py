@@ -156,11 +156,12 @@ class _Pipeline(Generic[Batch, BatchInfo]):
         finally:
             for future in self._ahead:
                 future.cancel()
+            await self._committer.release()
 
     async def _commit_next(self) -> None:
         packed, info = await asyncio.wrap_future(self._ahead.popleft())
         entries = [Record._make(e) if type(e) is tuple else e for e in packed]
-        outcomes = await self._committer.settle(entries)
+        outcomes = await self._committer.commit(entries)
         confirmed = [outcome for outcome in outcomes if outcome is not None]
         self._report(confirmed, info)
         if len(confirmed) < len(outcomes):

@@ -1,15 +1,17 @@
-"""One transaction, its retries and its deadline; and what to do with poison.
+"""Commits entries within a deadline, and isolates those that Postgres refuses.
 
-Only an error of the data is the data's fault. Everything else (a lost connection, a
-deadlock, a full disk, a missing partition) is tried again while there is time, and
-is nobody's fault but the moment's.
+Only an error of the data is blamed on an entry. Every other failure (a lost connection,
+a deadlock, a full disk, a missing partition) is retried until the deadline.
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.logs import fields
@@ -18,6 +20,7 @@ from app.metrics.catalog import COMMIT_FAILURES
 from app.metrics.layout import Layout
 from app.metrics.meters import Meters
 from app.pipeline.record import Record
+from app.pipeline.rejection import Rejection
 from app.store.db_errors import (
     DATABASE_ERRORS,
     classify,
@@ -25,27 +28,40 @@ from app.store.db_errors import (
     lacks_partition,
     sqlstate_of,
 )
-from app.store.quarantine.caps import UNSTORABLE, Quarantine, reject_record
-from app.store.transaction import transaction
-from app.store.write.insert import Entry, Outcome, store
-from app.store.write.partitions import ensure_partitions
+from app.store.engine import single_statement
+from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE, Quarantine, reject_record
+from app.store.write.insert import (
+    Claim,
+    Entry,
+    Outcome,
+    claim_and_store,
+    read_claims,
+    resolve_outcomes,
+)
+from app.store.write.kept_connection import KeptConnection
+from app.store.write.partitions import make_partitions
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 _RETRY_PAUSES_S = (0.01, 0.05, 0.2)
-# Of the time for a commit: what there is of it however long somebody has waited.
-_LEAST_SHARE = 0.1
+# Share of the commit timeout that is granted however long an entry has waited already.
+_MIN_BUDGET = 0.1
 
 
 class Committer:
-    """Commits entries, each exactly once, and isolates what Postgres refuses.
+    """Commits entries, each exactly once.
+
+    Its owner commits one batch at a time, and calls `release` when there is nothing
+    more to commit for now.
 
     Args:
-        engine: at READ COMMITTED.
-        timeout_s: for all that it takes to settle entries; then the connection is
-            cut, so that a frozen Postgres holds nobody.
-        quarantine: keeps what is rejected; by default with the usual caps.
-        meters: count each commit; by default for nobody.
+        engine: at READ COMMITTED; one of its connections is kept.
+        timeout_s: limit of one call of `commit`; the connection is closed then, so
+            that a frozen Postgres delays nobody.
+        quarantine: keeps rejected events; by default with the usual caps.
+        meters: count each commit; by default a counter of its own.
         import_id: the import that all records come from, if any.
     """
 
@@ -58,107 +74,217 @@ class Committer:
         meters: Meters | None = None,
         import_id: UUID | None = None,
     ) -> None:
-        self._engine = engine
+        self._connection = KeptConnection(engine)
         self._timeout_s = timeout_s
         self._quarantine = quarantine or Quarantine()
         self._meters = meters or Meters(Board(Layout()))
         self._import_id = import_id
 
-    async def settle(
+    async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
-        """Commit entries; where Postgres refuses data, isolate it by halves.
+        """Commit entries; if Postgres refuses data, isolate it by halves.
 
         Args:
             entries: in the order of their arrival.
-            waited_s: how long one of them has waited already, which leaves so much
-                less time; there is always some.
+            waited_s: how long one of them has waited already. It is taken off the
+                timeout, of which a share always remains.
 
         Returns:
-            An outcome for each entry, in the same order; None where no commit was
-            confirmed: such an entry may be in or not, and sending it again is safe.
+            An outcome for each entry, in the same order. None if no commit was
+            confirmed: the entry may be stored or not, and sending it again is safe.
         """
-        timeout_s = max(self._timeout_s - waited_s, _LEAST_SHARE * self._timeout_s)
+        timeout_s = max(self._timeout_s - waited_s, _MIN_BUDGET * self._timeout_s)
         deadline = asyncio.get_running_loop().time() + timeout_s
-        return await self._settle(entries, deadline)
+        outcomes = await self._store_or_split(entries, deadline)
+        await self._quarantine_conflicts(entries, outcomes, deadline)
+        return outcomes
 
-    async def _settle(
+    async def release(self) -> None:
+        """Return the connection to the pool; the next commit takes one again."""
+        await self._connection.release()
+
+    async def _store_or_split(
         self, entries: list[Entry], deadline: float
     ) -> list[Outcome | None]:
         began = time.perf_counter()
         try:
-            outcomes = await self._commit_in_time(entries, deadline)
+            outcomes = await self._store(entries, deadline)
         except DATABASE_ERRORS as error:
             if not is_data_error(error):
-                self._meters.add(COMMIT_FAILURES, classify(error))
-                log.warning(
-                    "commit failed",
-                    extra=fields(
-                        error=type(error).__name__,
-                        sqlstate=sqlstate_of(error),
-                        entries=len(entries),
-                    ),
-                )
+                self._count_failure(error, len(entries))
                 return [None] * len(entries)
             if len(entries) == 1:
                 sqlstate = sqlstate_of(error)
-                return [await self._give_up_on(entries[0], sqlstate, deadline)]
+                return [await self._quarantine_poison(entries[0], sqlstate, deadline)]
         else:
             self._meters.count_commit(len(entries), time.perf_counter() - began)
-            return [*outcomes]
+            return outcomes
         half = len(entries) // 2
-        first = await self._settle(entries[:half], deadline)
+        first = await self._store_or_split(entries[:half], deadline)
         if None in first:
-            # The moment's fault: asking for each of the rest would wait each time.
+            # Postgres is failing: trying the other half would take as long again.
             return [*first, *[None] * (len(entries) - half)]
-        return [*first, *await self._settle(entries[half:], deadline)]
+        return [*first, *await self._store_or_split(entries[half:], deadline)]
 
-    async def _give_up_on(
+    async def _store(
+        self, entries: list[Entry], deadline: float
+    ) -> list[Outcome | None]:
+        """Commit records and rejections together; the conflicts are still to be kept.
+
+        Once the claims are committed, nothing is tried again that would report an
+        event stored here as a duplicate of itself.
+        """
+        records = [entry for entry in entries if isinstance(entry, Record)]
+        rejections = [entry for entry in entries if isinstance(entry, Rejection)]
+
+        async def claim(driver: asyncpg.Connection) -> tuple[set[str], list[bool]]:
+            if not rejections:
+                async with single_statement(driver):
+                    return await self._claim(driver, records), []
+            async with driver.transaction():
+                known = await self._claim(driver, records)
+                return known, await self._quarantine.keep(driver, rejections)
+
+        known, kept = await self._retry(claim, deadline)
+        claims = await self._read_claims(known, deadline)
+        outcomes = resolve_outcomes(records, known, claims)
+        if not rejections:
+            return outcomes
+        stored, rejected = iter(outcomes), iter(kept)
+        return [
+            next(stored)
+            if isinstance(entry, Record)
+            else Outcome("rejected", errors=entry.errors, kept=next(rejected))
+            for entry in entries
+        ]
+
+    async def _claim(
+        self, driver: asyncpg.Connection, records: list[Record]
+    ) -> set[str]:
+        return await claim_and_store(driver, records, import_id=self._import_id)
+
+    async def _read_claims(self, known: set[str], deadline: float) -> dict[str, Claim]:
+        """Read the claims of known ids; none if Postgres fails until the deadline."""
+        if not known:
+            return {}
+
+        async def read(driver: asyncpg.Connection) -> dict[str, Claim]:
+            async with single_statement(driver):
+                return await read_claims(driver, known)
+
+        try:
+            return await self._retry(read, deadline)
+        except DATABASE_ERRORS as error:
+            self._count_failure(error, len(known))
+            return {}
+
+    async def _quarantine_conflicts(
+        self,
+        entries: list[Entry],
+        outcomes: list[Outcome | None],
+        deadline: float,
+    ) -> None:
+        """Keep the records that conflict with a stored event, and note which are kept.
+
+        What was stored beside them is committed and stays so, however this ends.
+        """
+        places: list[int] = []
+        rejections: list[Rejection] = []
+        for place, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
+            if outcome is not None and outcome.differs and isinstance(entry, Record):
+                places.append(place)
+                rejections.append(reject_record(entry, ID_CONFLICT))
+        if not places:
+            return
+        kept = await self._keep_or_split(rejections, deadline)
+        for place, is_kept in zip(places, kept, strict=True):
+            outcome = outcomes[place]
+            if is_kept is None or outcome is None:
+                outcomes[place] = None
+            else:
+                outcomes[place] = outcome._replace(kept=is_kept)
+
+    async def _keep_or_split(
+        self, rejections: list[Rejection], deadline: float
+    ) -> list[bool | None]:
+        """Whether each rejection is in quarantine; None if no commit was confirmed."""
+
+        async def keep(driver: asyncpg.Connection) -> list[bool]:
+            async with driver.transaction():
+                return await self._quarantine.keep(driver, rejections)
+
+        try:
+            return [*await self._retry(keep, deadline)]
+        except DATABASE_ERRORS as error:
+            if not is_data_error(error):
+                self._count_failure(error, len(rejections))
+                return [None] * len(rejections)
+            if len(rejections) == 1:
+                log.exception("conflicting event refused by the database")
+                return [False]
+        half = len(rejections) // 2
+        return [
+            *await self._keep_or_split(rejections[:half], deadline),
+            *await self._keep_or_split(rejections[half:], deadline),
+        ]
+
+    async def _quarantine_poison(
         self, entry: Entry, sqlstate: str, deadline: float
     ) -> Outcome | None:
         log.error("event refused by the database", extra=fields(sqlstate=sqlstate))
         if not isinstance(entry, Record):
             return Outcome("rejected", errors=entry.errors, kept=False)
         rejection = reject_record(entry, UNSTORABLE)
-        [outcome] = await self._settle([rejection], deadline)
+        [outcome] = await self._store_or_split([rejection], deadline)
         return outcome and outcome._replace(rejection_id=rejection.id)
 
-    async def _commit_in_time(
-        self, entries: list[Entry], deadline: float
-    ) -> list[Outcome]:
+    async def _retry(
+        self, work: Callable[[asyncpg.Connection], Awaitable[T]], deadline: float
+    ) -> T:
+        """Work on the kept connection; again after a failure, until the deadline."""
         loop = asyncio.get_running_loop()
         pauses = iter(_RETRY_PAUSES_S)
-        mended_partition = False
+        has_made_partitions = False
         while True:
             try:
-                async with transaction(self._engine, deadline=deadline) as connection:
-                    return await store(
-                        connection,
-                        entries,
-                        quarantine=self._quarantine,
-                        import_id=self._import_id,
-                    )
+                async with self._connection.until(deadline) as driver:
+                    return await work(driver)
             except DATABASE_ERRORS as error:
                 self._quarantine.forget()
                 pause = next(pauses, _RETRY_PAUSES_S[-1])
                 if is_data_error(error) or loop.time() + pause >= deadline:
                     raise
                 if lacks_partition(error):
-                    if mended_partition:
+                    if has_made_partitions:
                         raise
-                    mended_partition = True
-                    await self._mend_partitions(deadline)
+                    has_made_partitions = True
+                    await self._make_partitions(deadline)
                     continue
-            await asyncio.sleep(pause)  # whoever is in the way has to have time to go
+            await asyncio.sleep(pause)  # time for a rival transaction to end
 
-    async def _mend_partitions(self, deadline: float) -> None:
-        """Make what is missing; where that fails, the retry says what it was for."""
+    async def _make_partitions(self, deadline: float) -> None:
+        """Make the missing partition; if that fails, so does the retry after it."""
         log.warning("a partition was missing")
         try:
-            async with transaction(self._engine, deadline=deadline) as connection:
-                await ensure_partitions(connection)
+            async with (
+                self._connection.until(deadline) as driver,
+                single_statement(driver),
+            ):
+                await make_partitions(driver)
         except DATABASE_ERRORS as error:
             log.warning(
                 "the partition could not be made",
                 extra=fields(sqlstate=sqlstate_of(error)),
             )
+
+    def _count_failure(self, error: Exception, entries: int) -> None:
+        self._meters.add(COMMIT_FAILURES, classify(error))
+        log.warning(
+            "commit failed",
+            extra=fields(
+                error=type(error).__name__,
+                sqlstate=sqlstate_of(error),
+                entries=entries,
+            ),
+        )

@@ -1,21 +1,19 @@
-"""The statements that store events, each run in the caller's transaction.
+"""The statements that store events.
 
-`event_ids` is the deduplication: a row is inserted only by whoever claims its id.
-Ids are claimed in sorted order, because two transactions that claim in opposite
-orders wait for each other.
+`event_ids` is the deduplication: an event is inserted only by the transaction that
+claims its id. Ids are claimed in sorted order, because two transactions that claim in
+opposite orders would wait for each other.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
 from app.pipeline.issues import Issue
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
-from app.store.quarantine.caps import ID_CONFLICT, Quarantine, reject_record
 from app.store.quarantine.issues_json import stored_warnings
 
 CONTENT_DIFFERS = Issue(
@@ -26,9 +24,8 @@ CONTENT_DIFFERS = Issue(
 )
 CONTENT_DROPPED = CONTENT_DIFFERS._replace(
     message="An event with this id and other content is stored already and stays; "
-    "this one is kept nowhere, because the quarantine is full."
+    "this one is kept nowhere, because the quarantine has no room for it."
 )
-
 ERASED = Issue(
     "erased",
     "",
@@ -37,16 +34,12 @@ ERASED = Issue(
 
 # now() is the start of the transaction, so both rows of an event hold the same
 # stored_at: the id alone leads to the partition.
-_CLAIM_AND_STORE = text("""
+CLAIM_AND_STORE = """
 WITH input AS (
     SELECT * FROM unnest(
-        CAST(:id AS uuid[]), CAST(:source AS text[]), CAST(:event AS text[]),
-        CAST(:user_id AS text[]), CAST(:group_id AS text[]),
-        CAST(:timestamp AS timestamptz[]), CAST(:timestamp_raw AS text[]),
-        CAST(:received_at AS timestamptz[]), CAST(:message_id AS text[]),
-        CAST(:properties AS text[]), CAST(:context AS text[]),
-        CAST(:warnings AS text[]), CAST(:content_hash AS bytea[]),
-        CAST(:extra AS text[])
+        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[],
+        $6::timestamptz[], $7::text[], $8::timestamptz[], $9::text[],
+        $10::text[], $11::text[], $12::text[], $13::bytea[], $14::text[]
     ) AS input (
         id, source, event, user_id, group_id, "timestamp", timestamp_raw,
         received_at, message_id, properties, context, warnings, content_hash, extra
@@ -65,22 +58,17 @@ WITH input AS (
     SELECT
         id, source, event, user_id, group_id, "timestamp", timestamp_raw,
         received_at, now(), message_id, CAST(properties AS jsonb),
-        CAST(context AS jsonb), CAST(warnings AS jsonb), CAST(extra AS jsonb),
-        CAST(:import_id AS uuid)
+        CAST(context AS jsonb), CAST(warnings AS jsonb), CAST(extra AS jsonb), $15::uuid
     FROM input JOIN claimed USING (id)
 )
 SELECT id FROM input WHERE NOT EXISTS (SELECT FROM claimed WHERE claimed.id = input.id)
-""")
-
-# The fields of a record that are parameters of the statement above.
-_STORED = [name for name in Record._fields if name not in {"sent", "request_id"}]
+"""
 
 # A statement of its own: only a new snapshot sees what another worker has committed
 # while the claim waited for it.
-_STORED_HASHES = text("""
-SELECT id, content_hash, erased_at IS NOT NULL FROM event_ids
-WHERE id = ANY(CAST(:id AS uuid[]))
-""")
+_READ_CLAIMS = """
+SELECT id, content_hash, erased_at IS NOT NULL FROM event_ids WHERE id = ANY($1::uuid[])
+"""
 
 Entry = Record | Rejection
 
@@ -89,14 +77,14 @@ class Outcome(NamedTuple):
     """What became of one entry.
 
     Attributes:
-        status: `stored` by this transaction; `duplicate` of what was stored before;
-            `rejected` and in quarantine; `buffered`, in the journal; `valid`, of a
-            dry run; `ignored`, of a call that is no event.
-        differs: for a duplicate, whether what is stored has other content.
+        status: `stored` by this transaction; `duplicate` of an event that was stored
+            before; `rejected`, in quarantine; `buffered`, in the journal; `valid`, of
+            a dry run; `ignored`, of a call that is no event.
+        differs: for a duplicate, whether the stored event has other content.
         errors: why it was rejected.
-        kept: whether one that is rejected or differs is in quarantine.
-        rejection_id: its id there, where it was rejected only by the database.
-        buffered: whether one that is rejected waits in the journal for its place in
+        kept: whether a rejected or differing event is in quarantine.
+        rejection_id: its id there, if only the database rejected it.
+        buffered: whether a rejected event waits in the journal for its place in
             quarantine.
     """
 
@@ -114,112 +102,144 @@ CONFLICT = Outcome("duplicate", differs=True)
 REFUSED_AS_ERASED = Outcome("rejected", errors=(ERASED,), kept=False)
 
 
-async def store(
-    connection: AsyncConnection,
-    entries: Sequence[Entry],
-    *,
-    quarantine: Quarantine,
-    import_id: UUID | None = None,
-) -> list[Outcome]:
-    """Write entries in the caller's transaction; final once that has committed.
+class Claim(NamedTuple):
+    """A row of `event_ids`.
 
-    Args:
-        connection: in a transaction, at READ COMMITTED.
-        entries: records and rejections in the order of their arrival.
-        quarantine: keeps the rejections, and the records that differ from what is
-            stored under their id.
-        import_id: the import that the records come from, if any.
-
-    Returns:
-        An outcome for each entry, in the same order.
+    Attributes:
+        content_hash: of the stored event.
+        is_erased: whether the event has been erased since.
     """
-    records = [entry for entry in entries if isinstance(entry, Record)]
-    settled_records = await store_records(connection, records, import_id=import_id)
-    if len(records) == len(entries) and CONFLICT not in settled_records:
-        return settled_records
-    settled = iter(settled_records)
-    outcomes: list[Outcome] = []
-    rejected: list[Rejection] = []
-    for entry in entries:
-        if isinstance(entry, Rejection):
-            rejected.append(entry)
-            outcomes.append(Outcome("rejected", errors=entry.errors))
-            continue
-        outcome = next(settled)
-        outcomes.append(outcome)
-        if outcome.differs:
-            rejected.append(reject_record(entry, ID_CONFLICT))
-    kept = iter(await quarantine.keep(connection, rejected))
-    return [
-        outcome._replace(kept=next(kept))
-        if isinstance(entry, Rejection) or outcome.differs
-        else outcome
-        for entry, outcome in zip(entries, outcomes, strict=True)
-    ]
+
+    content_hash: bytes
+    is_erased: bool
 
 
 async def store_records(
-    connection: AsyncConnection,
+    driver: asyncpg.Connection,
     records: Sequence[Record],
     *,
     import_id: UUID | None = None,
 ) -> list[Outcome]:
-    """Store the records whose ids are new, in the caller's transaction.
+    """Store the records whose ids are new.
 
     Args:
-        connection: in a transaction, at READ COMMITTED.
-        records: of those with one id the first is inserted; the others answer from
-            it.
+        driver: in a transaction at READ COMMITTED, or outside any: then the first
+            statement commits by itself.
+        records: of those with one id the first is inserted; the others answer from it.
         import_id: the import that they come from, if any.
 
     Returns:
         `STORED`, `DUPLICATE`, `CONFLICT` or `REFUSED_AS_ERASED` for each record, in
-        the same order.
+        their order.
     """
-    first: dict[str, Record] = {}
-    for record in records:
-        first.setdefault(record.id, record)
-    known = await _claim(connection, [*first.values()], import_id)
-    if not known and len(first) == len(records):
-        return [STORED] * len(records)
-    hashes = {id_: record.content_hash for id_, record in first.items()}
-    stored = await _read_stored(connection, known)
-    hashes |= {id_: content_hash for id_, (content_hash, _) in stored.items()}
-    erased = {id_ for id_, (_, is_erased) in stored.items() if is_erased}
-    outcomes: list[Outcome] = []
-    for record in records:
-        if record.id in erased:
-            outcomes.append(REFUSED_AS_ERASED)
-        elif record.content_hash != hashes[record.id]:
-            outcomes.append(CONFLICT)
-        elif record.id not in known and record is first[record.id]:
-            outcomes.append(STORED)
-        else:
-            outcomes.append(DUPLICATE)
-    return outcomes
+    known = await claim_and_store(driver, records, import_id=import_id)
+    outcomes = resolve_outcomes(records, known, await read_claims(driver, known))
+    # Known when they were claimed, and deleted before their claims were read.
+    freed = [r for r, outcome in zip(records, outcomes, strict=True) if not outcome]
+    if freed:
+        again = iter(await store_records(driver, freed, import_id=import_id))
+        return [outcome or next(again) for outcome in outcomes]
+    return [outcome for outcome in outcomes if outcome]
 
 
-async def _claim(
-    connection: AsyncConnection, records: list[Record], import_id: UUID | None
+async def claim_and_store(
+    driver: asyncpg.Connection,
+    records: Sequence[Record],
+    *,
+    import_id: UUID | None = None,
 ) -> set[str]:
-    """Store the records whose ids are new; return the ids of the others."""
-    if not records:
+    """Store the first record of each id that is new, in one statement.
+
+    Returns:
+        The ids that were known before.
+    """
+    distinct = {record.id: record for record in reversed(records)}
+    if not distinct:
         return set()
-    columns = dict(zip(Record._fields, zip(*records, strict=True), strict=True))
-    columns["warnings"] = tuple(map(stored_warnings, columns["warnings"]))
-    parameters: dict[str, Any] = {name: columns[name] for name in _STORED}
-    parameters["import_id"] = import_id
-    known = await connection.scalars(_CLAIM_AND_STORE, parameters)
-    return {str(id_) for id_ in known}
+    parameters = insert_parameters([*distinct.values()], import_id)
+    known = await driver.fetch(CLAIM_AND_STORE, *parameters)
+    return {str(id_) for (id_,) in known}
 
 
-async def _read_stored(
-    connection: AsyncConnection, ids: Collection[str]
-) -> dict[str, tuple[bytes, bool]]:
-    """The content hash of each id, and whether its event was erased."""
+def insert_parameters(
+    records: Sequence[Record], import_id: UUID | None = None
+) -> tuple[Any, ...]:
+    """The parameters of `CLAIM_AND_STORE`: a column each, in their order."""
+    (
+        ids,
+        sources,
+        events,
+        user_ids,
+        group_ids,
+        timestamps,
+        timestamps_raw,
+        received_at,
+        message_ids,
+        properties,
+        contexts,
+        warnings,
+        content_hashes,
+        _sent,
+        _request_ids,
+        extras,
+    ) = zip(*records, strict=True)
+    return (
+        ids,
+        sources,
+        events,
+        user_ids,
+        group_ids,
+        timestamps,
+        timestamps_raw,
+        received_at,
+        message_ids,
+        properties,
+        contexts,
+        tuple(map(stored_warnings, warnings)),
+        content_hashes,
+        extras,
+        import_id,
+    )
+
+
+async def read_claims(
+    driver: asyncpg.Connection, ids: Collection[str]
+) -> dict[str, Claim]:
+    """The claims of ids that were known; an id whose event was deleted has none."""
     if not ids:
         return {}
-    result = await connection.execute(_STORED_HASHES, {"id": list(ids)})
-    return {
-        str(id_): (content_hash, is_erased) for id_, content_hash, is_erased in result
-    }
+    rows = await driver.fetch(_READ_CLAIMS, list(ids))
+    return {str(id_): Claim(*claim) for id_, *claim in rows}
+
+
+def resolve_outcomes(
+    records: Sequence[Record], known: Collection[str], claims: Mapping[str, Claim]
+) -> list[Outcome | None]:
+    """What became of each record.
+
+    Args:
+        records: as given to `claim_and_store`.
+        known: ids that were known before.
+        claims: of the known ids, as far as they could be read.
+
+    Returns:
+        `STORED`, `DUPLICATE`, `CONFLICT` or `REFUSED_AS_ERASED` for each record, in
+        their order; None for a known id without a claim.
+    """
+    if not known and len({record.id for record in records}) == len(records):
+        return [STORED] * len(records)
+    hashes = {id_: claim.content_hash for id_, claim in claims.items()}
+    outcomes: list[Outcome | None] = []
+    for record in records:
+        id_ = record.id
+        if id_ in known and id_ not in claims:
+            outcomes.append(None)
+        elif id_ in claims and claims[id_].is_erased:
+            outcomes.append(REFUSED_AS_ERASED)
+        elif id_ not in hashes:
+            hashes[id_] = record.content_hash
+            outcomes.append(STORED)
+        else:
+            is_equal = record.content_hash == hashes[id_]
+            outcomes.append(DUPLICATE if is_equal else CONFLICT)
+    return outcomes

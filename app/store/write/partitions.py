@@ -1,18 +1,25 @@
 """The weekly partitions of `events`."""
 
-from sqlalchemy import func, select
+import asyncpg
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+_ENSURE = "SELECT rollcall_ensure_partitions()"
 
 
 async def ensure_partitions(connection: AsyncConnection) -> int:
     """Make the partitions of this week and the next four; idempotent.
 
-    Needs a transaction of its own, which the caller commits: a statement that
-    failed for want of a partition has already spoilt its transaction.
+    Needs a transaction of its own, which the caller commits: a statement that failed
+    because a partition is missing has aborted its transaction.
 
     Returns:
         How many were made: 0 in all but one call a week.
     """
-    result = await connection.execute(select(func.rollcall_ensure_partitions()))
-    made: int = result.scalar_one()
+    made: int = (await connection.execute(text(_ENSURE))).scalar_one()
     return made
+
+
+async def make_partitions(driver: asyncpg.Connection) -> None:
+    """As `ensure_partitions`, on the driver's connection."""
+    await driver.execute(_ENSURE)

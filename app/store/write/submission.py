@@ -11,36 +11,36 @@ log = logging.getLogger(__name__)
 
 
 class Waiter(Protocol):
-    """Whoever submitted entries, and is told what became of them."""
+    """Receiver of the outcomes of one submission."""
 
     @property
     def is_done(self) -> bool:
-        """Whether nobody waits for the outcomes any more."""
+        """Whether the outcomes are no longer needed."""
 
     def settled(self, outcomes: list[Outcome] | None) -> None:
         """Take an outcome for each entry; called exactly once.
 
         Args:
-            outcomes: None where some entries may be in and some not, or where nothing
-                was begun because nobody waited any more.
+            outcomes: None if some entries may be stored and some not, or if the
+                submission was dropped because its waiter was done.
         """
 
 
 @dataclass(slots=True, eq=False)
 class Submission:
-    """The entries of one body, and who waits for their outcomes.
+    """The entries of one body, and the receiver of their outcomes.
 
     Attributes:
         entries: in the order sent.
-        waiter: is told once all are on a disk, or that they could not be confirmed.
-        at: when they were handed over, on the loop's clock.
+        waiter: notified once all entries are on a disk, or not confirmed in time.
+        at: time of submission on the loop's clock.
     """
 
     entries: list[Entry]
     waiter: Waiter
     at: float
 
-    def unsettled(self, outcomes: list[Outcome | None]) -> list[Entry]:
+    def unconfirmed(self, outcomes: list[Outcome | None]) -> list[Entry]:
         """The entries that have no outcome yet."""
         pairs = zip(self.entries, outcomes, strict=True)
         return [entry for entry, outcome in pairs if outcome is None]
@@ -48,11 +48,11 @@ class Submission:
     def resolve(
         self, outcomes: list[Outcome | None], *, buffered: bool = False
     ) -> None:
-        """Tell the waiter.
+        """Give the outcomes to the waiter.
 
         Args:
-            outcomes: one for each entry; None for what Postgres did not confirm.
-            buffered: whether that is in the journal.
+            outcomes: one for each entry; None if Postgres did not confirm it.
+            buffered: whether the entries without an outcome are in the journal.
         """
         if buffered:
             pairs = zip(self.entries, outcomes, strict=True)
@@ -61,14 +61,14 @@ class Submission:
         self._tell(confirmed if len(confirmed) == len(outcomes) else None)
 
     def drop(self) -> None:
-        """Tell the waiter that nothing was begun."""
+        """Tell the waiter that no commit was begun."""
         self._tell(None)
 
     def _tell(self, outcomes: list[Outcome] | None) -> None:
         try:
             self.waiter.settled(outcomes)
         except Exception:
-            # A defect of the waiter: without this the writer would end.
+            # A defect of the waiter. Without this the writer would end.
             log.exception("outcomes could not be delivered")
 
 

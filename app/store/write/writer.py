@@ -1,9 +1,9 @@
-"""Group commit: one writer for each process, one transaction for what has gathered.
+"""Group commit: one writer in each process, one transaction for all waiting entries.
 
-A request submits its entries, and is told what became of them. The writer takes what is
-there, without waiting for more, commits it, and only then tells: a response never runs
-ahead of the disk. What is not confirmed in time goes to the journal, if
-there is one, and is answered as `buffered` once it is there.
+A request submits its entries and is given their outcomes. The writer takes all
+submissions that wait, without waiting for more, and gives the outcomes after the
+commit. Entries that Postgres does not confirm in time go to the journal, if there is
+one, and are answered as `buffered` once they are on its disk.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ from app.store.write.submission import Submission, Waiter
 log = logging.getLogger(__name__)
 
 # Entries in one transaction: larger ones gain nothing and hold their locks longer.
-# A body is never split, so a transaction holds fewer than this and one body more.
+# A body is never split, so a transaction may exceed this by one body.
 MAX_BATCH = 1_000
-# Likewise of the journal, which has no locks: whoever waited for Postgres in vain
-# has little time left.
+# Batch limit for the journal. Larger, because SQLite holds no row locks and these
+# requests are close to their deadline.
 MAX_JOURNALED = 10_000
 
 
 class Writer:
-    """Takes submissions and commits them, in order of arrival.
+    """Commits submissions in order of arrival.
 
-    Whoever submits bounds what is in flight (`app.ingest.admission`), and may stop
-    waiting (`Waiter.is_done`); what has not begun by then is dropped.
+    The callers bound the entries in flight (`app.ingest.admission`). A submission whose
+    waiter has stopped waiting (`Waiter.is_done`) before its commit begins is dropped.
 
     Args:
-        committer: what commits; one commit is under way at a time.
-        outage: its journal takes what is not confirmed in time, and its circuit is
-            opened then; while it is open, nothing is committed.
+        committer: used for one commit at a time.
+        outage: its journal takes the entries that are not confirmed in time, and its
+            circuit breaker is opened then; while it is open, nothing is committed.
     """
 
     def __init__(
@@ -53,26 +53,27 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """How many bodies are in line."""
+        """Number of bodies in the queue."""
         return len(self._waiting)
 
     def start(self) -> None:
-        """Begin to write; needs a running event loop."""
+        """Start the writer's task; needs a running event loop."""
         self._task = asyncio.create_task(self._run(), name="writer")
 
     async def stop(self) -> None:
-        """Write what is waiting, then end; submissions after this are refused."""
+        """Write the queue, then end; later submissions are refused."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
             await self._task
+        await self._committer.release()
 
     def submit(self, entries: list[Entry], waiter: Waiter) -> None:
-        """Hand over the entries of one body.
+        """Queue the entries of one body.
 
         Args:
             entries: in the order sent.
-            waiter: told once what became of them; not where this raises.
+            waiter: given the outcomes once, unless this raises.
 
         Raises:
             UnavailableError: the writer is stopping.
@@ -113,30 +114,34 @@ class Writer:
         is_away = self._circuit.is_open
         try:
             if not is_away:
-                outcomes = await self._committer.settle(
+                outcomes = await self._committer.commit(
                     entries, waited_s=self._waited_s(batch)
                 )
         except Exception:
-            # A defect: without this the writer would end, and every sender wait.
+            # A defect. Without this the writer would end and every sender would wait.
             log.exception("commit failed")
             journal = None
         start = 0
         unconfirmed: list[tuple[Submission, list[Outcome | None]]] = []
         for submission in batch:
             end = start + len(submission.entries)
-            share = outcomes[start:end]
-            if journal is not None and None in share and not submission.waiter.is_done:
-                unconfirmed.append((submission, share))
+            results = outcomes[start:end]
+            if (
+                journal is not None
+                and None in results
+                and not submission.waiter.is_done
+            ):
+                unconfirmed.append((submission, results))
             else:
-                submission.resolve(share)
+                submission.resolve(results)
             start = end
         if journal is not None and None in outcomes:
             await self._buffer(journal, unconfirmed, opens=not is_away)
 
     def _waited_s(self, batch: list[Submission]) -> float:
-        """Whoever waited behind a slow commit is soon at the end of its patience.
+        """Time that the oldest submission has waited, to be taken off its deadline.
 
-        Without a journal there is nothing that would serve it better than to wait on.
+        Zero without a journal: then waiting longer is the only chance to store it.
         """
         if self._journal is None:
             return 0.0
@@ -149,16 +154,19 @@ class Writer:
         *,
         opens: bool,
     ) -> None:
-        bodies = [submission.unsettled(share) for submission, share in unconfirmed]
+        bodies = [
+            submission.unconfirmed(results) for submission, results in unconfirmed
+        ]
         taken = [False] * len(bodies)
         try:
             taken = await journal.append(bodies)
         except Exception:
             log.exception("the journal failed")
         if opens:
-            # Only now: a drain that finds Postgres well shall find them, too. And
-            # only for a commit that failed: what came here because the circuit was
-            # open says nothing of Postgres, and a drain may just have closed it.
+            # After the append, so that a drain which finds Postgres back also finds
+            # these entries. And only after a failed commit: entries that came here
+            # because the circuit breaker was open prove nothing about Postgres, and a
+            # drain may just have closed it.
             self._circuit.open()
-        for (submission, share), is_in in zip(unconfirmed, taken, strict=True):
-            submission.resolve(share, buffered=is_in)
+        for (submission, results), is_in in zip(unconfirmed, taken, strict=True):
+            submission.resolve(results, buffered=is_in)

@@ -1,7 +1,7 @@
 """From the journal to Postgres: all of it, once, and past what cannot go."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -37,10 +37,10 @@ class Forgetful(Committer):
     """Commits, and dies before it can say so."""
 
     @override
-    async def settle(
+    async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
-        await super().settle(entries)
+        await super().commit(entries)
         raise asyncio.CancelledError
 
 
@@ -48,29 +48,29 @@ class Defective(Committer):
     """Cannot cope with the events of one user."""
 
     @override
-    async def settle(
+    async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
         if any(entry == record(user_id="user-1") for entry in entries):
             raise LookupError("a defect")
-        return await super().settle(entries)
+        return await super().commit(entries)
 
 
 class Halting(Committer):
     """Confirms the first of what it is given, and is then out of time."""
 
     @override
-    async def settle(
+    async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
-        return [*await super().settle(entries[:1]), *[None] * (len(entries) - 1)]
+        return [*await super().commit(entries[:1]), *[None] * (len(entries) - 1)]
 
 
 class Silent(Committer):
     """Confirms nothing."""
 
     @override
-    async def settle(
+    async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
         return [None] * len(entries)
@@ -92,14 +92,19 @@ Draining = Callable[..., Drain]
 
 
 @pytest.fixture
-def draining(
+async def draining(
     journal: Journal, engine: AsyncEngine, circuit: CircuitBreaker, check: Check
-) -> Draining:
+) -> AsyncIterator[Draining]:
+    committers: list[Committer] = []
+
     def make(kind: type[Committer] = Committer, *, timeout_s: float = 5.0) -> Drain:
         committer = kind(engine, timeout_s=timeout_s, quarantine=Quarantine())
+        committers.append(committer)
         return Drain(journal, committer=committer, circuit=circuit, check=check)
 
-    return make
+    yield make
+    for committer in committers:
+        await committer.release()
 
 
 async def until(found: Callable[[], Awaitable[bool]]) -> None:

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.pipeline.rejection import MAX_PAYLOAD, Rejection
 from app.store.quarantine.caps import Quarantine
 from app.store.quarantine.statements import measure_rejected
-from app.store.write.committer import Committer
+from app.store.transaction import driver_in_transaction
+from tests.support.entries import committing
 from tests.support.rejections import RECEIVED_AT, count, keep, read, rejection
 
 # At COMMIT, as a replica or a deferred constraint may, and only for some rows.
@@ -182,8 +183,8 @@ async def test_no_worker_waits_for_another_to_count_its_drops(
     one, two = (Quarantine(max_events=0) for _ in range(2))
     async with engine.begin() as connection, engine.begin() as other:
         await other.execute(text("SET LOCAL lock_timeout = '50ms'"))
-        await one.keep(connection, numbered(1))
-        await two.keep(other, numbered(1))
+        await one.keep(await driver_in_transaction(connection), numbered(1))
+        await two.keep(await driver_in_transaction(other), numbered(1))
 
     assert await count(engine, "rejected_drops") == 2
 
@@ -191,12 +192,13 @@ async def test_no_worker_waits_for_another_to_count_its_drops(
 async def test_a_failed_transaction_takes_no_room(engine: AsyncEngine) -> None:
     for command in (FAIL_AT_COMMIT, FAILING):
         await read(engine, command)
-    committer = Committer(engine, timeout_s=0.3, quarantine=Quarantine(max_events=1))
     [failing] = numbered(1, source="failing")
+    one = Quarantine(max_events=1)
 
-    assert await committer.settle([failing]) == [None]
-    await read(engine, "DROP TRIGGER failing ON rejected_events")
-    [outcome] = await committer.settle([failing])
+    async with committing(engine, timeout_s=0.3, quarantine=one) as committer:
+        assert await committer.commit([failing]) == [None]
+        await read(engine, "DROP TRIGGER failing ON rejected_events")
+        [outcome] = await committer.commit([failing])
 
     assert outcome is not None
     assert outcome.kept
@@ -226,7 +228,8 @@ async def test_measuring_reads_the_index_and_no_more_than_the_cap(
         for limit in (4000, 40):
             await connection.execute(flush)
             before = (await connection.execute(reads)).one()
-            held = await measure_rejected(connection, ["billing"], limit=limit)
+            driver = await driver_in_transaction(connection)
+            held = await measure_rejected(driver, ["billing"], limit=limit)
             assert held["billing"] == (limit, limit * 500)
             await connection.execute(flush)
             after = (await connection.execute(reads)).one()

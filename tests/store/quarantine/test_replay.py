@@ -16,7 +16,7 @@ from app.store.engine import create_engine
 from app.store.quarantine.queries import purge
 from app.store.quarantine.replay import Replayed, replay
 from app.store.quarantine.selection import Selection
-from app.store.write.insert import store_records
+from tests.support.entries import save
 from tests.support.pipeline import POLICY, signed_up_with, stored, with_properties
 from tests.support.rejections import RECEIVED_AT, commit, count, read, rejection
 
@@ -237,8 +237,7 @@ async def test_what_is_stored_already_leaves_the_quarantine(
 ) -> None:
     event = signed_up_with(message_id="m1")
     record = stored(event, request_context=RECEIPT)
-    async with engine.begin() as connection:
-        await store_records(connection, [record])
+    await save(engine, record)
     # The same event for two reasons: the first of the two is none the less one.
     other = Issue("other", "", "Another reason.")
     await commit(engine, passing(1), passing(1, error=other))

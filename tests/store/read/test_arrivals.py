@@ -10,10 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
 from app.store.engine import create_engine
-from app.store.quarantine.caps import Quarantine
 from app.store.read.arrivals import COUNT, HISTORY, POLL, Arrivals
-from app.store.write.insert import store
-from tests.support.entries import record, records, rejection, save
+from tests.support.entries import record, records, rejection, save, store
 from tests.support.pipeline import rejected
 
 EVERYTHING = 1_000
@@ -64,7 +62,7 @@ async def test_poll_reports_late_commit_once(
 ) -> None:
     async with engine.connect() as late:
         async with late.begin():
-            await store(late, [record(user_id="early")], quarantine=Quarantine())
+            await store(late, record(user_id="early"))
             await save(engine, record(user_id="later"))
             assert await poll(arrivals) == ["later"]
         assert await poll(arrivals) == ["early"]

@@ -13,8 +13,8 @@ from app.pipeline.record import Record
 from app.store.quarantine.caps import Quarantine
 from app.store.tables.events import sources
 from app.store.write.backfill import backfill
-from app.store.write.insert import DUPLICATE, STORED, Entry, Outcome, store_records
-from tests.support.entries import counts, records, rejection, rows
+from app.store.write.insert import DUPLICATE, STORED, Entry, Outcome
+from tests.support.entries import counts, records, rejection, rows, store
 from tests.support.service import until
 
 Batch = tuple[list[Entry], Path | None]
@@ -115,7 +115,7 @@ async def test_no_batch_is_no_error(engine: AsyncEngine, database_url: str) -> N
 async def claimed(engine: AsyncEngine, record: Record) -> AsyncIterator[None]:
     """Nobody else can store the event until the end, when it is free again."""
     async with engine.connect() as connection:
-        await store_records(connection, [record])
+        await store(connection, record)
         yield
         await connection.rollback()
 

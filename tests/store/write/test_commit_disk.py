@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.embedded import Cluster
-from app.store.db_errors import sqlstate_of
-from app.store.write.committer import Committer
 from app.store.write.insert import STORED
 from tests.conftest import Admin
-from tests.support.entries import counts, record, save
+from tests.support.entries import commit, counts, record
 from tests.support.sabotage import partitions, run
 from tests.support.small_disk import fill, server_disk
 
@@ -29,7 +26,7 @@ def disk(admin: Admin) -> Iterator[Path]:
 
 
 async def test_a_full_disk_rejects_nothing_and_heals_when_it_has_room(
-    disk: Path, engine: AsyncEngine
+    disk: Path, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with engine.connect() as connection:
         [this_week, *_] = sorted(await partitions(connection))
@@ -37,12 +34,11 @@ async def test_a_full_disk_rejects_nothing_and_heals_when_it_has_room(
     entries = [record(user_id=f"user-{n}", noise="x" * 1000) for n in range(20)]
     filler = fill(disk)
 
-    with pytest.raises(DBAPIError) as caught:
-        await save(engine, *entries)
-    assert sqlstate_of(caught.value) == "53100"
-    assert await Committer(engine, timeout_s=0.1).settle([*entries]) == [None] * 20
+    assert await commit(engine, *entries, timeout_s=0.1) == [None] * 20
+    [failure] = [vars(line)["rollcall_fields"] for line in caplog.records]
+    assert failure["sqlstate"] == "53100"
     assert await counts(engine) == (0, 0, 0)
 
     filler.unlink()
-    assert await Committer(engine, timeout_s=5).settle([*entries]) == [STORED] * 20
+    assert await commit(engine, *entries, timeout_s=5) == [STORED] * 20
     assert await counts(engine) == (20, 20, 0)

@@ -10,10 +10,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.engine import create_engine
-from app.store.write.committer import Committer
 from app.store.write.insert import STORED, Entry
 from tests.conftest import Admin
-from tests.support.entries import counts, records, rejection
+from tests.support.entries import commit, committing, counts, records, rejection
 from tests.support.sabotage import (
     drop_partitions,
     end_other_sessions,
@@ -42,7 +41,7 @@ def batch() -> list[Entry]:
 
 async def assert_settles(engine: AsyncEngine) -> None:
     """The whole batch is committed, be it at the first try or a later one."""
-    outcomes = await Committer(engine, timeout_s=2.0).settle(batch())
+    outcomes = await commit(engine, *batch())
     assert outcomes[:3] == [STORED] * 3
     assert outcomes[3] is not None
     assert (outcomes[3].status, outcomes[3].kept) == ("rejected", True)
@@ -51,20 +50,19 @@ async def assert_settles(engine: AsyncEngine) -> None:
 
 async def assert_gives_up(engine: AsyncEngine, *, timeout_s: float = 0.1) -> None:
     """No outcome is claimed."""
-    committer = Committer(engine, timeout_s=timeout_s)
-    assert await committer.settle(batch()) == [None] * 4
+    assert await commit(engine, *batch(), timeout_s=timeout_s) == [None] * 4
 
 
 async def test_what_has_waited_already_has_less_time_left(engine: AsyncEngine) -> None:
-    committer = Committer(engine, timeout_s=1.9)
     loop = asyncio.get_running_loop()
-    async with engine.begin() as other:
-        await other.execute(text("LOCK TABLE event_ids"))
-        began = loop.time()
-        assert await committer.settle(batch(), waited_s=60) == [None] * 4
-        took = loop.time() - began
-    assert 0.15 < took < 1
-    assert await committer.settle(batch(), waited_s=60) != [None] * 4
+    async with committing(engine, timeout_s=1.9) as committer:
+        async with engine.begin() as other:
+            await other.execute(text("LOCK TABLE event_ids"))
+            began = loop.time()
+            assert await committer.commit(batch(), waited_s=60) == [None] * 4
+            took = loop.time() - began
+        assert 0.15 < took < 1
+        assert await committer.commit(batch(), waited_s=60) != [None] * 4
 
 
 @pytest.mark.parametrize("state", FAULTS)

@@ -8,9 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.record import Record
 from app.store.tables.events import events, rejected_events
-from app.store.write.committer import Committer
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED, Entry, Outcome
-from tests.support.entries import counts, record, records, rejection, rows, save
+from tests.support.entries import commit, counts, record, records, rejection, rows, save
 from tests.support.sabotage import raising, run, sabotage
 
 # Longer than an index takes, and nothing that compresses well.
@@ -32,10 +31,6 @@ def poison(user_id: str = "user-1", message_id: str | None = None) -> Record:
     return record(message_id, user_id=user_id, poison=POISON)
 
 
-def committer(engine: AsyncEngine) -> Committer:
-    return Committer(engine, timeout_s=2.0)
-
-
 async def assert_isolated(
     engine: AsyncEngine, count: int, poisoned: Collection[int]
 ) -> None:
@@ -44,7 +39,7 @@ async def assert_isolated(
     for place in poisoned:
         entries[place] = poison(f"user-{place}")
 
-    outcomes = await committer(engine).settle(entries)
+    outcomes = await commit(engine, *entries)
 
     kept = {str(row.id): row for row in await rows(engine, rejected_events)}
     for place, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
@@ -114,7 +109,7 @@ async def test_a_refusal_by_the_driver_rejects_one_event_and_no_other(
     first, second = records(2)
     unsendable = first._replace(user_id="\ud800")
 
-    outcomes = await committer(engine).settle([unsendable, second])
+    outcomes = await commit(engine, unsendable, second)
 
     assert [outcome and outcome.status for outcome in outcomes] == [
         "rejected",
@@ -138,7 +133,7 @@ async def test_poison_beside_every_other_outcome(engine: AsyncEngine) -> None:
         record("new", plan="c"),
     ]
 
-    outcomes = await committer(engine).settle(entries)
+    outcomes = await commit(engine, *entries)
 
     assert outcomes[:3] == [
         STORED,
@@ -158,7 +153,7 @@ async def test_the_good_one_of_an_id_is_stored_though_the_first_was_poison(
 ) -> None:
     await run(engine, A_CHECK)
 
-    outcomes = await committer(engine).settle([poison(message_id="m"), record("m")])
+    outcomes = await commit(engine, poison(message_id="m"), record("m"))
 
     assert [outcome and outcome.status for outcome in outcomes] == [
         "rejected",
@@ -171,7 +166,7 @@ async def test_poison_that_is_sent_again_is_rejected_again_and_kept_once(
 ) -> None:
     await run(engine, A_CHECK)
 
-    first, second = [await committer(engine).settle([poison()]) for _ in range(2)]
+    first, second = [await commit(engine, poison()) for _ in range(2)]
 
     assert first == second
     assert await counts(engine) == (0, 0, 1)
@@ -199,13 +194,13 @@ async def test_a_rejection_that_cannot_be_kept_says_so_and_harms_nobody(
         neighbour,
     ]
 
-    outcomes = await committer(engine).settle(entries)
+    outcomes = await commit(engine, *entries)
 
     assert outcomes[0] == Outcome("rejected", errors=lost.errors, kept=False)
     assert outcomes[2] == Outcome("rejected", errors=kept.errors)
-    for outcome in (outcomes[1], outcomes[3]):
-        assert outcome is not None
-        assert (outcome.status, outcome.kept) == ("rejected", False)
-        assert [error.code for error in outcome.errors] == ["unstorable"]
+    assert outcomes[1] is not None
+    assert (outcomes[1].status, outcomes[1].kept) == ("rejected", False)
+    assert [error.code for error in outcomes[1].errors] == ["unstorable"]
+    assert outcomes[3] == CONFLICT._replace(kept=False)
     assert outcomes[4] == STORED
     assert await counts(engine) == (2, 2, 1)

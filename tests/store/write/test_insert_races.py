@@ -15,10 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.pipeline.record import Record
 from app.store.db_errors import sqlstate_of
 from app.store.engine import create_engine
-from app.store.quarantine.caps import Quarantine
-from app.store.write.committer import Committer
-from app.store.write.insert import CONFLICT, DUPLICATE, STORED, Entry, Outcome, store
-from tests.support.entries import counts, record, rejection, save
+from app.store.write.insert import CONFLICT, DUPLICATE, STORED, Entry, Outcome
+from tests.support.entries import commit, counts, record, rejection, save, store
 from tests.support.sabotage import run, sabotage
 
 WAITING = text("""
@@ -76,7 +74,7 @@ async def test_who_comes_second_waits_and_answers_from_what_was_committed(
     engine: AsyncEngine, workers: Workers, plan: str, ending: str, expected: Outcome
 ) -> None:
     async with workers[0].connect() as first:
-        await store(first, [record("m", plan="a")], quarantine=Quarantine())
+        await store(first, record("m", plan="a"))
         second = asyncio.create_task(save(workers[1], record("m", plan=plan)))
         await wait_for_waiters(engine, 1)
         await getattr(first, ending)()
@@ -89,9 +87,9 @@ async def test_a_snapshot_that_is_too_old_to_see_the_other_is_renewed(
 ) -> None:
     await set_default(engine, "default_transaction_isolation", "repeatable read")
     async with workers[0].connect() as first:
-        await store(first, [record("m")], quarantine=Quarantine())
+        await store(first, record("m"))
         second = asyncio.create_task(
-            Committer(workers[1], timeout_s=5).settle([record("m"), record("n")])
+            commit(workers[1], record("m"), record("n"), timeout_s=5)
         )
         await wait_for_waiters(engine, 1)
         await first.commit()

@@ -138,7 +138,7 @@ async def test_a_partition_is_like_its_parent(engine: AsyncEngine) -> None:
         engine, COLUMNS, table="events"
     )
     parents_indexes = await read(engine, INDEXES, table="events")
-    assert len(parents_indexes) == 4
+    assert len(parents_indexes) == 5
     assert await read(engine, INDEXES, table=name) == parents_indexes
     assert "detach" in comment
 

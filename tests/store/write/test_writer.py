@@ -29,7 +29,7 @@ class HeldCommitter(Committer):
         self._ends: asyncio.Queue[list[Outcome | None] | Exception] = asyncio.Queue()
 
     @override
-    async def settle(
+    async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
         self._begun.put_nowait(entries)
@@ -46,7 +46,11 @@ class HeldCommitter(Committer):
         """Let it end."""
         self._ends.put_nowait(end)
 
-    async def commit(self) -> list[Entry]:
+    @override
+    async def release(self) -> None:
+        """Has no connection."""
+
+    async def commit_one(self) -> list[Entry]:
         """Let one commit begin, and end well."""
         entries = await self.begin()
         self.end([STORED] * len(entries))
@@ -138,7 +142,7 @@ async def test_a_single_body_is_not_made_to_wait_for_more(
 ) -> None:
     for name in "abc":
         done = senders.send(name, *body(name))
-        assert ids(await committer.commit()) == [f"{name}-0"]
+        assert ids(await committer.commit_one()) == [f"{name}-0"]
         assert await done == [STORED]
 
 
@@ -150,7 +154,7 @@ async def test_a_batch_ends_with_the_body_that_reaches_its_limit(
     waiting = [senders.send(name, *body(name, size)) for name, size in sizes.items()]
     committer.end([STORED])
 
-    batches = [await committer.commit() for _ in range(3)]
+    batches = [await committer.commit_one() for _ in range(3)]
 
     assert [sorted({id_[0] for id_ in ids(batch)}) for batch in batches] == [
         ["b", "c"],
@@ -168,7 +172,7 @@ async def test_a_body_whose_sender_left_in_time_is_dropped_unwritten(
     left.cancel()
     committer.end([STORED])
 
-    assert ids(await committer.commit()) == ["c-0"]
+    assert ids(await committer.commit_one()) == ["c-0"]
     assert await stays == [STORED]
     assert sorted(senders.released) == ["a", "b", "c"]
 
@@ -184,7 +188,7 @@ async def test_when_all_have_left_nothing_is_committed(
     await first
     last = senders.send("d", *body("d"))
 
-    assert ids(await committer.commit()) == ["d-0"]
+    assert ids(await committer.commit_one()) == ["d-0"]
     assert await last == [STORED]
     assert sorted(senders.released) == ["a", "b", "c", "d"]
 
@@ -229,7 +233,7 @@ async def test_a_defect_fails_its_batch_and_the_writer_goes_on(
         await doomed
     assert [line.exc_info is not None for line in caplog.records] == [True]
     next_one = senders.send("b", *body("b"))
-    await committer.commit()
+    await committer.commit_one()
     assert await next_one == [STORED]
     assert senders.released == ["a", "b"]
 
@@ -248,7 +252,7 @@ async def test_stopping_writes_what_waits_and_refuses_what_comes(
         _ = senders.send("late", *body("late"))
     assert not stopping.done()
     for name in "bc":
-        assert ids(await committer.commit())[0] == f"{name}-0"
+        assert ids(await committer.commit_one())[0] == f"{name}-0"
 
     await stopping
     assert [len(await done) for done in waiting] == [1, MAX_BATCH, MAX_BATCH]
@@ -263,9 +267,9 @@ async def test_writer_survives_a_waiter_that_raises(
 
     writer = senders.writer
     _ = submit(writer, body("a"), release=fail)
-    await committer.commit()
+    await committer.commit_one()
     after = senders.send("b", *body("b"))
-    await committer.commit()
+    await committer.commit_one()
 
     assert await after == [STORED]
     assert [line.message for line in caplog.records] == [

@@ -34,13 +34,17 @@ class Answers(Committer):
         self.ends: list[list[Outcome | None] | Exception] = []
 
     @override
-    async def settle(
+    async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
         end = self.ends.pop(0)
         if isinstance(end, Exception):
             raise end
         return end
+
+    @override
+    async def release(self) -> None:
+        """Has no connection."""
 
 
 def make_outage(engine: AsyncEngine, data_dir: Path, **changes: Any) -> OfflineBuffer:
@@ -116,13 +120,13 @@ class Slow(Answers):
         self.waited_s: list[float] = []
 
     @override
-    async def settle(
+    async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
         self.waited_s.append(waited_s)
         self.begun.set()
         await self.go.wait()
-        return await super().settle(entries)
+        return await super().commit(entries)
 
 
 @pytest.mark.parametrize("has_journal", [True, False])

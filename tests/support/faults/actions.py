@@ -17,7 +17,7 @@ from contextlib import (
 import asyncpg
 from sqlalchemy.engine import make_url
 
-from app.store.engine import dsn_of
+from app.store.dsn import dsn_of
 from tests.support.faults.stage import Stage
 
 _END_ONE = """

@@ -18,7 +18,7 @@ import asyncpg
 import uvicorn
 from fastapi import Depends, FastAPI, Request
 
-from app.store.engine import dsn_of
+from app.store.dsn import dsn_of
 
 PROMISES = ("early", "doubling", "yielding")
 # As long as a disk may take that is not waited for.

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from app.store.engine import dsn_of
+from app.store.dsn import dsn_of
 
 _MAX_ATTEMPTS = 100  # so that a run ends though nobody answers any more
 # The source of whoever sends besides, of whose events no ledger is kept.

@@ -20,7 +20,7 @@ from app.embedded.paths import ClusterPaths
 from app.embedded.server import ensure_running, is_running, stop
 from app.embedded.service_user import user_for
 from app.embedded.sockets import listening_pid
-from app.store.engine import dsn_of
+from app.store.dsn import dsn_of
 from app.store.migrations import migrate
 from tests.support.service import until
 
