@@ -45,7 +45,9 @@ GRANT EXECUTE ON FUNCTION rollcall_ensure_partitions(integer) TO rollcall_servic
 -- Retention: one instance at a time deletes old events, through a function.
 GRANT INSERT, DELETE, SELECT, UPDATE ON leases TO rollcall_service;
 GRANT EXECUTE ON FUNCTION
-    rollcall_expire_events(text, bigint, integer, timestamptz) TO rollcall_service;
+    rollcall_expire_events(text, bigint, integer, timestamptz),
+    rollcall_index_closed_week()
+    TO rollcall_service;
 
 GRANT SELECT ON
     events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,

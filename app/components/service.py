@@ -31,6 +31,7 @@ from app.pages.state import StateReader
 from app.pipeline.record import Policy
 from app.pipeline.timestamp import TimestampPolicy
 from app.settings import Settings
+from app.store.email_index import index_closed_weeks
 from app.store.engine import create_engine, watch_pool
 from app.store.journal.fallback import OfflineBuffer, prepare_journal
 from app.store.maintenance import run_hourly
@@ -92,6 +93,7 @@ class Service:
                 self._lookups.expire_rejected, days=settings.quarantine_retention_days
             ),
             "sessions": self.reading.sessions.expire,
+            "indexes": partial(index_closed_weeks, url),
         }
         if settings.retention_days is not None:
             self._upkeep["events"] = partial(

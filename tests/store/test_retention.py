@@ -1,7 +1,7 @@
 """Retention: expired weeks are emptied, their ids forgotten, everything else stays."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
@@ -17,47 +17,13 @@ from app.store.migrations import drop_empty_weeks
 from app.store.retention import Limit, expire_events, expired_weeks
 from tests.support.entries import record, save
 from tests.support.rejections import count, read
+from tests.support.weeks import EVENTS, NOW, THIS_MONDAY, fill_week
 
-NOW = datetime.now(UTC)
-THIS_MONDAY = (NOW - timedelta(days=NOW.weekday())).replace(
-    hour=0, minute=0, second=0, microsecond=0
-)
 LIMIT = Limit(21)
-EVENTS = 200
-PARTITION = """
-CREATE TABLE events_p{monday:%Y%m%d} PARTITION OF events
-FOR VALUES FROM ('{monday:%Y-%m-%d}') TO ('{end:%Y-%m-%d}')
-"""
-FILL = text("""
-WITH new AS (
-    INSERT INTO events (
-        id, source, event, user_id, "timestamp", timestamp_raw, received_at, stored_at,
-        properties, context
-    )
-    SELECT
-        gen_random_uuid(), 'billing', 'signed_up', n::text, :at, 'x', :at, :at,
-        jsonb_build_object('pad', repeat('x', 500)), '{}'
-    FROM generate_series(1, CAST(:events AS integer)) AS n
-    RETURNING id, stored_at
-)
-INSERT INTO event_ids (id, stored_at, content_hash)
-SELECT id, stored_at, 'x' FROM new
-""")
 
 
 def nothing(_partition: str, _events: int, _seconds: float) -> None:
     """Report to nobody."""
-
-
-async def fill_week(engine: AsyncEngine, weeks_ago: int, events: int = EVENTS) -> str:
-    """Events stored in a past week; returns the name of its partition."""
-    monday = THIS_MONDAY - timedelta(weeks=weeks_ago)
-    end = monday + timedelta(weeks=1)
-    async with engine.begin() as connection:
-        await connection.execute(text(PARTITION.format(monday=monday, end=end)))
-        at = monday + timedelta(days=1)
-        await connection.execute(FILL, {"at": at, "events": events})
-    return f"events_p{monday:%Y%m%d}"
 
 
 async def test_expired_weeks_are_emptied_and_younger_ones_stay(

@@ -1,0 +1,45 @@
+"""Indexes the email addresses of closed weeks, so that a person is found at once.
+
+The open week has no such index, which would cost a sixth of each insert there.
+"""
+
+from sqlalchemy import func, select, text
+
+from app.errors import UnavailableError
+from app.store.db_errors import DATABASE_ERRORS
+from app.store.engine import create_engine
+
+# Sorting the addresses of a large week takes minutes.
+_TIMEOUT_S = 1800.0
+_NO_TIMEOUT = text("SET LOCAL statement_timeout = 0")
+
+
+async def index_closed_weeks(url: str) -> int:
+    """Index every closed week that has no index yet, on a connection of its own.
+
+    Readers and writers go on meanwhile. Returns the number of weeks; 0 also while
+    another process does it.
+
+    Args:
+        url: of the database; its role may execute `rollcall_index_closed_week`.
+
+    Raises:
+        UnavailableError: the database refused, or ended it.
+    """
+    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
+    weeks = 0
+    try:
+        while True:
+            async with engine.begin() as connection:
+                await connection.execute(_NO_TIMEOUT)
+                if not await connection.scalar(
+                    select(func.rollcall_index_closed_week())
+                ):
+                    return weeks
+            weeks += 1
+    except DATABASE_ERRORS as error:
+        raise UnavailableError(
+            "The email addresses of a closed week could not be indexed."
+        ) from error
+    finally:
+        await engine.dispose()

@@ -1,0 +1,47 @@
+"""The index on email addresses exists on closed weeks only."""
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.store.email_index import index_closed_weeks
+from tests.docs.test_sql_manual import QUERIES
+from tests.support.entries import record, save
+from tests.support.rejections import read
+from tests.support.weeks import fill_week
+
+INDEXED = (
+    "SELECT tablename FROM pg_indexes WHERE indexname LIKE '%\\_email\\_idx' ORDER BY 1"
+)
+
+
+async def test_closed_weeks_are_indexed_once(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    await save(engine, record("today"))
+    weeks = [await fill_week(engine, weeks_ago, events=10) for weeks_ago in (3, 1)]
+
+    assert await index_closed_weeks(database_url) == 2
+    assert await read(engine, INDEXED) == [(week,) for week in weeks]
+    assert await index_closed_weeks(database_url) == 0
+
+
+async def test_two_processes_index_a_week_once(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    week = await fill_week(engine, 1, events=10)
+    both = [index_closed_weeks(database_url) for _ in range(2)]
+    assert sum(await asyncio.gather(*both)) == 1
+    assert await read(engine, INDEXED) == [(week,)]
+
+
+async def test_the_documented_query_uses_the_index(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    week = await fill_week(engine, 2, events=5_000)
+    await index_closed_weeks(database_url)
+    await read(engine, f"ANALYZE {week}")
+
+    query = QUERIES["A person by email address"]
+    plan = await read(engine, f"EXPLAIN {query}")
+    assert f"{week}_email_idx" in "\n".join(line for (line,) in plan)
