@@ -80,6 +80,12 @@ class Settings(BaseSettings):
         description="Folder of ready event declarations to accept as well. A file of "
         "the same event in `ROLLCALL_EVENTS_DIR` replaces a ready one.",
     )
+    unknown_events: Literal["quarantine", "accept"] = Field(
+        default="quarantine",
+        description="What happens to an event of an unknown name: `quarantine` rejects "
+        "it; `accept` stores it with the warning `undeclared_event`, and checks its "
+        "envelope only.",
+    )
     max_body_bytes: int = Field(
         default=10 * MIB,
         ge=1,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.configuration import read_settings
-from app.cli.database import opened, say
-from app.components.catalog import read_declarations
+from app.cli.database import current, opened, say
+from app.components.catalog import load_catalog, read_declarations
 from app.declarations.changes import breaking_changes
 from app.declarations.declaration_set import declaration_files, find_conflicts
 from app.declarations.sample import sample_errors
@@ -26,12 +27,16 @@ from app.events.json_schema import json_schema
 from app.pages.event_docs import FieldDoc, event_doc
 from app.settings import Settings
 from app.store.migrations import check_schema
-from app.store.operator_session import in_operator_transaction
+from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.typed_views.update import stored_declarations
+from app.store.write.adopt import Adopted, NotAdopted
+from app.store.write.adopt import adopt as adopt_stored
 
 events = typer.Typer(
     help="Check, list, show and import event declarations.", no_args_is_help=True
 )
+
+_SHOWN_FAILURES = 20
 
 Directory = Annotated[
     Path | None,
@@ -113,8 +118,7 @@ def show(
     catalog = read_declarations(read_settings()).catalog()
     if name not in catalog:
         raise OperatorError(
-            f"There is no event `{name}`."
-            f" The nearest is `{catalog.nearest_name(name)}`."
+            f"There is no event `{name}`; `rollcall events list` lists them."
         )
     if as_schema:
         typer.echo(_json(json_schema(catalog[name])))
@@ -163,6 +167,43 @@ def import_file(
     say(f"{len(found)} events, {failed} with problems.")
     if failed:
         raise typer.Exit(1)
+
+
+@events.command()
+def adopt(
+    name: Annotated[str, typer.Argument(help="Name of a declared event.")],
+    *,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show each event that does not pass.")
+    ] = False,
+) -> None:
+    """Validate events that were stored before their declaration.
+
+    It concerns events with the warning `undeclared_event` (ROLLCALL_UNKNOWN_EVENTS).
+    Where one passes, the warning is removed; all events stay stored.
+    """
+    settings = read_settings()
+    catalog = load_catalog(settings)
+    if name not in catalog:
+        raise OperatorError(f"There is no event `{name}`; declare it first.")
+    adopted = 0
+    failures: list[NotAdopted] = []
+
+    def report(batch: Adopted) -> None:
+        nonlocal adopted
+        adopted += batch.adopted
+        failures.extend(batch.failures)
+
+    work = partial(adopt_stored, name=name, catalog=catalog, report=report)
+    with current(settings) as database:
+        asyncio.run(run_with_engine(database.url, work))
+    for failure in failures if verbose else failures[:_SHOWN_FAILURES]:
+        for error in failure.errors:
+            typer.echo(f"{failure.id} {error.code} {error.path}: {error.message}")
+    hidden = len(failures) - _SHOWN_FAILURES
+    if hidden > 0 and not verbose:
+        typer.echo(f"... and {hidden} more; --verbose shows all.")
+    say(f"{adopted} adopted, {len(failures)} do not pass and keep the warning.")
 
 
 @events.command()

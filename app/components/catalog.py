@@ -20,4 +20,9 @@ def load_catalog(settings: Settings) -> Catalog:
     Raises:
         ConfigurationError: naming file and line of each problem.
     """
-    return read_declarations(settings).catalog()
+    return make_catalog(settings, read_declarations(settings))
+
+
+def make_catalog(settings: Settings, declarations: DeclarationSet) -> Catalog:
+    """The built-in events and declared ones that have been read already."""
+    return declarations.catalog(accepts_undeclared=settings.unknown_events == "accept")

@@ -31,9 +31,17 @@ class DeclarationSet(NamedTuple):
         digests = " ".join(each.digest for each in self.declarations)
         return hashlib.blake2b(digests.encode(), digest_size=8).hexdigest()
 
-    def catalog(self) -> Catalog:
-        """The built-in events and the declared ones."""
-        return Catalog(built_in_catalog().values(), self.declarations)
+    def catalog(self, *, accepts_undeclared: bool = False) -> Catalog:
+        """The built-in events and the declared ones.
+
+        Args:
+            accepts_undeclared: whether events of other names are accepted, too.
+        """
+        return Catalog(
+            built_in_catalog().values(),
+            self.declarations,
+            accepts_undeclared=accepts_undeclared,
+        )
 
     def to_json(self) -> str:
         """The form in which the parent hands the set to its workers."""

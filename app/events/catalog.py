@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 from heapq import nlargest
 from typing import Any, TypeAlias
 
@@ -37,11 +38,17 @@ class Catalog(Mapping[str, EventType]):
     Args:
         types: built-in event types, in the order in which pages list them.
         declarations: declared events, which follow them. Names and titles are unique.
+        accepts_undeclared: whether events of other names are accepted, too.
     """
 
     def __init__(
-        self, types: Iterable[EventType], declarations: Iterable[Declaration] = ()
+        self,
+        types: Iterable[EventType],
+        declarations: Iterable[Declaration] = (),
+        *,
+        accepts_undeclared: bool = False,
     ) -> None:
+        self.accepts_undeclared = accepts_undeclared
         self._built_in = tuple(types)
         self.declarations = {each.name: each for each in declarations}
         self._types = {each.name: each for each in self._built_in}
@@ -72,7 +79,8 @@ class Catalog(Mapping[str, EventType]):
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
-        return Catalog, (self._built_in, tuple(self.declarations.values()))
+        make = partial(Catalog, accepts_undeclared=self.accepts_undeclared)
+        return make, (self._built_in, tuple(self.declarations.values()))
 
     def name_of_title(self, title: str) -> str | None:
         """The name of the event with this title, such as `Signed Up`."""

@@ -38,6 +38,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     ),
     "warning": (
         *("event_name_folded", "missing_recommended", "coerced_to_text"),
+        "undeclared_event",
         *("non_finite_number", "character_replaced", "precision_cut"),
         *("offset_assumed_utc", "time_assumed_midnight", "two_digit_year"),
         *("leap_second", "epoch_number", "content_differs", "placeholder_ignored"),

@@ -77,6 +77,7 @@ def event_doc(event_type: EventType) -> EventDoc:
         *(["value_not_allowed"] if "enum" not in keywords else ()),
         *(["value_out_of_range"] if not keywords & {"minimum", "maximum"} else ()),
         *(["missing_recommended"] if not warns else ()),
+        "undeclared_event",
     }
     return EventDoc(
         event_type.name,

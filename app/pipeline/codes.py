@@ -105,6 +105,10 @@ WARNINGS: dict[WarningCode, Explanation] = {
         "The event name was in title case and was read in snake_case.",
         "Nothing, if an SDK does it.",
     ),
+    WarningCode.UNDECLARED_EVENT: Explanation(
+        "No event of this name is declared; only the envelope was validated.",
+        "Nothing, or ask the operator to declare the event.",
+    ),
     WarningCode.MISSING_RECOMMENDED: Explanation(
         "A recommended property is absent.", "Send it, if you have it."
     ),

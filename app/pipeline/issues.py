@@ -37,6 +37,7 @@ class WarningCode(StrEnum):
     """Code of an assumption about one event, or of a repair of it."""
 
     EVENT_NAME_FOLDED = "event_name_folded"
+    UNDECLARED_EVENT = "undeclared_event"
     MISSING_RECOMMENDED = "missing_recommended"
     COERCED_TO_TEXT = "coerced_to_text"
     PLACEHOLDER_IGNORED = "placeholder_ignored"

@@ -1,18 +1,24 @@
 """Validation of one event against the model of its type."""
 
+import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.events.catalog import Catalog
+from app.events.envelope import MAX_TEXT
 from app.events.event_type import EventType
 from app.events.property_types import INVALID_TIMESTAMP
 from app.pipeline.fields.canonical import CanonicalEvent
 from app.pipeline.fields.near_miss import find_near_miss
 from app.pipeline.issues import ErrorCode, Issue, WarningCode
 
+_MAX_LISTED = 10
+# A name as SDKs of the Segment family write it, such as `Order Completed`.
+_TITLE = re.compile(r"[A-Z][A-Za-z0-9]*(?: [A-Z0-9][A-Za-z0-9]*)*")
 _EXPECTED = {
     "event": "text",
     "user_id": "text or an integer",
@@ -81,19 +87,19 @@ def validate(
     name = sent_name if isinstance(sent_name, str) else ""
     event_type = catalog.get(name)
     if event_type is None and isinstance(sent_name, str):
-        known_name = catalog.name_of_title(name)
+        path = canonical.names["event"]
+        known_name = _find_name(name, catalog)
         if known_name is None:
-            errors.append(_unknown(name, canonical.names["event"], catalog))
+            errors.append(_unknown(name, path, catalog))
         else:
-            name, event_type = known_name, catalog[known_name]
-            fields = {**fields, "event": name}
-            warnings.append(
-                Issue(
-                    WarningCode.EVENT_NAME_FOLDED,
-                    canonical.names["event"],
-                    f"Read as `{name}`.",
-                )
-            )
+            if known_name != name:
+                message = f"Read as `{known_name}`."
+                warnings.append(Issue(WarningCode.EVENT_NAME_FOLDED, path, message))
+                fields = {**fields, "event": known_name}
+            name, event_type = known_name, catalog.get(known_name)
+        if event_type is None and known_name is not None:
+            message = "This event is not declared; only its envelope was validated."
+            warnings.append(Issue(WarningCode.UNDECLARED_EVENT, path, message))
     try:
         catalog.validator(name)(fields)
     except ValidationError as error:
@@ -126,14 +132,26 @@ def missing_field(
     return Issue(ErrorCode.MISSING_FIELD, path, message)
 
 
+def _find_name(sent: str, catalog: Catalog) -> str | None:
+    """The name by which an event of a name that is not in the catalog is stored."""
+    known = catalog.name_of_title(sent)
+    if known is not None or not catalog.accepts_undeclared:
+        return known
+    if _TITLE.fullmatch(sent):
+        return sent.lower().replace(" ", "_")
+    return sent if 1 <= len(sent) <= MAX_TEXT else None
+
+
 def _unknown(name: str, path: str, catalog: Catalog) -> Issue:
-    known = ", ".join(f"`{known}`" for known in catalog)
     nearest = catalog.nearest_name(name)
     meant = f" The nearest known event is `{nearest}`." if nearest else ""
+    known = ", ".join(f"`{known}`" for known in islice(catalog, _MAX_LISTED))
+    more = len(catalog) - _MAX_LISTED
+    others = f" and {more} others, which GET /schemas lists" if more > 0 else ""
     return Issue(
         ErrorCode.UNKNOWN_EVENT,
         path,
-        f"No event has this name.{meant} Known events are {known}.",
+        f"No event has this name.{meant} Known events are {known}{others}.",
     )
 
 

@@ -80,7 +80,7 @@ def test_list_and_show_cover_built_in_and_declared_events(tmp_path: Path) -> Non
     assert json.loads(schema)["title"] == "signed_up"
     unknown = run("events", "show", "trial_start", events_dir=tmp_path)
     assert isinstance(unknown.exception, OperatorError)
-    assert "`trial_started`" in unknown.exception.detail
+    assert "no event `trial_start`" in unknown.exception.detail
 
 
 def test_schema_is_json() -> None:
@@ -210,6 +210,46 @@ async def test_replay_moves_unknown_events_once_they_are_declared(
             )
         )
         assert tuple(counts.one()) == (1_000, 1_000, 0)
+
+
+async def test_adopt_validates_events_that_were_stored_undeclared(
+    on_database: Run,
+    tmp_path: Path,
+    engine: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "events").mkdir()
+    file = tmp_path / "trials.ndjson"
+    good = [
+        trial_with(
+            {"plan": "team", "seats": n + 1.0}, group_id="a1", message_id=f"m{n}"
+        )
+        for n in range(3)
+    ]
+    bad = [trial_with({"plan": 5}, group_id="a1"), trial_with({"plan": "a"})]
+    titled = good[0] | {"event": "Trial Started", "message_id": "titled"}
+    file.write_text("".join(json.dumps(e) + "\n" for e in (*good, *bad, titled)))
+    monkeypatch.setenv("ROLLCALL_UNKNOWN_EVENTS", "accept")
+    stored = await on_database("import", file, "--source", "crm")
+    assert stored.exit_code == 0, stored.stderr
+    undeclared = await on_database("events", "adopt", "trial_started")
+    assert isinstance(undeclared.exception, OperatorError)
+
+    write_trial(tmp_path / "events")
+    adopted = await on_database("events", "adopt", "trial_started")
+    assert "4 adopted, 2 do not pass" in adopted.stderr
+    assert "missing_field group_id" in adopted.stdout
+    assert "invalid_type properties.plan" in adopted.stdout
+    again = await on_database("events", "adopt", "trial_started")
+    assert "0 adopted, 2 do not pass" in again.stderr
+    async with engine.connect() as connection:
+        warned = await connection.execute(
+            text(
+                "SELECT count(*), count(*) FILTER (WHERE warnings::text LIKE"
+                " '%undeclared_event%') FROM events WHERE event = 'trial_started'"
+            )
+        )
+        assert tuple(warned.one()) == (6, 2)
 
 
 def test_ready_declarations_are_listed_if_the_setting_names_them() -> None:

@@ -102,6 +102,7 @@ ERROR_EXAMPLES: dict[str, Any] = {
 }
 WARNING_EXAMPLES: dict[str, Any] = {
     "event_name_folded": signed_up_with(event="Signed Up"),
+    "undeclared_event": signed_up_with(event="invoice_paid"),
     "missing_recommended": signed_up_with(properties={"email": "ann@example.com"}),
     "coerced_to_text": signed_up_with(user_id=7),
     "non_finite_number": with_p(float("nan")),
@@ -239,7 +240,9 @@ def test_an_error_is_one(code: str) -> None:
 
 @pytest.mark.parametrize("code", sorted(WARNINGS - OF_THE_DATABASE))
 def test_a_warning_is_one(code: str) -> None:
-    warnings = stored(WARNING_EXAMPLES[code]).warnings
+    catalog = Catalog(CATALOG.values(), accepts_undeclared=True)
+    policy = replace(POLICY, catalog=catalog)
+    warnings = stored(WARNING_EXAMPLES[code], policy=policy).warnings
     assert code in {warning.code for warning in warnings}
 
 
