@@ -22,7 +22,7 @@ from app.cli.csv_output import CsvLines
 from app.cli.database import current, say
 from app.cli.quarantine.filters import Source, read_since
 from app.cli.subject_export import export_subject
-from app.components.service import event_policy
+from app.components.policy import event_policy
 from app.errors import OperatorError
 from app.pipeline.person import Person
 from app.pipeline.timestamp import format_timestamp

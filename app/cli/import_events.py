@@ -34,7 +34,7 @@ from app.cli.input.options import (
 from app.cli.input.process import process_item
 from app.cli.input.progress import RowProgress
 from app.cli.input.tally import ContentTally, OutcomeTally, summary
-from app.components.service import event_policy, quarantining
+from app.components.policy import event_policy, quarantining
 from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.keys.sources import check_source_name

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from app.cli.configuration import read_settings
 from app.cli.database import current
-from app.components.service import quarantining
+from app.components.policy import quarantining
 from app.store.journal.fallback import journal_directory
 from app.store.journal.inspection import JournalStatus, drain_free, find_journals
 from app.store.operator_session import run_with_engine

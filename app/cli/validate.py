@@ -31,7 +31,7 @@ from app.cli.input.options import (
 from app.cli.input.process import IgnoredItem, Result, process_item
 from app.cli.input.tally import ContentTally
 from app.cli.quarantine.output import print_issue
-from app.components.service import event_policy
+from app.components.policy import event_policy
 from app.ingest.responses import build_response
 from app.ingest.routes import TrackRoute
 from app.pipeline.issues import Issue

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from app.access.key_cache import KeyCache
 from app.api.health import Readiness
 from app.api.metrics import metrics_routes
-from app.components.catalog import load_catalog
 from app.components.console import ConsoleComponents
 from app.components.live import LiveComponents
+from app.components.policy import event_policy, quarantining
 from app.components.readers import ReadComponents
 from app.errors import ConfigurationError, UnavailableError
 from app.events.catalog import Catalog
@@ -28,14 +28,11 @@ from app.metrics.meters import Meters
 from app.metrics.totals import totals
 from app.pages.home import Home
 from app.pages.state import StateReader
-from app.pipeline.record import Policy
-from app.pipeline.timestamp import TimestampPolicy
 from app.settings import Settings
 from app.store.email_index import index_closed_weeks
 from app.store.engine import create_engine, watch_pool
 from app.store.journal.fallback import OfflineBuffer, prepare_journal
 from app.store.maintenance import run_hourly
-from app.store.quarantine.caps import Quarantine
 from app.store.retention import Limit
 from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
@@ -196,31 +193,3 @@ class Service:
             quarantine=quarantining(settings)(),
             meters=self.meters,
         )
-
-
-def quarantining(settings: Settings) -> Callable[[], Quarantine]:
-    """What keeps rejected events up to the caps, anew for each that commits."""
-    return partial(
-        Quarantine,
-        max_events=settings.quarantine_max_events,
-        max_bytes=settings.quarantine_max_bytes,
-    )
-
-
-def event_policy(settings: Settings, catalog: Catalog | None = None) -> Policy:
-    """Make the rules that events are processed by.
-
-    Args:
-        settings: limits and how timestamps are read.
-        catalog: the events that are accepted; by default read as the settings say.
-    """
-    return Policy(
-        TimestampPolicy(
-            two_digit_year=settings.two_digit_year,
-            earliest=settings.earliest_timestamp,
-            max_future=settings.max_future,
-        ),
-        max_event_bytes=settings.max_event_bytes,
-        max_depth=settings.max_event_depth,
-        catalog=load_catalog(settings) if catalog is None else catalog,
-    )

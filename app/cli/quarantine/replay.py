@@ -14,7 +14,7 @@ from app.cli.configuration import read_settings
 from app.cli.database import current
 from app.cli.quarantine.filters import Event, Reason, Since, Source
 from app.cli.quarantine.output import print_issue
-from app.components.service import event_policy
+from app.components.policy import event_policy
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine.queries import SelectionCounts, survey
 from app.store.quarantine.replay import Failure, Replayed

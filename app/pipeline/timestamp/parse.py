@@ -44,11 +44,20 @@ class TimestampPolicy:
         two_digit_year: the order in which `20-11-23T...` is read, or `reject`.
         earliest: the first instant that is accepted; aware.
         max_future: how far after receipt the last accepted instant lies.
+        max_age: how far before receipt the first accepted instant lies; None if
+            `earliest` alone limits it. Set by retention by event time.
     """
 
     two_digit_year: TwoDigitYear = "ymd"
     earliest: datetime = _EARLIEST
     max_future: timedelta = timedelta(hours=24)
+    max_age: timedelta | None = None
+
+    def earliest_at(self, received_at: datetime) -> datetime:
+        """The first instant that is accepted in an event received then."""
+        if self.max_age is None:
+            return self.earliest
+        return max(self.earliest, received_at - self.max_age)
 
 
 class ParsedTimestamp(NamedTuple):
@@ -82,11 +91,11 @@ def parse_timestamp(
     try:
         parsed = _parse(sent, policy)
     except OverflowError:  # outside the years 0001 to 9999 of a datetime
-        raise _out_of_range(None, policy) from None
+        raise _out_of_range(None, policy, received_at) from None
     instant = parsed.instant
     ahead = instant - received_at
-    if instant < policy.earliest or ahead > policy.max_future:
-        raise _out_of_range(instant, policy)
+    if instant < policy.earliest_at(received_at) or ahead > policy.max_future:
+        raise _out_of_range(instant, policy, received_at)
     if ahead > _AHEAD:
         return parsed._replace(warnings=(*parsed.warnings, _AHEAD_OF_RECEIPT))
     return parsed
@@ -131,7 +140,9 @@ def format_timestamp(instant: datetime) -> str:
     return (text if instant.microsecond % 1000 else text[:-3]) + "Z"
 
 
-def _out_of_range(instant: datetime | None, policy: TimestampPolicy) -> TimestampError:
+def _out_of_range(
+    instant: datetime | None, policy: TimestampPolicy, received_at: datetime
+) -> TimestampError:
     hours = policy.max_future / timedelta(hours=1)
     understood = (
         "an instant outside the years 0001 to 9999"
@@ -141,6 +152,6 @@ def _out_of_range(instant: datetime | None, policy: TimestampPolicy) -> Timestam
     return TimestampError(
         ErrorCode.TIMESTAMP_OUT_OF_RANGE,
         f"The timestamp was read as {understood}. "
-        f"Expected an instant from {format_timestamp(policy.earliest)} "
+        f"Expected an instant from {format_timestamp(policy.earliest_at(received_at))} "
         f"to {hours:.10g} hours after receipt.",
     )

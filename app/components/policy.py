@@ -1,0 +1,51 @@
+"""The settings as the policies of the pipeline and of quarantine."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from app.components.catalog import load_catalog
+from app.events.catalog import Catalog
+from app.pipeline.record import Policy
+from app.pipeline.timestamp import TimestampPolicy
+from app.settings import Settings
+from app.store.quarantine.caps import Quarantine
+
+
+def quarantining(settings: Settings) -> Callable[[], Quarantine]:
+    """Factory of quarantines with the caps of the settings.
+
+    Each committer needs a quarantine of its own.
+    """
+    return partial(
+        Quarantine,
+        max_events=settings.quarantine_max_events,
+        max_bytes=settings.quarantine_max_bytes,
+    )
+
+
+def event_policy(settings: Settings, catalog: Catalog | None = None) -> Policy:
+    """Make the rules that events are processed by.
+
+    Args:
+        settings: limits and how timestamps are read.
+        catalog: the events that are accepted; by default read as the settings say.
+    """
+    return Policy(
+        TimestampPolicy(
+            two_digit_year=settings.two_digit_year,
+            earliest=settings.earliest_timestamp,
+            max_future=settings.max_future,
+            max_age=_max_age(settings),
+        ),
+        max_event_bytes=settings.max_event_bytes,
+        max_depth=settings.max_event_depth,
+        catalog=load_catalog(settings) if catalog is None else catalog,
+    )
+
+
+def _max_age(settings: Settings) -> timedelta | None:
+    """With retention by event time, an expired event is rejected on arrival."""
+    if settings.retention_basis != "timestamp" or settings.retention_days is None:
+        return None
+    return timedelta(days=settings.retention_days)
