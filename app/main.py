@@ -16,15 +16,20 @@ from app.api.openapi import describe
 from app.api.schemas import schema_routes
 from app.components.catalog import load_catalog
 from app.components.service import Service
+<<<<<<< HEAD
 from app.events.catalog import Catalog
 from app.http.gate import GATE
 from app.http.monitor import WATCH
+=======
+from app.events.catalog import Catalog, built_in_catalog
+from app.http.connection import CONNECTION_SERVICES, ConnectionServices
+>>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
 from app.ingest.counting import service_layout
 from app.ingest.dispatch import Dispatcher
-from app.ingest.problems import install_problems
 from app.ingest.routes import TRACK_ROUTES
 from app.logs import RequestLog, configure_logs
 from app.metrics.board import Board
+from app.pages.error_handlers import install_error_handlers
 from app.pages.home import home_routes
 from app.pages.reference import event_routes
 from app.pages.render import Pages
@@ -51,12 +56,15 @@ def create_app(
     configure_logs(settings.log_level)
     catalog = load_catalog(settings) if catalog is None else catalog
     board = Board(service_layout(), metrics_dir)
-    service = Service(settings, board, catalog)
+    requests = RequestLog(
+        sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
+    )
+    service = Service(settings, board=board, catalog=catalog, requests=requests)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with service.running():
-            yield {WATCH: service.watch, GATE: service.gate}
+            yield {CONNECTION_SERVICES: ConnectionServices(service.monitor, dispatcher)}
 
     app = FastAPIOffline(
         redoc_url=None,
@@ -66,7 +74,7 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    # By which scheme and for whom a proxy asks: of no interest to the doors.
+    # The scheme and the client behind a proxy, which event routes do not use.
     app.add_middleware(ProxyHeadersMiddleware)
     app.include_router(health_routes(service.readiness))
     app.include_router(schema_routes(catalog))
@@ -83,15 +91,7 @@ def create_app(
     service.console.install(
         app, pages, reading=service.reading, names=service.watching.names
     )
-    install_problems(app, pages)
+    install_error_handlers(app, pages)
     app.openapi = cache(lambda: describe(app, TRACK_ROUTES, catalog))  # type: ignore[method-assign]  # FastAPI's own documented way
-    requests = RequestLog(
-        sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
-    )
-    return Dispatcher(
-        TRACK_ROUTES,
-        track_handler=service.track_handler,
-        rest=app,
-        requests=requests,
-        meters=service.meters,
-    )
+    dispatcher = Dispatcher(TRACK_ROUTES, services=service.ingest, rest=app)
+    return dispatcher

@@ -112,10 +112,10 @@ class Settings(BaseSettings):
         "event is rejected.",
     )
     max_inflight_requests: int = Field(
-        default=1_000,
+        default=128,
         ge=1,
-        description="Most in-flight requests per worker. A request counts as 1 plus 1 "
-        "per 8 KiB of body. Above it: 503.",
+        description="Most requests that a worker works on at a time; the others wait. "
+        "A request counts as 1 plus 1 per 8 KiB of body.",
     )
     max_inflight_bytes: int = Field(
         default=32 * MIB,
@@ -155,8 +155,9 @@ class Settings(BaseSettings):
     answer_timeout_seconds: float = Field(
         default=2.5,
         gt=0,
-        description="Total time that one request waits for the database. After it: "
-        "503. At least `ROLLCALL_COMMIT_TIMEOUT_SECONDS`.",
+        description="Time from the last byte of a body to its response. After it, or "
+        "if a request would wait so long: 503. At least "
+        "`ROLLCALL_COMMIT_TIMEOUT_SECONDS`.",
     )
     drain_timeout_seconds: float = Field(
         default=10.0,

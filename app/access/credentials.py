@@ -6,6 +6,7 @@ place is never mended by a right one in another.
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 from app.errors import UnauthorizedError
 
@@ -14,6 +15,15 @@ KEY_HEADERS = (b"authorization", b"x-api-key", b"x-write-key", b"key")
 _PREFIX = b"rc_"
 _READ_PREFIX = b"rc_read_"
 BODY_FIELDS = ("writeKey", "api_key")
+
+
+def first_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by their lower-case names; of a repeated one the first.
+
+    Args:
+        headers: names and values, in the order sent.
+    """
+    return dict(reversed(headers))
 
 
 def key_from_headers(headers: dict[bytes, bytes]) -> bytes | None:

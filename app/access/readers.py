@@ -9,9 +9,10 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.access.credentials import key_from_headers
+from app.access.credentials import first_headers, key_from_headers
 from app.access.key_cache import KeyCache
 from app.access.session_cookie import SESSION_COOKIE
+<<<<<<< HEAD
 from app.errors import (
     OverloadedError,
     ReaderRequiredError,
@@ -19,6 +20,9 @@ from app.errors import (
     UnavailableError,
 )
 from app.ingest.request import first_headers
+=======
+from app.errors import ReaderRequiredError, UnauthorizedError
+>>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
 
 
 class SignInRequiredError(Exception):
@@ -48,7 +52,7 @@ class ReaderAuth:
             UnavailableError, OverloadedError: it could not be looked up.
         """
         try:
-            key = key_from_headers(first_headers(request.scope))
+            key = key_from_headers(first_headers(request.scope["headers"]))
         except UnauthorizedError as error:
             raise ReaderRequiredError(error.detail) from None
         if key is not None:

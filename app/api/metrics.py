@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from app.access.credentials import key_from_headers
+from app.access.credentials import first_headers, key_from_headers
 from app.access.key_cache import KeyCache
 from app.api.openapi import problem_responses
 from app.errors import SchemaError, UnauthorizedError, UnavailableError
-from app.ingest.request import first_headers
 from app.metrics.board import Board
 from app.metrics.catalog import DATABASE_UP
 from app.metrics.exposition import expose
@@ -79,7 +78,7 @@ def metrics_routes(
         openapi_extra={"security": [{"bearer": []}]},
     )
     async def metrics(request: Request) -> Response:
-        await scrapers.check(first_headers(request.scope))
+        await scrapers.check(first_headers(request.scope["headers"]))
         up = await _is_up(check_database)
         meters.publish()
         text, content_type = expose(

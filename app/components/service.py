@@ -15,12 +15,21 @@ from app.components.live import LiveComponents
 from app.components.policy import event_policy, quarantining
 from app.components.readers import ReadComponents
 from app.errors import ConfigurationError, UnavailableError
+<<<<<<< HEAD
 from app.events.catalog import Catalog
 from app.http.gate import Gate
 from app.http.monitor import Watch
 from app.ingest.handler import TrackHandler
 from app.ingest.limits import ConnectionLimits, TrackLimits
 from app.ingest.routes import TRACK_ROUTES
+=======
+from app.events.catalog import Catalog, built_in_catalog
+from app.http.monitor import ConnectionLimits, ConnectionMonitor
+from app.ingest.counting import watch_budgets
+from app.ingest.limits import TrackLimits
+from app.ingest.services import IngestServices
+from app.logs import RequestLog
+>>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
 from app.metrics.board import Board
 from app.metrics.catalog import BODIES_WAITING
 from app.metrics.exposition import Figures
@@ -50,9 +59,17 @@ class Service:
         settings: with a database URL.
         board: where what is counted goes.
         catalog: the events that are accepted.
+        requests: the request log.
     """
 
-    def __init__(self, settings: Settings, board: Board, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        board: Board,
+        catalog: Catalog,
+        requests: RequestLog,
+    ) -> None:
         if settings.database_url is None:
             raise ConfigurationError(
                 "ROLLCALL_DATABASE_URL is not set; `rollcall serve` runs a Postgres "
@@ -92,21 +109,26 @@ class Service:
             "sessions": self.reading.sessions.expire,
             "indexes": partial(index_closed_weeks, url),
         }
+<<<<<<< HEAD
         if settings.retention_days is not None:
             self._upkeep["events"] = partial(
                 self._lookups.expire_events,
                 limit=Limit(settings.retention_days, settings.retention_basis),
             )
         self.watch = Watch(
+=======
+        self.monitor = ConnectionMonitor(
+>>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
             ConnectionLimits(
-                head_s=settings.header_timeout_seconds,
+                header_s=settings.header_timeout_seconds,
                 body_s=settings.body_timeout_seconds,
-                unread_s=settings.write_timeout_seconds,
+                write_s=settings.write_timeout_seconds,
             ),
             self.meters,
+            on_stop=(self.watching.feed.end,),
         )
-        self.watch.endings.append(self.watching.feed.end)
         self.readiness = Readiness(self._lookups.check_ready, outage=self._outage)
+<<<<<<< HEAD
         self.home = Home(
             StateReader(
                 self.readiness.ask,
@@ -116,6 +138,9 @@ class Service:
             version("rollcall"),
         )
         self.track_handler = TrackHandler(
+=======
+        self.ingest = IngestServices(
+>>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
             key_cache=KeyCache(
                 self._lookups.source_of_key,
                 trust_s=settings.key_cache_seconds,
@@ -127,14 +152,19 @@ class Service:
                 max_bytes=settings.max_body_bytes,
                 max_events=settings.max_body_events,
                 max_values=settings.max_body_values,
-                queue_bytes=settings.max_inflight_bytes,
-                keyless_bytes=settings.unauthenticated_bytes,
-                database_s=settings.answer_timeout_seconds,
-                max_requests=settings.max_inflight_requests,
+                inflight_bytes=settings.max_inflight_bytes,
+                unauthenticated_bytes=settings.unauthenticated_bytes,
+                answer_s=settings.answer_timeout_seconds,
+                slots=settings.max_inflight_requests,
             ),
             meters=self.meters,
+            requests=requests,
         )
-        self.gate = Gate(self.track_handler.admission, TRACK_ROUTES, self.meters)
+        watch_budgets(
+            self.meters,
+            self.ingest.scheduler,
+            (self.ingest.budget, self.ingest.unauthenticated),
+        )
         self.metrics = metrics_routes(
             KeyCache(
                 self._lookups.reader_of_key,
@@ -170,7 +200,7 @@ class Service:
             for task, work in self._upkeep.items()
         ]
         chores.append(asyncio.create_task(self.meters.keep_publishing()))
-        chores.append(asyncio.create_task(self.watch.run()))
+        chores.append(asyncio.create_task(self.monitor.run()))
         try:
             yield
         finally:

@@ -1,31 +1,62 @@
-"""The bytes of one connection: HTTP/1.1, with limits on its head and its time."""
+"""One connection: HTTP/1.1, with limits on its time and on what waits."""
 
 import asyncio
-from typing import Any, Literal
+from collections import deque
+from typing import Any, NamedTuple
 
 from typing_extensions import override
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.errors import InvalidHttpError, RequestError, SlowClientError
-from app.http.exchange import EXTENSIONS, Exchange
-from app.http.gate import GATE, Gate
-from app.http.header_limits import HEADER_WEIGHT, MAX_HEADER_BYTES, headers_too_large
-from app.http.monitor import WATCH, Unread, Watch
-from app.http.raw_errors import refusal
-from app.http.upgrade import Parser
-from app.ingest.limits import MAX_PIPELINED
+from app.http.application import ApplicationRequest, scope_of
+from app.http.exchange import Exchange
+from app.http.head import RequestHead
+from app.http.monitor import ConnectionMonitor, StalledReaderCheck
+from app.http.raw_errors import header_lines, raw_error_response, status_line
+from app.http.reader import RequestReader
+from app.ingest.dispatch import Dispatcher
+from app.ingest.responses import TrackResponse
 
-# States in which the parser may hold bytes that it has not reported.
-_INCOMPLETE = frozenset({"head", "body"})
+# Where the lifespan's state holds the services of a connection.
+CONNECTION_SERVICES = "connection_services"
+# Requests that may wait on one connection behind the one under way: on a connection
+# that has shown a known key, and on any other.
+MAX_PIPELINED = 100
+MAX_PIPELINED_WITHOUT_KEY = 1
 
 
-class Connection(HttpToolsProtocol):
-    """Uvicorn's connection, whose own refusals are problem JSON, too.
+class ConnectionServices(NamedTuple):
+    """What all connections of a worker share.
 
-    By itself it would hold headers of any size, wait for ever, and refuse in text.
+    Attributes:
+        monitor: ends slow connections, and counts.
+        dispatcher: handles the requests that send events.
     """
+
+    monitor: ConnectionMonitor
+    dispatcher: Dispatcher
+
+
+class Connection(asyncio.Protocol):
+    """A connection of a client, as uvicorn's setting `http` takes it.
+
+    A request that sends events is pushed to its handler, without a task. Any other
+    is answered by the ASGI application. One request is under way at a time; while
+    another waits behind it, nothing more is read.
+
+    Args:
+        config: of uvicorn; has the application.
+        server_state: of uvicorn; has the headers of every response.
+        app_state: what the lifespan yielded.
+        _loop: the running one by default.
+
+    Attributes:
+        transport: of asyncio.
+        has_known_key: whether a request on it was accepted with a known key.
+    """
+
+    transport: asyncio.Transport
 
     def __init__(
         self,
@@ -34,188 +65,315 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self.parser = Parser(self)
-        self._watch: Watch = app_state[WATCH]
-        self._gate: Gate = app_state[GATE]
-        # So that a body is read and forgotten also where the gate answers.
-        self.cycle = self._gate.answered
-        # What is being read, and since when; between requests, since when nothing is.
-        self._reading: Literal["start", "head", "body", "nothing"] = "start"
-        self._since = self.loop.time()
-        # Bytes of the URL, headers and trailers of this request, with their weights.
-        self._header_bytes = 0
-        # Bytes of unfinished headers, trailers and chunk extensions since the last one
-        # that the parser reported.
-        self._unparsed_bytes = 0
-        self._unread = Unread(self._watch.limits.unread_s)
-        self._refusal: RequestError | None = None
-        # Whether its worker leaves, and the next answer on it is the last.
-        self.leaves = False
+        if not config.loaded:
+            config.load()
+        self._loop = _loop or asyncio.get_running_loop()
+        self._config = config
+        self._server = server_state
+        self._app_state = app_state
+        services: ConnectionServices = app_state[CONNECTION_SERVICES]
+        self._monitor, self._dispatcher = services
+        self._reader = RequestReader(self, self._loop.time)
+        self._stalled = StalledReaderCheck(self._monitor.limits.write_s)
+        # The exchange whose response is due; the one whose body is being read, which
+        # is that one or the last of those that wait.
+        self._current: Exchange | None = None
+        self._incoming: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._is_advancing = False
+        # Why nothing is read: its handler holds enough, or what follows is refused.
+        self._is_body_held = False
+        self._is_refused = False
+        self._is_paused = False
+        # Set while the client does not take what was written.
+        self._writable: asyncio.Event | None = None
+        self._is_half_closed = False
+        self._is_draining = False
+        self.has_known_key = False
+
+    # From asyncio
 
     @override
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._watch.checks.add(self.check)
+        self.transport = transport
+        self._server.connections.add(self)  # type: ignore[arg-type]  # it knows its own
+        self._monitor.add(self)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._watch.checks.discard(self.check)
-        super().connection_lost(exc)
+        self._server.connections.discard(self)
+        self._monitor.remove(self)
+        self._waiting.clear()
+        self._disconnect(self._current)
+        self.resume_writing()
 
     @override
     def data_received(self, data: bytes) -> None:
-        """From asyncio; counts what the parser holds without reporting it."""
-        self._unparsed_bytes += len(data)
-        super().data_received(data)
-        if self._unparsed_bytes > MAX_HEADER_BYTES and self._reading in _INCOMPLETE:
-            self._refuse(headers_too_large())
-
-    @override
-    def on_message_begin(self) -> None:
-        """From the parser."""
-        super().on_message_begin()
-        self.scope["extensions"] = EXTENSIONS
-        self._reading = "head"
-        self._header_bytes = self._unparsed_bytes = 0
-        self._since = self.loop.time()
-
-    @override
-    def on_url(self, url: bytes) -> None:
-        """From the parser: the URL, or a part of it."""
-        self._count_header_bytes(len(url))
-        super().on_url(url)
-
-    @override
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """From the parser: one header, or one trailer, which has no use."""
-        self._count_header_bytes(len(name) + len(value) + HEADER_WEIGHT)
-        if self._reading == "head":
-            super().on_header(name, value)
-
-    def _count_header_bytes(self, size: int) -> None:
-        self._unparsed_bytes = 0
-        self._header_bytes += size
-        if self._header_bytes > MAX_HEADER_BYTES:
-            self._refusal = headers_too_large()
-            raise self._refusal
-
-    @override
-    def on_headers_complete(self) -> None:
-        """From the parser; what is raised here comes back as no HTTP."""
-        if len(self.pipeline) >= MAX_PIPELINED:
-            self._refusal = InvalidHttpError("Too many requests wait here.")
-            raise self._refusal
-        if self.parser.should_upgrade():  # it comes again, without that
+        if self._is_refused or self.transport.is_closing():
             return
-        if not self._gate.admission.is_full or not self._turned_away():
-            super().on_headers_complete()
-            # It has not begun to run: that is for the loop's next turn.
-            self.cycle.__class__ = Exchange
-            if self.leaves:
-                self.cycle.keep_alive = False
-        self._reading = "body"
-        self._since = self.loop.time()
-        self._header_bytes = self._unparsed_bytes = 0
+        try:
+            self._reader.feed(data)
+        except RequestError as error:
+            self._refuse(error)
 
-    def _turned_away(self) -> bool:
-        """Whether this request was answered without a look at it."""
-        posted = self.parser.get_method() == b"POST"
-        if not posted or self._is_busy() or self.flow.write_paused:
+    @override
+    def eof_received(self) -> bool:
+        """Keep the connection for the response to a request that is complete."""
+        last = self._waiting[-1] if self._waiting else self._current
+        if last is None or not last.is_complete or last.is_started:
             return False
-        old = self.parser.get_http_version() == "1.0"
-        closing = old or self.leaves or not self.parser.should_keep_alive()
-        answer = self._gate.refuse(self.url, closing=closing)
-        if answer is not None:
-            self.transport.write(answer)
-            if closing:
-                self.transport.close()
-        return answer is not None
+        self._is_half_closed = True
+        return True
 
     @override
-    def on_body(self, body: bytes) -> None:
-        """From the parser."""
-        self._unparsed_bytes = 0
-        super().on_body(body)
+    def pause_writing(self) -> None:
+        self._writable = asyncio.Event()
+        self._pause_or_resume()
 
     @override
-    def on_message_complete(self) -> None:
-        """From the parser."""
-        super().on_message_complete()
-        self._reading = "nothing"
-        self._unparsed_bytes = 0
-        if self.cycle.response_complete:
-            self._since = self.loop.time()
+    def resume_writing(self) -> None:
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+        self._pause_or_resume()
 
-    @override
-    def on_response_complete(self) -> None:
-        """From the request; instead of a timer for each, the watch closes idle ones."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
+    # From the reader
+
+    def on_head(
+        self, head: RequestHead, *, keep_alive: bool, expects_continue: bool
+    ) -> None:
+        """Begin with a request, or have it wait for those before it."""
+        most = MAX_PIPELINED if self.has_known_key else MAX_PIPELINED_WITHOUT_KEY
+        if len(self._waiting) >= most:
+            raise InvalidHttpError("Too many requests wait on this connection.")
+        exchange = Exchange(
+            head, keep_alive=keep_alive, expects_continue=expects_continue
+        )
+        self._incoming = exchange
+        if self._current is None:
+            self._begin(exchange)
+        else:
+            self._waiting.append(exchange)
+            self._pause_or_resume()
+
+    def on_chunk(self, chunk: bytes) -> None:
+        """Hand on a part of the body."""
+        if self._incoming is not None:
+            self._incoming.feed(chunk)
+
+    def on_end(self) -> None:
+        """Hand on the end of the body."""
+        exchange, self._incoming = self._incoming, None
+        if exchange is not None:
+            exchange.end()
+            self._advance()
+
+    # From the handlers
+
+    def respond(self, response: TrackResponse, request_id: str) -> None:
+        """Write a whole response to the current request."""
+        exchange = self._current
+        if exchange is None or exchange.is_answered or self.transport.is_closing():
             return
-        if self._reading == "nothing":
-            self._since = self.loop.time()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        if not self.pipeline:
-            self.flow.resume_reading()
+        body = b"" if exchange.head.method == b"HEAD" else response.body
+        parts = (
+            status_line(response.status),
+            self.common_headers(exchange),
+            b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
+            % (response.media_type, len(response.body), request_id.encode()),
+            header_lines(response.headers),
+            b"\r\n",
+            body,
+        )
+        self.write(exchange, b"".join(parts))
+        self.finish(exchange)
+
+    def trust(self) -> None:
+        """A request on this connection carries a known key."""
+        self.has_known_key = True
+
+    def hold(self, *, held: bool) -> None:
+        """Stop reading the body, or go on."""
+        if held != self._is_body_held:
+            self._is_body_held = held
+            self._pause_or_resume()
+
+    def common_headers(self, exchange: Exchange) -> bytes:
+        """The lines that every response begins with; decides whether it is the last."""
+        is_last = not self._waiting and (self._is_draining or self._is_half_closed)
+        if is_last or (exchange.expects_continue and not exchange.is_complete):
+            # A client that was not invited may send its body or not: nobody can tell.
+            exchange.keep_alive = False
+        lines = self._monitor.header_lines(self._server.default_headers)
+        return lines if exchange.keep_alive else lines + b"connection: close\r\n"
+
+    def write(self, exchange: Exchange, data: bytes) -> None:
+        """Write a part of the response."""
+        exchange.is_started = True
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def invite_body(self) -> None:
+        """Tell the client to send the body, if it waits for that."""
+        exchange = self._current
+        if exchange is None or not exchange.expects_continue or exchange.is_started:
+            return
+        exchange.expects_continue = False
+        if not (exchange.is_complete or self.transport.is_closing()):
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def abort(self) -> None:
+        """The response cannot be completed: end the connection."""
+        self.transport.close()
+
+    def finish(self, exchange: Exchange) -> None:
+        """The response is complete: go on with the next request, or end."""
+        exchange.is_answered = True
+        self._is_body_held = False
+        self._server.total_requests += 1
+        if exchange.keep_alive:
+            self._advance()
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    async def drain(self) -> None:
+        """Wait until the client has taken what was written."""
+        while self._writable is not None:
+            await self._writable.wait()
+
+    # From the server and the monitor
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no part of a request is here, and no part of a response due."""
+        return self._current is None and self._reader.state in {"start", "idle"}
+
+    @property
+    def idle_since(self) -> float:
+        """When the last request ended, on the loop's clock."""
+        return self._reader.since
+
+    def start_draining(self) -> None:
+        """Have the next response end the connection."""
+        self._is_draining = True
+
+    def close_if_idle(self) -> None:
+        """End the connection if nothing is under way."""
+        if self.is_idle and not self.transport.is_closing():
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """From uvicorn, when it stops."""
+        self.start_draining()
+        self.close_if_idle()
 
     def check(self, now: float) -> None:
-        """End this connection if its client takes too long.
+        """End the connection if its client takes too long.
 
         Args:
             now: on the loop's clock.
         """
-        patience = self._patience()
-        if self._unread.is_stuck(self.transport.get_write_buffer_size(), now):
+        if self._stalled.is_stuck(self.transport.get_write_buffer_size(), now):
             self.transport.abort()
-        elif not self.transport.is_closing() and now - self._since > patience:
-            if self._reading in {"head", "body"}:
-                late = f"The {self._reading} did not arrive within {patience:g} s."
-                self._refuse(SlowClientError(late))
+        elif self._is_paused:  # it is us who take long
+            self._reader.since = now
+        elif not self.transport.is_closing():
+            self._check_reader(now)
+
+    def _check_reader(self, now: float) -> None:
+        limits, state = self._monitor.limits, self._reader.state
+        if state == "idle":
+            limit_s = float(self._config.timeout_keep_alive)
+            is_late = self._current is None and now - self._reader.since > limit_s
+        else:
+            limit_s = limits.body_s if state == "body" else limits.header_s
+            is_late = now - self._reader.since > limit_s
+        if not is_late:
+            return
+        if state in {"head", "body"}:
+            part = "body" if state == "body" else "headers"
+            late = f"The {part} did not arrive within {limit_s:g} s."
+            self._refuse(SlowClientError(late))
+        else:
+            self.transport.close()
+
+    # Inside
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._current = exchange
+        head = exchange.head
+        receiver = self._dispatcher.begin(
+            path=head.path,
+            method=head.method.decode(),
+            query=head.query,
+            headers=head.headers,
+            client=self,
+        )
+        if receiver is not None:
+            exchange.begin(receiver)
+            return
+        request = ApplicationRequest(
+            self._config.loaded_app,
+            scope_of(head, self.transport, self._config, self._app_state),
+            exchange=exchange,
+            output=self,
+        )
+        exchange.begin(request)
+        task = self._loop.create_task(request.run())
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    def _advance(self) -> None:
+        """Begin with the next request, if the current one is done with."""
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        while (
+            self._current is not None
+            and self._current.is_answered
+            and self._current.is_complete
+        ):
+            self._current = None
+            if self._waiting:
+                self._begin(self._waiting.popleft())
+            elif self._reader.state == "idle":
+                self._reader.since = self._loop.time()
+        self._is_advancing = False
+        self._pause_or_resume()
+
+    def _pause_or_resume(self) -> None:
+        pauses = bool(
+            self._waiting
+            or self._is_body_held
+            or self._is_refused
+            or self._writable is not None
+        )
+        if pauses != self._is_paused and not self.transport.is_closing():
+            self._is_paused = pauses
+            if pauses:
+                self.transport.pause_reading()
             else:
-                self.transport.close()
-
-    def _patience(self) -> float:
-        limits = self._watch.limits
-        match self._reading:
-            case "start" | "head":
-                return limits.head_s
-            case "body":
-                return limits.body_s
-            case "nothing":
-                return float("inf") if self._is_busy() else self.timeout_keep_alive
-
-    def continue_from_another_worker(self) -> None:
-        """Say that it was open before: it is between two requests."""
-        self._reading = "nothing"
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no part of a request is here, and no part of an answer due."""
-        return self._reading in {"start", "nothing"} and not self._is_busy()
-
-    def _is_busy(self) -> bool:
-        return not self.cycle.response_complete
-
-    @override
-    def send_400_response(self, msg: str) -> None:
-        """For what the parser refuses."""
-        self._refuse(self._refusal or InvalidHttpError("This is no HTTP/1.1 request."))
+                self.transport.resume_reading()
 
     def _refuse(self, error: RequestError) -> None:
-        """TrackResponse for Rollcall's side of the connection, and end it."""
-        begun = self._is_busy()
-        if begun:
-            if self._reading != "body" or self.pipeline:
-                # Those before it are answered first, and nothing after them.
-                self.flow.pause_reading()
-                self.cycle.keep_alive = False
-                return
-            # Its own body is what is refused: nobody else answers it.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        if self._reading != "body" or not self.cycle.response_started:
-            self._watch.count_refusal(error, begun=begun)
-            self.transport.write(refusal(error, closing=True))
+        """Answer a request that no handler can answer, and end the connection."""
+        current, incoming = self._current, self._incoming
+        if current is not None and not current.is_answered and current is not incoming:
+            # Those before it are answered first, and nothing after them.
+            if self._waiting and self._waiting[-1] is incoming:
+                self._waiting.pop()
+            last = self._waiting[-1] if self._waiting else current
+            last.keep_alive = False
+            self._is_refused = True
+            self._pause_or_resume()
+            return
+        begun = current is not None
+        if current is None or not (current.is_started or current.is_answered):
+            self._disconnect(current)
+            self._monitor.count_refusal(error, begun=begun)
+            self.transport.write(raw_error_response(error))
         self.transport.close()
+
+    def _disconnect(self, exchange: Exchange | None) -> None:
+        if exchange is not None and exchange.receiver and not exchange.is_answered:
+            exchange.receiver.disconnect()

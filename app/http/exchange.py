@@ -1,43 +1,83 @@
-"""One request and its answer on a connection."""
+"""One request on a connection, and the response to it."""
 
-from typing import Any
+from collections import deque
+from typing import Protocol
 
-from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
-
-# An extension of ASGI: one message that is the whole answer. Its headers are ours,
-# with the length among them, so that nothing in them need be looked at again.
-ANSWER = "rollcall.answer"
-EXTENSIONS: dict[str, dict[object, object]] = {ANSWER: {}}
+from app.http.head import RequestHead
 
 
-class Exchange(RequestResponseCycle):
-    """Uvicorn's, which also takes an answer whole, and then writes it in one go."""
+class Receiver(Protocol):
+    """Handles one request; the connection pushes the body to it as it arrives."""
 
-    @override
-    async def send(self, message: Any) -> None:
-        """ASGI, and this extension of it."""
-        if self.flow.write_paused:
-            await self.flow.drain()
-        if self.transport.is_closing():
-            # Uvicorn tells this to the newest of several requests alone.
-            self.disconnected = True
-            self.message_event.set()
+    def feed(self, chunk: bytes) -> None:
+        """Take a part of the body."""
+
+    def end(self) -> None:
+        """The body is complete."""
+
+    def disconnect(self) -> None:
+        """The client is gone, or its request was refused: no response is wanted."""
+
+
+class Exchange:
+    """One request and the response to it.
+
+    Args:
+        head: of the request.
+        keep_alive: whether the connection stays open after the response.
+        expects_continue: whether the client waits for `100 Continue` with its body.
+
+    Attributes:
+        is_complete: whether the last byte of the body has arrived.
+        is_started: whether a byte of the response has been written.
+        is_answered: whether all of it has.
+        receiver: the handler, once the exchange's turn has come.
+        early: parts of the body that arrived before that.
+    """
+
+    __slots__ = (
+        "early",
+        "expects_continue",
+        "head",
+        "is_answered",
+        "is_complete",
+        "is_started",
+        "keep_alive",
+        "receiver",
+    )
+
+    def __init__(
+        self, head: RequestHead, *, keep_alive: bool, expects_continue: bool
+    ) -> None:
+        self.head = head
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
+        self.is_complete = False
+        self.is_started = False
+        self.is_answered = False
+        self.receiver: Receiver | None = None
+        self.early: deque[bytes] = deque()
+
+    def begin(self, receiver: Receiver) -> None:
+        """Hand the request to its handler, with what has arrived of its body."""
+        self.receiver = receiver
+        while self.early and not self.is_answered:
+            receiver.feed(self.early.popleft())
+        self.early.clear()
+        if self.is_complete and not self.is_answered:
+            receiver.end()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take a part of the body; it is discarded once the response is complete."""
+        if self.is_answered:
             return
-        if message["type"] != ANSWER:
-            await super().send(message)
-            return
-        lines = [STATUS_LINE[message["status"]]]
-        for name, value in (*self.default_headers, *message["headers"]):
-            lines += (name, b": ", value, b"\r\n")
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
-        if self.scope["method"] != "HEAD":
-            lines.append(message["body"])
-        self.response_started = self.response_complete = True
-        self.transport.write(b"".join(lines))
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
+        if self.receiver is None:
+            self.early.append(chunk)
+        else:
+            self.receiver.feed(chunk)
+
+    def end(self) -> None:
+        """Take the end of the body."""
+        self.is_complete = True
+        if self.receiver is not None and not self.is_answered:
+            self.receiver.end()

@@ -1,87 +1,138 @@
-"""Looks at all connections of a worker once a while, and ends those that are too slow.
+"""Ends connections that are too slow, by one sweep over all of a worker's.
 
-One look at all of them costs less than a timer for each request.
+One sweep costs less than a timer for each request.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
 
 from app.errors import RequestError
-from app.ingest.limits import ConnectionLimits
+from app.http.raw_errors import header_lines
+from app.logs import fields
 from app.metrics.catalog import CONNECTIONS, REFUSALS, REQUESTS
 from app.metrics.labels import OTHER
 from app.metrics.meters import Meters
 
 log = logging.getLogger(__name__)
 
-# In the state that the lifespan hands to each connection.
-WATCH = "watch"
-
-Check = Callable[[float], None]
-
 _MAX_PAUSE_S = 1.0
-# Of the shortest limit: so much later than at its limit a connection ends at most.
+# Sweep interval as a fraction of the shortest limit, so that a connection overruns its
+# limit by at most 10 %.
 _PAUSE_SHARE = 0.1
-
-
-# Who takes less than this in the time for it is not reading.
+# A client that reads less than this within the timeout counts as stalled.
 _MIN_READ_BYTES = 64 * 1024
 
 
-class Watch:
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits of one connection, in seconds of the monotonic clock.
+
+    Attributes:
+        header_s: from the first byte of a request, or from the beginning of the
+            connection, to the end of the headers.
+        body_s: from the end of the headers to the last byte of the body.
+        write_s: for a client to read 64 KiB of a pending response.
+    """
+
+    header_s: float
+    body_s: float
+    write_s: float
+
+
+class Monitored(Protocol):
+    """A connection, as the monitor knows it."""
+
+    def check(self, now: float) -> None:
+        """End it if its client takes too long."""
+
+
+class ConnectionMonitor:
     """Has each connection check itself against its limits.
 
     Args:
         limits: of each connection.
-        meters: count the connections, and what is refused ahead of any door.
+        meters: count the connections, and the requests that no handler sees.
+        on_stop: called when the service stops; ends responses without an end.
     """
 
-    def __init__(self, limits: ConnectionLimits, meters: Meters) -> None:
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        meters: Meters,
+        *,
+        on_stop: Iterable[Callable[[], None]] = (),
+    ) -> None:
         self.limits = limits
         self._meters = meters
-        self.checks: set[Check] = set()
-        # Called when the service stops: whoever answers without an end stops, too.
-        self.endings: list[Callable[[], None]] = []
-        shortest = min(limits.head_s, limits.body_s, limits.unread_s)
-        meters.watch({CONNECTIONS: lambda: len(self.checks)})
+        self._on_stop = tuple(on_stop)
+        self._connections: set[Monitored] = set()
+        shortest = min(limits.header_s, limits.body_s, limits.write_s)
         self._pause_s = min(_MAX_PAUSE_S, _PAUSE_SHARE * shortest)
+        self._refused = 0
+        # The headers of every response as uvicorn has them, and as bytes.
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._header_lines = b""
+        meters.watch({CONNECTIONS: lambda: len(self._connections)})
+
+    def add(self, connection: Monitored) -> None:
+        """Begin to check a connection."""
+        self._connections.add(connection)
+
+    def remove(self, connection: Monitored) -> None:
+        """End that."""
+        self._connections.discard(connection)
+
+    def header_lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Headers as bytes, made once for each list; uvicorn renews it each second."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._header_lines = header_lines(headers)
+        return self._header_lines
 
     def count_refusal(self, error: RequestError, *, begun: bool) -> None:
         """Count a request that a connection answers by itself.
 
         Args:
             error: why.
-            begun: whether somebody was at it already, who counts it as unanswered.
+            begun: whether a handler had it already, which counts it as unanswered.
         """
+        self._refused += 1
         self._meters.add(REFUSALS, error.code)
         if not begun:
             self._meters.add(REQUESTS, OTHER, str(error.status))
 
-    def leave(self) -> None:
-        """The service stops: no answer may take for ever any more."""
-        for end in self.endings:
+    def stop(self) -> None:
+        """The service stops: end the responses that have no end."""
+        for end in self._on_stop:
             end()
 
     async def run(self) -> None:
-        """Look, until cancelled."""
+        """Sweep until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._pause_s)
-            now = loop.time()
-            for check in tuple(self.checks):
-                try:
-                    check(now)
-                except Exception:
-                    # A defect: without this no other would be looked at any more.
-                    log.exception("a connection could not be checked")
+            self._sweep(loop.time())
+
+    def _sweep(self, now: float) -> None:
+        for connection in tuple(self._connections):
+            try:
+                connection.check(now)
+            except Exception:
+                # A defect: without this no other would be checked any more.
+                log.exception("connection check failed")
+        refused, self._refused = self._refused, 0
+        if refused:
+            log.info("bad requests refused", extra=fields(refused=refused))
 
 
-class Unread:
-    """Whether a client takes what it is sent.
+class StalledReaderCheck:
+    """Detects a client that does not read its response.
 
     Args:
-        limit_s: for as much as anybody takes who reads at all.
+        limit_s: for a client to read 64 KiB.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -89,7 +140,7 @@ class Unread:
         self._before: tuple[int, float] | None = None
 
     def is_stuck(self, unsent: int, now: float) -> bool:
-        """Judge by how many bytes are unsent now."""
+        """Whether the client has read too little, by how many bytes are unsent now."""
         if not unsent:
             self._before = None
         elif self._before is None:

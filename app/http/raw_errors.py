@@ -1,52 +1,44 @@
-"""Refusals as bytes: for what is answered before there is a request to answer."""
+"""Responses as bytes, for requests that no handler answers."""
 
-import itertools
 import secrets
-
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from collections.abc import Iterable
+from http import HTTPStatus
 
 from app.errors import RequestError
 from app.ingest.problems import problem_response
 
+STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
+    for status in HTTPStatus
+}
 
-def refusal(error: RequestError, *, closing: bool, request_id: str = "") -> bytes:
-    """An error as a whole HTTP/1.1 response, problem JSON as everywhere.
+
+def status_line(status: int) -> bytes:
+    """The first line of a response."""
+    known = STATUS_LINES.get(status)
+    return known or b"HTTP/1.1 %d \r\n" % status
+
+
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as lines; names and values are ours and not checked."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+def raw_error_response(error: RequestError, *, request_id: str = "") -> bytes:
+    """Problem JSON as a whole response that ends the connection.
 
     Args:
         error: what is wrong.
-        closing: whether the connection ends after it.
-        request_id: by default a new one.
+        request_id: a new one by default.
     """
     request_id = request_id or secrets.token_hex(16)
-    answer = problem_response(error, request_id=request_id)
+    response = problem_response(error, request_id=request_id)
     headers = {
-        b"content-type": answer.media_type,
-        b"content-length": b"%d" % len(answer.body),
+        b"content-type": response.media_type,
+        b"content-length": b"%d" % len(response.body),
         b"x-request-id": request_id.encode(),
-        **dict(answer.headers),
+        **dict(response.headers),
+        b"connection": b"close",
     }
-    if closing:
-        headers[b"connection"] = b"close"
-    lines = [b"%b: %b\r\n" % header for header in headers.items()]
-    return b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", answer.body])
-
-
-class Refusals:
-    """One error as a response to many: made in advance, but for its id.
-
-    Args:
-        error: what is wrong.
-        closing: whether the connections end after it.
-    """
-
-    def __init__(self, error: RequestError, *, closing: bool) -> None:
-        prefix = secrets.token_hex(8)
-        mark = prefix + "-" * 16
-        whole = refusal(error, closing=closing, request_id=mark)
-        self._parts = whole.split(mark.encode())
-        self._prefix = prefix
-        self._ids = itertools.count()
-
-    def next(self) -> bytes:
-        """The response to one more."""
-        return f"{self._prefix}{next(self._ids):016x}".encode().join(self._parts)
+    head = status_line(response.status) + header_lines(headers.items())
+    return head + b"\r\n" + response.body

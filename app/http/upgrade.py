@@ -1,69 +1,98 @@
-"""The parser of requests, which declines every upgrade (RFC 9110 section 7.8)."""
+"""HTTP parser that ignores `Upgrade` (RFC 9110 section 7.8).
 
-from typing import Any, Protocol
+llhttp takes all bytes behind such a request for the other protocol, its body included,
+and Java's HttpClient sends `Upgrade: h2c` by default.
+"""
+
+from typing import Protocol
 
 from httptools import (
     HttpParserInvalidMethodError,
     HttpParserUpgrade,
     HttpRequestParser,
 )
-from typing_extensions import override
 
 
-class Told(Protocol):
-    """Who is told what is found, and keeps the head of each request.
+class ParserCallbacks(Protocol):
+    """What the parser reports to; llhttp finds the methods `on_*` by their names.
 
     Attributes:
-        url: the path and the query.
-        headers: names and values.
+        target: the path and the query of the request being parsed.
+        headers: its headers so far, with lower-case names.
     """
 
-    url: bytes
+    target: bytes
     headers: list[tuple[bytes, bytes]]
 
 
-class Parser(HttpRequestParser):
-    """Uvicorn's, but one that asks for another protocol is a request like any other.
-
-    That one takes its body, and all that has come behind it, for the other protocol;
-    and Java's own HTTP client asks of its own accord.
+class RequestParser:
+    """Parses requests one after the other.
 
     Args:
-        protocol: its callbacks; a request is told twice where `should_upgrade` is true,
-            and the first time there is no body to it.
+        callbacks: receives each request; one that asks for an upgrade is reported
+            twice, the first time with `is_upgrade` true and without a body.
     """
 
-    def __init__(self, protocol: Told) -> None:
-        super().__init__(protocol)
-        self._protocol = protocol
-        # As Uvicorn has it: for what comes behind a request that ends the connection.
-        self.set_dangerous_leniencies(lenient_data_after_close=True)
+    def __init__(self, callbacks: ParserCallbacks) -> None:
+        self._callbacks = callbacks
+        self._parser = _new_parser(callbacks)
 
-    @override
-    def feed_data(self, data: Any) -> None:
-        """Read bytes that have come, all of them.
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether this request is about to be reported again, without its upgrade."""
+        return bool(self._parser.should_upgrade())
+
+    @property
+    def method(self) -> bytes:
+        """The method of the request being parsed."""
+        method: bytes = self._parser.get_method()
+        return method
+
+    @property
+    def version(self) -> str:
+        """Its HTTP version, such as 1.1."""
+        version: str = self._parser.get_http_version()
+        return version
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether another request may follow it."""
+        return bool(self._parser.should_keep_alive())
+
+    def feed(self, data: bytes) -> None:
+        """Parse the bytes that arrived.
 
         Raises:
-            HttpParserError: it is no HTTP.
+            HttpParserError: they are not HTTP, or a callback raised.
         """
         rest = data
         while rest:
             try:
-                super().feed_data(rest)
+                self._parser.feed_data(rest)
             except HttpParserUpgrade as upgrade:
                 [end] = upgrade.args
-                rest = self._head_again() + rest[end:]
+                rest = self._without_upgrade() + rest[end:]
+                # The old one is closed where the request ends the connection.
+                self._parser = _new_parser(self._callbacks)
             else:
                 return
 
-    def _head_again(self) -> bytes:
-        """The head of this request, without its wish."""
-        method = self.get_method()
+    def _without_upgrade(self) -> bytes:
+        """The headers of this request as bytes, less the upgrade."""
+        method = self.method
         if method == b"CONNECT":
             raise HttpParserInvalidMethodError
-        version = self.get_http_version().encode()
-        lines = [b"%b %b HTTP/%b" % (method, self._protocol.url, version)]
-        for name, value in self._protocol.headers:
+        lines = [
+            b"%b %b HTTP/%b" % (method, self._callbacks.target, self.version.encode())
+        ]
+        for name, value in self._callbacks.headers:
             if name != b"upgrade":
                 lines.append(b"%b: %b" % (name, value))
         return b"\r\n".join([*lines, b"", b""])
+
+
+def _new_parser(callbacks: ParserCallbacks) -> HttpRequestParser:
+    parser = HttpRequestParser(callbacks)
+    # Bytes behind a request that ends the connection are discarded, as uvicorn does.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser

@@ -4,17 +4,14 @@ RFC 9110 section 8.3 and 8.4, RFC 8259; one representation of each, nothing gues
 """
 
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from app.errors import (
     BodyTooLargeError,
     InvalidEncodingError,
     UnsupportedMediaError,
 )
-from app.ingest.admission import Lease
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _JSON = frozenset({b"application/json"})
 # What HTTP clients say of a body that they were told nothing about.
@@ -25,10 +22,6 @@ _ANY = _JSON | {
     b"text/plain",
 }
 _GZIP = 16 + zlib.MAX_WBITS
-
-
-class ClientLeftError(Exception):
-    """The client is gone: there is nobody to answer."""
 
 
 class Framing(NamedTuple):
@@ -70,42 +63,50 @@ def check_headers(
     return Framing(encoding == b"gzip", length)
 
 
-async def read_body(
-    receive: Receive, *, framing: Framing, max_bytes: int, lease: Lease
-) -> bytes:
-    """Read a body whole, decompressing as it comes.
-
-    How long it may take to arrive is the connection's business.
+class BodyReader:
+    """Takes a body in as it arrives, decompressed and within its limits.
 
     Args:
-        receive: the ASGI callable.
         framing: from `check_headers`.
         max_bytes: of the body, decompressed.
-        lease: holds what has been read.
-
-    Raises:
-        BodyTooLargeError, InvalidEncodingError, OverloadedError, ClientLeftError.
+        grow: makes room for at least so many bytes, or raises.
     """
-    lease.hold(framing.length)
-    inflater = _Inflater(max_bytes) if framing.gzipped else None
-    parts: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeftError
-        more = message.get("more_body", False)
-        chunk = message.get("body", b"")
+
+    __slots__ = ("_grow", "_inflater", "_max_bytes", "_parts", "_size")
+
+    def __init__(
+        self, framing: Framing, *, max_bytes: int, grow: Callable[[int], None]
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._grow = grow
+        self._inflater = _Inflater(max_bytes) if framing.gzipped else None
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take a part of the body.
+
+        Raises:
+            BodyTooLargeError, InvalidEncodingError, OverloadedError,
+            TooManyRequestsError.
+        """
+        inflater = self._inflater
         for part in (chunk,) if inflater is None else inflater.inflate(chunk):
-            size += len(part)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
-            lease.hold(size)
-            parts.append(part)
-    if inflater is not None:
-        inflater.finish()
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+            self._size += len(part)
+            if self._size > self._max_bytes:
+                raise _too_large(self._max_bytes)
+            self._grow(self._size)
+            self._parts.append(part)
+
+    def finish(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            InvalidEncodingError: the compressed data ends too early.
+        """
+        if self._inflater is not None:
+            self._inflater.finish()
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
 
 def _check_type(content_type: bytes, taken: frozenset[bytes]) -> None:

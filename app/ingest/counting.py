@@ -1,10 +1,11 @@
-"""What the doors count beside the requests themselves."""
+"""Metrics of the routes that take events, beside the requests themselves."""
 
 from collections.abc import Iterable, Sequence
 
 from app.errors import RequestError
-from app.ingest.admission import Admission
+from app.ingest.admission import ByteBudget
 from app.ingest.routes import TRACK_ROUTES
+from app.ingest.scheduler import Scheduler
 from app.metrics.catalog import (
     BYTES_IN_FLIGHT,
     BYTES_IN_FLIGHT_LIMIT,
@@ -12,6 +13,7 @@ from app.metrics.catalog import (
     REJECTED,
     REQUESTS_IN_FLIGHT,
     REQUESTS_IN_FLIGHT_LIMIT,
+    REQUESTS_WAITING,
     WARNINGS,
 )
 from app.metrics.layout import Layout
@@ -54,14 +56,15 @@ def count_issues(
             meters.add(QUARANTINE_DROPS)
 
 
-def watch_budgets(meters: Meters, budgets: Sequence[Admission]) -> None:
-    """Have it told what is in flight, and how much may be."""
+def watch_budgets(
+    meters: Meters, scheduler: Scheduler, budgets: Sequence[ByteBudget]
+) -> None:
+    """Register the gauges of what is in flight, and of how much may be."""
     meters.watch(
         {
-            REQUESTS_IN_FLIGHT: lambda: sum(each.requests for each in budgets),
-            REQUESTS_IN_FLIGHT_LIMIT: lambda: sum(
-                each.max_requests for each in budgets
-            ),
+            REQUESTS_IN_FLIGHT: lambda: scheduler.active,
+            REQUESTS_IN_FLIGHT_LIMIT: lambda: scheduler.slots,
+            REQUESTS_WAITING: lambda: scheduler.waiting,
             BYTES_IN_FLIGHT: lambda: sum(each.used for each in budgets),
             BYTES_IN_FLIGHT_LIMIT: lambda: sum(each.limit for each in budgets),
         }

@@ -1,33 +1,36 @@
-"""The outermost ASGI app: the doors ahead of FastAPI, one log line a request.
+"""The outermost ASGI app: event routes ahead of FastAPI, one log line a request.
 
-FastAPI's stack costs more than all that a door does, so doors are found by path and
-answered here; everything else is FastAPI's.
+FastAPI's stack costs more than handling an event, so these routes are found by path.
+A connection of `app.http` asks for them here and skips ASGI; under any other server
+this app adapts them.
 """
 
+import asyncio
 import itertools
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
+from app.access.credentials import first_headers
 from app.access.session_cookie import keep_session_cookie
-from app.errors import InternalError, RequestError
-from app.http.exchange import ANSWER
-from app.ingest.body import ClientLeftError, Receive
-from app.ingest.handler import TrackHandler
-from app.ingest.problems import problem_response
-from app.ingest.request import SOURCE, Scope
+from app.errors import InternalError
+from app.ingest.handler import Client, TrackRequest
+from app.ingest.request import Scope
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import TrackRoute
-from app.logs import RequestLog, fields
+from app.ingest.services import IngestServices
+from app.logs import fields
 from app.metrics.catalog import REFUSALS, REQUESTS
-from app.metrics.labels import OTHER, UNANSWERED
-from app.metrics.meters import Meters
+from app.metrics.labels import OTHER
 
 log = logging.getLogger(__name__)
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID = "request_id"
@@ -35,98 +38,85 @@ _REQUEST_ID_HEADER = b"x-request-id"
 
 
 class Dispatcher:
-    """Sends each request to its door, or to the rest of the app.
+    """Sends each request to its event route, or to the rest of the app.
 
     Args:
-        routes: each also answers with a trailing slash.
-        track_handler: what is behind the doors.
+        routes: for events; each also answers with a trailing slash.
+        services: what handles their requests.
         rest: the ASGI app that has every other path, and the lifespan.
-        requests: gets a line for each.
-        meters: count each.
     """
 
     def __init__(
-        self,
-        routes: Iterable[TrackRoute],
-        *,
-        track_handler: TrackHandler,
-        rest: App,
-        requests: RequestLog,
-        meters: Meters,
+        self, routes: Iterable[TrackRoute], *, services: IngestServices, rest: App
     ) -> None:
         self._routes = {
-            path: route for route in routes for path in (route.path, route.path + "/")
+            path.encode(): route
+            for route in routes
+            for path in (route.path, route.path + "/")
         }
-        self._tracker = track_handler
+        self._services = services
         self._rest = rest
-        self._requests = requests
-        self._meters = meters
         # Unique, which is all that an id must be, and made without a system call.
         self._id_prefix = secrets.token_hex(8)
         self._ids = itertools.count()
+
+    def begin(
+        self,
+        *,
+        path: bytes,
+        method: str,
+        query: bytes,
+        headers: list[tuple[bytes, bytes]],
+        client: Client,
+    ) -> TrackRequest | None:
+        """Begin to handle a request for an event route; None for any other path.
+
+        Args:
+            path: as sent.
+            method: of HTTP.
+            query: as sent.
+            headers: lower-case names.
+            client: gets the response.
+        """
+        route = self._routes.get(path) or self._routes.get(_normalised(path))
+        if route is None:
+            return None
+        request = TrackRequest(
+            self._services,
+            route,
+            method=method,
+            query=query,
+            headers=first_headers(headers),
+            request_id=self._new_id(),
+            client=client,
+        )
+        request.begin()
+        return request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        route = self._routes.get(scope["path"])
-        request_id = f"{self._id_prefix}{next(self._ids):016x}"
-        if route is None:
-            await self._pass_on(scope, receive, send, request_id)
+        client = _AsgiClient()
+        request = self.begin(
+            path=scope.get("raw_path") or scope["path"].encode(),
+            method=scope["method"],
+            query=scope["query_string"],
+            headers=list(scope["headers"]),
+            client=client,
+        )
+        if request is None:
+            await self._pass_on(scope, receive, send)
         else:
-            await self._answer(route, scope, receive, send, request_id)
+            await client.serve(request, receive, send)
 
-    async def _answer(
-        self,
-        route: TrackRoute,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        request_id: str,
-    ) -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        try:
-            answer, _ = await self._tracker.track(
-                route, scope, receive, request_id=request_id
-            )
-        except ClientLeftError:
-            log.info(
-                "client left", extra=fields(request_id=request_id, route=route.path)
-            )
-            self._meters.add(REQUESTS, route.path, UNANSWERED)
-            return
-        except RequestError as error:
-            self._meters.add(REFUSALS, error.code)
-            answer = problem_response(error, request_id=request_id)
-        except Exception:
-            log.exception("request failed", extra=fields(request_id=request_id))
-            self._meters.add(REFUSALS, InternalError.code)
-            answer = problem_response(
-                InternalError("Rollcall failed; whether the events are in is unknown."),
-                request_id=request_id,
-            )
-        # Ahead of the answer, so that whoever has it finds it counted.
-        self._meters.count_request(
-            route.path, answer.status, time.perf_counter() - began, answer.counts
-        )
-        await _send(send, answer, request_id, scope)
-        self._requests.add(
-            request_id=request_id,
-            route=route.path,
-            status=answer.status,
-            source=scope.get(SOURCE),
-            milliseconds=_since(began),
-            **answer.counts,
-        )
-
-    async def _pass_on(
-        self, scope: Scope, receive: Receive, send: Send, request_id: str
-    ) -> None:
-        began = time.perf_counter()
+        request_id = self._new_id()
         status = 0
 
-        async def send_named(message: MutableMapping[str, Any]) -> None:
+        async def send_named(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -138,34 +128,79 @@ class Dispatcher:
 
         scope.setdefault("state", {})[REQUEST_ID] = request_id
         scope["headers"] = keep_session_cookie(scope["headers"])
+        meters = self._services.meters
         try:
             await self._rest(scope, receive, send_named)
         except Exception:
             # It is answered already: this is how Starlette hands on what it caught.
             log.exception("request failed", extra=fields(request_id=request_id))
-            self._meters.add(REFUSALS, InternalError.code)
-        self._meters.add(REQUESTS, OTHER, str(status))
-        self._requests.add(
-            request_id=request_id, status=status, milliseconds=_since(began)
+            meters.add(REFUSALS, InternalError.code)
+        meters.add(REQUESTS, OTHER, str(status))
+        self._services.requests.add(
+            request_id=request_id,
+            status=status,
+            milliseconds=round((time.perf_counter() - began) * 1000, 3),
         )
 
+    def _new_id(self) -> str:
+        return f"{self._id_prefix}{next(self._ids):016x}"
 
-def _since(began: float) -> float:
-    return round((time.perf_counter() - began) * 1000, 3)
+
+class _AsgiClient:
+    """Adapts ASGI's `receive` and `send` to a request that is pushed in."""
+
+    def __init__(self) -> None:
+        self._response: asyncio.Future[tuple[TrackResponse, str]] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+    def respond(self, response: TrackResponse, request_id: str) -> None:
+        """From the handler."""
+        if not self._response.done():
+            self._response.set_result((response, request_id))
+
+    def invite_body(self) -> None:
+        """The server does that, when it is asked for the body."""
+
+    def hold(self, *, held: bool) -> None:
+        """The server holds the body until it is asked for it."""
+
+    def trust(self) -> None:
+        """Of no use here."""
+
+    async def serve(self, request: TrackRequest, receive: Receive, send: Send) -> None:
+        """Push the body in, and send the response."""
+        more = True
+        while more and not request.is_done:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                request.disconnect()
+                return
+            request.feed(message.get("body", b""))
+            more = message.get("more_body", False)
+        if not more:
+            request.end()
+        response, request_id = await self._response
+        headers = [
+            (b"content-type", response.media_type),
+            (b"content-length", b"%d" % len(response.body)),
+            (_REQUEST_ID_HEADER, request_id.encode()),
+            *response.headers,
+        ]
+        await send(
+            {
+                "type": "http.response.start",
+                "status": response.status,
+                "headers": headers,
+            }
+        )
+        await send({"type": "http.response.body", "body": response.body})
 
 
-async def _send(
-    send: Send, answer: TrackResponse, request_id: str, scope: Scope
-) -> None:
-    headers = [
-        (b"content-type", answer.media_type),
-        (b"content-length", b"%d" % len(answer.body)),
-        (_REQUEST_ID_HEADER, request_id.encode()),
-        *answer.headers,
-    ]
-    whole = {"status": answer.status, "headers": headers, "body": answer.body}
-    if ANSWER in scope.get("extensions", ()):
-        await send({"type": ANSWER, **whole})
-    else:
-        await send({"type": "http.response.start", **whole})
-        await send({"type": "http.response.body", **whole})
+def _normalised(path: bytes) -> bytes:
+    """A path with percent-encoded letters decoded and repeated slashes as one."""
+    if b"%" in path:
+        path = unquote_to_bytes(path)
+    while b"//" in path:
+        path = path.replace(b"//", b"/")
+    return path

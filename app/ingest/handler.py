@@ -1,78 +1,144 @@
-"""`/track`: one ASGI endpoint, one straight pipeline, an answer after the commit.
+"""The stages of one request that sends events.
 
-who sends -> what was sent -> decode -> judge each event -> commit -> answer
+key -> headers -> body -> turn -> decode -> process each event -> commit -> respond
+
+The connection pushes the request in (`feed`, `end`), and the writer reports when its
+events are settled. Each stage calls the next one. Only a request that has to wait for a
+key or for a thread gets a task, which then calls the same stages.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import TypeVar
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 from app.access.credentials import key_from_body, key_from_headers, refused_writer
-from app.access.key_cache import KeyCache
-from app.errors import MethodNotAllowedError, UnavailableError
-from app.ingest.admission import Admission, Lease
-from app.ingest.body import Receive, check_headers, read_body
-from app.ingest.counting import count_issues, watch_budgets
-from app.ingest.deadline import Patience
-from app.ingest.limits import TrackLimits
-from app.ingest.request import SOURCE, Scope, first_headers, idempotency_key, is_dry_run
+from app.errors import (
+    InternalError,
+    MethodNotAllowedError,
+    OverloadedError,
+    RequestError,
+    UnavailableError,
+)
+from app.ingest.admission import Permit
+from app.ingest.body import BodyReader, check_headers
+from app.ingest.counting import count_issues
+from app.ingest.problems import problem_response
+from app.ingest.request import idempotency_key, is_dry_run
 from app.ingest.responses import TrackResponse, build_response
 from app.ingest.routes import TrackRoute
-from app.ingest.timeout_queue import Alarms
-from app.metrics.meters import Meters
-from app.pipeline.record import Policy, Record, RequestContext
+from app.ingest.scheduler import Ticket
+from app.ingest.services import IngestServices
+from app.logs import fields
+from app.metrics.catalog import REFUSALS, REQUESTS
+from app.metrics.labels import UNANSWERED
+from app.pipeline.record import RequestContext
 from app.pipeline.rejection import Rejection
-from app.pipeline.unpack import Ignored, process_events, unpack
+from app.pipeline.unpack import Ignored, Unpacked, process_events, unpack
 from app.store.write.insert import Entry, Outcome
-from app.store.write.writer import Writer
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
-# Larger bodies are decoded and judged in a thread, so that others are answered
+# Larger bodies are decoded and processed in a thread, so that others are answered
 # meanwhile; for smaller ones the change of thread costs more than it saves.
 _LARGE_BODY = 256 * 1024
 
 
-class TrackHandler:
-    """Takes events in.
+class Client(Protocol):
+    """The client's side of a request: a connection, or what stands for one."""
+
+    def respond(self, response: TrackResponse, request_id: str) -> None:
+        """Send the response; called once, unless the client left."""
+
+    def invite_body(self) -> None:
+        """Tell a client that asked (`Expect: 100-continue`) to send the body."""
+
+    def hold(self, *, held: bool) -> None:
+        """Stop reading the body, or go on."""
+
+    def trust(self) -> None:
+        """The request carries a known key."""
+
+
+class TrackRequest:
+    """One request, from its headers to its response.
 
     Args:
-        key_cache: knows the keys.
-        writer: commits.
-        policy: what an event may be.
-        limits: what a request may be.
-        meters: count what becomes of events.
-        clock: the time of receipt, aware UTC.
+        services: what all requests share.
+        route: where it was sent.
+        method: of HTTP.
+        query: as sent.
+        headers: lower-case names; of a repeated one the first.
+        request_id: ours.
+        client: gets the response.
+
+    Attributes:
+        is_done: whether it was answered, or its client left.
+        source: who sends, once that is known.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of the pipeline
+    __slots__ = (
+        "_began",
+        "_body",
+        "_client",
+        "_content",
+        "_early",
+        "_entries",
+        "_headers",
+        "_is_dry_run",
+        "_is_received",
+        "_is_submitted",
+        "_method",
+        "_permit",
+        "_query",
+        "_received_at",
+        "_request_id",
+        "_route",
+        "_services",
+        "_ticket",
+        "is_done",
+        "source",
+    )
+
+    def __init__(  # noqa: PLR0913 - the parts of a request
         self,
+        services: IngestServices,
+        route: TrackRoute,
         *,
-        key_cache: KeyCache,
-        writer: Writer,
-        policy: Policy,
-        limits: TrackLimits,
-        meters: Meters,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        method: str,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        request_id: str,
+        client: Client,
     ) -> None:
-        self._keyring = key_cache
-        self._writer = writer
-        self.admission = Admission(limits.queue_bytes, limits.max_requests)
-        self._policy = policy
-        self._limits = limits
-        self._meters = meters
-        self._clock = clock
-        self._alarms = Alarms(limits.database_s)
-        # Apart, so that who sends without a key cannot shut out those who have one.
-        self._keyless = Admission(limits.keyless_bytes, limits.max_requests)
-        watch_budgets(meters, (self.admission, self._keyless))
+        self._began = time.perf_counter()
+        self._services = services
+        self._route = route
+        self._method = method
+        self._query = query
+        self._headers = headers
+        self._request_id = request_id
+        self._client = client
+        self._received_at = services.clock()
+        self.source: str | None = None
+        self._permit: Permit | None = None
+        self._body: BodyReader | None = None
+        self._early: list[bytes] = []
+        self._content = b""
+        self._ticket: Ticket | None = None
+        self._entries: list[Entry | Ignored] = []
+        self._is_dry_run = False
+        self._is_received = False
+        self._is_submitted = False
+        self.is_done = False
 
-    async def track(
-        self, route: TrackRoute, scope: Scope, receive: Receive, *, request_id: str
-    ) -> tuple[TrackResponse, str]:
-        """Take in one request.
+    def begin(self) -> None:
+        """The headers are there."""
+        self._try(self._authenticate)
 
+<<<<<<< HEAD
         Returns:
             The answer, and the name of the source that sent it, which is in the scope
             as soon as it is known.
@@ -147,81 +213,286 @@ class TrackHandler:
         known = self._keyring.get_cached(key)
         if known is None:
             source = await patience.wait(self._keyring.source_of(key))
-        else:
-            source = known.source
-        if source is None:
-            raise refused_writer(key)
-        return source
-
-    async def _commit(
-        self, entries: list[Entry | Ignored], lease: Lease, patience: Patience
-    ) -> list[Outcome]:
-        events = [entry for entry in entries if not isinstance(entry, Ignored)]
-        outcomes: Iterator[Outcome] = iter(())
-        if events:
-            held = lease.hand_over()
-            waiter = _FutureWaiter(held.release)
-            try:
-                self._writer.submit(events, waiter)
-            except UnavailableError:
-                held.release()
-                raise
-            written = await patience.wait(waiter.done)
-            if len(written) == len(entries):
-                return written
-            outcomes = iter(written)
-        return [
-            Outcome("ignored") if isinstance(entry, Ignored) else next(outcomes)
-            for entry in entries
-        ]
-
-
-class _FutureWaiter:
-    """Waits for the outcomes of one request as a future.
-
-    Args:
-        release: called once the writer is done with the entries.
-    """
-
-    def __init__(self, release: Callable[[], None]) -> None:
-        self.done: asyncio.Future[list[Outcome]] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self._release = release
-
-    @property
-    def is_done(self) -> bool:
-        """Whether nobody waits any more."""
-        return self.done.done()
-
-    def settled(self, outcomes: list[Outcome] | None) -> None:
-        """From the writer."""
-        self._release()
-        if self.done.done():
+=======
+    def feed(self, chunk: bytes) -> None:
+        """A part of the body is there."""
+        if self.is_done:
             return
-        if outcomes is None:
-            self.done.set_exception(
-                UnavailableError("The database did not confirm in time.")
+        if self._body is None:
+            self._early.append(chunk)
+>>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
+        else:
+            self._try(partial(self._body.feed, chunk))
+
+    def end(self) -> None:
+        """The body is complete; the time for the response begins."""
+        self._is_received = True
+        if not self.is_done:
+            self._services.deadlines.add(self)
+            if self._body is not None:
+                self._try(self._wait_for_turn)
+
+    def disconnect(self) -> None:
+        """The client left; a request that is complete is processed all the same."""
+        if self.is_done or self._is_received:
+            return
+        log.info(
+            "client left",
+            extra=fields(request_id=self._request_id, route=self._route.path),
+        )
+        self._services.meters.add(REQUESTS, self._route.path, UNANSWERED)
+        self._release()
+
+    def expire(self) -> None:
+        """The time for the response is over."""
+        if self._ticket is not None and not self._ticket.is_active:
+            self._refuse(
+                OverloadedError("This request waited too long; send it again.")
             )
         else:
-            self.done.set_result(outcomes)
+            self._refuse(UnavailableError("The database did not answer in time."))
+
+    # The stages
+
+    def _authenticate(self) -> None:
+        if self._method != "POST":
+            raise MethodNotAllowedError("Events are sent by POST.", allow="POST")
+        key = key_from_headers(self._headers)
+        if key is None:
+            self._admit(None)
+            return
+        known = self._services.key_cache.get_cached(key)
+        if known is None:
+            self._client.hold(held=True)
+            self._services.run(self._authenticate_slowly(key))
+        else:
+            self._admit(_owner(known.source, key))
+
+    def _admit(self, source: str | None) -> None:
+        """Check the headers, and make room for the body."""
+        services, limits = self._services, self._services.limits
+        self.source = source
+        framing = check_headers(
+            self._headers, max_bytes=limits.max_bytes, lenient=self._route.lenient
+        )
+        if source is None:
+            # What the headers announce is not held: it may never come.
+            self._permit = services.unauthenticated.permit("")
+        else:
+            self._client.trust()
+            services.scheduler.check(source)
+            self._permit = services.budget.permit(source)
+            self._permit.grow(framing.length)
+        self._body = BodyReader(
+            framing, max_bytes=limits.max_bytes, grow=self._permit.grow
+        )
+        self._client.invite_body()
+
+    def _wait_for_turn(self) -> None:
+        assert self._body is not None  # noqa: S101 - begin() was called
+        self._content = self._body.finish()
+        self._body = None
+        self._ticket = self._services.scheduler.enter(
+            self.source or "", len(self._content), self._work
+        )
+        if self._ticket.is_active:
+            self._work()
+
+    def _work(self) -> None:
+        if len(self._content) > _LARGE_BODY:
+            self._services.run(self._process_slowly())
+        else:
+            self._try(self._process_quickly)
+
+    def _process_quickly(self) -> None:
+        unpacked = self._unpack()
+        if self.source is None:
+            key = key_from_body(unpacked.value)
+            known = self._services.key_cache.get_cached(key)
+            if known is None:
+                self._services.run(self._process_slowly(unpacked))
+                return
+            self._identify(_owner(known.source, key))
+        self._submit(self._process(unpacked))
+
+    def _unpack(self) -> Unpacked:
+        limits = self._services.limits
+        unpacked = unpack(
+            self._content,
+            policy=self._services.policy,
+            max_events=limits.max_events,
+            max_values=limits.max_values,
+            lenient=self._route.lenient,
+        )
+        self._is_dry_run = is_dry_run(self._query)
+        return unpacked
+
+    def _identify(self, source: str) -> None:
+        """The key in the body says who sends: its bytes count there now."""
+        self.source = source
+        self._client.trust()
+        if self._permit is not None:
+            self._permit.move(self._services.budget, source)
+
+    def _process(self, unpacked: Unpacked) -> list[Entry | Ignored]:
+        return process_events(
+            unpacked,
+            request_context=RequestContext(
+                self.source or "", self._received_at, self._request_id
+            ),
+            policy=self._services.policy,
+            idempotency_key=idempotency_key(self._headers),
+            ignores=self._route.ignores,
+        )
+
+    def _submit(self, entries: list[Entry | Ignored]) -> None:
+        self._entries = entries
+        events = [entry for entry in entries if not isinstance(entry, Ignored)]
+        if self._is_dry_run:
+            self._complete([_verdict(entry) for entry in events])
+        elif not events:
+            self._complete([])
+        else:
+            self._services.writer.submit(events, self)
+            self._is_submitted = True
+
+    def settled(self, outcomes: list[Outcome] | None) -> None:
+        """From the writer: an outcome for each event; None where it is unknown."""
+        if self._permit is not None:
+            self._permit.release()
+        if self.is_done:
+            return
+        if outcomes is None:
+            self._refuse(UnavailableError("The database did not confirm in time."))
+        else:
+            self._try(partial(self._complete, outcomes))
+
+    def _complete(self, outcomes: list[Outcome]) -> None:
+        entries = self._entries
+        if len(outcomes) < len(entries):
+            settled = iter(outcomes)
+            outcomes = [
+                Outcome("ignored") if isinstance(entry, Ignored) else next(settled)
+                for entry in entries
+            ]
+        count_issues(self._services.meters, entries, outcomes)
+        response = build_response(
+            entries,
+            outcomes,
+            route=self._route,
+            request_id=self._request_id,
+            dry_run=self._is_dry_run,
+        )
+        self._respond(response)
+
+    # Waiting
+
+    async def _authenticate_slowly(self, key: bytes) -> None:
+        try:
+            source = await self._look_up(key)
+        except Exception as error:  # noqa: BLE001 - `_fail` sorts them
+            self._fail(error)
+            return
+        if not self.is_done:
+            self._try(partial(self._admit, source))
+        early, self._early = self._early, []
+        for chunk in early:
+            self.feed(chunk)
+        self._client.hold(held=False)
+        if self._is_received and not self.is_done:
+            self._try(self._wait_for_turn)
+
+    async def _process_slowly(self, unpacked: Unpacked | None = None) -> None:
+        try:
+            is_large = len(self._content) > _LARGE_BODY
+            if unpacked is None:
+                unpacked = await asyncio.to_thread(self._unpack)
+            if self.source is None:
+                self._identify(await self._look_up(key_from_body(unpacked.value)))
+            process = partial(self._process, unpacked)
+            entries = await asyncio.to_thread(process) if is_large else process()
+        except Exception as error:  # noqa: BLE001 - `_fail` sorts them
+            self._fail(error)
+            return
+        if not self.is_done:
+            self._try(partial(self._submit, entries))
+
+    async def _look_up(self, key: bytes) -> str:
+        try:
+            async with asyncio.timeout(self._services.limits.answer_s):
+                source = await self._services.key_cache.source_of(key)
+        except TimeoutError:
+            raise UnavailableError("The database did not answer in time.") from None
+        return _owner(source, key)
+
+    # Ending
+
+    def _try(self, stage: Callable[[], None]) -> None:
+        """Call a stage; what it raises is the response."""
+        if self.is_done:
+            return
+        try:
+            stage()
+        except Exception as error:  # noqa: BLE001 - `_fail` sorts them
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self.is_done:
+            return
+        if not isinstance(error, RequestError):
+            log.error(
+                "request failed",
+                exc_info=error,
+                extra=fields(request_id=self._request_id),
+            )
+            error = InternalError(
+                "Rollcall failed; whether the events are in is unknown."
+            )
+        self._refuse(error)
+
+    def _refuse(self, error: RequestError) -> None:
+        self._services.meters.add(REFUSALS, error.code)
+        if isinstance(error, OverloadedError):
+            self._services.note_overload()
+        self._respond(problem_response(error, request_id=self._request_id))
+
+    def _respond(self, response: TrackResponse) -> None:
+        services, took_s = self._services, time.perf_counter() - self._began
+        self._release()
+        # Ahead of the response, so that its reader finds it counted.
+        services.meters.count_request(
+            self._route.path, response.status, took_s, response.counts
+        )
+        self._client.respond(response, self._request_id)
+        services.requests.add(
+            request_id=self._request_id,
+            route=self._route.path,
+            status=response.status,
+            source=self.source,
+            milliseconds=round(took_s * 1000, 3),
+            **response.counts,
+        )
+
+    def _release(self) -> None:
+        self.is_done = True
+        if self._ticket is not None:
+            self._services.scheduler.leave(self._ticket)
+        if self._permit is not None and not self._is_submitted:
+            self._permit.release()
+        # A large body must not wait for the garbage collector.
+        self._body = None
+        self._content = b""
+        self._early = []
+        self._entries = []
 
 
-async def _turn(lease: Lease, body: bytes, patience: Patience) -> None:
-    """Wait until it is this request's turn, where it has to."""
-    turn = lease.enter(len(body))
-    if turn is not None:
-        await patience.wait(turn)
+def _owner(source: str | None, key: bytes) -> str:
+    if source is None:
+        raise refused_writer(key)
+    return source
 
 
-async def _compute(body: bytes, function: Callable[[], T]) -> T:
-    """Call a function here; for a large body, in a thread."""
-    if len(body) <= _LARGE_BODY:
-        return function()
-    return await asyncio.to_thread(function)
-
-
-def _verdict(entry: Entry | Ignored) -> Outcome:
+def _verdict(entry: Entry) -> Outcome:
     if isinstance(entry, Rejection):
         return Outcome("rejected", errors=entry.errors)
-    return Outcome("valid" if isinstance(entry, Record) else "ignored")
+    return Outcome("valid")

@@ -1,25 +1,13 @@
-"""Errors of whole requests, rendered once: RFC 9457 problem JSON, or a page.
+"""Errors of whole requests as RFC 9457 problem JSON.
 
 The JSON carries `code` and `message` beside the RFC's members, because several SDKs
 retry for ever on an error body that lacks either.
 """
 
-from http import HTTPStatus
-
 import orjson
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 
-from app.errors import (
-    InternalError,
-    InvalidParameterError,
-    MethodNotAllowedError,
-    NotFoundError,
-    RequestError,
-)
+from app.errors import RequestError
 from app.ingest.responses import PROBLEM_JSON, TrackResponse
-from app.pages.render import Pages, wants_html
 
 
 def problem_response(error: RequestError, *, request_id: str) -> TrackResponse:
@@ -48,67 +36,3 @@ def problem_response(error: RequestError, *, request_id: str) -> TrackResponse:
             for name, value in error.headers().items()
         ],
     )
-
-
-def install_problems(app: FastAPI, pages: Pages) -> None:
-    """Have FastAPI answer its errors, and ours: programs in JSON, browsers in HTML."""
-
-    def render(request: Request, error: RequestError) -> Response:
-        request_id = request.state.request_id
-        if wants_html(request):
-            page = pages.render(
-                "problem.html",
-                request=request,
-                status=error.status,
-                error=error,
-                request_id=request_id,
-            )
-            page.headers.update(error.headers())
-            return page
-        answer = problem_response(error, request_id=request_id)
-        return Response(
-            answer.body,
-            status_code=answer.status,
-            media_type=PROBLEM_JSON.decode(),
-            headers=error.headers(),
-        )
-
-    @app.exception_handler(RequestError)
-    async def refused(request: Request, error: RequestError) -> Response:
-        return render(request, error)
-
-    @app.exception_handler(RequestValidationError)
-    async def unfit(request: Request, error: RequestValidationError) -> Response:
-        return render(request, _say_unfit(error))
-
-    @app.exception_handler(HTTPException)
-    async def unrouted(request: Request, error: HTTPException) -> Response:
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allow = (error.headers or {}).get("Allow", "GET")
-            return render(
-                request,
-                MethodNotAllowedError(f"This path takes {allow}.", allow=allow),
-            )
-        return render(request, NotFoundError("There is nothing at this path."))
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, _: Exception) -> Response:
-        return render(request, InternalError("Rollcall failed."))
-
-
-def _say_unfit(error: RequestValidationError) -> RequestError:
-    """The first thing that is wrong with the parameters, without what they were."""
-    first = error.errors()[0]
-    place, *names = first["loc"]
-    if place == "path":
-        return NotFoundError("There is nothing at this path.")
-    if first["type"] == "extra_forbidden":
-        return InvalidParameterError("This path takes no such query parameter.")
-    match first["type"]:
-        case "value_error":  # of our own
-            told = str(first["ctx"]["error"])
-        case "greater_than_equal" | "less_than_equal" | "literal_error":
-            told = f"{first['msg']}."
-        case _:
-            told = "It has a value that it cannot have."
-    return InvalidParameterError(f"The parameter {names[-1]} is invalid. {told}")

@@ -7,13 +7,6 @@ from urllib.parse import parse_qs
 from app.errors import InvalidParameterError
 
 Scope = MutableMapping[str, Any]
-# Where the scope has the name of the source, once it is known who sends.
-SOURCE = "rollcall.source"
-
-
-def first_headers(scope: Scope) -> dict[bytes, bytes]:
-    """The headers by their lower-case names; of a repeated one the first."""
-    return dict(reversed(scope["headers"]))
 
 
 def idempotency_key(headers: dict[bytes, bytes]) -> str | None:

@@ -1,15 +1,28 @@
-"""Many deadlines of one length, on one timer of the event loop.
+"""Many timeouts of one length, on one timer of the event loop.
 
-A timer for each request costs more than most of what a request does. Where all wait
-equally long, whoever began first is due first: so a queue does, and one timer.
+A timer for each request costs more than most of what a request does. Where all timeouts
+are equally long, the oldest is due first, so a queue and one timer suffice.
 """
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Protocol
 
 
-class Alarms:
+class Timed(Protocol):
+    """Something with a deadline.
+
+    Attributes:
+        is_done: whether the deadline no longer matters.
+    """
+
+    is_done: bool
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+
+
+class TimeoutQueue:
     """Deadlines that are all equally far away.
 
     Args:
@@ -18,28 +31,28 @@ class Alarms:
 
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
-        # When each is due, on the loop's clock, and what has come by then or never.
-        self._set: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        # (deadline, item) pairs in deadline order, on the loop's clock.
+        self._pending: deque[tuple[float, Timed]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def set(self, future: asyncio.Future[Any]) -> None:
-        """Have a future raise `TimeoutError` if it is not done in time."""
+    def add(self, item: Timed) -> None:
+        """Have an item expire, if it is not done in time."""
         loop = asyncio.get_running_loop()
-        waiting = self._set
-        while waiting and waiting[0][1].done():
-            waiting.popleft()
+        pending = self._pending
+        while pending and pending[0][1].is_done:
+            pending.popleft()
         due_at = loop.time() + self.delay_s
-        waiting.append((due_at, future))
+        pending.append((due_at, item))
         if self._timer is None:
-            self._timer = loop.call_at(due_at, self._ring)
+            self._timer = loop.call_at(due_at, self._expire)
 
-    def _ring(self) -> None:
+    def _expire(self) -> None:
         loop = asyncio.get_running_loop()
-        waiting = self._set
-        while waiting and (waiting[0][1].done() or waiting[0][0] <= loop.time()):
-            _, future = waiting.popleft()
-            if not future.done():
-                future.set_exception(TimeoutError())
+        pending = self._pending
         self._timer = None
-        if waiting:
-            self._timer = loop.call_at(waiting[0][0], self._ring)
+        while pending and (pending[0][1].is_done or pending[0][0] <= loop.time()):
+            _, item = pending.popleft()
+            if not item.is_done:
+                item.expire()
+        if pending and self._timer is None:
+            self._timer = loop.call_at(pending[0][0], self._expire)

@@ -121,12 +121,17 @@ BODIES_WAITING = Metric(
 )
 REQUESTS_IN_FLIGHT = Metric(
     "rollcall_requests_in_flight",
-    "Requests at doors for events, from the last byte of their body to their answer.",
+    "Units of work under way: a request counts 1 plus 1 per 8 KiB of its body.",
     "gauge",
 )
 REQUESTS_IN_FLIGHT_LIMIT = Metric(
     "rollcall_requests_in_flight_limit",
-    "Requests that may be in flight, all workers together.",
+    "Most units of work under way, all workers together.",
+    "gauge",
+)
+REQUESTS_WAITING = Metric(
+    "rollcall_requests_waiting",
+    "Requests that are complete and wait for their turn.",
     "gauge",
 )
 BYTES_IN_FLIGHT = Metric(

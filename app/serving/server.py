@@ -13,8 +13,7 @@ from typing import Any
 import uvicorn
 from typing_extensions import override
 
-from app.http.connection import Connection
-from app.http.monitor import WATCH, Watch
+from app.http.connection import CONNECTION_SERVICES, Connection, ConnectionServices
 from app.logs import fields
 from app.serving.draining import Draining
 
@@ -104,8 +103,8 @@ class Server(uvicorn.Server):
             server.close()
         for listener in sockets or ():
             listener.close()
-        watch: Watch = self.lifespan.state[WATCH]
-        watch.leave()
+        services: ConnectionServices = self.lifespan.state[CONNECTION_SERVICES]
+        services.monitor.stop()
         await self._drain()
         for task in self.server_state.tasks:
             task.cancel()
@@ -152,9 +151,7 @@ class Server(uvicorn.Server):
             self._keep(loop.connect_accepted_socket(self._connection, given))
 
     def _connection(self) -> Connection:
-        connection = Connection(self.config, self.server_state, self.lifespan.state)
-        connection.continue_from_another_worker()
-        return connection
+        return Connection(self.config, self.server_state, self.lifespan.state)
 
     def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
         """Let it go on by itself; the loop alone would forget it."""

@@ -11,10 +11,9 @@ from app.access.key_cache import KeyCache, LookUp
 from app.access.readers import ReaderAuth, install_readers
 from app.access.session_cookie import SESSION_COOKIE
 from app.errors import UnavailableError
-from app.ingest.body import Receive
-from app.ingest.dispatch import REQUEST_ID, Send
-from app.ingest.problems import install_problems
+from app.ingest.dispatch import REQUEST_ID, Receive, Send
 from app.ingest.request import Scope
+from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
 from app.store.keys.keys import hash_key
@@ -54,7 +53,7 @@ class Bench:
             return reader
 
         install_readers(app)
-        install_problems(app, Pages(StaticFiles()))
+        install_error_handlers(app, Pages(StaticFiles()))
 
         async def named(scope: Scope, receive: Receive, send: Send) -> None:
             scope.setdefault("state", {})[REQUEST_ID] = "request-1"

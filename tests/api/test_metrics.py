@@ -15,10 +15,10 @@ from app.access.key_cache import KeyCache
 from app.api.metrics import metrics_routes
 from app.errors import SchemaError, UnavailableError
 from app.ingest.counting import service_layout
-from app.ingest.problems import install_problems
 from app.metrics.board import Board
 from app.metrics.catalog import METRICS
 from app.metrics.meters import Meters
+from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
 from app.store.keys.keys import create_key, hash_key, revoke_key
@@ -198,7 +198,7 @@ def database() -> Database:
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    install_problems(app, Pages(StaticFiles()))
+    install_error_handlers(app, Pages(StaticFiles()))
     board = Board(service_layout())
     app.include_router(
         metrics_routes(

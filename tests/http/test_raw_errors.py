@@ -41,9 +41,20 @@ async def test_a_door_takes_post_alone_and_never_redirects(
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_elsewhere_is_nothing(api: Api, method: str) -> None:
-    for path in ("/nope", "/track/x", "/track//", "/Track", "/livez/", "/docs/"):
+    for path in ("/nope", "/track/x", "/Track", "/livez/", "/docs/"):
         response = await api.client.request(method, path, json=SIGNED_UP)
         assert (response.status_code, problem(response)["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "path", ["//track", "/track//", "///api//track", "/%74rack", "//v1/batch/"]
+)
+async def test_route_is_found_with_repeated_slashes_and_encoded_letters(
+    api: Api, path: str
+) -> None:
+    url = httpx.URL("http://rollcall").copy_with(raw_path=path.encode())
+    response = await api.client.post(url, json=SIGNED_UP)
+    assert (response.status_code, response.json()["stored"]) == (200, 1)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

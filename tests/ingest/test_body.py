@@ -10,9 +10,8 @@ from app.errors import (
     OverloadedError,
     UnsupportedMediaError,
 )
-from app.ingest.admission import Admission
-from app.ingest.body import ClientLeftError, Framing, check_headers, read_body
-from tests.support.receiving import Then, receiving
+from app.ingest.admission import ByteBudget
+from app.ingest.body import BodyReader, Framing, check_headers
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -20,29 +19,25 @@ MOST = 1_000
 JSON = {b"content-type": b"application/json"}
 
 
-async def read(
+def read(
     *chunks: bytes,
-    then: Then = "ends",
     gzipped: bool = False,
     max_bytes: int = MOST,
-    length: int = 0,
     budget: int = 100 * MIB,
 ) -> bytes:
     """Read a body; afterwards no more may be held than was given back."""
-    admission = Admission(budget, 1)
-    lease = admission.lease()
+    bytes_ = ByteBudget(budget)
+    permit = bytes_.permit("billing")
+    reader = BodyReader(Framing(gzipped, 0), max_bytes=max_bytes, grow=permit.grow)
     try:
-        body = await read_body(
-            receiving(*chunks, then=then),
-            framing=Framing(gzipped, length),
-            max_bytes=max_bytes,
-            lease=lease,
-        )
-        assert admission.used >= len(body)
+        for chunk in chunks:
+            reader.feed(chunk)
+        body = reader.finish()
+        assert bytes_.used >= len(body)
         return body
     finally:
-        lease.release()
-        assert admission.used == 0
+        permit.release()
+        assert bytes_.used == 0
 
 
 @pytest.mark.parametrize(
@@ -124,33 +119,31 @@ def test_the_type_is_refused_before_the_length() -> None:
 
 @pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-async def test_a_body_is_read_whole_however_it_is_cut(
-    *, gzipped: bool, size: int
-) -> None:
+def test_a_body_is_read_whole_however_it_is_cut(*, gzipped: bool, size: int) -> None:
     body = bytes(range(250)) * 4
     sent = gzip.compress(body) if gzipped else body
     chunks = [sent[i : i + size] for i in range(0, len(sent), size)]
 
-    assert await read(*chunks, gzipped=gzipped) == body
+    assert read(*chunks, gzipped=gzipped) == body
 
 
 @pytest.mark.parametrize("chunks", [[], [b""], [b"", b"[]", b""]])
-async def test_empty_chunks_are_nothing(chunks: list[bytes]) -> None:
-    assert await read(*chunks) == b"".join(chunks)
+def test_empty_chunks_are_nothing(chunks: list[bytes]) -> None:
+    assert read(*chunks) == b"".join(chunks)
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
-async def test_the_limit_is_on_what_was_decompressed(*, gzipped: bool) -> None:
+def test_the_limit_is_on_what_was_decompressed(*, gzipped: bool) -> None:
     pack = gzip.compress if gzipped else bytes
 
-    assert len(await read(pack(b"x" * 1_000), gzipped=gzipped)) == 1_000
+    assert len(read(pack(b"x" * 1_000), gzipped=gzipped)) == 1_000
     with pytest.raises(BodyTooLargeError):
-        await read(pack(b"x" * 1_001), gzipped=gzipped)
+        read(pack(b"x" * 1_001), gzipped=gzipped)
 
 
-async def test_a_body_over_the_limit_is_refused_before_it_ends() -> None:
+def test_a_body_over_the_limit_is_refused_before_it_ends() -> None:
     with pytest.raises(BodyTooLargeError):
-        await read(b"x" * 600, b"x" * 600, then="stalls")
+        read(b"x" * 600, b"x" * 600)
 
 
 GZIPPED = gzip.compress(b"[]")
@@ -189,19 +182,19 @@ GZIPPED = gzip.compress(b"[]")
         "corrupt",
     ],
 )
-async def test_one_sound_gzip_member_is_all_that_is_taken(chunks: list[bytes]) -> None:
+def test_one_sound_gzip_member_is_all_that_is_taken(chunks: list[bytes]) -> None:
     with pytest.raises(InvalidEncodingError):
-        await read(*chunks, gzipped=True)
+        read(*chunks, gzipped=True)
 
 
 @pytest.mark.parametrize("size", [64, 100_000])
-async def test_a_bomb_is_refused_without_being_inflated(size: int) -> None:
+def test_a_bomb_is_refused_without_being_inflated(size: int) -> None:
     bomb = gzip.compress(bytes(64 * MIB))
     chunks = [bomb[i : i + size] for i in range(0, len(bomb), size)]
     tracemalloc.start()
     try:
         with pytest.raises(BodyTooLargeError):
-            await read(*chunks, gzipped=True, max_bytes=MIB)
+            read(*chunks, gzipped=True, max_bytes=MIB)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -209,30 +202,13 @@ async def test_a_bomb_is_refused_without_being_inflated(size: int) -> None:
     assert peak < 6 * MIB
 
 
-@pytest.mark.parametrize("gzipped", [False, True])
-@pytest.mark.parametrize("sent", [0, 1, 5, len(GZIPPED)])
-async def test_a_client_that_leaves_is_told_apart(*, gzipped: bool, sent: int) -> None:
-    chunks = [GZIPPED[i : i + 1] for i in range(sent)]
-
-    with pytest.raises(ClientLeftError):
-        await read(*chunks, then="leaves", gzipped=gzipped)
-
-
-async def test_the_declared_length_is_held_before_a_byte_has_come() -> None:
+def test_what_comes_undeclared_is_held_as_it_comes() -> None:
     with pytest.raises(OverloadedError):
-        await read(b"", then="stalls", length=900, budget=899)
-    assert await read(b"x" * 900, length=900, budget=900) == b"x" * 900
+        read(b"x" * 500, b"x" * 400, budget=899)
 
 
-async def test_what_comes_undeclared_is_held_as_it_comes() -> None:
-    with pytest.raises(OverloadedError):
-        await read(b"x" * 500, b"x" * 400, then="stalls", budget=899)
-
-
-async def test_what_is_inflated_is_held_too() -> None:
+def test_what_is_inflated_is_held_too() -> None:
     packed = gzip.compress(b"x" * 900)
-    length = len(packed)
-
     with pytest.raises(OverloadedError):
-        await read(packed, length=length, gzipped=True, budget=899)
-    assert await read(packed, length=length, gzipped=True, budget=900)
+        read(packed, gzipped=True, budget=899)
+    assert read(packed, gzipped=True, budget=900)

@@ -10,9 +10,8 @@ import pytest
 from fastapi import FastAPI, Request
 
 from app.ingest.dispatch import Dispatcher
-from app.ingest.problems import install_problems
 from app.ingest.response_models import ProblemModel
-from app.logs import RequestLog
+from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
 from tests.support.metric_figures import figures_of
@@ -22,19 +21,19 @@ HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 
 
 @pytest.fixture
-def log() -> io.BytesIO:
-    return io.BytesIO()
-
-
-@pytest.fixture
 def bench() -> Bench:
     return Bench()
 
 
 @pytest.fixture
-async def client(bench: Bench, log: io.BytesIO) -> AsyncIterator[httpx.AsyncClient]:
+def log(bench: Bench) -> io.BytesIO:
+    return bench.log
+
+
+@pytest.fixture
+async def client(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
     rest = FastAPI()
-    install_problems(rest, Pages(StaticFiles()))
+    install_error_handlers(rest, Pages(StaticFiles()))
 
     @rest.get("/boom")
     async def boom() -> None:
@@ -44,13 +43,7 @@ async def client(bench: Bench, log: io.BytesIO) -> AsyncIterator[httpx.AsyncClie
     async def cookies(request: Request) -> list[str]:
         return request.headers.getlist("cookie")
 
-    app = Dispatcher(
-        [TRACK],
-        track_handler=bench.track_handler,
-        rest=rest,
-        requests=RequestLog(log, enabled=True),
-        meters=bench.meters,
-    )
+    app = Dispatcher([TRACK], services=bench.services, rest=rest)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://rollcall", headers=HEADERS

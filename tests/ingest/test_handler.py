@@ -21,14 +21,13 @@ from app.errors import (
     UnavailableError,
     UnsupportedMediaError,
 )
-from app.ingest.body import ClientLeftError
 from app.ingest.routes import TrackRoute
 from app.pipeline.record import Record
-from tests.support.receiving import receiving
 from tests.support.tracking import (
     BUDGET,
     KEY,
     Bench,
+    ClientLeftError,
     event,
     filling,
     with_key,
@@ -52,7 +51,7 @@ async def bench() -> AsyncIterator[Bench]:
 @pytest.fixture
 async def hasty() -> AsyncIterator[Bench]:
     """One that waits for nobody."""
-    bench = Bench(patience_s=0.05)
+    bench = Bench(answer_s=0.05)
     bench.writer.start()
     yield bench
     await bench.close()
@@ -83,7 +82,7 @@ async def test_headers_refuse_in_their_order_before_the_body_is_read(
     bench: Bench, error: type[RequestError], request_: dict[str, object]
 ) -> None:
     with pytest.raises(error):
-        await bench.track(receive=receiving(then="stalls"), **request_)  # type: ignore[arg-type]
+        await bench.track(then="stalls", **request_)  # type: ignore[arg-type]
     assert await bench.takes_as_much_as_ever()
 
 
@@ -144,14 +143,15 @@ async def test_a_client_that_does_not_end_its_body_is_let_go(
     body = [event()[:sent]] if sent else []
     with pytest.raises(ClientLeftError):
         await bench.track(
-            receive=receiving(*body, then="leaves"),
+            *body,
+            then="leaves",
             headers=[*headers, (b"content-length", b"3000")],
         )
     assert await bench.takes_as_much_as_ever()
 
 
 async def test_a_client_that_is_cut_off_in_its_body_is_let_go(bench: Bench) -> None:
-    request = asyncio.create_task(bench.track(receive=receiving(b"{", then="stalls")))
+    request = asyncio.create_task(bench.track(b"{", then="stalls"))
     await asyncio.sleep(0.01)
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -196,10 +196,7 @@ async def test_who_sends_without_a_key_cannot_shut_out_who_has_one(
     bench: Bench,
 ) -> None:
     reading = asyncio.create_task(
-        bench.track(
-            receive=receiving(then="stalls"),
-            headers=without_key((b"content-length", b"%d" % BUDGET)),
-        )
+        bench.track(b" " * BUDGET, then="stalls", headers=without_key())
     )
     await asyncio.sleep(0.01)
     with pytest.raises(OverloadedError):
@@ -209,6 +206,20 @@ async def test_who_sends_without_a_key_cannot_shut_out_who_has_one(
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert await bench.takes_as_much_as_ever()
+
+
+async def test_announced_bytes_hold_nothing_without_a_key_in_a_header(
+    bench: Bench,
+) -> None:
+    announced = without_key((b"content-length", b"%d" % BUDGET))
+    reading = asyncio.create_task(bench.track(b"{", then="stalls", headers=announced))
+    await asyncio.sleep(0.01)
+    answer, _ = await bench.track(event(writeKey=KEY), headers=without_key())
+
+    assert answer.status == 200
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
 
 
 async def test_a_body_whose_key_stands_in_it_counts_with_the_others_from_then_on(
@@ -232,10 +243,10 @@ async def test_a_request_whose_key_stands_in_its_body_counts_until_its_answer(
         bench.track(event(writeKey=KEY), headers=without_key())
     )
     await bench.commits.begun.wait()
-    assert bench.track_handler.admission.requests == 1
+    assert bench.services.scheduler.active == 1
     bench.commits.open.set()
     await waiting
-    assert bench.track_handler.admission.requests == 0
+    assert bench.services.scheduler.active == 0
 
 
 @pytest.mark.parametrize("key", ["rc_wrong", 7, None])

@@ -1,77 +1,81 @@
+"""Many timeouts on one timer."""
+
 import asyncio
 
-import pytest
+from typing_extensions import override
 
-from app.ingest.timeout_queue import Alarms
-
-
-def future() -> asyncio.Future[str]:
-    return asyncio.get_running_loop().create_future()
+from app.ingest.timeout_queue import TimeoutQueue
 
 
-async def wait(alarms: Alarms, waited_for: asyncio.Future[str]) -> str:
-    alarms.set(waited_for)
-    return await waited_for
+class Item:
+    """Notes when it expired, on the loop's clock."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self.expired_at: float | None = None
+        self.expired = asyncio.Event()
+
+    def expire(self) -> None:
+        self.is_done = True
+        self.expired_at = asyncio.get_running_loop().time()
+        self.expired.set()
 
 
-async def test_what_comes_in_time_comes() -> None:
-    alarms, answer = Alarms(20), future()
-    asyncio.get_running_loop().call_soon(answer.set_result, "answer")
-    assert await wait(alarms, answer) == "answer"
+async def test_item_expires_after_its_delay() -> None:
+    queue, item = TimeoutQueue(0.02), Item()
+    began = asyncio.get_running_loop().time()
+    queue.add(item)
+    await item.expired.wait()
+
+    assert item.expired_at is not None
+    assert item.expired_at - began >= 0.019
 
 
-async def test_what_does_not_come_is_told() -> None:
-    with pytest.raises(TimeoutError):
-        await wait(Alarms(0.01), future())
-
-
-async def test_each_of_many_is_due_at_its_own_time() -> None:
-    alarms = Alarms(0.05)
-    loop = asyncio.get_running_loop()
-    began, ended = [], []
-
-    async def run() -> None:
+async def test_items_expire_each_at_its_own_time() -> None:
+    queue, loop = TimeoutQueue(0.05), asyncio.get_running_loop()
+    items, began = [Item() for _ in range(5)], []
+    for item in items:
         began.append(loop.time())
-        with pytest.raises(TimeoutError):
-            await wait(alarms, future())
-        ended.append(loop.time())
+        queue.add(item)
+        await asyncio.wait_for(asyncio.shield(asyncio.sleep(0.005)), 1)
+    for item in items:
+        await item.expired.wait()
 
-    tasks = []
-    for _ in range(5):
-        tasks.append(asyncio.create_task(run()))
-        await asyncio.wait(tasks, timeout=0.02)
-    await asyncio.gather(*tasks)
-
-    took = [end - begin for begin, end in zip(began, ended, strict=True)]
+    took = [(item.expired_at or 0) - at for item, at in zip(items, began, strict=True)]
     assert min(took) >= 0.049
-    assert ended == sorted(ended)
+    assert [item.expired_at for item in items] == sorted(
+        item.expired_at or 0 for item in items
+    )
 
 
-async def test_what_has_come_stays_as_it_came() -> None:
-    alarms, answer = Alarms(0.01), future()
-    alarms.set(answer)
-    answer.set_result("answer")
-    with pytest.raises(TimeoutError):
-        await wait(alarms, future())  # the time of both is up
-    assert await answer == "answer"
+async def test_item_that_is_done_does_not_expire() -> None:
+    queue, done, late = TimeoutQueue(0.01), Item(), Item()
+    queue.add(done)
+    done.is_done = True
+    queue.add(late)
+    await late.expired.wait()
+
+    assert done.expired_at is None
 
 
-async def test_those_that_have_come_are_forgotten() -> None:
-    alarms = Alarms(20)
+async def test_items_that_are_done_are_forgotten() -> None:
+    queue = TimeoutQueue(20)
     for _ in range(1_000):
-        done = future()
-        alarms.set(done)
-        done.set_result("answer")
-    assert len(alarms._set) == 1  # noqa: SLF001 - what would fill the memory
+        item = Item()
+        queue.add(item)
+        item.is_done = True
+
+    assert len(queue._pending) == 1  # noqa: SLF001 - what would fill the memory
 
 
-async def test_who_is_cancelled_is_not_told_that_time_is_up() -> None:
-    alarms = Alarms(0.01)
-    cancelled = asyncio.create_task(wait(alarms, future()))
-    await asyncio.sleep(0)
-    cancelled.cancel()
-    with pytest.raises(TimeoutError):
-        await wait(alarms, future())
+async def test_item_added_while_others_expire_expires_too() -> None:
+    queue, second = TimeoutQueue(0.01), Item()
 
-    with pytest.raises(asyncio.CancelledError):
-        await cancelled
+    class Adding(Item):
+        @override
+        def expire(self) -> None:
+            super().expire()
+            queue.add(second)
+
+    queue.add(Adding())
+    await second.expired.wait()

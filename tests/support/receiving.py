@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any, Literal
 
-from app.ingest.body import Receive
+from app.ingest.dispatch import Receive
 
 Then = Literal["ends", "leaves", "stalls"]
 

@@ -1,6 +1,7 @@
 """A tracker on fakes: keys that are known, and commits as a test wants them."""
 
 import asyncio
+import io
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,13 +10,16 @@ from typing import Any
 
 from typing_extensions import override
 
+from app.access.credentials import first_headers
 from app.access.key_cache import KeyCache
-from app.ingest.body import Receive
+from app.errors import RequestError
 from app.ingest.counting import service_layout
-from app.ingest.handler import TrackHandler
+from app.ingest.handler import TrackRequest
 from app.ingest.limits import TrackLimits
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import TrackRoute
+from app.ingest.services import IngestServices
+from app.logs import RequestLog
 from app.metrics.board import Board
 from app.metrics.meters import Meters
 from app.pipeline.record import Policy, Record
@@ -24,7 +28,7 @@ from app.store.write.committer import Committer
 from app.store.write.insert import Entry, Outcome
 from app.store.write.writer import Writer
 from tests.support.pipeline import SIGNED_UP
-from tests.support.receiving import receiving
+from tests.support.receiving import Then
 
 KEY = "rc_known"
 BUDGET = 4_000
@@ -62,6 +66,46 @@ class Commits(Committer):
         return Outcome("rejected", errors=entry.errors)
 
 
+class ClientLeftError(Exception):
+    """The client left before its response."""
+
+
+class FakeClient:
+    """A client that waits for its response."""
+
+    def __init__(self) -> None:
+        self.response: asyncio.Future[TrackResponse] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self.held: list[bool] = []
+        self.is_invited = False
+        self.is_trusted = False
+
+    def respond(self, response: TrackResponse, request_id: str) -> None:
+        assert request_id == "request-1"
+        if not self.response.done():
+            self.response.set_result(response)
+
+    def invite_body(self) -> None:
+        self.is_invited = True
+
+    def hold(self, *, held: bool) -> None:
+        self.held.append(held)
+
+    def trust(self) -> None:
+        self.is_trusted = True
+
+
+def raise_refusal(response: TrackResponse) -> None:
+    """Raise the error that a response tells of, if it refuses the whole request."""
+    code = json.loads(response.body).get("code")
+    for kind in RequestError.__subclasses__():
+        if kind.code == code:
+            error = kind.__new__(kind)
+            Exception.__init__(error, response)
+            raise error
+
+
 class Keys:
     """The table of keys, with one key in it; answers while it is open."""
 
@@ -80,13 +124,14 @@ class Keys:
 class Bench:
     """A tracker, and what it works with."""
 
-    def __init__(self, *, patience_s: float = 20, max_requests: int = 1_000) -> None:
+    def __init__(self, *, answer_s: float = 20, slots: int = 1_000) -> None:
         self.commits = Commits()
         self.keys = Keys()
         self.writer = Writer(self.commits)
         self.board = Board(service_layout())
         self.meters = Meters(self.board)
-        self.track_handler = TrackHandler(
+        self.log = io.BytesIO()
+        self.services = IngestServices(
             key_cache=KeyCache(self.keys.fetch, trust_s=4),
             writer=self.writer,
             policy=Policy(TimestampPolicy()),
@@ -94,32 +139,49 @@ class Bench:
                 max_bytes=BUDGET,
                 max_events=10,
                 max_values=1_000,
-                queue_bytes=BUDGET,
-                keyless_bytes=BUDGET,
-                database_s=patience_s,
-                max_requests=max_requests,
+                inflight_bytes=BUDGET,
+                unauthenticated_bytes=BUDGET,
+                answer_s=answer_s,
+                slots=slots,
             ),
             meters=self.meters,
+            requests=RequestLog(self.log, enabled=True),
             clock=lambda: datetime(2026, 11, 21, tzinfo=UTC),
         )
 
     async def track(
         self,
         *chunks: bytes,
-        receive: Receive | None = None,
+        then: Then = "ends",
         route: TrackRoute = TRACK,
         method: str = "POST",
         query: bytes = b"",
         headers: Sequence[tuple[bytes, bytes]] | None = None,
-    ) -> tuple[TrackResponse, str]:
-        scope = {
-            "method": method,
-            "headers": with_key() if headers is None else headers,
-            "query_string": query,
-        }
-        return await self.track_handler.track(
-            route, scope, receive or receiving(*chunks), request_id="request-1"
+    ) -> tuple[TrackResponse, str | None]:
+        """Send a request; raises what it is refused with."""
+        client = FakeClient()
+        request = TrackRequest(
+            self.services,
+            route,
+            method=method,
+            query=query,
+            headers=first_headers(with_key() if headers is None else headers),
+            request_id="request-1",
+            client=client,
         )
+        try:
+            request.begin()
+            for chunk in chunks:
+                request.feed(chunk)
+            if then == "ends":
+                request.end()
+            if then == "leaves" and not request.is_done:
+                raise ClientLeftError
+            response = await client.response
+        finally:
+            request.disconnect()
+        raise_refusal(response)
+        return response, request.source
 
     async def close(self) -> None:
         """Stop, whatever a test has left waiting."""

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from app.ingest.limits import MAX_PIPELINED
+from app.http.connection import MAX_PIPELINED
 from tests.support.service import Service
 from tests.support.wire import (
     LAST_CHUNK,
@@ -183,16 +183,26 @@ def test_so_many_requests_wait_on_one_connection_and_no_more(
     service: Service, key: str
 ) -> None:
     one = request(key, event())
-    with connected(service) as wire:
-        wire.send(one * (MAX_PIPELINED + 1))
-        assert [wire.answer()[0] for _ in range(MAX_PIPELINED + 1)] == [200] * (
-            MAX_PIPELINED + 1
-        )
-    with connected(service) as wire:
-        wire.send(one * (MAX_PIPELINED + 50))
-        answered = answers(wire)
+    for more, expected in ((1, MAX_PIPELINED + 1), (50, MAX_PIPELINED + 1)):
+        with connected(service) as wire:
+            wire.send(one)
+            assert wire.answer()[0] == 200
+            wire.send(one * (MAX_PIPELINED + more))
+            if more > 1:
+                assert answers(wire) == [200] * expected
+                continue
+            assert [wire.answer()[0] for _ in range(expected)] == [200] * expected
 
-    assert answered == [200] * (MAX_PIPELINED + 1)
+
+def test_one_request_waits_on_a_connection_that_has_shown_no_key(
+    service: Service,
+) -> None:
+    one = b"GET /schemas HTTP/1.1\r\nHost: rollcall\r\n\r\n"
+    with connected(service) as wire:
+        wire.send(one * 2)
+        assert [wire.answer_text()[0] for _ in range(2)] == [200, 200]
+        wire.send(one * 50)
+        assert answers(wire) == [200, 200]
 
 
 @pytest.mark.parametrize("second", [b"GET / HT", b"\x16\x03\r\n\r\n"])

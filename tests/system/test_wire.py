@@ -5,10 +5,10 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from app.http.header_limits import HEADER_WEIGHT, MAX_HEADER_BYTES
+from app.http.head import HEADER_WEIGHT, MAX_HEADER_BYTES
 from tests.support.database import Database
 from tests.support.tenant import Tenant
-from tests.support.wire import LAST_CHUNK, chunk, connected, event, head, request
+from tests.support.wire import LAST_CHUNK, Wire, chunk, connected, event, head, request
 from tests.system.conftest import Serve
 
 MIB = 1024 * 1024
@@ -112,9 +112,16 @@ def test_an_answer_of_a_door_says_when_it_was_given(tenant: Tenant) -> None:
         assert headers["content-type"] == "application/json"
 
 
+def show_key(wire: Wire, key: str) -> None:
+    """Have a request accepted: a connection that did may pipeline many."""
+    wire.send(request(key, event()))
+    assert wire.answer()[0] == 200
+
+
 def test_pipelined_requests_are_answered_in_their_order(tenant: Tenant) -> None:
     key = tenant.key
     with connected(tenant.service) as wire:
+        show_key(wire, key)
         wire.send(
             request(key, event())
             + request("rc_unknown", event())

@@ -1,3 +1,4 @@
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.components.service import Service
 from app.errors import UnavailableError
 from app.events.catalog import built_in_catalog
+from app.logs import RequestLog
 from app.metrics.board import Board
 from app.metrics.layout import Layout
 from app.settings import Settings
@@ -103,7 +105,13 @@ async def test_the_service_sees_to_it(engine: AsyncEngine, database_url: str) ->
         database_url=SecretStr(database_url), quarantine_retention_days=DAYS
     )
 
-    async with Service(settings, Board(Layout()), built_in_catalog()).running():
+    service = Service(
+        settings,
+        board=Board(Layout()),
+        catalog=built_in_catalog(),
+        requests=RequestLog(io.BytesIO(), enabled=False),
+    )
+    async with service.running():
         # It begins at once; the test's time limit bounds the waiting.
         while await count(engine) + await count(engine, "rejected_drops") > 2:
             pass

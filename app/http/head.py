@@ -1,0 +1,117 @@
+"""The request line and the headers: limits, and the rules of RFC 9112."""
+
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from app.errors import HeadersTooLargeError, InvalidHttpError, RequestError
+
+# Of the path with its query, all headers and all trailers: the bytes of each name and
+# value, and the weight below for each. Proxies let less through.
+MAX_HEADER_BYTES = 64 * 1024
+# What a header costs in memory beside its bytes, so that many short ones cost no more
+# than a few long ones.
+HEADER_WEIGHT = 32
+
+# llhttp also parses RTSP and ICE.
+_METHODS = frozenset(
+    {b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"TRACE"}
+)
+_VERSIONS = frozenset({"1.0", "1.1"})
+
+
+class RequestHead(NamedTuple):
+    """The request line and the headers of one request.
+
+    Attributes:
+        method: in capitals.
+        path: as sent.
+        query: as sent, without the `?`.
+        version: 1.0 or 1.1.
+        headers: lower-case names, in the order sent.
+    """
+
+    method: bytes
+    path: bytes
+    query: bytes
+    version: str
+    headers: list[tuple[bytes, bytes]]
+
+    @property
+    def decoded_path(self) -> str:
+        """The path as ASGI has it, percent-decoded."""
+        path = self.path.decode("latin-1")
+        return unquote(path) if "%" in path else path
+
+
+def read_head(
+    method: bytes,
+    target: bytes,
+    version: str,
+    headers: list[tuple[bytes, bytes]],
+) -> RequestHead:
+    """Check what llhttp does not.
+
+    Args:
+        method: of the request.
+        target: its path and query, or an absolute URL.
+        version: of HTTP.
+        headers: with lower-case names.
+
+    Raises:
+        InvalidHttpError: the request line or a header breaks RFC 9112.
+    """
+    if version not in _VERSIONS:
+        raise InvalidHttpError("This server speaks HTTP/1.0 and HTTP/1.1 only.")
+    if method not in _METHODS:
+        raise InvalidHttpError("The method is not one of HTTP.")
+    path, query = _split(target)
+    _check_framing(version, headers)
+    return RequestHead(method, path, query, version, headers)
+
+
+def _check_framing(version: str, headers: list[tuple[bytes, bytes]]) -> None:
+    hosts = 0
+    codings: list[bytes] = []
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding":
+            codings.append(value.strip().lower())
+    if hosts != 1 and (hosts or version == "1.1"):
+        raise InvalidHttpError("HTTP/1.1 requires exactly one Host header.")
+    if codings and codings != [b"chunked"]:
+        raise InvalidHttpError("The only transfer coding is chunked.")
+    if codings and version == "1.0":
+        raise InvalidHttpError("HTTP/1.0 has no transfer codings.")
+
+
+def headers_too_large() -> RequestError:
+    """The error that their sender receives."""
+    return HeadersTooLargeError(
+        f"The path and the headers are at most {MAX_HEADER_BYTES} bytes, counting "
+        f"{HEADER_WEIGHT} more for each header."
+    )
+
+
+def _split(target: bytes) -> tuple[bytes, bytes]:
+    if target[:1] != b"/":
+        target = _without_authority(target)
+    if b"#" in target:
+        raise InvalidHttpError("A request target has no fragment.")
+    path, _, query = target.partition(b"?")
+    return path, query
+
+
+def _without_authority(target: bytes) -> bytes:
+    """The path of an absolute URL (RFC 9112 section 3.2.2), or `*`."""
+    if target == b"*":
+        return target
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in {b"http", b"https"}:
+        raise InvalidHttpError("The request target is not a path.")
+    start = min(
+        (at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0),
+        default=len(rest),
+    )
+    path = rest[start:]
+    return path if path.startswith(b"/") else b"/" + path

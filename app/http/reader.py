@@ -1,0 +1,149 @@
+"""Parses the bytes of a connection into requests, within limits."""
+
+import logging
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from httptools import HttpParserCallbackError, HttpParserError
+
+from app.errors import InternalError, InvalidHttpError, RequestError
+from app.http.head import (
+    HEADER_WEIGHT,
+    MAX_HEADER_BYTES,
+    RequestHead,
+    headers_too_large,
+    read_head,
+)
+from app.http.upgrade import RequestParser
+
+log = logging.getLogger(__name__)
+
+# States in which the parser may hold bytes that it has not reported.
+_INCOMPLETE = frozenset({"head", "body"})
+
+
+class RequestSink(Protocol):
+    """Receives what is parsed; may raise `RequestError` to refuse the request."""
+
+    def on_head(
+        self, head: RequestHead, *, keep_alive: bool, expects_continue: bool
+    ) -> None:
+        """A request begins."""
+
+    def on_chunk(self, chunk: bytes) -> None:
+        """A part of its body."""
+
+    def on_end(self) -> None:
+        """It is complete."""
+
+
+class RequestReader:
+    """Reads requests, one after the other.
+
+    Counts the target, headers and trailers as they arrive, so that an unfinished
+    request holds no more memory than a finished one may.
+
+    Args:
+        sink: receives the requests.
+        clock: monotonic seconds.
+
+    Attributes:
+        state: what is being read; "start" is before the first request, "idle" is
+            between two.
+        since: when that began, on the clock.
+    """
+
+    def __init__(self, sink: RequestSink, clock: Callable[[], float]) -> None:
+        self.state: Literal["start", "head", "body", "idle"] = "start"
+        self.since = clock()
+        self._sink = sink
+        self._clock = clock
+        self._parser = RequestParser(self)
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
+        self._header_bytes = 0
+        # Bytes since the last one that the parser reported.
+        self._unparsed_bytes = 0
+
+    def feed(self, data: bytes) -> None:
+        """Parse the bytes that arrived.
+
+        Raises:
+            RequestError: they are not HTTP/1.1, exceed a limit, or the sink refused.
+        """
+        self._unparsed_bytes += len(data)
+        try:
+            self._parser.feed(data)
+        except HttpParserCallbackError as error:
+            raise _cause_of(error) from None
+        except HttpParserError:
+            raise InvalidHttpError("This is not an HTTP/1.1 request.") from None
+        if self._unparsed_bytes > MAX_HEADER_BYTES and self.state in _INCOMPLETE:
+            raise headers_too_large()
+
+    def on_message_begin(self) -> None:
+        """From the parser."""
+        self.target = b""
+        self.headers = []
+        self._expects_continue = False
+        self._header_bytes = self._unparsed_bytes = 0
+        self.state = "head"
+        self.since = self._clock()
+
+    def on_url(self, url: bytes) -> None:
+        """From the parser: the target, or a part of it."""
+        self.target += url
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """From the parser: a header, or a trailer, which is dropped."""
+        self._count(len(name) + len(value) + HEADER_WEIGHT)
+        if self.state == "head":
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self._expects_continue = True
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """From the parser."""
+        parser = self._parser
+        if parser.is_upgrade:
+            return
+        head = read_head(parser.method, self.target, parser.version, self.headers)
+        self.state = "body"
+        self.since = self._clock()
+        self._header_bytes = self._unparsed_bytes = 0
+        self._sink.on_head(
+            head,
+            keep_alive=head.version == "1.1" and parser.keeps_alive,
+            expects_continue=self._expects_continue,
+        )
+
+    def on_body(self, body: bytes) -> None:
+        """From the parser."""
+        self._unparsed_bytes = 0
+        self._sink.on_chunk(body)
+
+    def on_message_complete(self) -> None:
+        """From the parser."""
+        self._unparsed_bytes = 0
+        if self.state == "body":  # else it is about to be repeated
+            self.state = "idle"
+            self.since = self._clock()
+            self._sink.on_end()
+
+    def _count(self, size: int) -> None:
+        self._unparsed_bytes = 0
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise headers_too_large()
+
+
+def _cause_of(error: HttpParserCallbackError) -> RequestError:
+    """What a callback raised, which llhttp's binding wraps."""
+    cause = error.__context__
+    if isinstance(cause, RequestError):
+        return cause
+    log.error("request failed", exc_info=error)
+    return InternalError("Rollcall failed.")

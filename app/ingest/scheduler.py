@@ -1,0 +1,318 @@
+"""Which requests are worked on, and which wait: back-pressure, fair between sources.
+
+A limited number of requests is worked on at a time. The others wait, each source in a
+queue of its own, and sources take turns. A keep-alive connection has one request under
+way, so TCP holds back whatever else its client has to send. A request is refused on
+arrival, and only when it would wait so long that it could not be answered in time.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from app.errors import OverloadedError
+
+# A request counts as one unit of work, and one more for each so many bytes of body.
+_UNIT_BYTES = 8192
+# A source counts as the only sender after so many seconds without another.
+_ALONE_AFTER_S = 60.0
+# The rate is measured over periods this long, and forgotten after that many seconds.
+_RATE_PERIOD_S = 0.1
+_RATE_LIFE_S = 5.0
+# Weight of the newest period in the rate.
+_RATE_SMOOTHING = 0.4
+
+CallLater = Callable[[float, Callable[[], None]], Any]
+
+# If no work is completed for so long, what is under way waits for the database, which
+# costs the others nothing, and is no longer counted.
+STALL_S = 0.05
+
+
+class SourceQueue:
+    """The requests of one source.
+
+    Attributes:
+        active: units of work under way.
+        pending: units of work that wait.
+        tickets: of requests that wait, with those that were given back meanwhile.
+    """
+
+    __slots__ = ("active", "pending", "tickets")
+
+    def __init__(self) -> None:
+        self.active = 0
+        self.pending = 0
+        self.tickets: deque[Ticket] = deque()
+
+
+class Ticket:
+    """One request's place: it waits, is worked on, or was given back.
+
+    Args:
+        queue: of its source.
+        units: its work.
+        start: called when its turn has come.
+    """
+
+    __slots__ = ("epoch", "is_active", "is_done", "queue", "start", "units")
+
+    def __init__(
+        self, queue: SourceQueue, units: int, start: Callable[[], None]
+    ) -> None:
+        self.queue = queue
+        self.units = units
+        self.start = start
+        self.is_active = False
+        self.is_done = False
+        # The scheduler's when the work began.
+        self.epoch = 0
+
+
+class Scheduler:
+    """Hands out turns.
+
+    Args:
+        slots: units of work under way at a time, and those of a source that is alone.
+        shared_slots: those of one source while others send, too.
+        max_wait_s: the longest wait that leaves time for the commit.
+        call_later: has the event loop call a function after some seconds.
+        clock: monotonic seconds.
+
+    Attributes:
+        active: units of work under way.
+        waiting: requests that wait.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        *,
+        shared_slots: int,
+        max_wait_s: float,
+        call_later: CallLater,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.slots = slots
+        self.active = 0
+        self.waiting = 0
+        self._shared_slots = min(shared_slots, slots)
+        self._max_wait_s = max_wait_s
+        self._call_later = call_later
+        self._clock = clock
+        # One for each source ever seen; a client cannot make up any.
+        self._queues: dict[str, SourceQueue] = {}
+        # Queues with tickets, in the order of their turns.
+        self._rounds: deque[SourceQueue] = deque()
+        self._pending = 0
+        self._last: SourceQueue | None = None
+        self._alone_from = 0.0
+        self._rate = _Rate(clock)
+        self._is_pumping = False
+        # Raised when what is under way is no longer counted.
+        self._epoch = 0
+        self._completed_at = float("-inf")
+        self._is_timed = False
+
+    def check(self, source: str) -> None:
+        """Refuse a request whose turn would come too late.
+
+        Raises:
+            OverloadedError: it would wait too long.
+        """
+        if (
+            self._pending
+            and self._expected_wait_s(self._queue(source)) > self._max_wait_s
+        ):
+            raise OverloadedError(
+                "More requests are waiting than can be answered in time; send this "
+                "again."
+            )
+
+    def enter(self, source: str, size: int, start: Callable[[], None]) -> Ticket:
+        """Take a turn, at once (`is_active`) or later, when `start` is called.
+
+        Args:
+            source: who sends.
+            size: of the body, decompressed.
+            start: begins to work on the request.
+
+        Raises:
+            OverloadedError: it would wait too long.
+        """
+        queue = self._queue(source)
+        units = min(1 + size // _UNIT_BYTES, self.slots)
+        ticket = Ticket(queue, units, start)
+        is_alone = self._is_alone(queue)
+        if not queue.tickets and self._has_room(queue, units, is_alone=is_alone):
+            self._activate(ticket)
+            return ticket
+        self.check(source)
+        if not self._pending:
+            self._rate.start()
+        if not queue.tickets:
+            self._rounds.append(queue)
+        queue.tickets.append(ticket)
+        queue.pending += units
+        self._pending += units
+        self.waiting += 1
+        self._time_stall()
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give a turn back; harmless when done twice."""
+        if ticket.is_done:
+            return
+        ticket.is_done = True
+        ticket.start = _nothing  # no cycle keeps the request in memory
+        if ticket.is_active:
+            self._complete(ticket)
+        else:
+            self._unqueue(ticket)
+        self._pump_soon()
+
+    def _complete(self, ticket: Ticket) -> None:
+        if ticket.epoch == self._epoch:
+            self.active -= ticket.units
+            ticket.queue.active -= ticket.units
+        if self._pending:
+            self._completed_at = self._clock()
+            self._rate.add(ticket.units)
+
+    def _pump_soon(self) -> None:
+        if self._rounds and not self._is_pumping:
+            self._is_pumping = True
+            self._call_later(0, self._pump)
+
+    def _time_stall(self) -> None:
+        if not self._is_timed:
+            self._is_timed = True
+            self._call_later(STALL_S, self._end_stall)
+
+    def _end_stall(self) -> None:
+        """If no work was completed lately, make room for more."""
+        self._is_timed = False
+        if not self._pending:
+            return
+        if self._clock() - self._completed_at >= STALL_S:
+            self._epoch += 1
+            self.active = 0
+            for queue in self._queues.values():
+                queue.active = 0
+            self._pump_soon()
+        self._time_stall()
+
+    def _pump(self) -> None:
+        """Begin with what there is room for, one request of each source in turn."""
+        self._is_pumping = False
+        passed = 0
+        while self._rounds and passed < len(self._rounds) and self.active < self.slots:
+            queue = self._rounds.popleft()
+            ticket = self._next(queue)
+            if ticket is None:
+                continue
+            has_room = self._has_room(
+                queue, ticket.units, is_alone=queue is self._alone
+            )
+            if has_room:
+                queue.tickets.popleft()
+                self._unqueue(ticket)
+                self._activate(ticket)
+            if queue.tickets:
+                self._rounds.append(queue)
+            passed = 0 if has_room else passed + 1
+            if has_room:
+                ticket.start()
+
+    def _next(self, queue: SourceQueue) -> Ticket | None:
+        tickets = queue.tickets
+        while tickets and tickets[0].is_done:
+            tickets.popleft()
+        return tickets[0] if tickets else None
+
+    def _has_room(self, queue: SourceQueue, units: int, *, is_alone: bool) -> bool:
+        most = self.slots if is_alone else self._shared_slots
+        fits_source = not queue.active or queue.active + units <= most
+        return fits_source and (not self.active or self.active + units <= self.slots)
+
+    def _activate(self, ticket: Ticket) -> None:
+        ticket.is_active = True
+        ticket.epoch = self._epoch
+        self.active += ticket.units
+        ticket.queue.active += ticket.units
+
+    def _unqueue(self, ticket: Ticket) -> None:
+        ticket.queue.pending -= ticket.units
+        self._pending -= ticket.units
+        self.waiting -= 1
+
+    def _queue(self, source: str) -> SourceQueue:
+        queue = self._queues.get(source)
+        if queue is None:
+            queue = self._queues[source] = SourceQueue()
+        return queue
+
+    @property
+    def _alone(self) -> SourceQueue | None:
+        return None if self._alone_from else self._last
+
+    def _is_alone(self, queue: SourceQueue) -> bool:
+        """Whether no other source than this, which sends now, has sent lately."""
+        if queue is self._last and not self._alone_from:
+            return True
+        now = self._clock()
+        if queue is not self._last:
+            self._alone_from = now + _ALONE_AFTER_S if self._last else 0.0
+            self._last = queue
+        elif self._alone_from < now:
+            self._alone_from = 0.0
+        return not self._alone_from
+
+    def _expected_wait_s(self, queue: SourceQueue) -> float:
+        # Sources take turns: for each unit of its own queue one of every other.
+        ahead = min(self._pending, queue.pending * max(1, len(self._rounds)))
+        return ahead / self._rate.get()
+
+
+def _nothing() -> None:
+    """For a ticket that was given back."""
+
+
+class _Rate:
+    """Units of work completed a second while some waited.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._rate = float("inf")
+        self._since = self._measured_at = float("-inf")
+        self._units = 0
+
+    def start(self) -> None:
+        """Work begins to wait: before, the rate was that of arrivals."""
+        self._since = self._clock()
+        self._units = 0
+
+    def add(self, units: int) -> None:
+        """Count work that was completed."""
+        self._units += units
+        now = self._clock()
+        period = now - self._since
+        if period < _RATE_PERIOD_S:
+            return
+        rate = self._units / period
+        if self._is_known(now):
+            rate = self._rate + _RATE_SMOOTHING * (rate - self._rate)
+        self._rate, self._measured_at = rate, now
+        self._since, self._units = now, 0
+
+    def get(self) -> float:
+        """The rate; infinite where none was measured lately."""
+        return self._rate if self._is_known(self._clock()) else float("inf")
+
+    def _is_known(self, now: float) -> bool:
+        return now - self._measured_at < _RATE_LIFE_S

@@ -1,0 +1,90 @@
+"""What all requests that send events share."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from app.access.key_cache import KeyCache
+from app.ingest.admission import ByteBudget
+from app.ingest.limits import TrackLimits
+from app.ingest.scheduler import Scheduler
+from app.ingest.timeout_queue import TimeoutQueue
+from app.logs import RequestLog, fields
+from app.metrics.meters import Meters
+from app.pipeline.record import Policy
+from app.store.write.writer import Writer
+
+log = logging.getLogger(__name__)
+
+# Of the work under way, while several sources send, one gets this fraction.
+_SHARE_OF_SLOTS = 4
+# What a request has left for its commit after the longest wait for its turn.
+_COMMIT_S = 1.0
+_LOG_INTERVAL_S = 1.0
+
+
+class IngestServices:
+    """The parts that handle requests, and their budgets.
+
+    Args:
+        key_cache: knows the keys.
+        writer: commits.
+        policy: what an event may be.
+        limits: what a request may be.
+        meters: count what becomes of requests and events.
+        requests: the request log.
+        clock: the time of receipt, aware UTC.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of the pipeline
+        self,
+        *,
+        key_cache: KeyCache,
+        writer: Writer,
+        policy: Policy,
+        limits: TrackLimits,
+        meters: Meters,
+        requests: RequestLog,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.key_cache = key_cache
+        self.writer = writer
+        self.policy = policy
+        self.limits = limits
+        self.meters = meters
+        self.requests = requests
+        self.clock = clock
+        self.scheduler = Scheduler(
+            limits.slots,
+            shared_slots=max(1, limits.slots // _SHARE_OF_SLOTS),
+            max_wait_s=max(0.0, limits.answer_s - _COMMIT_S),
+            call_later=lambda delay_s, call: asyncio.get_running_loop().call_later(
+                delay_s, call
+            ),
+        )
+        self.budget = ByteBudget(limits.inflight_bytes)
+        # Apart, so that clients without a key cannot shut out those who have one.
+        self.unauthenticated = ByteBudget(limits.unauthenticated_bytes)
+        self.deadlines = TimeoutQueue(limits.answer_s)
+        self._refused = 0
+        self._logged_at = float("-inf")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def note_overload(self) -> None:
+        """Log that requests are refused, at most once a second, with their number."""
+        self._refused += 1
+        now = time.monotonic()
+        if now - self._logged_at > _LOG_INTERVAL_S:
+            log.warning(
+                "overloaded: refusing requests", extra=fields(refused=self._refused)
+            )
+            self._refused, self._logged_at = 0, now
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run the part of a request that has to wait."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

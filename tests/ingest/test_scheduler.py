@@ -1,0 +1,224 @@
+"""The scheduler: what begins at once, what waits, whose turn is next."""
+
+from collections.abc import Callable
+
+import pytest
+
+from app.errors import OverloadedError
+from app.ingest.scheduler import STALL_S, Scheduler, Ticket
+
+SLOTS = 8
+SHARED = 2
+KIB = 1024
+
+
+class Loop:
+    """An event loop whose time and timers a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self._timers: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        self._timers.append((self.now + delay_s, call))
+
+    def advance(self, seconds: float = 0.0) -> None:
+        """Let time pass, and call what is due by then."""
+        self.now += seconds
+        while due := [timer for timer in self._timers if timer[0] <= self.now]:
+            self._timers = [timer for timer in self._timers if timer[0] > self.now]
+            for _, call in due:
+                call()
+
+
+class Work:
+    """Requests of several sources at one scheduler."""
+
+    def __init__(self, max_wait_s: float = 1.5) -> None:
+        self.loop = Loop()
+        self.scheduler = Scheduler(
+            SLOTS,
+            shared_slots=SHARED,
+            max_wait_s=max_wait_s,
+            call_later=self.loop.call_later,
+            clock=self.loop.time,
+        )
+        self.started: list[str] = []
+
+    def send(self, source: str, name: str = "", size: int = 0) -> Ticket:
+        name = name or source
+
+        def start() -> None:
+            self.started.append(name)
+
+        ticket = self.scheduler.enter(source, size, start)
+        if ticket.is_active:
+            start()
+        return ticket
+
+    def end(self, ticket: Ticket) -> None:
+        self.scheduler.leave(ticket)
+        self.loop.advance()
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+def test_source_that_is_alone_uses_all_slots(work: Work) -> None:
+    tickets = [work.send("billing", str(number)) for number in range(SLOTS + 2)]
+    assert len(work.started) == SLOTS
+    assert work.scheduler.waiting == 2
+
+    work.end(tickets[0])
+    assert work.started[-1] == str(SLOTS)
+    work.end(tickets[1])
+    assert work.started[-1] == str(SLOTS + 1)
+    assert (work.scheduler.active, work.scheduler.waiting) == (SLOTS, 0)
+
+
+def test_source_beside_others_uses_its_share_and_others_do_not_wait(work: Work) -> None:
+    work.end(work.send("quiet"))
+    flood = [work.send("flood", f"flood-{number}") for number in range(10)]
+
+    assert work.started == ["quiet", "flood-0", "flood-1"]
+    work.send("quiet", "quiet-2")
+    assert work.started[-1] == "quiet-2"
+    work.end(flood[0])
+    assert work.started[-1] == "flood-2"
+
+
+def test_sources_take_turns(work: Work) -> None:
+    filling = [work.send("first", "x") for _ in range(SLOTS)]
+    for number in range(3):
+        for source in "abc":
+            work.send(source, f"{source}{number}")
+    assert work.scheduler.active == SLOTS
+    work.started.clear()
+    for ticket in filling:
+        work.end(ticket)
+
+    assert work.started[:6] == ["a0", "b0", "c0", "a1", "b1", "c1"]
+
+
+def test_request_does_not_overtake_a_larger_one_of_its_source(work: Work) -> None:
+    work.end(work.send("quiet"))
+    first, _ = work.send("flood", "first"), work.send("flood", "second")
+    work.send("flood", "large", size=8 * KIB)
+    work.send("flood", "small")
+    work.end(first)
+
+    assert work.started == ["quiet", "first", "second"]
+
+
+def test_request_larger_than_all_slots_begins_alone(work: Work) -> None:
+    small = work.send("billing", "small")
+    large = work.send("billing", "large", size=100 * SLOTS * 8 * KIB)
+    work.send("billing", "last")
+    assert work.started == ["small"]
+
+    work.end(small)
+    assert work.started == ["small", "large"]
+    work.end(large)
+    assert work.started == ["small", "large", "last"]
+
+
+def test_request_that_left_the_queue_is_passed_over(work: Work) -> None:
+    tickets = [work.send("billing", str(number)) for number in range(SLOTS + 2)]
+    work.end(tickets[SLOTS])
+    assert work.scheduler.waiting == 1
+    work.end(tickets[0])
+
+    assert work.started[-1] == str(SLOTS + 1)
+    for ticket in tickets:
+        work.end(ticket)
+    assert (work.scheduler.active, work.scheduler.waiting) == (0, 0)
+
+
+def test_turn_given_back_twice_counts_once(work: Work) -> None:
+    ticket = work.send("billing")
+    work.end(ticket)
+    work.end(ticket)
+
+    assert work.scheduler.active == 0
+
+
+def test_work_that_waits_for_the_database_holds_nobody_up_for_long(work: Work) -> None:
+    tickets = [work.send("billing", str(number)) for number in range(3 * SLOTS)]
+    assert len(work.started) == SLOTS
+    work.loop.advance(STALL_S)
+    work.loop.advance()
+    assert len(work.started) == 2 * SLOTS
+    work.loop.advance(STALL_S)
+    work.loop.advance()
+    assert len(work.started) == 3 * SLOTS
+
+    for ticket in tickets:
+        work.end(ticket)
+    assert (work.scheduler.active, work.scheduler.waiting) == (0, 0)
+
+
+def test_work_that_goes_on_is_no_stall(work: Work) -> None:
+    tickets = [work.send("billing", str(number)) for number in range(3 * SLOTS)]
+    for ticket in tickets[:SLOTS]:
+        work.loop.advance(STALL_S / 2)
+        work.end(ticket)
+
+    assert len(work.started) == 2 * SLOTS
+
+
+def test_source_is_alone_again_a_minute_later(work: Work) -> None:
+    work.end(work.send("quiet"))
+    for _ in range(SHARED + 1):
+        work.send("flood")
+    assert work.scheduler.waiting == 1
+    work.loop.now += 61
+    work.send("flood")
+    work.loop.advance()
+
+    assert work.scheduler.waiting == 0
+
+
+def saturate(work: Work, rate: float) -> None:
+    """Have requests wait, and so many of them completed a second."""
+    running = [work.send("billing") for _ in range(SLOTS)]
+    waiting = [work.send("billing") for _ in range(40)]
+    for ticket in running + waiting[: 40 - SLOTS]:
+        work.loop.advance(1 / rate)
+        work.end(ticket)
+
+
+def test_request_is_refused_on_arrival_where_its_turn_would_come_too_late(
+    work: Work,
+) -> None:
+    saturate(work, rate=10)
+    for _ in range(15):
+        work.send("billing")
+    with pytest.raises(OverloadedError):
+        work.send("billing")
+    with pytest.raises(OverloadedError):
+        work.scheduler.check("billing")
+
+    work.scheduler.check("quiet")
+    work.send("quiet")
+
+
+def test_burst_is_not_refused_for_the_rate_of_a_quiet_time(work: Work) -> None:
+    for _ in range(50):
+        work.loop.advance(0.1)
+        work.end(work.send("billing"))
+    for _ in range(1_000):
+        work.send("billing")
+
+    assert work.scheduler.waiting == 1_000 - SLOTS
+
+
+def test_rate_is_forgotten_after_a_while(work: Work) -> None:
+    saturate(work, rate=1)
+    work.loop.now += 6
+    for _ in range(100):
+        work.send("billing")
