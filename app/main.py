@@ -16,14 +16,8 @@ from app.api.openapi import describe
 from app.api.schemas import schema_routes
 from app.components.catalog import load_catalog
 from app.components.service import Service
-<<<<<<< HEAD
 from app.events.catalog import Catalog
-from app.http.gate import GATE
-from app.http.monitor import WATCH
-=======
-from app.events.catalog import Catalog, built_in_catalog
 from app.http.connection import CONNECTION_SERVICES, ConnectionServices
->>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
 from app.ingest.counting import service_layout
 from app.ingest.dispatch import Dispatcher
 from app.ingest.routes import TRACK_ROUTES

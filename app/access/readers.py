@@ -12,17 +12,12 @@ from fastapi.responses import RedirectResponse
 from app.access.credentials import first_headers, key_from_headers
 from app.access.key_cache import KeyCache
 from app.access.session_cookie import SESSION_COOKIE
-<<<<<<< HEAD
 from app.errors import (
     OverloadedError,
     ReaderRequiredError,
     UnauthorizedError,
     UnavailableError,
 )
-from app.ingest.request import first_headers
-=======
-from app.errors import ReaderRequiredError, UnauthorizedError
->>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
 
 
 class SignInRequiredError(Exception):
@@ -77,7 +72,7 @@ class ReaderAuth:
         try:
             return await self.find(request)
         except (UnavailableError, OverloadedError):
-            key = key_from_headers(first_headers(request.scope))
+            key = key_from_headers(first_headers(request.scope["headers"]))
             token = request.cookies.get(SESSION_COOKIE, "").encode()
             if key is not None:
                 reader = self._keys.last_known(key)

@@ -15,21 +15,12 @@ from app.components.live import LiveComponents
 from app.components.policy import event_policy, quarantining
 from app.components.readers import ReadComponents
 from app.errors import ConfigurationError, UnavailableError
-<<<<<<< HEAD
 from app.events.catalog import Catalog
-from app.http.gate import Gate
-from app.http.monitor import Watch
-from app.ingest.handler import TrackHandler
-from app.ingest.limits import ConnectionLimits, TrackLimits
-from app.ingest.routes import TRACK_ROUTES
-=======
-from app.events.catalog import Catalog, built_in_catalog
 from app.http.monitor import ConnectionLimits, ConnectionMonitor
 from app.ingest.counting import watch_budgets
 from app.ingest.limits import TrackLimits
 from app.ingest.services import IngestServices
 from app.logs import RequestLog
->>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
 from app.metrics.board import Board
 from app.metrics.catalog import BODIES_WAITING
 from app.metrics.exposition import Figures
@@ -109,16 +100,12 @@ class Service:
             "sessions": self.reading.sessions.expire,
             "indexes": partial(index_closed_weeks, url),
         }
-<<<<<<< HEAD
         if settings.retention_days is not None:
             self._upkeep["events"] = partial(
                 self._lookups.expire_events,
                 limit=Limit(settings.retention_days, settings.retention_basis),
             )
-        self.watch = Watch(
-=======
         self.monitor = ConnectionMonitor(
->>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
             ConnectionLimits(
                 header_s=settings.header_timeout_seconds,
                 body_s=settings.body_timeout_seconds,
@@ -128,7 +115,6 @@ class Service:
             on_stop=(self.watching.feed.end,),
         )
         self.readiness = Readiness(self._lookups.check_ready, outage=self._outage)
-<<<<<<< HEAD
         self.home = Home(
             StateReader(
                 self.readiness.ask,
@@ -137,10 +123,7 @@ class Service:
             self.watching.home_reports,
             version("rollcall"),
         )
-        self.track_handler = TrackHandler(
-=======
         self.ingest = IngestServices(
->>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
             key_cache=KeyCache(
                 self._lookups.source_of_key,
                 trust_s=settings.key_cache_seconds,

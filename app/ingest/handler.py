@@ -138,89 +138,12 @@ class TrackRequest:
         """The headers are there."""
         self._try(self._authenticate)
 
-<<<<<<< HEAD
-        Returns:
-            The answer, and the name of the source that sent it, which is in the scope
-            as soon as it is known.
-
-        Raises:
-            RequestError: the request as a whole is refused.
-            ClientLeftError: nobody waits for an answer.
-        """
-        if scope["method"] != "POST":
-            raise MethodNotAllowedError("Events are sent by POST.", allow="POST")
-        received_at = self._clock()
-        headers = first_headers(scope)
-        patience = Patience(self._alarms)
-        key = key_from_headers(headers)
-        source = None if key is None else await self._source_of(key, patience)
-        scope[SOURCE] = source
-        max_bytes = self._limits.max_bytes
-        framing = check_headers(headers, max_bytes=max_bytes, lenient=route.lenient)
-        admission = self._keyless if source is None else self.admission
-        lease = admission.lease(source or "")
-        try:
-            body = await read_body(
-                receive, framing=framing, max_bytes=max_bytes, lease=lease
-            )
-            await _turn(lease, body, patience)
-            unpacked = await _compute(
-                body,
-                lambda: unpack(
-                    body,
-                    policy=self._policy,
-                    max_events=self._limits.max_events,
-                    max_values=self._limits.max_values,
-                    lenient=route.lenient,
-                ),
-            )
-            dry_run = is_dry_run(scope["query_string"])
-            if source is None:
-                key = key_from_body(unpacked.value)
-                scope[SOURCE] = source = await self._source_of(key, patience)
-                lease = lease.move_to(self.admission, source)
-                await _turn(lease, body, patience)
-            request_context = RequestContext(
-                source, received_at, request_id, assumes_receipt=route.lenient
-            )
-            entries = await _compute(
-                body,
-                lambda: process_events(
-                    unpacked,
-                    request_context=request_context,
-                    policy=self._policy,
-                    idempotency_key=idempotency_key(headers),
-                    ignores=route.ignores,
-                ),
-            )
-            if dry_run:
-                outcomes = [_verdict(entry) for entry in entries]
-            else:
-                outcomes = await self._commit(entries, lease, patience)
-        finally:
-            lease.release()
-        count_issues(self._meters, entries, outcomes)
-        answer = build_response(
-            entries,
-            outcomes,
-            route=route,
-            request_id=request_id,
-            dry_run=dry_run,
-        )
-        return answer, source
-
-    async def _source_of(self, key: bytes, patience: Patience) -> str:
-        known = self._keyring.get_cached(key)
-        if known is None:
-            source = await patience.wait(self._keyring.source_of(key))
-=======
     def feed(self, chunk: bytes) -> None:
         """A part of the body is there."""
         if self.is_done:
             return
         if self._body is None:
             self._early.append(chunk)
->>>>>>> 8e040cc (Replace the load shedder and fair queue by back-pressure, and answer event requests from the connection)
         else:
             self._try(partial(self._body.feed, chunk))
 
@@ -338,7 +261,10 @@ class TrackRequest:
         return process_events(
             unpacked,
             request_context=RequestContext(
-                self.source or "", self._received_at, self._request_id
+                self.source or "",
+                self._received_at,
+                self._request_id,
+                assumes_receipt=self._route.lenient,
             ),
             policy=self._services.policy,
             idempotency_key=idempotency_key(self._headers),
