@@ -1,4 +1,4 @@
-"""The journals of a machine as an operator sees them, beside a running service."""
+"""The journals of a machine for the operator, while the service may be running."""
 
 import sqlite3
 from pathlib import Path
@@ -16,7 +16,7 @@ from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
 
 _CHECK_TIMEOUT_S = 5.0
-# Attempts in a row that store nothing: an entry has been tried alone by then.
+# Consecutive attempts that store nothing. By then an entry has been tried alone.
 _ATTEMPTS = 8
 
 
@@ -24,10 +24,10 @@ class JournalStatus(NamedTuple):
     """One journal.
 
     Attributes:
-        name: of its file.
+        name: name of its file.
         state: `owned` by a process that drains it, `free` for the next one to adopt,
             or `damaged` and set aside.
-        held: what waits in it; None where it cannot be read.
+        held: its statistics; None if it cannot be read.
     """
 
     name: str
@@ -36,12 +36,12 @@ class JournalStatus(NamedTuple):
 
 
 class Drained(NamedTuple):
-    """What became of the journals that were free.
+    """Result of draining the free journals.
 
     Attributes:
-        journals: how many they were.
-        settled: entries that Postgres has confirmed.
-        left: entries that still wait, or are damaged.
+        journals: number of journals.
+        settled: number of entries that Postgres has confirmed.
+        left: number of entries that remain or are damaged.
     """
 
     journals: int
@@ -50,7 +50,7 @@ class Drained(NamedTuple):
 
 
 def find_journals(directory: Path) -> list[JournalStatus]:
-    """All journals in the directory, the oldest first; nothing is changed."""
+    """List all journals in the directory, oldest first, and change nothing."""
     found = [
         JournalStatus(path.name, _state_of(path), _held_by(path))
         for path in [*directory.glob(f"*{SUFFIX}"), *directory.glob(f"*{ASIDE}")]
@@ -61,13 +61,13 @@ def find_journals(directory: Path) -> list[JournalStatus]:
 async def drain_free(
     engine: AsyncEngine, directory: Path, *, timeout_s: float, quarantine: Quarantine
 ) -> Drained:
-    """Store what waits in the journals that nobody owns.
+    """Store the entries of journals without an owner.
 
     Args:
-        engine: of the database that it goes to.
-        directory: of the journals; it exists.
-        timeout_s: for one commit.
-        quarantine: keeps what is rejected.
+        engine: engine of the database.
+        directory: existing directory of the journals.
+        timeout_s: time limit of one commit.
+        quarantine: keeps rejected events.
     """
     journal = Journal(directory, max_bytes=0)
     committer = Committer(engine, timeout_s=timeout_s, quarantine=quarantine)

@@ -1,4 +1,4 @@
-"""The journal of one process, as the event loop uses it."""
+"""The journal of one process, with an asynchronous interface."""
 
 import asyncio
 import logging
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# So long after a refusal the journal is not counted upon.
+# Seconds after a failed append during which the journal counts as unavailable.
 _DISTRUST_S = 5.0
 
 
 def prepare(directory: Path) -> None:
-    """Make the directory, for us alone, and see that it can be written.
+    """Create the private directory, and check that it is writable.
 
     Raises:
-        OSError: it cannot.
+        OSError: the directory cannot be created or written.
     """
     directory.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     directory.mkdir(mode=0o700, exist_ok=True)
@@ -37,12 +37,12 @@ def prepare(directory: Path) -> None:
 
 
 class Journal:
-    """Takes entries durably, and gives them back until they are settled.
+    """Durable queue of entries, each kept until it is confirmed.
 
     Args:
-        directory: from `prepare`; several processes share it.
-        max_bytes: of the entries in all files that are ours.
-        clock: seconds since 1970.
+        directory: directory made by `prepare`; several processes share it.
+        max_bytes: most bytes of entries in all files of this process.
+        clock: time in seconds since 1970.
     """
 
     def __init__(
@@ -55,35 +55,35 @@ class Journal:
         self._shelf = JournalSet(directory)
         self._max_bytes = max_bytes
         self._clock = clock
-        # SQLite waits for the disk, which must not hold up the event loop.
+        # SQLite blocks on the disk, so it runs in a thread.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._refused_at = float("-inf")
 
     @property
     def held(self) -> JournalStats:
-        """What is in all of its files."""
+        """Statistics of all files."""
         return self._shelf.held
 
     @property
     def waiting(self) -> int:
-        """How many entries can be read and settled."""
+        """Number of entries that can be read and confirmed."""
         return self._shelf.waiting
 
     @property
     def takes(self) -> bool:
-        """Whether entries can be appended, as far as is known."""
+        """Whether the last append succeeded or lies long enough in the past."""
         return time.monotonic() - self._refused_at > _DISTRUST_S
 
     async def append(self, bodies: Sequence[Sequence[Entry]]) -> list[bool]:
-        """Have the entries of bodies on the disk, each body whole or not at all.
+        """Write the entries of bodies durably, each body completely or not at all.
 
         Returns:
-            For each body, whether it is there.
+            For each body, whether it was written.
         """
         return await self._run(lambda: self._append(bodies))
 
     async def read(self, *, limit: int) -> Page | None:
-        """Some of the oldest entries; None if none wait, or none can be read."""
+        """Read some of the oldest entries; None if there are none or reading fails."""
         try:
             return await self._run(lambda: self._shelf.read(limit=limit))
         except FAILURES:
@@ -91,19 +91,19 @@ class Journal:
             return None
 
     async def settle(self, page: Page, seqs: Collection[int]) -> None:
-        """Forget those entries of a page: Postgres has confirmed them."""
+        """Delete entries of a page that Postgres has confirmed."""
         await self._run(lambda: self._shelf.settle(page.file, seqs))
 
     async def skip(self, page: Page) -> None:
-        """Leave the entries of a page for an operator: nothing can be made of them."""
+        """Leave the damaged entries of a page to the operator."""
         await self._run(lambda: self._shelf.skip(page.file, page.seqs))
 
     async def adopt(self) -> int:
-        """Take over the files whose owners are gone; returns how many."""
+        """Adopt the files whose owners have ended; returns their number."""
         return await self._run(self._shelf.adopt)
 
     async def close(self) -> None:
-        """Give up all files; what is in them waits for whoever adopts them."""
+        """Close all files; another process may adopt them with their entries."""
         await self._run(self._shelf.close)
         self._thread.shutdown()
 
@@ -133,6 +133,6 @@ class Journal:
         return taken
 
     def _refuse(self, message: str, **values: object) -> None:
-        if self.takes:  # else it has just been said
+        if self.takes:  # logged once per pause
             log.error(message, extra=fields(**values))
         self._refused_at = time.monotonic()

@@ -1,6 +1,6 @@
-"""One journal file: its entries, written durably.
+"""One journal file with durable entries.
 
-All of it blocks, and belongs in one thread.
+All calls block and must come from one thread.
 """
 
 import secrets
@@ -25,28 +25,28 @@ from app.store.journal.sqlite import (
 
 
 class JournalEntry(NamedTuple):
-    """One entry as it was read; None where it is not what was written."""
+    """One entry as read from the file; `entry` is None if its checksum is wrong."""
 
     seq: int
     entry: bytes | None
 
 
 class JournalFile:
-    """Entries in the order in which they came, until each is settled.
+    """Entries in order of arrival, each kept until it is confirmed.
 
     Attributes:
-        path: of the database.
-        held: what is in it.
+        path: path of the database.
+        held: statistics of the entries.
 
     Raises:
-        BlockingIOError: another process owns it, or it is gone.
-        OSError: it cannot be locked.
+        BlockingIOError: another process owns the file, or the file is gone.
+        OSError: the file cannot be locked.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.held = JournalStats(0, 0, None)
-        # Settled, but the disk could not be told: it may have been full.
+        # Confirmed entries whose deletion failed, for example on a full disk.
         self._settled: set[int] = set()
         self._damaged: set[int] = set()
         self._after = 0
@@ -55,10 +55,10 @@ class JournalFile:
 
     @classmethod
     def create(cls, directory: Path) -> "JournalFile":
-        """Make an empty one, of a name that no other has; older ones sort first.
+        """Create an empty file with a unique name; names sort by creation time.
 
         Raises:
-            sqlite3.Error, OSError: it cannot be made; nothing of it is left.
+            sqlite3.Error, OSError: the file cannot be created; nothing of it is left.
         """
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(6)}{SUFFIX}"
         file = cls(directory / name)
@@ -73,37 +73,37 @@ class JournalFile:
 
     @classmethod
     def adopt(cls, path: Path) -> "JournalFile":
-        """Own a file whose owner is gone; it is still to be opened.
+        """Take ownership of a file whose owner has ended; open it afterwards.
 
         Raises:
-            BlockingIOError: it has an owner, or it is gone.
+            BlockingIOError: the file has an owner, or it is gone.
         """
         file = cls(path)
         if not path.exists():
-            # Whoever owned it has removed it, and the lock last.
+            # Its owner removed the file, and the lock last.
             file.remove()
             raise BlockingIOError(f"{path.name} is gone")
         return file
 
     def open(self) -> None:
-        """Read what there is.
+        """Open the database and measure it.
 
         Raises:
-            sqlite3.Error: it cannot be read.
+            sqlite3.Error: the database cannot be read.
         """
         self._connection = connect(self.path)
         self.held = measure(self._connection)
 
     @property
     def waiting(self) -> int:
-        """How many entries can still be read and settled."""
+        """Number of entries that can still be read and confirmed."""
         return self.held.entries - len(self._settled) - len(self._damaged)
 
     def append(self, entries: Collection[bytes], *, at: float) -> None:
-        """Have entries on the disk, all or none.
+        """Write entries durably, all or none.
 
         Raises:
-            sqlite3.Error, OSError: none of them is there.
+            sqlite3.Error, OSError: no entry was written.
         """
         with self._transaction() as connection:
             connection.executemany(
@@ -117,12 +117,12 @@ class JournalFile:
         )
 
     def read(self, *, limit: int, max_bytes: int) -> list[JournalEntry]:
-        """The oldest entries of this round, at least one if there is any.
+        """Read the oldest entries of this round, at least one if there is any.
 
         Raises:
-            sqlite3.Error: they cannot be read.
+            sqlite3.Error: the database cannot be read.
         """
-        assert self._connection is not None  # noqa: S101 - closed ones are not read
+        assert self._connection is not None  # noqa: S101 - a closed file is never read
         lines: list[JournalEntry] = []
         size = 0
         rows = read_after(self._connection, self._after)
@@ -139,7 +139,7 @@ class JournalFile:
         return lines
 
     def settle(self, seqs: Iterable[int]) -> None:
-        """Forget entries for good; what the disk refuses is tried again next time."""
+        """Delete confirmed entries; a deletion that fails is tried again next time."""
         self._settled.update(seqs)
         with suppress(sqlite3.Error, OSError):
             with self._transaction() as connection:
@@ -148,7 +148,7 @@ class JournalFile:
             self._settled.clear()
 
     def postpone(self, seq: int) -> None:
-        """Read on behind this entry, until a new round begins."""
+        """Continue after this entry until a new round begins."""
         self._after = seq
 
     def begin_round(self) -> None:
@@ -156,26 +156,26 @@ class JournalFile:
         self._after = 0
 
     def skip(self, seqs: Iterable[int]) -> None:
-        """Read these no more: nothing can be made of them."""
+        """Never read these entries again: they are damaged."""
         self._damaged.update(seqs)
 
     @property
     def has_damage(self) -> bool:
-        """Whether some of it was skipped."""
+        """Whether entries were skipped."""
         return bool(self._damaged)
 
     def set_aside(self) -> Path:
-        """Keep the file under a name that nobody reads, for an operator."""
+        """Rename the file so that no process reads it, and leave it to the operator."""
         self._disconnect()
         return self._ownership.set_aside()
 
     def remove(self) -> None:
-        """Remove all of it."""
+        """Remove the file."""
         self._disconnect()
         self._ownership.remove()
 
     def close(self) -> None:
-        """Leave the file to whoever adopts it."""
+        """Close the file; another process may adopt it."""
         self._disconnect()
         self._ownership.give_up()
 
@@ -187,7 +187,7 @@ class JournalFile:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        assert self._connection is not None  # noqa: S101 - closed ones are not written
+        assert self._connection is not None  # noqa: S101 - a closed file is never written
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield self._connection

@@ -50,7 +50,7 @@ class JournalSet:
 
     @property
     def held(self) -> JournalStats:
-        """What is in all files."""
+        """Statistics of all files."""
         held = [file.held for file in self._files]
         return JournalStats(
             sum(each.entries for each in held),
@@ -60,14 +60,14 @@ class JournalSet:
 
     @property
     def waiting(self) -> int:
-        """How many entries can be read and settled."""
+        """Number of entries that can be read and confirmed."""
         return sum(file.waiting for file in self._files)
 
     def append(self, entries: Sequence[bytes], *, at: float) -> None:
-        """Have entries on the disk, all or none.
+        """Write entries durably, all or none.
 
         Raises:
-            sqlite3.Error, OSError: none of them is there.
+            sqlite3.Error, OSError: no entry was written.
         """
         if self._own is None:
             self._own = JournalFile.create(self._directory)
@@ -78,10 +78,10 @@ class JournalSet:
             raise
 
     def read(self, *, limit: int) -> Page | None:
-        """Some of the oldest entries; None at the end of a round, or if none wait.
+        """Read some of the oldest entries; None at the end of a round or if empty.
 
         Raises:
-            sqlite3.Error: some cannot be read, and all others have been.
+            sqlite3.Error: a file cannot be read, and all others have been.
         """
         failure: sqlite3.Error | None = None
         for file in sorted(self._files, key=lambda each: each.held.oldest_at or 0):
@@ -89,7 +89,7 @@ class JournalSet:
                 lines = file.read(limit=limit, max_bytes=_PAGE_BYTES)
             except sqlite3.Error as error:
                 if not self._part_with(file, error):
-                    failure = error  # of this file: the others go first
+                    failure = error  # the other files go first
                 continue
             if lines:
                 return self._page(file, lines)
@@ -100,18 +100,18 @@ class JournalSet:
         return None
 
     def skip(self, file: JournalFile, seqs: Iterable[int]) -> None:
-        """Leave entries for an operator: nothing can be made of them."""
+        """Leave damaged entries to the operator."""
         file.skip(seqs)
         log.error("an entry of the journal is damaged", extra=fields(file=file.path))
         self._leave_if_done(file)
 
     def settle(self, file: JournalFile, seqs: Iterable[int]) -> None:
-        """Forget entries: Postgres has confirmed them."""
+        """Delete entries that Postgres has confirmed."""
         file.settle(seqs)
         self._leave_if_done(file)
 
     def adopt(self) -> int:
-        """Take over the files whose owners are gone; returns how many."""
+        """Adopt the files whose owners have ended; returns their number."""
         before = len(self._adopted)
         mine = {file.path for file in self._files}
         for path in sorted(self._directory.glob(f"*{SUFFIX}")):
@@ -120,7 +120,7 @@ class JournalSet:
         return len(self._adopted) - before
 
     def close(self) -> None:
-        """Give up all files."""
+        """Close all files; other processes may adopt them."""
         for file in self._files:
             self._leave_if_done(file)
             file.close()
@@ -164,14 +164,14 @@ class JournalSet:
         self._leave_if_done(file)
 
     def _pass_over(self, path: Path, error: Exception) -> None:
-        """Say once that a file cannot be had; it is tried again all the same."""
+        """Log once that a file cannot be opened; it is tried again later."""
         if path not in self._passed_over:
             self._passed_over.add(path)
             told = fields(file=path, error=str(error))
             log.error("a journal cannot be opened", extra=told)
 
     def _part_with(self, file: JournalFile, error: sqlite3.Error) -> bool:
-        """Set a corrupt file aside; any other failure may pass."""
+        """Set the file aside if it is corrupt; other errors may be temporary."""
         if not is_corrupt(error):
             return False
         self._set_aside(file)

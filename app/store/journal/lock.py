@@ -1,4 +1,4 @@
-"""Whose a journal is: of whoever holds the lock beside its database."""
+"""Ownership of a journal: a lock file next to its database."""
 
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -10,14 +10,14 @@ ASIDE = ".damaged"
 
 
 class JournalLock:
-    """Owns the files of one journal, until it gives them up or the process ends.
+    """Ownership of the files of one journal, until it is given up or the process ends.
 
     Args:
-        path: of the database.
+        path: path of the database.
 
     Raises:
-        BlockingIOError: another process owns them.
-        OSError: they cannot be locked.
+        BlockingIOError: another process owns the files.
+        OSError: the files cannot be locked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +28,7 @@ class JournalLock:
             raise BlockingIOError(f"{path.name} is owned")
 
     def set_aside(self) -> Path:
-        """Keep the files under a name that nobody reads; returns it."""
+        """Rename the files so that no process reads them; returns the new path."""
         aside = self._path.with_name(self._path.name + ASIDE)
         for part in PARTS:
             with suppress(FileNotFoundError):
@@ -38,19 +38,19 @@ class JournalLock:
 
     def remove(self) -> None:
         """Remove the files."""
-        # The lock last: until then nobody else can believe to own what is left.
+        # The lock goes last, so that no other process can adopt a part of the files.
         for part in PARTS:
             Path(f"{self._path}{part}").unlink(missing_ok=True)
         _lock_of(self._path).unlink(missing_ok=True)
         self.give_up()
 
     def give_up(self) -> None:
-        """Leave the files to whoever adopts them."""
+        """Release the lock; another process may adopt the files."""
         self._held.close()
 
 
 def is_owned(path: Path) -> bool:
-    """Whether a process owns the journal with this database."""
+    """Whether a running process owns the journal of this database."""
     with try_lock(_lock_of(path)) as lock:
         return lock is None
 

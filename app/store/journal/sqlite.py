@@ -1,4 +1,4 @@
-"""One SQLite database of entries: its form, how it is opened, what it holds."""
+"""The SQLite database of one journal file: schema, opening, statistics."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SUFFIX = ".sqlite3"
-# Of one database, beside the file itself; SQLite names them so.
+# Suffixes of the files of one database, as SQLite names them.
 PARTS = ("", "-wal", "-shm")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS entries (
 )
 """
 _MEASURE = "SELECT count(*), coalesce(sum(length(entry)), 0), min(at) FROM entries"
-# What a flipped bit has made no blob of is one again, so that its checksum decides.
+# A flipped bit can change the type of the value. The cast leaves the verdict to the
+# checksum.
 _READ = """
 SELECT seq, checksum, coalesce(CAST(entry AS BLOB), x'')
 FROM entries WHERE seq > ? ORDER BY seq
@@ -30,12 +31,12 @@ _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class JournalStats(NamedTuple):
-    """What one or more files hold.
+    """Content of one or more journal files.
 
     Attributes:
-        entries: how many.
-        size: of them all, in bytes.
-        oldest_at: when the oldest came in, in seconds since 1970; None if empty.
+        entries: number of entries.
+        size: total bytes of the entries.
+        oldest_at: time of the oldest entry in seconds since 1970; None if empty.
     """
 
     entries: int
@@ -44,10 +45,10 @@ class JournalStats(NamedTuple):
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open one to write to; each commit is on the disk before it returns.
+    """Open a database for writing; each commit is synced to disk before it returns.
 
     Raises:
-        sqlite3.Error: it cannot be opened, or is no such database.
+        sqlite3.Error: the file cannot be opened or is not a SQLite database.
     """
     connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
     try:
@@ -62,31 +63,29 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def measure(connection: sqlite3.Connection) -> JournalStats:
-    """What it holds; reads all of it."""
+    """Measure the content by reading every entry."""
     return JournalStats(*connection.execute(_MEASURE).fetchone())
 
 
 def read_after(connection: sqlite3.Connection, seq: int) -> sqlite3.Cursor:
-    """The places, checksums and entries behind a place, in their order."""
+    """Rows (seq, checksum, entry) after a sequence number, in order."""
     return connection.execute(_READ, (seq,))
 
 
 def forget(
     connection: sqlite3.Connection, seqs: Iterable[int], *, held: JournalStats
 ) -> JournalStats:
-    """Delete entries; returns what it holds then.
-
-    Without measuring, which takes long where much is held.
+    """Delete entries, and return the statistics of the rest without reading it.
 
     Args:
         connection: in a transaction.
-        seqs: places of entries, each once.
-        held: what it holds until then.
+        seqs: sequence numbers, each once.
+        held: statistics before the deletion.
     """
     places = [(seq,) for seq in seqs]
     size = sum(connection.execute(_SIZE, place).fetchone()[0] for place in places)
     if connection.executemany(_FORGET, places).rowcount != len(places):
-        return measure(connection)  # some were gone already
+        return measure(connection)  # some were deleted before
     oldest = connection.execute(_OLDEST_AT).fetchone()
     return JournalStats(
         held.entries - len(places), held.size - size, oldest and oldest[0]
@@ -94,10 +93,10 @@ def forget(
 
 
 def inspect(path: Path) -> JournalStats:
-    """What one holds that somebody else may be writing to.
+    """Measure a database that another process may be writing to.
 
     Raises:
-        sqlite3.Error: it cannot be read.
+        sqlite3.Error: the database cannot be read.
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S)
@@ -108,5 +107,5 @@ def inspect(path: Path) -> JournalStats:
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:
-    """Whether the file itself is damaged, for good."""
+    """Whether the error means that the file is permanently damaged."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT

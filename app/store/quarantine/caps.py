@@ -1,7 +1,7 @@
-"""Which rejected events are kept: all, up to a cap for each source.
+"""Quarantine of rejected events, with a cap for each source.
 
-A broken sender can send for ever, but its quarantine ends at the cap. What comes
-after that is answered `kept: false` and counted in `rejected_drops`.
+A broken sender can send for ever, so each source has a cap. Events above it are
+answered `kept: false` and counted in `rejected_drops`.
 """
 
 import secrets
@@ -21,7 +21,7 @@ from app.store.quarantine.statements import (
     measure_rejected,
 )
 
-# Why an event that passed is rejected all the same.
+# Reasons to reject an event that passed validation.
 ID_CONFLICT = Issue(
     "id_conflict", "", "An event with this id and other content is stored already."
 )
@@ -29,7 +29,7 @@ UNSTORABLE = Issue("unstorable", "", "The database refused this event.")
 
 
 def reject_record(record: Record, error: Issue) -> Rejection:
-    """Make the row that keeps a record which cannot be stored after all."""
+    """Turn a record that cannot be stored into a rejection."""
     request_context = RequestContext(
         record.source, record.received_at, record.request_id
     )
@@ -43,17 +43,17 @@ def reject_record(record: Record, error: Issue) -> Rejection:
 
 
 class Quarantine:
-    """Keeps rejected events, for each source up to a cap.
+    """Keeps rejected events up to a cap for each source.
 
-    What a source holds is asked of Postgres once in `trust_s`, and what is kept here
-    is added meanwhile. So one worker is exact, and several together go over the cap
-    by no more than the others keep within that time.
+    The usage of a source is read from Postgres every `trust_s` seconds and updated in
+    memory in between. One worker is exact; several together exceed the cap by at most
+    the events that the others keep within that time.
 
     Args:
-        max_events: of one source; 0 keeps none.
-        max_bytes: of one source's payloads, as far as these are kept. The rest of a
-            row, most of it the errors, is not counted.
-        trust_s: how long a measured figure is trusted.
+        max_events: most events per source; 0 keeps none.
+        max_bytes: most bytes of kept payloads per source. Other columns, mostly the
+            errors, are not counted.
+        trust_s: seconds before the usage is read again.
         clock: monotonic seconds.
     """
 
@@ -69,22 +69,21 @@ class Quarantine:
         self._trust_s = trust_s
         self._clock = clock
         self._worker = secrets.token_hex(8)
-        # For each source; these are made by operators, so they are few.
+        # Usage by source. Operators create sources, so there are few.
         self._held: dict[str, QuarantineUsage] = {}
         self._trusted_until: dict[str, float] = {}
 
     async def keep(
         self, driver: asyncpg.Connection, rows: Sequence[Rejection]
     ) -> list[bool]:
-        """Keep what there is room for, and count the rest as dropped.
+        """Insert the rows that fit under the cap, and count the others as dropped.
 
         Args:
-            driver: in the transaction that the rows belong to.
-            rows: in the order of their arrival; of rows with one id the first is
-                inserted.
+            driver: connection in the transaction of the rows.
+            rows: in order of arrival. Of rows with the same id the first is inserted.
 
         Returns:
-            For each row, whether it is in quarantine, now or since before.
+            For each row, whether it is in quarantine, by this call or an earlier one.
         """
         if not rows:
             return []
@@ -111,7 +110,7 @@ class Quarantine:
         return [row.id in known for row in rows]
 
     def forget(self) -> None:
-        """Measure anew next time: a transaction in which rows were kept has failed."""
+        """Read the usage again next time, because a transaction has failed."""
         self._trusted_until.clear()
 
     async def _measure(self, driver: asyncpg.Connection, sources: set[str]) -> None:
@@ -123,7 +122,7 @@ class Quarantine:
         self._trusted_until |= dict.fromkeys(stale, now + self._trust_s)
 
     def _choose(self, rows: Iterable[Rejection]) -> dict[str, Rejection]:
-        """The rows that fit beside what is held, by their ids."""
+        """The rows that fit under the cap, by id."""
         held = dict(self._held)
         chosen: dict[str, Rejection] = {}
         for row in rows:
