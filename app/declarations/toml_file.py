@@ -15,6 +15,7 @@ from app.events.declaration import Declaration
 MAX_FILE_BYTES = 256 * 1024
 _MAX_SHOWN = 80
 _LINE = re.compile(r" \(at line (\d+), column \d+\)")
+_KEY_AT_START = re.compile(r"`(\w+)`")
 _MESSAGES = {
     "extra_forbidden": "There is no such key.",
     "missing": "This key is missing.",
@@ -114,9 +115,10 @@ def _problem(path: Path, text: str, detail: ErrorDetails) -> Problem:
     place = [step for step in detail["loc"] if step != "[key]"]
     names = ".".join(map(_shown, place))
     message = _MESSAGES.get(detail["type"]) or _own_message(detail)
-    return Problem(
-        path, find_line(text, place), f"{names}: {message}" if names else message
-    )
+    # An error of a whole table names the key that it is about.
+    key = _KEY_AT_START.match(message)
+    line = find_line(text, [*place, key[1]] if key else place)
+    return Problem(path, line, f"{names}: {message}" if names else message)
 
 
 def _own_message(detail: ErrorDetails) -> str:

@@ -28,6 +28,12 @@ MAX_PROPERTIES = 200
 _SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # Fields that a message id pattern may name, beside `properties.NAME`.
 _PATTERN_FIELDS = frozenset({"event", "user_id", "group_id", "timestamp"})
+_SAMPLE_FIELDS = {
+    "user_id": str,
+    "timestamp": str,
+    "message_id": str,
+    "properties": dict,
+}
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 # Neither control characters nor those that change the direction of text.
 _NO_CONTROL_CHARACTERS = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
@@ -181,6 +187,24 @@ class Declaration(BaseModel):
                     f" `{owners[name]}` has already."
                 )
             owners[name] = owner
+        return self
+
+    @model_validator(mode="after")
+    def _check_sample(self) -> Self:
+        """Require what pages and code samples show of every sample."""
+        try:
+            sample = json.loads(self.sample)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"`sample` is not JSON: {error}") from error
+        if not isinstance(sample, dict) or sample.get("event") != self.name:
+            raise ValueError(
+                f"`sample` must be a JSON object of the event {self.name}."
+            )
+        for name, kind in _SAMPLE_FIELDS.items():
+            if not isinstance(sample.get(name), kind):
+                raise ValueError(f"`sample` needs `{name}`.")  # noqa: TRY004 - a text
+        if not isinstance(sample.get("context", {}), dict):
+            raise ValueError("`sample` has a `context` that is not an object.")  # noqa: TRY004 - a text
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ Names, types, limits and texts come from the models; explanations of codes come 
 
 from typing import Any, NamedTuple
 
+from app.events.catalog import Catalog
 from app.events.envelope import GROUP_NAMES, SDK_TIMESTAMP_NAMES
 from app.events.event_type import EventType
 from app.events.json_schema import NAMES, json_schema
@@ -63,6 +64,34 @@ class EventDoc(NamedTuple):
     warnings: dict[str, Explanation]
 
 
+class EventSummary(NamedTuple):
+    """One event in a list of events.
+
+    Attributes:
+        name: the event's name in snake_case.
+        purpose: first paragraph of the description.
+        properties: preferred names of the properties.
+    """
+
+    name: str
+    purpose: str
+    properties: list[str]
+
+
+def event_summaries(catalog: Catalog) -> list[EventSummary]:
+    """Summaries of all events; the models of declared ones are not needed for it."""
+    summaries = []
+    for name in catalog:
+        declared = catalog.declarations.get(name)
+        if declared is None:
+            doc = event_doc(catalog[name])
+            purpose, names = doc.purpose, [each.names[0] for each in doc.properties]
+        else:
+            purpose, names = _paragraphs(declared.description), [*declared.properties]
+        summaries.append(EventSummary(name, purpose[0], names))
+    return summaries
+
+
 def event_doc(event_type: EventType) -> EventDoc:
     """Generate the documentation of one event."""
     schema = json_schema(event_type)
@@ -81,7 +110,7 @@ def event_doc(event_type: EventType) -> EventDoc:
     }
     return EventDoc(
         event_type.name,
-        [" ".join(part.split()) for part in schema["description"].split("\n\n")],
+        _paragraphs(schema["description"]),
         [
             _parameter(name, event_type, schema["properties"])
             for name in event_type.model.model_fields
@@ -91,6 +120,10 @@ def event_doc(event_type: EventType) -> EventDoc:
         {code: text for code, text in ERRORS.items() if code not in excluded_codes},
         {code: text for code, text in WARNINGS.items() if code not in excluded_codes},
     )
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [" ".join(part.split()) for part in text.strip().split("\n\n")]
 
 
 def _parameter(canonical: str, event_type: EventType, values: Schema) -> FieldDoc:

@@ -1,45 +1,55 @@
 """`/events` and a page for each event, made from the models that validate them."""
 
 import json
+from functools import cache
+from itertools import islice
 
 from fastapi import APIRouter, Request, Response
 
 from app.errors import NotFoundError, RequestError
 from app.events.catalog import Catalog
-from app.pages.event_docs import event_doc
+from app.pages.event_docs import EventDoc, event_doc, event_summaries
 from app.pages.render import Pages, wants_html
 from app.pages.snippets import PLACEHOLDER_KEY, Snippets
+
+_OTHERS = 5
 
 
 def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
     """`/events` and `/events/{event}`; anyone may read them."""
     routes = APIRouter(include_in_schema=False)
     snippets = Snippets()
-    told = {name: event_doc(each) for name, each in catalog.items()}
+    summaries = event_summaries(catalog)
+
+    @cache
+    def doc_of(name: str) -> EventDoc:
+        return event_doc(catalog[name])
+
     refusals = sorted(RequestError.__subclasses__(), key=lambda kind: kind.status)
 
     @routes.api_route("/events", methods=["GET", "HEAD"])
     async def events(request: Request) -> Response:
-        return pages.render("events.html", request=request, events=told.values())
+        return pages.render("events.html", request=request, events=summaries)
 
     @routes.api_route("/events/{name}", methods=["GET", "HEAD"])
     async def event(request: Request, name: str) -> Response:
-        if name in told:
+        if name in catalog:
+            doc = doc_of(name)
             address = str(request.base_url).rstrip("/")
             return pages.render(
                 "event.html",
                 request=request,
-                event=told[name],
-                others=[other for other in told if other != name],
-                sample=json.dumps(told[name].sample, indent=2, ensure_ascii=False),
-                snippets=snippets.write(told[name], address=address),
+                event=doc,
+                others=[*islice((each for each in catalog if each != name), _OTHERS)],
+                sample=json.dumps(doc.sample, indent=2, ensure_ascii=False),
+                snippets=snippets.write(doc, address=address),
                 address=address,
                 key=PLACEHOLDER_KEY,
                 refusals=refusals,
             )
         if wants_html(request):
             return pages.render(
-                "no_event.html", request=request, status=404, events=told.values()
+                "no_event.html", request=request, status=404, events=summaries
             )
         raise NotFoundError("There is no such event; GET /schemas lists them.")
 

@@ -14,6 +14,7 @@ PLACEHOLDER_KEY = "YOUR_WRITE_KEY"
 # What is copied into a shell must be an address and nothing else.
 _ADDRESS = re.compile(r"https?://(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 _DEFAULT_ADDRESS = "http://127.0.0.1:8000"
+_PYTHON_NAMES = {"true": "True", "false": "False", "null": "None"}
 _PYTHON_SDKS = {
     "segment-analytics-python": "segment.analytics.client",
     "rudder-sdk-python": "rudderstack.analytics.client",
@@ -48,6 +49,7 @@ class Snippets:
             trim_blocks=True,
         )
         self._templates.globals["json"] = _json
+        self._templates.globals["python"] = _python
         self._templates.globals["key"] = PLACEHOLDER_KEY
 
     def write(self, told: EventDoc, *, address: str) -> list[Snippet]:
@@ -114,6 +116,8 @@ class Snippets:
 
 def _exemplary(sample: dict[str, Any]) -> dict[str, Any]:
     """The sample as it is best sent: with a message id and a timestamp in full."""
+    if "message_id" in sample:  # a declared event, whose sample is complete
+        return sample
     instant, _ = read_text(sample["timestamp"], two_digit_year="ymd")
     group = (sample.get("context") or {}).get("group_id")
     named = [sample["event"], *([group] if group else []), sample["user_id"]]
@@ -126,3 +130,21 @@ def _exemplary(sample: dict[str, Any]) -> dict[str, Any]:
 
 def _json(value: Any, spaces: int = 2) -> str:
     return json.dumps(value, indent=spaces, ensure_ascii=False)
+
+
+def _python(value: Any, spaces: int = 4, depth: int = 0) -> str:
+    """A JSON value as a Python literal, laid out as JSON."""
+    if not isinstance(value, dict | list) or not value:
+        return _PYTHON_NAMES.get(json.dumps(value)) or _json(value)
+    inner = "\n" + " " * spaces * (depth + 1)
+    if isinstance(value, dict):
+        opening, closing = "{", "}"
+        parts = [
+            f"{_json(key)}: {_python(each, spaces, depth + 1)}"
+            for key, each in value.items()
+        ]
+    else:
+        opening, closing = "[", "]"
+        parts = [_python(each, spaces, depth + 1) for each in value]
+    body = f",{inner}".join(parts)
+    return f"{opening}{inner}{body}\n{' ' * spaces * depth}{closing}"

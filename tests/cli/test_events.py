@@ -56,7 +56,7 @@ def test_check_needs_no_database_if_it_is_offline(tmp_path: Path) -> None:
     path = write_trial(tmp_path, BROKEN)
     bad = run("events", "check", "--offline", events_dir=tmp_path)
     assert bad.exit_code == 1
-    assert bad.stdout.startswith(f"{path}:18: properties.seats.type: Unknown type.")
+    assert bad.stdout.startswith(f"{path}:19: properties.seats.type: Unknown type.")
     write_trial(tmp_path, TRIAL.replace('"seats": 5', '"seats": 0'))
     rejected = run("events", "check", tmp_path, "--offline")
     assert f"{path}:4: The sample is rejected: properties.seats" in rejected.stdout
@@ -121,7 +121,7 @@ def test_an_invalid_declaration_stops_every_command(tmp_path: Path) -> None:
     for arguments in (["migrate"], ["validate", payload], ["events", "list"]):
         result = run(*arguments, events_dir=tmp_path)
         assert isinstance(result.exception, OperatorError), arguments
-        assert f"{path}:18:" in result.exception.detail
+        assert f"{path}:19:" in result.exception.detail
 
 
 async def test_check_refuses_an_incompatible_change_unless_allowed(
@@ -136,7 +136,7 @@ async def test_check_refuses_an_incompatible_change_unless_allowed(
 
     refused = await on_database("events", "check")
     assert refused.exit_code == 1
-    assert f"{path}:18: Incompatible change: seats" in refused.stdout
+    assert f"{path}:19: Incompatible change: seats" in refused.stdout
     allowed = await on_database("events", "check", "--allow")
     assert (allowed.exit_code, allowed.stdout) == (0, "")
     assert "Accepted by --allow" in allowed.stderr

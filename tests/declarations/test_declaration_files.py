@@ -46,16 +46,20 @@ def problems_of(path: Path) -> list[tuple[int, str]]:
         ('name = "trial_started"', f'name = "{"a" * 64}"', 1, "at most 63"),
         ('name = "trial_started"', 'nome = "trial_started"', 1, "nome: There is no"),
         ("account_required = true", "account_required = 1", 3, "true or false"),
-        ('type = "integer"', 'type = "int"', 18, "Unknown type"),
-        ('type = "integer"', 'type = "list of list of text"', 18, "Unknown type"),
-        ("minimum = 1", "minimum = true", 20, "minimum"),
-        ("minimum = 1", "minimum = 2\nmaximum = 1", 17, "greater than"),
-        ("minimum = 1", "min_length = 1", 17, "does not apply"),
+        ('type = "integer"', 'type = "int"', 19, "Unknown type"),
+        ('type = "integer"', 'type = "list of list of text"', 19, "Unknown type"),
+        ("minimum = 1", "minimum = true", 21, "minimum"),
+        ("minimum = 1", "minimum = 2\nmaximum = 1", 21, "greater than"),
+        ("minimum = 1", "min_length = 1", 21, "does not apply"),
         ("minimum = 1", 'names = ["plan"]', 1, "`plan` has already"),
-        ("[properties.seats]", '[properties."a b"]', 17, "This must match"),
-        ('"The plan."', '"a\\u0007b"', 13, "control characters"),
-        ('"The plan."', '"a\\u202eb"', 13, "control characters"),
-        ("minimum = 1", "minimum = ", 20, "Invalid TOML"),
+        ("[properties.seats]", '[properties."a b"]', 18, "This must match"),
+        ('"The plan."', '"a\\u0007b"', 14, "control characters"),
+        ('"The plan."', '"a\\u202eb"', 14, "control characters"),
+        ("minimum = 1", "minimum = ", 21, "Invalid TOML"),
+        ('"event": "trial', '"event": "other', 4, "object of the event"),
+        ('"user_id": "u1"', '"user_id": 1', 4, "needs `user_id`"),
+        ('"seats": 5', '"seats": 5,', 4, "not JSON"),
+        ('{"group_id": "a1"}', "[]", 4, "that is not an object"),
     ],
 )
 def test_an_error_names_its_line(
@@ -124,11 +128,9 @@ def test_two_declarations_cannot_share_a_name_or_title(tmp_path: Path) -> None:
     write_trial(tmp_path)
     (tmp_path / "again.toml").write_text(TRIAL)
     (tmp_path / "titled.toml").write_text(
-        TRIAL.replace('"trial_started"', '"trial_two"', 1) + ""
+        TRIAL.replace('"trial_started"', '"trial_two"')
     )
-    (tmp_path / "own.toml").write_text(
-        TRIAL.replace('"trial_started"', '"signed_up"', 1)
-    )
+    (tmp_path / "own.toml").write_text(TRIAL.replace('"trial_started"', '"signed_up"'))
     with pytest.raises(ConfigurationError) as caught:
         load_declarations(tmp_path)
 
@@ -140,8 +142,8 @@ def test_two_declarations_cannot_share_a_name_or_title(tmp_path: Path) -> None:
 def test_the_sample_is_tried(tmp_path: Path) -> None:
     for before, after, message in (
         ('"seats": 5', '"seats": 0', "properties.seats"),
-        ('"event": "trial_started"', '"event": "signed_up"', "event"),
-        ('{"plan"', '"plan"', "not JSON"),
+        ('"user_id": "u1"', '"user_id": "undefined"', "user_id"),
+        ('"2026-03-02T', '"2026-13-02T', "timestamp"),
         ('{"group_id": "a1"}', "{}", "group_id"),
     ):
         read = read_declaration(write_trial(tmp_path, TRIAL.replace(before, after)))

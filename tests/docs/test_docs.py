@@ -21,6 +21,7 @@ from app.pipeline.issues import ErrorCode, WarningCode
 from app.pipeline.json_decode import depth_of
 from app.settings import KIB, MIB, Settings
 from tests.conftest import ROOT
+from tests.support.declared import SAMPLE
 from tests.support.markdown import (
     anchors,
     blocks,
@@ -68,7 +69,7 @@ def with_p(value: Any) -> dict[str, Any]:
 DECLARED = Declaration(
     name="trial_started",
     description="A trial started.",
-    sample="{}",
+    sample=SAMPLE,
     properties={
         "plan": DeclaredProperty(type="enum", values=["team"], description="Plan."),
         "seats": DeclaredProperty(type="integer", minimum=1, description="Seats."),

@@ -1,5 +1,6 @@
 """Declared events as tests use them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ account_required = true
 sample = '''
 {
   "event": "trial_started", "user_id": "u1", "timestamp": "2026-03-02T09:30:08.276Z",
-  "properties": {"plan": "team", "seats": 5}, "context": {"group_id": "a1"}
+  "properties": {"plan": "team", "seats": 5}, "context": {"group_id": "a1"},
+  "message_id": "trial_started:a1"
 }
 '''
 
@@ -33,6 +35,17 @@ minimum = 1
 """
 
 
+SAMPLE = json.dumps(
+    {
+        "event": "trial_started",
+        "user_id": "u1",
+        "timestamp": "2026-03-02T09:30:08.276Z",
+        "message_id": "m1",
+        "properties": {},
+    }
+)
+
+
 def declaration_of(**properties: dict[str, Any]) -> Declaration:
     """`trial_started` with these properties."""
     described = {name: {"description": "A."} | p for name, p in properties.items()}
@@ -40,7 +53,7 @@ def declaration_of(**properties: dict[str, Any]) -> Declaration:
         {
             "name": "trial_started",
             "description": "A trial started.",
-            "sample": "{}",
+            "sample": SAMPLE,
             "properties": described,
         }
     )
