@@ -4,6 +4,7 @@ from fastapi import FastAPI, Request
 
 from app.components.readers import ReadComponents
 from app.pages.console.actions import action_routes
+from app.pages.console.find import find_routes
 from app.pages.console.operators import Operators
 from app.pages.console.rejected import rejected_routes
 from app.pages.known_names import KnownNames
@@ -44,6 +45,9 @@ class ConsoleComponents:
                 may_operate=operators.may_operate,
                 names=names,
             )
+        )
+        app.include_router(
+            find_routes(pages, readers=reading.readers, queries=reading.turns)
         )
         app.include_router(
             action_routes(

@@ -1,0 +1,56 @@
+"""`/find`: timelines of a person or an account, and single events, by one term."""
+
+import shlex
+from collections.abc import Iterable
+from functools import partial
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from app.access.readers import ReaderAuth
+from app.pages.render import Pages
+from app.store.read.find import Entry, Section, find
+from app.store.read.limiter import QueryLimiter
+
+
+class FindQuery(BaseModel):
+    """The search term; Postgres stores no NUL."""
+
+    q: str = Field(default="", max_length=600, pattern="^[^\\x00]*$")
+
+
+def find_routes(
+    pages: Pages, *, readers: ReaderAuth, queries: QueryLimiter
+) -> APIRouter:
+    """`/find`."""
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
+
+    @routes.get("/find")
+    async def show(request: Request, query: Annotated[FindQuery, Query()]) -> Response:
+        term = query.q.strip()
+        sections = await queries.ask(partial(find, term=term)) if term else []
+        timeline = timeline_of(sections)
+        users = {each.user_id for each in timeline if each.user_id is not None}
+        return pages.render(
+            "find.html",
+            request=request,
+            term=term,
+            sections=sections,
+            timeline=timeline,
+            # One person was found, whichever way: the commands can name that person.
+            user=next(iter(users)) if len(users) == 1 else None,
+            quote=shlex.quote,
+        )
+
+    return routes
+
+
+def timeline_of(sections: Iterable[Section]) -> list[Entry]:
+    """The entries of all queries, each event once, newest first."""
+    found: dict[UUID, Entry] = {}
+    for section in sections:
+        for entry in section.entries:
+            found.setdefault(entry.id, entry)
+    return sorted(found.values(), key=lambda entry: entry.at, reverse=True)

@@ -1,0 +1,176 @@
+"""Find what is stored about a person, an account or one event, by one search term.
+
+Each query is shown on the page as it was executed, with the term as a literal.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Kind: TypeAlias = Literal["stored", "mentioned", "rejected"]
+
+_PARAMETER = re.compile(r":([a-z]+)")
+# Entries that each query returns.
+LIMIT = 100
+_USER = """\
+SELECT id, source, event, user_id, group_id, "timestamp" AS at
+FROM events
+WHERE user_id = :term
+ORDER BY "timestamp" DESC
+LIMIT 100;"""
+_ACCOUNT = """\
+SELECT id, source, event, user_id, group_id, "timestamp" AS at
+FROM events
+WHERE group_id = :term
+ORDER BY "timestamp" DESC
+LIMIT 100;"""
+_MESSAGE = """\
+SELECT id, source, event, user_id, group_id, "timestamp" AS at
+FROM events
+WHERE user_id = :user AND message_id = :message
+ORDER BY "timestamp" DESC
+LIMIT 100;"""
+_EVENT = """\
+SELECT e.id, e.source, e.event, e.user_id, e.group_id, e."timestamp" AS at
+FROM event_ids AS i JOIN events AS e ON e.stored_at = i.stored_at AND e.id = i.id
+WHERE i.id = CAST(:term AS uuid);"""
+# Closed weeks have an index on the email. Of the open week the latest events are read.
+_EMAIL = """\
+SELECT id, source, event, user_id, group_id, "timestamp" AS at
+FROM (
+    SELECT * FROM events
+    WHERE stored_at < date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+        AND lower(coalesce(properties ->> 'email', properties ->> 'user_email'))
+            = lower(:term)
+    UNION ALL
+    SELECT * FROM (
+        SELECT * FROM events
+        WHERE stored_at
+            >= date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+        ORDER BY stored_at DESC
+        LIMIT 200000
+    ) AS open_week
+    WHERE lower(coalesce(properties ->> 'email', properties ->> 'user_email'))
+        = lower(:term)
+) AS found
+ORDER BY "timestamp" DESC
+LIMIT 100;"""
+_REJECTED = """\
+SELECT id, source, event, reason, received_at AS at
+FROM (
+    SELECT * FROM rejected_events ORDER BY received_at DESC LIMIT 20000
+) AS latest
+WHERE request_id = :term OR CAST(id AS text) = :term OR strpos(payload, :json) > 0
+ORDER BY received_at DESC
+LIMIT 100;"""
+
+
+class Entry(NamedTuple):
+    """An event in a timeline.
+
+    Attributes:
+        kind: `mentioned` if it is an event of another user.
+        id: of the event or of the rejected event.
+        at: its timestamp, or the receipt of a rejected event.
+        reason: of a rejected event.
+    """
+
+    kind: Kind
+    id: UUID
+    at: datetime
+    source: str
+    event: str | None
+    user_id: str | None
+    group_id: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Result of one query.
+
+    Attributes:
+        title: what was searched for.
+        sql: the query that was executed.
+        entries: newest first.
+    """
+
+    title: str
+    sql: str
+    entries: list[Entry]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there may be more than the limit."""
+        return len(self.entries) == LIMIT
+
+
+async def find(connection: AsyncConnection, *, term: str) -> list[Section]:
+    """Search for a term in all ways that it can be meant; empty results are left out.
+
+    Args:
+        connection: in a transaction.
+        term: a user, account, event or request id, an email address, or a user id, a
+            space and a message id.
+    """
+    queries = [
+        ("Events of this user", _USER, {"term": term}),
+        ("Events of this account", _ACCOUNT, {"term": term}),
+    ]
+    if _is_uuid(term):
+        queries.append(("Event with this id", _EVENT, {"term": term}))
+    if "@" in term:
+        queries.append(("Events with this email", _EMAIL, {"term": term}))
+    user, _, message = term.rpartition(" ")
+    if user and message:
+        values = {"user": user, "message": message}
+        queries.append(("Events with this user and message id", _MESSAGE, values))
+    rejected = {"term": term, "json": json.dumps(term)}
+    queries.append(("Rejected events with this text", _REJECTED, rejected))
+    sections = []
+    for title, sql, values in queries:
+        rows = (await connection.execute(text(sql), values)).mappings()
+        entries = [_entry(dict(row), is_email=sql == _EMAIL) for row in rows]
+        if entries:
+            sections.append(Section(title, _with_literals(sql, values), entries))
+    return sections
+
+
+def _entry(row: dict[str, Any], *, is_email: bool) -> Entry:
+    kind: Kind = "rejected" if "reason" in row else "stored"
+    # Other events than a sign-up name the email of somebody else, too.
+    if is_email and kind == "stored" and row["event"] != "signed_up":
+        kind = "mentioned"
+    return Entry(
+        kind,
+        row["id"],
+        row["at"],
+        row["source"],
+        row["event"],
+        row.get("user_id"),
+        row.get("group_id"),
+        row.get("reason"),
+    )
+
+
+def _is_uuid(term: str) -> bool:
+    try:
+        UUID(term)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_literals(sql: str, values: dict[str, str]) -> str:
+    """The query with its values as literals of SQL, to be run in psql."""
+    return _PARAMETER.sub(lambda found: _literal(values[found[1]]), sql)
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,96 @@
+"""Search: people, accounts and single events by one term."""
+
+from html import unescape
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.app_client import Api
+from tests.support.pipeline import added_user_with, signed_up_with
+from tests.support.read_api import bearer, read_key
+
+HOSTILE = "o'brien\\ \"<b>:term"
+
+
+@pytest.fixture
+async def found(api: Api) -> dict[str, Any]:
+    """Some events of one person; returns the result of each."""
+    email = {"email": "Ann@example.com"}
+    sent = {
+        "sign_up": signed_up_with(user_id="ann", message_id="m-1", properties=email),
+        "added": added_user_with(
+            user_id="boss",
+            context={"group_id": "acme"},
+            properties={"user_role": "admin", "user_email": "ann@example.com"},
+        ),
+        "rejected": signed_up_with(user_id="ann", timestamp="yesterday"),
+        "other": signed_up_with(user_id="bob", message_id="m-1"),
+        "hostile": signed_up_with(user_id=HOSTILE),
+    }
+    response = (await api.post([*sent.values()])).json()
+    return {
+        name: {**result, "request": response["response_id"]}
+        for name, result in zip(sent, response["results"], strict=True)
+    }
+
+
+async def search(api: Api, term: str) -> httpx.Response:
+    headers = bearer(await read_key(api.engine))
+    return await api.client.get("/find", params={"q": term}, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("term", "kinds"),
+    [
+        ("ann", {"sign_up": "stored", "rejected": "rejected"}),
+        ("acme", {"added": "stored"}),
+        ("ann@EXAMPLE.com", {"sign_up": "stored", "added": "mentioned"}),
+        ("ann m-1", {"sign_up": "stored"}),
+        (HOSTILE, {"hostile": "stored"}),
+        ("nobody", {}),
+    ],
+)
+async def test_find_shows_what_concerns_the_term(
+    api: Api, found: dict[str, Any], term: str, kinds: dict[str, str]
+) -> None:
+    page = (await search(api, term)).text
+    for name, result in found.items():
+        assert (result["id"] in page) == (name in kinds), name
+    for kind in ("stored", "mentioned", "rejected"):
+        count = [*kinds.values()].count(kind)
+        assert page.count(f'data-kind="{kind}"') == count
+
+
+@pytest.mark.parametrize("name", ["sign_up", "rejected"])
+async def test_find_by_event_id(api: Api, found: dict[str, Any], name: str) -> None:
+    page = (await search(api, found[name]["id"])).text
+    assert page.count("data-kind=") == 1
+
+
+async def test_find_by_request_id_shows_its_rejected_events(
+    api: Api, found: dict[str, Any]
+) -> None:
+    page = (await search(api, found["rejected"]["request"])).text
+    assert page.count("data-kind=") == 1
+    assert f"/rejected/{found['rejected']['id']}" in page
+
+
+async def test_find_shows_sql_that_gives_the_same_rows(
+    api: Api, found: dict[str, Any]
+) -> None:
+    assert found
+    page = unescape((await search(api, HOSTILE)).text)
+    sql = page.partition("<pre")[2].partition("<code>")[2].partition("</code>")[0]
+    async with api.engine.connect() as connection:
+        rows = await connection.exec_driver_sql(sql.rstrip(";"))
+        assert [row.user_id for row in rows] == [HOSTILE]
+    assert "rollcall erase --user" in page
+
+
+@pytest.mark.parametrize(
+    ("term", "status"),
+    [("", 200), (" ", 200), ("\0", 400), ("x" * 601, 400), ("'; DROP TABLE", 200)],
+)
+async def test_find_any_term_is_answered(api: Api, term: str, status: int) -> None:
+    assert (await search(api, term)).status_code == status
