@@ -83,7 +83,7 @@ def create_app(
     service.reading.install(app, pages)
     service.watching.install(app, pages, readers=service.reading.readers)
     service.console.install(
-        app, pages, reading=service.reading, names=service.watching.names
+        app, pages, reading=service.reading, watching=service.watching
     )
     install_error_handlers(app, pages)
     app.openapi = cache(lambda: describe(app, TRACK_ROUTES, catalog))  # type: ignore[method-assign]  # FastAPI's own documented way

@@ -2,15 +2,17 @@
 
 from fastapi import FastAPI, Request
 
+from app.components.live import LiveComponents
 from app.components.readers import ReadComponents
 from app.pages.console.actions import action_routes
 from app.pages.console.find import find_routes
 from app.pages.console.operators import Operators
 from app.pages.console.rejected import rejected_routes
-from app.pages.known_names import KnownNames
+from app.pages.console.sources import key_action_routes, source_routes
 from app.pages.render import Pages
 from app.pipeline.record import Policy
 from app.store.engine import create_engine
+from app.store.keys.actions import KeyActions
 from app.store.quarantine.actions import QuarantineActions
 
 # Actions of operators run one at a time in each worker process.
@@ -31,9 +33,15 @@ class ConsoleComponents:
             url, pool_size=_CONNECTIONS, command_timeout_s=_TIMEOUT_S
         )
         self._actions = QuarantineActions(self._engine, policy)
+        self._keys = KeyActions(self._engine)
 
     def install(
-        self, app: FastAPI, pages: Pages, *, reading: ReadComponents, names: KnownNames
+        self,
+        app: FastAPI,
+        pages: Pages,
+        *,
+        reading: ReadComponents,
+        watching: LiveComponents,
     ) -> None:
         """Add the routes."""
         operators = Operators(reading.readers, _nobody_operates)
@@ -43,8 +51,20 @@ class ConsoleComponents:
                 readers=reading.readers,
                 queries=reading.turns,
                 may_operate=operators.may_operate,
-                names=names,
+                names=watching.names,
             )
+        )
+        app.include_router(
+            source_routes(
+                pages,
+                readers=reading.readers,
+                queries=reading.turns,
+                activity=watching.home_reports,
+                operators=operators,
+            )
+        )
+        app.include_router(
+            key_action_routes(pages, operators=operators, actions=self._keys)
         )
         app.include_router(
             find_routes(pages, readers=reading.readers, queries=reading.turns)

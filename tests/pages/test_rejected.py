@@ -1,18 +1,14 @@
 """Rejected events: the list, one event, and the actions of operators."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import httpx
 import pytest
-from fastapi import Request
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.components import console
-from tests.support.app_client import Api, serving, settings
+from tests.support.app_client import Api
+from tests.support.console import signed_in, token_of
 from tests.support.pipeline import signed_up_with
 from tests.support.read_api import OURS, bearer, browser, read_key
 
@@ -23,39 +19,12 @@ SET payload = replace(payload, 'yesterday', '2026-11-01T00:00:00Z') WHERE id = :
 ACTIONS = ("replay", "purge", "{id}/check", "{id}/correct")
 
 
-async def anybody(_: Request) -> bool:
-    return True
-
-
-@pytest.fixture
-async def operated(
-    database_url: str, engine: AsyncEngine, key: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Api]:
-    """A service in which every reader is an operator."""
-    monkeypatch.setattr(console, "_nobody_operates", anybody)
-    async with serving(settings(database_url), key=key, engine=engine) as api:
-        yield api
-
-
-async def signed_in(api: Api) -> httpx.AsyncClient:
-    tab = browser(api)
-    key = await read_key(api.engine)
-    await tab.post("/sign-in", data={"key": key}, headers=OURS)
-    tab.headers.update(OURS)
-    return tab
-
-
 async def reject(api: Api, **changes: Any) -> UUID:
     """Send an event that is rejected; returns its id."""
     sent = signed_up_with(**{"timestamp": "yesterday", **changes})
     [result] = (await api.post(sent)).json()["results"]
     assert result["status"] == "rejected"
     return UUID(result["id"])
-
-
-async def token_of(tab: httpx.AsyncClient, path: str = "/rejected") -> str:
-    page = (await tab.get(path)).text
-    return page.partition('name="form_token" value="')[2].partition('"')[0]
 
 
 async def test_list_filters_and_pages(api: Api) -> None:

@@ -1,0 +1,90 @@
+"""`/sources`: each source with its activity, warnings and keys."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.access.readers import ReaderAuth
+from app.errors import NotFoundError
+from app.pages.console.operators import Operators
+from app.pages.forms import form_token, value_of
+from app.pages.home import sources_of
+from app.pages.render import Pages
+from app.pages.report_cache import ReportCache
+from app.store.keys.actions import KeyActions
+from app.store.read.limiter import QueryLimiter
+from app.store.read.source_page import list_sources, read_source
+
+_Name = Annotated[str, Path(max_length=63, pattern="^[a-z0-9][a-z0-9._-]*$")]
+_KeyId = Annotated[str, Path(pattern="^[0-9a-f]{12}$")]
+
+
+def source_routes(
+    pages: Pages,
+    *,
+    readers: ReaderAuth,
+    queries: QueryLimiter,
+    activity: ReportCache,
+    operators: Operators,
+) -> APIRouter:
+    """`/sources` and `/sources/{name}`.
+
+    Args:
+        pages: renders them.
+        readers: who may see them.
+        queries: reads sources and keys.
+        activity: has the report of activity.
+        operators: who is shown the forms of actions.
+    """
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
+
+    @routes.get("/sources")
+    async def show_list(request: Request) -> Response:
+        found = await queries.ask(list_sources)
+        active = {each.name: each for each in sources_of(await activity.results())}
+        return pages.render(
+            "sources.html",
+            request=request,
+            sources=[(row, active.get(row["name"])) for row in found],
+            can_operate=await operators.may_operate(request),
+            token=form_token(request),
+        )
+
+    @routes.get("/sources/{name}")
+    async def show_one(request: Request, name: _Name) -> Response:
+        source = await queries.ask(partial(read_source, name=name))
+        if source is None:
+            raise NotFoundError("There is no source with this name.")
+        return pages.render(
+            "source.html",
+            request=request,
+            source=source,
+            can_operate=await operators.may_operate(request),
+            token=form_token(request),
+        )
+
+    return routes
+
+
+def key_action_routes(
+    pages: Pages, *, operators: Operators, actions: KeyActions
+) -> APIRouter:
+    """POST routes that create and revoke keys."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.post("/sources")
+    async def create(request: Request) -> Response:
+        _, form = await operators.read_action(request)
+        source = value_of(form, "source").strip()
+        key = await actions.create(source)
+        return pages.render("key_created.html", request=request, source=source, key=key)
+
+    @routes.post("/keys/{id_}/revoke")
+    async def revoke(request: Request, id_: _KeyId) -> Response:
+        await operators.read_action(request)
+        source = await actions.revoke(id_)
+        return RedirectResponse(f"/sources/{source}", 303)
+
+    return routes

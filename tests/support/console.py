@@ -1,0 +1,21 @@
+"""The console: a browser that is signed in, and the token of its forms."""
+
+import httpx
+
+from tests.support.app_client import Api
+from tests.support.read_api import OURS, browser, read_key
+
+
+async def signed_in(api: Api) -> httpx.AsyncClient:
+    """A browser of a reader, which says that its forms come from our own pages."""
+    tab = browser(api)
+    key = await read_key(api.engine)
+    await tab.post("/sign-in", data={"key": key}, headers=OURS)
+    tab.headers.update(OURS)
+    return tab
+
+
+async def token_of(tab: httpx.AsyncClient, path: str = "/rejected") -> str:
+    """The token in the first form of a page."""
+    page = (await tab.get(path)).text
+    return page.partition('name="form_token" value="')[2].partition('"')[0]
