@@ -33,16 +33,14 @@ def key_from_headers(headers: dict[bytes, bytes]) -> bytes | None:
         headers: lower-case names; of a repeated one the first.
 
     Raises:
-        UnauthorizedError: the header that decides carries no key.
+        UnauthorizedError: the header that decides has no key, or no known scheme.
     """
     for name in KEY_HEADERS:
         value = headers.get(name)
         if value is not None:
             key = _READERS.get(name, bytes)(value)
             if not key:
-                raise UnauthorizedError(
-                    f"The header {name.decode()} is present but carries no key."
-                )
+                raise UnauthorizedError(f"The header {name.decode()} has no key.")
             return key
     return None
 
@@ -51,6 +49,11 @@ def refused_writer(key: bytes) -> UnauthorizedError:
     """What to tell whoever sends with a key that is no live write key."""
     if key.startswith(_READ_PREFIX):
         return UnauthorizedError("This is a read key, which writes nothing.")
+    if not key.startswith(_PREFIX):
+        return UnauthorizedError(
+            "The key is not one of Rollcall's, which begin with `rc_`. "
+            "Is it a placeholder, or the key of another service?"
+        )
     return UnauthorizedError("This key is unknown or revoked.")
 
 
@@ -72,19 +75,45 @@ def key_from_body(value: object) -> bytes:
 
 def _from_authorization(value: bytes) -> bytes:
     """RFC 6750 section 2.1, or RFC 7617 with the key as the user name."""
-    scheme, _, credentials = value.partition(b" ")
+    scheme, _, credentials = value.strip().partition(b" ")
     credentials = credentials.strip()
     match scheme.lower():
+        case b"bearer" | b"basic" if not credentials:
+            raise UnauthorizedError(
+                "The header authorization has a scheme but no key after it."
+            )
         case b"bearer":
             return credentials
         case b"basic":
-            try:
-                decoded = base64.b64decode(credentials, validate=True)
-            except binascii.Error:
-                return b""
-            return decoded.partition(b":")[0]
-        case _:
+            return _user_name(credentials)
+        case b"":
             return b""
+        case _ if not credentials:
+            raise UnauthorizedError(
+                "The header authorization has no scheme. "
+                "Send `Authorization: Bearer KEY`."
+            )
+        case _:
+            raise UnauthorizedError(
+                "The header authorization has an unknown scheme. "
+                "Send `Authorization: Bearer KEY`, or Basic with the key as user name."
+            )
+
+
+def _user_name(credentials: bytes) -> bytes:
+    try:
+        decoded = base64.b64decode(credentials, validate=True)
+    except binascii.Error:
+        raise UnauthorizedError(
+            "The header authorization has the scheme Basic but no Base64 after it. "
+            "Send Base64 of `KEY:`, or `Authorization: Bearer KEY`."
+        ) from None
+    name = decoded.partition(b":")[0]
+    if not name:
+        raise UnauthorizedError(
+            "The header authorization has no user name. Send the key as user name."
+        )
+    return name
 
 
 def _from_write_key(value: bytes) -> bytes:

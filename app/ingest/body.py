@@ -3,37 +3,31 @@
 RFC 9110 section 8.3 and 8.4, RFC 8259; one representation of each, nothing guessed.
 """
 
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from app.errors import (
     BodyTooLargeError,
-    InvalidEncodingError,
     UnsupportedMediaError,
 )
+from app.ingest.decompression import CODINGS, create_decompressor
+from app.ingest.media_type import read_media_type
 
-_JSON = frozenset({b"application/json"})
-# What HTTP clients say of a body that they were told nothing about.
-_ANY = _JSON | {
-    b"",
-    b"application/octet-stream",
-    b"application/x-www-form-urlencoded",
-    b"text/plain",
-}
-_GZIP = 16 + zlib.MAX_WBITS
+_NO_CODINGS = frozenset({b"", b"identity"})
 
 
 class Framing(NamedTuple):
-    """How a body comes.
+    """Encoding and format of a body, from the headers.
 
     Attributes:
-        gzipped: whether it is compressed.
-        length: in bytes, as declared; 0 where it is not.
+        coding: the content coding, or None if the body is not compressed.
+        length: declared bytes; 0 if none are declared.
+        is_ndjson: whether each line is a JSON value.
     """
 
-    gzipped: bool
+    coding: bytes | None
     length: int
+    is_ndjson: bool = False
 
 
 def check_headers(
@@ -47,20 +41,24 @@ def check_headers(
         lenient: whether a type that says nothing of the body is no reason.
 
     Raises:
-        UnsupportedMediaError: neither JSON in UTF-8, nor gzip or plain.
+        UnsupportedMediaError: the media type or the content coding is not supported.
         BodyTooLargeError: it says of itself that it is.
     """
-    content_type = headers.get(b"content-type", b"")
-    if content_type not in _JSON:
-        _check_type(content_type, _ANY if lenient else _JSON)
-    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-    if encoding not in {b"identity", b"gzip"}:
-        raise UnsupportedMediaError("Content-Encoding must be gzip or absent.")
+    # A CloudEvent in binary mode need not name the type of its data.
+    lenient = lenient or b"ce-specversion" in headers
+    media_type = read_media_type(headers.get(b"content-type", b""), lenient=lenient)
+    coding: bytes | None = headers.get(b"content-encoding", b"").strip().lower()
+    if coding in _NO_CODINGS:
+        coding = None
+    elif coding not in CODINGS:
+        raise UnsupportedMediaError(
+            "Content-Encoding must be gzip, deflate, zstd or absent."
+        )
     # uvicorn has parsed it already: anything but digits never gets here.
     length = int(headers.get(b"content-length", 0))
     if length > max_bytes:
         raise _too_large(max_bytes)
-    return Framing(encoding == b"gzip", length)
+    return Framing(coding, length, media_type == "ndjson")
 
 
 class BodyReader:
@@ -72,14 +70,17 @@ class BodyReader:
         grow: makes room for at least so many bytes, or raises.
     """
 
-    __slots__ = ("_grow", "_inflater", "_max_bytes", "_parts", "_size")
+    __slots__ = ("_decompressor", "_grow", "_max_bytes", "_parts", "_size")
 
     def __init__(
         self, framing: Framing, *, max_bytes: int, grow: Callable[[int], None]
     ) -> None:
         self._max_bytes = max_bytes
         self._grow = grow
-        self._inflater = _Inflater(max_bytes) if framing.gzipped else None
+        coding = framing.coding
+        self._decompressor = (
+            None if coding is None else create_decompressor(coding, max_bytes)
+        )
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -90,8 +91,8 @@ class BodyReader:
             BodyTooLargeError, InvalidEncodingError, OverloadedError,
             TooManyRequestsError.
         """
-        inflater = self._inflater
-        for part in (chunk,) if inflater is None else inflater.inflate(chunk):
+        decompressor = self._decompressor
+        for part in (chunk,) if decompressor is None else decompressor.feed(chunk):
             self._size += len(part)
             if self._size > self._max_bytes:
                 raise _too_large(self._max_bytes)
@@ -104,43 +105,9 @@ class BodyReader:
         Raises:
             InvalidEncodingError: the compressed data ends too early.
         """
-        if self._inflater is not None:
-            self._inflater.finish()
+        if self._decompressor is not None:
+            self._decompressor.finish()
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-
-
-def _check_type(content_type: bytes, taken: frozenset[bytes]) -> None:
-    media_type, *parameters = content_type.lower().split(b";")
-    if media_type.strip() not in taken:
-        raise UnsupportedMediaError("Content-Type must be application/json.")
-    for parameter in parameters:
-        name, _, value = parameter.strip().partition(b"=")
-        if name == b"charset" and value.strip(b'"') not in {b"utf-8", b"utf8"}:
-            raise UnsupportedMediaError("The charset must be UTF-8.")
-
-
-class _Inflater:
-    """One gzip member (RFC 1952), never more than the limit of it at a time."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._stream = zlib.decompressobj(_GZIP)
-        self._most = max_bytes + 1
-
-    def inflate(self, chunk: bytes) -> Iterator[bytes]:
-        rest = chunk
-        while rest:
-            try:
-                out = self._stream.decompress(rest, self._most)
-            except zlib.error:
-                raise InvalidEncodingError("The body is not valid gzip.") from None
-            if self._stream.unused_data:
-                raise InvalidEncodingError("Bytes follow the end of the gzip data.")
-            rest = self._stream.unconsumed_tail
-            yield out
-
-    def finish(self) -> None:
-        if not self._stream.eof:
-            raise InvalidEncodingError("The gzip data ends too early.")
 
 
 def _too_large(max_bytes: int) -> BodyTooLargeError:

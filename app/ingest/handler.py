@@ -26,7 +26,7 @@ from app.ingest.admission import Permit
 from app.ingest.body import BodyReader, check_headers
 from app.ingest.counting import count_issues
 from app.ingest.problems import problem_response
-from app.ingest.request import idempotency_key, is_dry_run
+from app.ingest.request import DEFAULT_OPTIONS, idempotency_key, read_query
 from app.ingest.responses import TrackResponse, build_response
 from app.ingest.routes import TrackRoute
 from app.ingest.scheduler import Ticket
@@ -34,6 +34,7 @@ from app.ingest.services import IngestServices
 from app.logs import fields
 from app.metrics.catalog import REFUSALS, REQUESTS
 from app.metrics.labels import UNANSWERED
+from app.pipeline.cloudevents import binary_attributes
 from app.pipeline.record import RequestContext
 from app.pipeline.rejection import Rejection
 from app.pipeline.unpack import Ignored, Unpacked, process_events, unpack
@@ -87,10 +88,11 @@ class TrackRequest:
         "_early",
         "_entries",
         "_headers",
-        "_is_dry_run",
+        "_is_ndjson",
         "_is_received",
         "_is_submitted",
         "_method",
+        "_options",
         "_permit",
         "_query",
         "_received_at",
@@ -129,7 +131,8 @@ class TrackRequest:
         self._content = b""
         self._ticket: Ticket | None = None
         self._entries: list[Entry | Ignored] = []
-        self._is_dry_run = False
+        self._is_ndjson = False
+        self._options = DEFAULT_OPTIONS
         self._is_received = False
         self._is_submitted = False
         self.is_done = False
@@ -206,6 +209,7 @@ class TrackRequest:
             services.scheduler.check(source)
             self._permit = services.budget.permit(source)
             self._permit.grow(framing.length)
+        self._is_ndjson = framing.is_ndjson
         self._body = BodyReader(
             framing, max_bytes=limits.max_bytes, grow=self._permit.grow
         )
@@ -246,8 +250,10 @@ class TrackRequest:
             max_events=limits.max_events,
             max_values=limits.max_values,
             lenient=self._route.lenient,
+            is_ndjson=self._is_ndjson,
+            attributes=binary_attributes(self._headers),
         )
-        self._is_dry_run = is_dry_run(self._query)
+        self._options = read_query(self._query, lenient=self._route.lenient)
         return unpacked
 
     def _identify(self, source: str) -> None:
@@ -274,7 +280,7 @@ class TrackRequest:
     def _submit(self, entries: list[Entry | Ignored]) -> None:
         self._entries = entries
         events = [entry for entry in entries if not isinstance(entry, Ignored)]
-        if self._is_dry_run:
+        if self._options.dry_run:
             self._complete([_verdict(entry) for entry in events])
         elif not events:
             self._complete([])
@@ -307,7 +313,8 @@ class TrackRequest:
             outcomes,
             route=self._route,
             request_id=self._request_id,
-            dry_run=self._is_dry_run,
+            dry_run=self._options.dry_run,
+            request_warnings=self._options.warnings,
         )
         self._respond(response)
 

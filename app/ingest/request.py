@@ -1,10 +1,11 @@
-"""What a request says beside its body."""
+"""Headers and query of a request that sends events."""
 
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from app.errors import InvalidParameterError
+from app.pipeline.issues import Issue, WarningCode
 
 Scope = MutableMapping[str, Any]
 
@@ -18,19 +19,42 @@ def idempotency_key(headers: dict[bytes, bytes]) -> str | None:
     return None if key is None else key.decode(errors="surrogateescape")
 
 
-def is_dry_run(query: bytes) -> bool:
-    """Whether the query asks to judge and to store nothing.
+class QueryOptions(NamedTuple):
+    """Options of a request, from its query.
+
+    Attributes:
+        dry_run: whether to process the events and store nothing.
+        warnings: unknown parameters, where they are no error.
+    """
+
+    dry_run: bool
+    warnings: tuple[Issue, ...] = ()
+
+
+DEFAULT_OPTIONS = QueryOptions(dry_run=False)
+_UNKNOWN = "This path has no such query parameter; the only one is `dry_run`."
+
+
+def read_query(query: bytes, *, lenient: bool) -> QueryOptions:
+    """Read the query of a request that sends events.
+
+    Args:
+        query: as sent.
+        lenient: whether an unknown parameter is a warning and no error.
 
     Raises:
-        InvalidParameterError: `dry_run` is neither true nor false.
+        InvalidParameterError: `dry_run` is neither true nor false, or a parameter is
+            unknown.
     """
     if not query:
-        return False
-    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("dry_run")
-    match values:
-        case None | ["false"]:
-            return False
-        case ["true"]:
-            return True
-        case _:
-            raise InvalidParameterError("dry_run is either true or false.")
+        return DEFAULT_OPTIONS
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    dry_run = values.pop("dry_run", ["false"])
+    if dry_run not in (["true"], ["false"]):
+        raise InvalidParameterError("dry_run is either true or false.")
+    if not values:
+        return QueryOptions(dry_run == ["true"])
+    if not lenient:
+        raise InvalidParameterError(_UNKNOWN)
+    warning = Issue(WarningCode.UNKNOWN_PARAMETER, "", _UNKNOWN)
+    return QueryOptions(dry_run == ["true"], (warning,))

@@ -17,9 +17,11 @@ class IssueModel(BaseModel):
 
 
 class IndexedIssueModel(IssueModel):
-    """One error, and the event that has it."""
+    """One error or warning, and the event that has it."""
 
-    index: int
+    index: int | None = Field(
+        default=None, description="Of the event; absent for a warning of the request."
+    )
 
 
 class EventResultModel(BaseModel):

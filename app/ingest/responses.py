@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.ingest.routes import TrackRoute
+from app.pipeline.issues import Issue
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.timestamp import format_timestamp
@@ -37,15 +38,16 @@ class TrackResponse(NamedTuple):
     counts: Mapping[str, int] = MappingProxyType({})
 
 
-def build_response(
+def build_response(  # noqa: PLR0913 - the outcome and its request
     entries: list[Entry | Ignored],
     outcomes: list[Outcome],
     *,
     route: TrackRoute,
     request_id: str,
     dry_run: bool = False,
+    request_warnings: Sequence[Issue] = (),
 ) -> TrackResponse:
-    """Shape what became of each event.
+    """Build the response from the outcome of each event.
 
     Args:
         entries: in the order sent.
@@ -53,6 +55,7 @@ def build_response(
         route: where they came in.
         request_id: ours.
         dry_run: whether nothing was written.
+        request_warnings: about the request as a whole.
     """
     counts: dict[str, int] = {}
     for outcome in outcomes:
@@ -64,7 +67,7 @@ def build_response(
     ]
     content: dict[str, Any] = {
         "success": not rejected,
-        "message": _summary(tuple(counts.items())),
+        "message": _summary(tuple(counts.items())) + _first_error(outcomes),
         "response_id": request_id,
         "stored": counts.get("stored", 0),
         "duplicates": counts.get("duplicate", 0),
@@ -75,8 +78,11 @@ def build_response(
         content["buffered"] = counts["buffered"]
     if route.calls != "track":
         content["ignored"] = counts.get("ignored", 0)
-    if route.lists_warnings:
-        content["warnings"] = _gather(results, "warnings")
+    if route.lists_warnings or request_warnings:
+        content["warnings"] = [
+            *(issue.as_json() for issue in request_warnings),
+            *_gather(results, "warnings"),
+        ]
     if dry_run:
         content["dry_run"] = True
     if rejected < len(outcomes) or route.lenient:
@@ -95,6 +101,17 @@ def build_response(
         media_type=PROBLEM_JSON,
         counts=counts,
     )
+
+
+def _first_error(outcomes: list[Outcome]) -> str:
+    """The first error of the body, so that it is seen where only a message is shown."""
+    for index, outcome in enumerate(outcomes):
+        if outcome.errors:
+            error = outcome.errors[0]
+            place = f" at `{error.path}`" if error.path else ""
+            of_event = f" of event {index}" if len(outcomes) > 1 else ""
+            return f". First error{of_event}{place}: {error.message}"
+    return ""
 
 
 def _gather(results: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:

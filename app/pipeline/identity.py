@@ -2,7 +2,8 @@
 
 An id is a UUID (RFC 9562, version 8) of a BLAKE2b-128 over length-prefixed parts:
 source, event, user id, group id and message id where there is a message id, else source
-and content. The two forms carry different tags, so that neither can imitate the other.
+and content; a CloudEvent adds its own source. The forms carry different tags, so that
+none can imitate another.
 """
 
 from functools import lru_cache
@@ -14,6 +15,7 @@ from app.pipeline.json_encode import encode_exactly, encode_plain
 
 DIGEST_BYTES = 16
 _BY_MESSAGE = b"rollcall.event.message.2"
+_BY_CLOUDEVENT = b"rollcall.event.cloudevent.1"
 _BY_CONTENT = b"rollcall.event.content.2"
 _CONTENT = b"18:rollcall.content.2"  # framed as the others are by `_framed`
 _REJECTION = b"rollcall.rejection.1"
@@ -68,6 +70,7 @@ def identify(  # noqa: PLR0913 - the parts of an identity
     group_id: str | None,
     message_id: str | None,
     content: bytes,
+    origin: str | None = None,
 ) -> str:
     """The id of an event, as the text of a UUID.
 
@@ -78,12 +81,17 @@ def identify(  # noqa: PLR0913 - the parts of an identity
         group_id: as stored; never empty.
         message_id: the sender's own id of the event, if it gave one.
         content: from `content_of`.
+        origin: the attribute `source` of a CloudEvent, whose `id` is unique only there.
     """
     if message_id is None:
         return _uuid(_digest(_from(_BY_CONTENT, source) + _framed(content)))
-    parts = (event, user_id, group_id or "", message_id)
+    parts = [event, user_id, group_id or "", message_id]
+    tag = _BY_MESSAGE
+    if origin is not None:
+        parts.append(origin)
+        tag = _BY_CLOUDEVENT
     framed = b"".join(_framed(part.encode()) for part in parts)
-    return _uuid(_digest(_from(_BY_MESSAGE, source) + framed))
+    return _uuid(_digest(_from(tag, source) + framed))
 
 
 def identify_rejection(

@@ -7,19 +7,14 @@ Rejection that says why not. Pure: request context and policy are arguments.
 import json
 from typing import Any
 
+from app.pipeline.body_shapes import explain_text
+from app.pipeline.cloudevents import canonicalise_cloudevent, is_cloudevent
 from app.pipeline.fields.canonical import CanonicalEvent, canonicalise
+from app.pipeline.fields.clean import clean, warn_of_unknown
 from app.pipeline.fields.corrections import NO_CORRECTIONS, Corrections
-from app.pipeline.fields.near_miss import meant_by
-from app.pipeline.fields.placeholders import is_placeholder
-from app.pipeline.fields.sanitize import (
-    MAX_WARNINGS,
-    Sanitizer,
-    is_storable,
-    replace_unstorable,
-    shown_key,
-)
+from app.pipeline.fields.sanitize import Sanitizer
 from app.pipeline.identity import content_of, hash_content, identify
-from app.pipeline.issues import ErrorCode, Issue, WarningCode
+from app.pipeline.issues import ErrorCode, Issue
 from app.pipeline.json_decode import depth_of
 from app.pipeline.json_encode import encode_exactly, encode_plain
 from app.pipeline.record import Body, Policy, Record, RequestContext
@@ -31,9 +26,6 @@ from app.pipeline.timestamp import (
     parse_timestamp,
 )
 from app.pipeline.validation import missing_field, validate
-
-_IDS = ("user_id", "group_id", "message_id")
-_OBJECTS = ("properties", "context")
 
 
 def process_event(  # noqa: PLR0913 - the inputs of the pipeline
@@ -56,8 +48,7 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
         corrections: changes by an operator who replays the event.
     """
     if not isinstance(sent, dict):
-        error = Issue(ErrorCode.INVALID_TYPE, "", "An event must be a JSON object.")
-        return reject(sent, request_context=request_context, errors=[error])
+        return reject(sent, request_context=request_context, errors=[_no_object(sent)])
     size_issue = _check_size(sent, policy=policy, body=body)
     if size_issue is not None:
         return reject(
@@ -68,10 +59,10 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
         )
     if corrections is not NO_CORRECTIONS:
         sent = corrections.apply(sent)
-    event = canonicalise(sent, idempotency_key=idempotency_key)
+    event = _canonicalise(sent, idempotency_key)
     sanitizer = Sanitizer()
     plain = body.plain and idempotency_key is None
-    canonical = _clean(event, sanitizer, corrections, plain=plain)
+    canonical = clean(event, sanitizer, corrections, plain=plain)
     result = validate(canonical, policy.catalog, sent=sent)
     parsed, timestamp_issues = _read_timestamp(canonical, sent, request_context, policy)
     warnings = result.warnings
@@ -79,7 +70,7 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
         # A group id in the context is cleaned twice: as an id and in its place.
         warnings = [*dict.fromkeys(sanitizer.warnings), *warnings]
     if event.extra:
-        warnings += _warn_of_unknown(event.extra)
+        warnings += warn_of_unknown(event)
     errors = event.errors + sanitizer.errors + result.errors + timestamp_issues
     if parsed is None or errors:
         return reject(
@@ -105,6 +96,7 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
             group_id=fields.get("group_id"),
             message_id=fields.get("message_id"),
             content=content,
+            origin=canonical.extra["source"] if event.is_cloudevent else None,
         ),
         source=request_context.source,
         event=result.name,
@@ -122,6 +114,19 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
         request_id=request_context.request_id,
         extra=encode(canonical.extra) if canonical.extra else "{}",
     )
+
+
+def _canonicalise(sent: dict[str, Any], idempotency_key: str | None) -> CanonicalEvent:
+    if is_cloudevent(sent):
+        return canonicalise_cloudevent(sent)
+    return canonicalise(sent, idempotency_key=idempotency_key)
+
+
+def _no_object(sent: Any) -> Issue:
+    message = "An event must be a JSON object."
+    if isinstance(sent, str):
+        message = explain_text(sent) or message
+    return Issue(ErrorCode.INVALID_TYPE, "", message)
 
 
 def _check_size(sent: dict[str, Any], *, policy: Policy, body: Body) -> Issue | None:
@@ -146,92 +151,6 @@ def _size(sent: dict[str, Any]) -> int:
         return len(text.encode(errors="surrogatepass"))
 
 
-def _clean(
-    event: CanonicalEvent,
-    sanitizer: Sanitizer,
-    corrections: Corrections,
-    *,
-    plain: bool,
-) -> CanonicalEvent:
-    """The event with values that can be validated and stored, as a new object."""
-    fields, extra = dict(event.fields), event.extra
-    if not plain:
-        for name, value in event.fields.items():
-            cleaned = _clean_field(name, value, event.names[name], sanitizer)
-            fields[name] = cleaned
-            if cleaned is None:
-                del fields[name]
-        extra = sanitizer.clean(extra, "")
-    for name in _IDS:
-        if name in fields:
-            _read_id(name, fields, event.names[name], sanitizer, corrections)
-    for name in _OBJECTS:
-        if fields.get(name) == []:
-            fields[name] = {}
-            sanitizer.warn(
-                WarningCode.EMPTY_ARRAY_AS_OBJECT,
-                event.names[name],
-                "The empty array was read as an empty object.",
-            )
-    return CanonicalEvent(fields, event.names, extra)
-
-
-def _clean_field(name: str, value: Any, path: str, sanitizer: Sanitizer) -> Any:
-    """The value as it can be stored. Ids are not repaired: two could become one."""
-    if name not in _IDS or not isinstance(value, str) or is_storable(value):
-        return sanitizer.clean(value, path)
-    sanitizer.errors.append(
-        Issue(
-            ErrorCode.INVALID_CHARACTER,
-            path,
-            "An id must contain neither NUL nor a lone surrogate.",
-        )
-    )
-    return replace_unstorable(value)
-
-
-def _read_id(
-    name: str,
-    fields: dict[str, Any],
-    path: str,
-    sanitizer: Sanitizer,
-    corrections: Corrections,
-) -> None:
-    """Make an integer text, and refuse a placeholder."""
-    value = fields[name]
-    if type(value) is int:
-        fields[name] = str(value)
-        sanitizer.warn(
-            WarningCode.COERCED_TO_TEXT,
-            path,
-            "An id is text: the integer was read as its decimal text.",
-        )
-    elif not isinstance(value, str) or not is_placeholder(value):
-        return
-    elif name == "message_id":
-        del fields[name]
-        sanitizer.warn(
-            WarningCode.PLACEHOLDER_IGNORED,
-            path,
-            "This is a placeholder: the event was read without a message id.",
-        )
-    elif corrections.accepts_placeholders:
-        sanitizer.warn(
-            WarningCode.CORRECTED_BY_OPERATOR,
-            path,
-            "An operator accepted this placeholder when replaying the event.",
-        )
-    else:
-        sanitizer.errors.append(
-            Issue(
-                ErrorCode.PLACEHOLDER_ID,
-                path,
-                "This is a placeholder that programs write where there is no value. "
-                "Send the real id.",
-            )
-        )
-
-
 def _read_timestamp(
     event: CanonicalEvent,
     sent: dict[str, Any],
@@ -240,9 +159,11 @@ def _read_timestamp(
 ) -> tuple[ParsedTimestamp | None, list[Issue]]:
     value = event.fields.get("timestamp")
     if value is None:
-        if request_context.assumes_receipt and "message_id" in event.fields:
+        may_assume = request_context.assumes_receipt or event.is_cloudevent
+        if may_assume and "message_id" in event.fields:
             return assume_received(request_context.received_at), []
-        return None, [missing_field(sent, "timestamp", "timestamp")]
+        path = event.names.get("timestamp", "timestamp")
+        return None, [missing_field(sent, "timestamp", path)]
     try:
         parsed = parse_timestamp(
             value, received_at=request_context.received_at, policy=policy.timestamps
@@ -250,22 +171,6 @@ def _read_timestamp(
     except TimestampError as error:
         return None, [Issue(error.code, event.names["timestamp"], error.message)]
     return parsed, []
-
-
-def _warn_of_unknown(extra: dict[str, Any]) -> list[Issue]:
-    """A warning for each unknown field, up to a limit."""
-    warnings = []
-    for number, key in enumerate(extra, 1):
-        message = "No field of an event has this name; it is kept in `extra`."
-        meant = meant_by(key)
-        if meant is not None:
-            message += f" Send it as `{meant}` if that is meant."
-        if number == MAX_WARNINGS < len(extra):
-            message += " No further field is listed."
-        warnings.append(Issue(WarningCode.UNKNOWN_FIELD, shown_key(key), message))
-        if number == MAX_WARNINGS:
-            break
-    return warnings
 
 
 def _first_of_each_path(issues: list[Issue]) -> list[Issue]:

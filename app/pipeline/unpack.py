@@ -1,42 +1,45 @@
-"""From the bytes of a body to a verdict on each event in it.
+"""Unpacking: from the bytes of a body to the events in it, and their verdicts.
 
-All of it is pure computing, so that a large body can be left to a thread.
+Pure computation, so a large body can be processed in a thread.
 """
 
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from app.errors import (
     EmptyBodyError,
     InvalidBodyError,
+    InvalidJsonError,
     TooManyEventsError,
     TooManyValuesError,
 )
-from app.pipeline.json_decode import decode, has_more_values
+from app.pipeline.body_shapes import explain_text, explain_undecodable
+from app.pipeline.json_decode import Decoded, decode, has_more_values
 from app.pipeline.process import process_event
 from app.pipeline.record import Body, Policy, RequestContext
 from app.store.write.insert import Entry
 
-# An event's size is that of its compact JSON, which may be longer than what was sent:
-# 1e15 becomes 1000000000000000.0.
+# The size of an event is that of its compact JSON, which may be longer than the
+# payload: 1e15 becomes 1000000000000000.0.
 _MAX_GROWTH = 4
 
 
 class Ignored:
-    """A call that is no event: answered and counted, never stored."""
+    """A call that is not an event: counted in the response, never stored."""
 
 
 IGNORED = Ignored()
 
 
 class Unpacked(NamedTuple):
-    """The events of a body, not yet judged.
+    """The events of a body, before they are processed.
 
     Attributes:
-        value: all of the body.
-        events: what stands where events stand, in the order sent.
-        body: what holds for all of them.
+        value: the decoded body; for NDJSON the list of its lines.
+        events: the decoded events, in the order sent.
+        body: traits that all of them share.
     """
 
     value: Any
@@ -45,43 +48,54 @@ class Unpacked(NamedTuple):
 
     @property
     def is_one_object(self) -> bool:
-        """Whether the body is an event itself, in no array and no batch."""
+        """Whether the body is an event itself, in neither an array nor a batch."""
         return len(self.events) == 1 and self.events[0] is self.value
 
 
-def unpack(
+def unpack(  # noqa: PLR0913 - the limits and the form of a body
     body: bytes,
     *,
     policy: Policy,
     max_events: int,
     lenient: bool,
     max_values: int = sys.maxsize,
+    is_ndjson: bool = False,
+    attributes: dict[str, Any] | None = None,
 ) -> Unpacked:
     """Decode a body and find the events in it.
 
     Args:
         body: decompressed.
-        policy: what an event may be.
+        policy: the limits of an event.
         max_events: in one body.
-        lenient: whether a body may hold none, or be one that is no object.
+        lenient: whether a body may have no event, or be neither object nor array.
         max_values: of any kind in one body; far more would take far more memory than
             their bytes.
+        is_ndjson: whether each line is a body of its own.
+        attributes: of a CloudEvent in binary mode, whose data is the body.
 
     Raises:
         InvalidJsonError, InvalidBodyError, TooManyEventsError, TooManyValuesError,
         EmptyBodyError.
     """
+    if not body.strip() or body == BOM_UTF8:
+        raise EmptyBodyError("The body is empty. Send a JSON object or an array.")
     if has_more_values(body, max_values):
-        raise TooManyValuesError(f"A body holds at most {max_values} values.")
-    decoded = decode(body, max_depth=policy.max_depth)
-    events = _events_in(decoded.value)
+        raise TooManyValuesError(f"A body has at most {max_values} values.")
+    if is_ndjson:
+        decoded = _decode_lines(body, policy)
+        events = [event for value in decoded.value for event in _events_in(value)]
+    else:
+        decoded = _decode(body, policy)
+        if attributes is not None:
+            # Headers can hold bytes that are no UTF-8, which no id may have.
+            value = attributes | {"data": decoded.value}
+            decoded = decoded._replace(value=value, plain=False)
+        events = _events_in(decoded.value)
     if len(events) > max_events:
-        raise TooManyEventsError(f"A body holds at most {max_events} events.")
+        raise TooManyEventsError(f"A body has at most {max_events} events.")
     if not lenient:
-        if not events:
-            raise EmptyBodyError("The body holds no event.")
-        if not isinstance(decoded.value, dict | list):
-            raise InvalidBodyError("Send one JSON object, or an array of objects.")
+        _require_events(decoded.value, events)
     return Unpacked(
         decoded.value,
         events,
@@ -101,15 +115,15 @@ def process_events(
     idempotency_key: str | None = None,
     ignores: Callable[[Any], bool] = lambda _: False,
 ) -> list[Entry | Ignored]:
-    """Judge each event of a body.
+    """Process each event of a body.
 
     Args:
         unpacked: from `unpack`.
-        request_context: who sent it, and when.
-        policy: what an event may be.
-        idempotency_key: the header; of no effect in a batch, where it would give
-            all events one name.
-        ignores: tells the calls that are no events.
+        request_context: the source and the time of receipt.
+        policy: the limits of an event.
+        idempotency_key: the header; without effect in a batch, where it would give
+            all events one message id.
+        ignores: whether a decoded event is a call that is not an event.
     """
     key = idempotency_key if unpacked.is_one_object else None
     return [
@@ -126,8 +140,45 @@ def process_events(
     ]
 
 
+def _decode(body: bytes, policy: Policy) -> Decoded:
+    try:
+        return decode(body, max_depth=policy.max_depth)
+    except InvalidJsonError:
+        explanation = explain_undecodable(body)
+        if explanation is None:
+            raise
+        raise InvalidJsonError(explanation) from None
+
+
+def _decode_lines(body: bytes, policy: Policy) -> Decoded:
+    """Decode NDJSON: each line that is not blank is one JSON value."""
+    values: list[Any] = []
+    plain, deep = True, False
+    for number, line in enumerate(body.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            decoded = decode(line, max_depth=policy.max_depth)
+        except InvalidJsonError as error:
+            explanation = explain_undecodable(line) or error.detail
+            raise InvalidJsonError(f"Line {number}: {explanation}") from None
+        values.append(decoded.value)
+        plain, deep = plain and decoded.plain, deep or decoded.deep
+    return Decoded(values, plain=plain, deep=deep)
+
+
 def _events_in(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     batch = value.get("batch") if isinstance(value, dict) else None
     return batch if isinstance(batch, list) else [value]
+
+
+def _require_events(value: Any, events: list[Any]) -> None:
+    if not events:
+        raise EmptyBodyError("The body has no event.")
+    if not isinstance(value, dict | list):
+        explanation = explain_text(value) if isinstance(value, str) else None
+        raise InvalidBodyError(
+            explanation or "Send a JSON object, or an array of objects."
+        )

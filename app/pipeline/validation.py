@@ -12,6 +12,7 @@ from app.events.catalog import Catalog
 from app.events.envelope import MAX_TEXT
 from app.events.event_type import EventType
 from app.events.property_types import INVALID_TIMESTAMP
+from app.pipeline.body_shapes import explain_list
 from app.pipeline.fields.canonical import CanonicalEvent
 from app.pipeline.fields.near_miss import find_near_miss
 from app.pipeline.issues import ErrorCode, Issue, WarningCode
@@ -108,8 +109,9 @@ def validate(
         errors += _explain(details, canonical, nouns, sent)
     properties = fields.get("properties")
     if event_type is not None and isinstance(properties, dict):
-        errors += _check_required_groups(event_type, properties, sent)
-        warnings += _check_recommended(event_type, properties)
+        place = canonical.names["properties"]
+        errors += _check_required_groups(event_type, properties, place, sent)
+        warnings += _check_recommended(event_type, properties, place)
     return ValidationResult(name, errors, warnings)
 
 
@@ -127,7 +129,10 @@ def missing_field(
     in_place = " or ".join(f"`{other}`" for other in others)
     message = f"This is required{f' (or {in_place} in its place)' if others else ''}."
     near = find_near_miss(sent, name, others)
-    if near is not None:
+    a_list = explain_list(sent) if name == "event" else None
+    if a_list is not None:
+        message += f" {a_list}"
+    elif near is not None:
         message += f" The event has `{near}`: if that is meant, send it as `{path}`."
     return Issue(ErrorCode.MISSING_FIELD, path, message)
 
@@ -156,24 +161,27 @@ def _unknown(name: str, path: str, catalog: Catalog) -> Issue:
 
 
 def _check_required_groups(
-    event_type: EventType, properties: dict[str, Any], sent: dict[str, Any]
+    event_type: EventType,
+    properties: dict[str, Any],
+    place: str,
+    sent: dict[str, Any],
 ) -> list[Issue]:
     return [
-        missing_field(sent, names[0], f"properties.{names[0]}", names[1:])
+        missing_field(sent, names[0], f"{place}.{names[0]}", names[1:])
         for names in event_type.require_one_of
         if all(properties.get(name) is None for name in names)
     ]
 
 
 def _check_recommended(
-    event_type: EventType, properties: dict[str, Any]
+    event_type: EventType, properties: dict[str, Any], place: str
 ) -> list[Issue]:
     if not event_type.warns_about_missing:
         return []
     return [
         Issue(
             WarningCode.MISSING_RECOMMENDED,
-            f"properties.{name}",
+            f"{place}.{name}",
             "This property is recommended.",
         )
         for name in event_type.recommended
@@ -194,7 +202,8 @@ def _explain(
         if steps[0] == "timestamp":
             continue  # the timestamp is parsed after validation
         if len(steps) > 1 and steps[0] == "properties":
-            path, noun = _property_path(detail), nouns.get(steps[1], "text")
+            path = _property_path(detail, canonical.names["properties"])
+            noun = nouns.get(steps[1], "text")
         else:
             path = canonical.names.get(steps[0], steps[0])
             noun = _EXPECTED.get(steps[0], "text")
@@ -208,10 +217,10 @@ def _explain(
     return list(errors.values())
 
 
-def _property_path(detail: ErrorDetails) -> str:
+def _property_path(detail: ErrorDetails, place: str) -> str:
     """Path of a property, or of the item of a list in it."""
     _, name, *rest = detail["loc"]
-    path = f"properties.{name}"
+    path = f"{place}.{name}"
     return f"{path}[{rest[0]}]" if rest and isinstance(rest[0], int) else path
 
 

@@ -130,3 +130,24 @@ def test_a_body_without_a_key_is_refused(body: object) -> None:
 def test_a_read_key_is_called_one() -> None:
     assert "read key" in refused_writer(b"rc_read_key").detail
     assert "unknown or revoked" in refused_writer(KEY).detail
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (b"rc_key", "no scheme"),
+        (b"Token rc_key", "unknown scheme"),
+        (b"Bearer", "no key after it"),
+        (b"Basic  ", "no key after it"),
+        (b"Basic rc_key", "no Base64"),
+        (basic(b":rc_key"), "no user name"),
+    ],
+)
+def test_refusal_says_what_is_wrong_with_the_header(value: bytes, named: str) -> None:
+    with pytest.raises(UnauthorizedError, match=named):
+        key_from_headers({b"authorization": value})
+
+
+def test_text_that_is_no_key_of_rollcall_is_called_so() -> None:
+    for key in (b"YOUR_WRITE_KEY", b"sk_live_abc", b"rcx_", b'"rc_key"'):
+        assert "begin with `rc_`" in refused_writer(key).detail

@@ -1,12 +1,10 @@
 import gzip
 import tracemalloc
-import zlib
 
 import pytest
 
 from app.errors import (
     BodyTooLargeError,
-    InvalidEncodingError,
     OverloadedError,
     UnsupportedMediaError,
 )
@@ -28,7 +26,7 @@ def read(
     """Read a body; afterwards no more may be held than was given back."""
     bytes_ = ByteBudget(budget)
     permit = bytes_.permit("billing")
-    reader = BodyReader(Framing(gzipped, 0), max_bytes=max_bytes, grow=permit.grow)
+    reader = BodyReader(Framing(b"gzip" if gzipped else None, 0), max_bytes=max_bytes, grow=permit.grow)
     try:
         for chunk in chunks:
             reader.feed(chunk)
@@ -41,68 +39,37 @@ def read(
 
 
 @pytest.mark.parametrize(
-    "content_type",
+    ("encoding", "coding"),
     [
-        b"application/json",
-        b"Application/JSON",
-        b" application/json ",
-        b"application/json;charset=utf-8",
-        b"application/json; charset=UTF-8",
-        b'application/json; charset="utf-8"',
-        b"application/json; charset=utf8",
-        b"application/json; version=1; charset=utf-8",
-        b"application/json; odetails=x",
-        b"application/json;",
+        (b"gzip", b"gzip"),
+        (b" GZIP ", b"gzip"),
+        (b"x-gzip", b"x-gzip"),
+        (b"deflate", b"deflate"),
+        (b"zstd", b"zstd"),
+        (b"identity", None),
+        (b"", None),
     ],
 )
-def test_json_in_utf_8_is_taken(content_type: bytes) -> None:
-    assert check_headers({b"content-type": content_type}, max_bytes=MOST) == (False, 0)
-
-
-@pytest.mark.parametrize(
-    "content_type",
-    [
-        b"",
-        b"text/json",
-        b"application/jsonl",
-        b"application/problem+json",
-        b"application/x-www-form-urlencoded",
-        b"multipart/form-data",
-        b"*/*",
-        b"application/json, text/plain",
-        b"application/json; charset=latin-1",
-        b"application/json; charset=utf-16",
-        b"application/json; charset=",
-        b"application/json; charset=utf-8; charset=utf-16",
-        b"\xff\xfe",
-    ],
-)
-def test_anything_else_is_refused(content_type: bytes) -> None:
-    with pytest.raises(UnsupportedMediaError):
-        check_headers({b"content-type": content_type}, max_bytes=MOST)
-
-
-def test_a_body_that_says_nothing_of_its_type_is_refused() -> None:
-    with pytest.raises(UnsupportedMediaError):
-        check_headers({}, max_bytes=MOST)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "gzipped"),
-    [(b"gzip", True), (b"GZIP", True), (b" gzip ", True), (b"identity", False)],
-)
-def test_gzip_and_identity_are_the_encodings(*, encoding: bytes, gzipped: bool) -> None:
+def test_known_content_coding_is_accepted(
+    encoding: bytes, coding: bytes | None
+) -> None:
     headers = JSON | {b"content-encoding": encoding}
+    assert check_headers(headers, max_bytes=MOST) == (coding, 0, False)
 
-    assert check_headers(headers, max_bytes=MOST).gzipped is gzipped
 
-
-@pytest.mark.parametrize(
-    "encoding", [b"deflate", b"br", b"zstd", b"gzip, gzip", b"x-gzip", b"", b"\xff"]
-)
-def test_any_other_encoding_is_refused(encoding: bytes) -> None:
+@pytest.mark.parametrize("encoding", [b"br", b"gzip, gzip", b"compress", b"\xff"])
+def test_other_content_coding_is_refused(encoding: bytes) -> None:
     with pytest.raises(UnsupportedMediaError):
         check_headers(JSON | {b"content-encoding": encoding}, max_bytes=MOST)
+
+
+def test_ndjson_is_told_from_json() -> None:
+    headers = {b"content-type": b"application/x-ndjson"}
+    assert check_headers(headers, max_bytes=MOST).is_ndjson
+
+
+def test_binary_cloudevent_needs_no_content_type() -> None:
+    assert check_headers({b"ce-specversion": b"1.0"}, max_bytes=MOST).coding is None
 
 
 def test_a_length_at_the_limit_passes_and_one_past_it_does_not() -> None:
@@ -144,47 +111,6 @@ def test_the_limit_is_on_what_was_decompressed(*, gzipped: bool) -> None:
 def test_a_body_over_the_limit_is_refused_before_it_ends() -> None:
     with pytest.raises(BodyTooLargeError):
         read(b"x" * 600, b"x" * 600)
-
-
-GZIPPED = gzip.compress(b"[]")
-
-
-@pytest.mark.parametrize(
-    "chunks",
-    [
-        [],
-        [b""],
-        [b"[]"],
-        [b"\x1f"],
-        [GZIPPED[:-1]],
-        [GZIPPED[:-9]],
-        [GZIPPED[:-5] + b"\0" + GZIPPED[-4:]],
-        [GZIPPED + b"\0"],
-        [GZIPPED, b"\0"],
-        [GZIPPED + GZIPPED],
-        [GZIPPED, GZIPPED],
-        [zlib.compress(b"[]")],
-        [GZIPPED[:10] + b"\xff" * 20],
-    ],
-    ids=[
-        "no body",
-        "empty body",
-        "not gzip",
-        "one byte",
-        "one byte short",
-        "no checksum",
-        "a wrong checksum",
-        "a trailing byte",
-        "a trailing byte, later",
-        "two members",
-        "two members, later",
-        "zlib",
-        "corrupt",
-    ],
-)
-def test_one_sound_gzip_member_is_all_that_is_taken(chunks: list[bytes]) -> None:
-    with pytest.raises(InvalidEncodingError):
-        read(*chunks, gzipped=True)
 
 
 @pytest.mark.parametrize("size", [64, 100_000])

@@ -6,6 +6,7 @@ import pytest
 from app.ingest.response_models import ProblemModel, TrackResponseModel
 from app.ingest.responses import TrackResponse, build_response
 from app.ingest.routes import TrackRoute
+from app.pipeline.issues import Issue
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.unpack import IGNORED, Ignored
@@ -84,7 +85,10 @@ def test_results_are_in_the_order_sent_and_counted(
 
     assert answer.status == 200
     assert content["success"] is False
-    assert content["message"] == "2 events stored, 1 duplicate, 1 event rejected"
+    assert content["message"] == (
+        "2 events stored, 1 duplicate, 1 event rejected. "
+        "First error of event 0 at `user_id`: This is required."
+    )
     assert [(r["index"], r["status"]) for r in content["results"]] == [
         (0, "rejected"),
         (1, "stored"),
@@ -113,7 +117,10 @@ def test_a_body_without_a_good_event_is_a_problem(rejection: Rejection) -> None:
 
     assert (answer.status, answer.media_type) == (422, b"application/problem+json")
     assert (content["status"], content["code"]) == (422, "all_rejected")
-    assert content["detail"] == content["message"] == "2 events rejected"
+    assert content["detail"] == content["message"]
+    assert content["message"] == (
+        "2 events rejected. First error of event 0 at `user_id`: This is required."
+    )
     assert content["success"] is False
     assert {error["index"] for error in content["errors"]} == {0, 1}
     assert len(content["errors"]) == 2 * len(rejection.errors)
@@ -204,3 +211,11 @@ def test_where_a_door_lists_warnings_they_stand_in_one_list() -> None:
         (0, "two_digit_year"),
         (1, "two_digit_year"),
     ]
+
+
+def test_warning_of_the_request_is_listed_without_an_index() -> None:
+    warning = Issue("unknown_parameter", "", "This path has no such query parameter.")
+    answer = build_response(
+        [], [], route=SDK, request_id="r", request_warnings=[warning]
+    )
+    assert json.loads(answer.body)["warnings"] == [warning.as_json()]

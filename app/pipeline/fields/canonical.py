@@ -39,12 +39,14 @@ class CanonicalEvent:
         names: the name of each field as the sender wrote it.
         extra: the fields that are neither the envelope's nor known from SDKs.
         errors: fields with two names and different values.
+        is_cloudevent: whether the fields are the attributes of a CloudEvent.
     """
 
     fields: dict[str, Any]
     names: dict[str, str]
     extra: dict[str, Any]
     errors: list[Issue] = field(default_factory=list)
+    is_cloudevent: bool = False
 
     def set_once(self, canonical: str, value: Any, name: str) -> None:
         """Set a field, unless an earlier name did: then the values must be equal.

@@ -1,0 +1,125 @@
+"""Decompression of a body while it arrives, within its limit.
+
+gzip (RFC 1952), deflate (RFC 9110 section 8.4.1.2) and zstd (RFC 8878). A body is one
+compressed stream; bytes after its end are an error.
+"""
+
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from app.errors import InvalidEncodingError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_GZIP = 16 + zlib.MAX_WBITS
+_RAW = -zlib.MAX_WBITS
+_DEFLATE_METHOD = 8
+# RFC 9659: a decoder for HTTP supports windows of 8 MiB, and needs to support no more.
+_MAX_ZSTD_WINDOW_LOG = 23
+
+
+class Decompressor:
+    """Decompresses one stream; never holds more than the limit of its output.
+
+    Args:
+        coding: the content coding, for error messages.
+        stream: a decompressor of the standard library's interface.
+        max_bytes: of the decompressed body.
+    """
+
+    def __init__(self, coding: str, stream: Any, max_bytes: int) -> None:
+        self._coding = coding
+        self._stream = stream
+        self._most = max_bytes + 1
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Decompress a part of the body, piece by piece.
+
+        Raises:
+            InvalidEncodingError: the data is corrupt, or goes on after its end.
+        """
+        rest = chunk
+        while rest or not self._needs_input():
+            if self._stream.eof:
+                raise InvalidEncodingError(
+                    f"Bytes follow the end of the {self._coding} data."
+                )
+            try:
+                out = self._stream.decompress(rest, self._most)
+            except (zlib.error, zstd.ZstdError):
+                raise InvalidEncodingError(
+                    f"The body is not valid {self._coding}."
+                ) from None
+            if self._stream.unused_data:
+                raise InvalidEncodingError(
+                    f"Bytes follow the end of the {self._coding} data."
+                )
+            rest = getattr(self._stream, "unconsumed_tail", b"")
+            yield out
+
+    def finish(self) -> None:
+        """Check that the stream is complete.
+
+        Raises:
+            InvalidEncodingError: it ends too early.
+        """
+        if not self._stream.eof:
+            raise InvalidEncodingError(f"The {self._coding} data ends too early.")
+
+    def _needs_input(self) -> bool:
+        """Whether all output so far was taken; zlib keeps its rest as a tail."""
+        return self._stream.eof or getattr(self._stream, "needs_input", True)
+
+
+class _Deflate:
+    """A deflate stream with the header of zlib, or without, as many clients send it."""
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @property
+    def eof(self) -> bool:
+        return self._stream is not None and bool(self._stream.eof)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if self._stream is None:
+            has_header = data[0] & 0x0F == _DEFLATE_METHOD and (
+                len(data) == 1 or int.from_bytes(data[:2]) % 31 == 0
+            )
+            self._stream = zlib.decompressobj(zlib.MAX_WBITS if has_header else _RAW)
+        out: bytes = self._stream.decompress(data, max_length)
+        return out
+
+
+def _zstd() -> Any:
+    return zstd.ZstdDecompressor(
+        options={zstd.DecompressionParameter.window_log_max: _MAX_ZSTD_WINDOW_LOG}
+    )
+
+
+_STREAMS: dict[bytes, tuple[str, Callable[[], Any]]] = {
+    b"gzip": ("gzip", lambda: zlib.decompressobj(_GZIP)),
+    b"x-gzip": ("gzip", lambda: zlib.decompressobj(_GZIP)),
+    b"deflate": ("deflate", _Deflate),
+    b"zstd": ("zstd", _zstd),
+}
+CODINGS = frozenset(_STREAMS)
+
+
+def create_decompressor(coding: bytes, max_bytes: int) -> Decompressor:
+    """The decompressor of a content coding.
+
+    Args:
+        coding: one of `CODINGS`.
+        max_bytes: of the decompressed body.
+    """
+    name, create = _STREAMS[coding]
+    return Decompressor(name, create(), max_bytes)
