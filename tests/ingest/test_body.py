@@ -26,7 +26,9 @@ def read(
     """Read a body; afterwards no more may be held than was given back."""
     bytes_ = ByteBudget(budget)
     permit = bytes_.permit("billing")
-    reader = BodyReader(Framing(b"gzip" if gzipped else None, 0), max_bytes=max_bytes, grow=permit.grow)
+    reader = BodyReader(
+        Framing(b"gzip" if gzipped else None, 0), max_bytes=max_bytes, grow=permit.grow
+    )
     try:
         for chunk in chunks:
             reader.feed(chunk)
