@@ -1,4 +1,4 @@
-"""How libpq's programs find a database: by their environment, not their arguments."""
+"""The environment of psql: libpq reads the connection from variables."""
 
 import re
 from itertools import starmap
@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app.store.dsn import dsn_of
 
-# What a URL's query may name, and libpq's variable for it; the rest are settings of
-# the server. A key's password has no variable: psql asks for it.
+# Parameters of a URL and their libpq variables; other parameters are settings of the
+# server. The password of a client key has no variable: psql asks for it.
 _VARIABLES = {
     "host": "PGHOST",
     "port": "PGPORT",
@@ -37,8 +37,8 @@ _VARIABLES = {
 def psql_environment(url: str) -> dict[str, str]:
     """The variables of libpq (its documentation's "Environment Variables").
 
-    They lead where `create_engine` connects to, by the driver's precedence: what
-    stands before the `?` of a URL outranks what stands after it.
+    They select the same database as `create_engine`: the part of a URL before the `?`
+    takes precedence over the parameters after it.
 
     Args:
         url: as `create_engine` takes it.
@@ -69,7 +69,7 @@ def psql_environment(url: str) -> dict[str, str]:
 
 
 def _split(places: str) -> tuple[str, str]:
-    """The hosts and the ports of one list: libpq wants a list of each."""
+    """Split a list of host:port into the two lists that libpq expects."""
     hosts: list[str] = []
     ports: list[str] = []
     for place in places.split(","):
@@ -85,5 +85,5 @@ def _split(places: str) -> tuple[str, str]:
 
 
 def _option(name: str, value: str) -> str:
-    """A setting of the server, as one of its command line's options."""
+    """A server setting as a command line option."""
     return f"-c {name}=" + re.sub(r"([\\\s])", r"\\\1", value)

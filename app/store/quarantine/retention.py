@@ -1,11 +1,11 @@
-"""Deleting what has been in quarantine for too long."""
+"""Retention of quarantine: deletes expired rejected events and drop counts."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _BATCH = 1_000
 
-# By Postgres's clock: the service's decides only when it was received.
+# Uses Postgres's clock, so that all instances agree.
 _EXPIRE_EVENTS = text("""
 WITH old AS MATERIALIZED (
     SELECT id FROM rejected_events
@@ -32,14 +32,14 @@ WHERE (gone.minute, gone.source, gone.worker) = (old.minute, old.source, old.wor
 async def expire_rejected(
     connection: AsyncConnection, *, days: int, limit: int = _BATCH
 ) -> int:
-    """Delete some rejected events, and counts of drops, that are too old.
+    """Delete a batch of expired rejected events and drop counts.
 
-    Rows that another session has locked are passed over: nobody waits for anybody.
+    Rows locked by another session are skipped.
 
     Args:
         connection: in a transaction.
-        days: how old they may be.
-        limit: how many are deleted of each.
+        days: maximum age.
+        limit: most rows to delete from each table.
 
     Returns:
         How many were deleted, events and counts together; 0 when it is done.

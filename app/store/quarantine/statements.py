@@ -1,7 +1,7 @@
 """The statements that keep rejected events, each run in the caller's transaction.
 
-Which of them are kept is decided in `app.store.quarantine.caps`; what operators ask and
-do is in `app.store.quarantine.queries` and `app.store.quarantine.replay`.
+`app.store.quarantine.caps` decides which events are kept. The queries and commands of
+operators are in `app.store.quarantine.queries` and `app.store.quarantine.replay`.
 """
 
 from collections import Counter
@@ -35,8 +35,8 @@ RETURNING id
 
 _FIND = "SELECT id FROM rejected_events WHERE id = ANY($1::uuid[])"
 
-# Answered by rejected_events_source_received_at_idx alone, and never by more of it
-# than the cap, however much an earlier, larger cap has left in the table.
+# An index-only scan of rejected_events_source_received_at_idx, limited to the cap even
+# if an earlier, larger cap left more rows.
 _MEASURE = """
 SELECT asked.source, count(kept_bytes), coalesce(sum(kept_bytes), 0)
 FROM unnest($1::text[]) AS asked (source)
@@ -49,7 +49,7 @@ LEFT JOIN LATERAL (
 GROUP BY asked.source
 """
 
-# The rows of one worker are touched by no other: nobody waits for a lock on them.
+# Each worker updates only its own rows, so there are no lock waits.
 _COUNT_DROPS = """
 INSERT INTO rejected_drops (minute, source, worker, events)
 SELECT minute, source, $1::text, events FROM unnest(
@@ -61,25 +61,25 @@ DO UPDATE SET events = rejected_drops.events + excluded.events
 
 
 class QuarantineUsage(NamedTuple):
-    """What of a source is in quarantine.
+    """Usage of quarantine by one source.
 
     Attributes:
-        events: rows.
-        payload_bytes: of their payloads, as far as these are kept.
+        events: number of rows.
+        payload_bytes: bytes of the payloads that are kept.
     """
 
     events: int
     payload_bytes: int
 
     def plus(self, row: Rejection) -> "QuarantineUsage":
-        """The same with one row more."""
+        """The usage after adding one row."""
         return QuarantineUsage(self.events + 1, self.payload_bytes + len(row.payload))
 
 
 async def insert_rejected(
     driver: asyncpg.Connection, rows: Sequence[Rejection]
 ) -> set[str]:
-    """Insert rows with distinct ids; return the ids that were not there before."""
+    """Insert rows with distinct ids; return the ids that were new."""
     if not rows:
         return set()
     inserted = await driver.fetch(
@@ -101,14 +101,14 @@ async def insert_rejected(
 
 
 async def find_rejected(driver: asyncpg.Connection, ids: Iterable[str]) -> set[str]:
-    """Which of the ids are in quarantine."""
+    """The ids that are in quarantine."""
     return {str(id_) for (id_,) in await driver.fetch(_FIND, list(ids))}
 
 
 async def measure_rejected(
     driver: asyncpg.Connection, sources: Iterable[str], *, limit: int
 ) -> dict[str, QuarantineUsage]:
-    """What each source has in quarantine, counting at most `limit` rows of each."""
+    """Usage by source, counting at most `limit` rows of each."""
     figures = await driver.fetch(_MEASURE, list(sources), MAX_PAYLOAD, limit)
     return {
         source: QuarantineUsage(events, payload_bytes)
@@ -122,9 +122,9 @@ async def count_drops(
     """Count rows as dropped in the minute of their receipt.
 
     Args:
-        driver: in a transaction.
+        driver: connection in a transaction.
         rows: rejected events that are not kept.
-        worker: a name that no other process has.
+        worker: unique name of this process.
     """
     if not rows:
         return

@@ -1,4 +1,4 @@
-"""Turns at reading: those who read share few connections, and none with the writer."""
+"""A limit on concurrent read queries, which use connections of their own."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,14 +19,14 @@ _TOO_MUCH = (
 
 
 class QueryLimiter:
-    """Lets a few read at a time, and some wait.
+    """Runs a few read queries at a time; a bounded number waits.
 
     Args:
-        engine: that only readers use.
-        timeout_s: for one question, the wait for its turn included.
-        at_once: questions that are asked at a time.
-        waiting: those that wait; beyond them all are refused.
-        failure: what to say where there was no answer.
+        engine: engine that only readers use.
+        timeout_s: time limit of one query, waiting included.
+        at_once: most concurrent queries.
+        waiting: most waiting queries; further ones are refused.
+        failure: error message for a query that was not answered.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class QueryLimiter:
         self._room = at_once + waiting
 
     async def ask(self, question: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Ask when it is one's turn, in a transaction.
+        """Wait for a free place, then run the query in a transaction.
 
         Args:
-            question: only reads, and may be asked twice.
+            question: read-only query that may run twice.
 
         Raises:
             OverloadedError: too many wait, or the turn did not come in time.

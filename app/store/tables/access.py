@@ -1,6 +1,6 @@
-r"""The tables of who may write and read, as SQLAlchemy Core sees them.
+r"""The tables of sources, keys and browser sessions.
 
-What each column means is its comment here, and `\d+ TABLE` in psql.
+The comment of each column gives its meaning, here and with `\d+ TABLE` in psql.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What all tables share: columns, each with its comment, and names of constraints."""
+"""Helpers for all tables: commented columns and names of constraints."""
 
 from typing import Any, TypeAlias
 
@@ -10,7 +10,7 @@ Kind: TypeAlias = TypeEngine[Any] | type[TypeEngine[Any]]
 
 INSTANT = DateTime(timezone=True)
 
-# Postgres's own default names, so that a constraint has one name everywhere.
+# The default names of Postgres, so that a constraint has one name everywhere.
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -24,18 +24,18 @@ metadata = MetaData(
 def column(
     name: str, kind: Kind, comment: str, *items: SchemaItem, **options: Any
 ) -> Column[Any]:
-    r"""A column that always has a value.
+    r"""A column that is NOT NULL.
 
     Args:
-        name: of the column.
+        name: name of the column.
         kind: its type.
-        comment: what it means, as `\d+` shows it.
+        comment: its meaning, as `\d+` shows it.
         items: its constraints.
-        options: others of SQLAlchemy's `Column`.
+        options: other options of SQLAlchemy's `Column`.
     """
     return Column(name, kind, *items, comment=comment, nullable=False, **options)
 
 
 def optional(name: str, kind: Kind, comment: str) -> Column[Any]:
-    """A column that may be NULL; its comment says what that means."""
+    """A column that may be NULL; its comment says what NULL means."""
     return Column(name, kind, comment=comment)

@@ -1,7 +1,7 @@
-r"""The tables, as SQLAlchemy Core sees them.
+r"""The tables of events, for SQLAlchemy Core.
 
-The migrations make them; a test holds the two against each other.
-What each column means is its comment here, and `\d+ TABLE` in psql.
+The migrations create them; a test compares the two. The comment of each column gives
+its meaning, here and with `\d+ TABLE` in psql.
 """
 
 from sqlalchemy import (
