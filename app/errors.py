@@ -1,7 +1,7 @@
-"""The one tree of errors: what each means, and how it is answered.
+"""The error tree: code, HTTP status and headers of each error.
 
     RollcallError
-    |-- OperatorError                    told to whoever runs the command; exit 1
+    |-- OperatorError                    printed by commands; exit status 1
     |   |-- ConfigurationError
     |   |-- DatabaseError
     |   |-- EmbeddedPostgresError
@@ -9,7 +9,7 @@
     |   |-- WorkerError
     |   |-- KeyNotFoundError
     |   `-- EventNotFoundError
-    `-- RequestError                     told to the sender as problem JSON
+    `-- RequestError                     answered as problem JSON (RFC 9457)
         |   code                   status  retryable
         |-- InvalidHttpError          400  no
         |-- InvalidJsonError          400  no
@@ -35,8 +35,8 @@
         |-- OverloadedError           503  yes
         `-- UnavailableError          503  yes
 
-What is wrong with one event alone is no exception but a `Issue`
-(`app.pipeline.issues`): its neighbours go on.
+An error of one event is an `Issue` (`app.pipeline.issues`) and not an exception, so
+that the other events of the body are processed.
 """
 
 from collections.abc import Mapping
@@ -46,10 +46,10 @@ from typing_extensions import override
 
 
 class RollcallError(Exception):
-    """Anything that Rollcall itself raises.
+    """Base class of all errors.
 
     Args:
-        detail: one sentence for a person; never holds what the sender sent.
+        detail: a sentence for people, without values of the payload.
     """
 
     def __init__(self, detail: str) -> None:
@@ -58,7 +58,7 @@ class RollcallError(Exception):
 
 
 class OperatorError(RollcallError):
-    """Something that only the operator can mend; the text says how."""
+    """An error that the operator can fix; the text says how."""
 
 
 class ConfigurationError(OperatorError):
@@ -66,7 +66,7 @@ class ConfigurationError(OperatorError):
 
 
 class DatabaseError(OperatorError):
-    """The database does not answer, or does not do what a command asks."""
+    """The database did not answer or refused a statement of a command."""
 
 
 class EmbeddedPostgresError(OperatorError):
@@ -74,7 +74,7 @@ class EmbeddedPostgresError(OperatorError):
 
 
 class SchemaError(OperatorError):
-    """The database's schema is not one that this code can work with."""
+    """The schema of the database does not fit this release."""
 
 
 class WorkerError(OperatorError):
@@ -82,22 +82,22 @@ class WorkerError(OperatorError):
 
 
 class KeyNotFoundError(OperatorError):
-    """No key matches what was asked for."""
+    """No key has the given id."""
 
 
 class EventNotFoundError(OperatorError):
-    """No event has the id that was asked for."""
+    """No event has the given id."""
 
 
 class RequestError(RollcallError):
-    """A whole request that is refused (RFC 9457 problem JSON).
+    """Rejection of a whole request, answered as problem JSON (RFC 9457).
 
     Attributes:
-        code: stable and machine-readable; part of the wire contract.
-        status: the HTTP status.
-        title: the same words for each error of one code.
-        retryable: whether sending the same bytes again can succeed.
-        retry_after: whole seconds for `Retry-After`, where there is one.
+        code: stable, machine-readable code; part of the HTTP interface.
+        status: HTTP status.
+        title: text that is the same for all errors of this code.
+        retryable: whether a retry with the same bytes can succeed.
+        retry_after: whole seconds for `Retry-After`; None without that header.
     """
 
     code: ClassVar[str]
@@ -107,14 +107,14 @@ class RequestError(RollcallError):
     retry_after: ClassVar[int | None] = None
 
     def headers(self) -> Mapping[str, str]:
-        """The headers that this answer carries beside the usual ones."""
+        """Additional headers of the response."""
         if self.retry_after is None:
             return {}
         return {"Retry-After": str(self.retry_after)}
 
 
 class InvalidHttpError(RequestError):
-    """What was sent is no request of HTTP/1.1."""
+    """The bytes are not a valid HTTP/1.1 request."""
 
     code = "invalid_http"
     status = 400
@@ -138,7 +138,7 @@ class InvalidBodyError(RequestError):
 
 
 class EmptyBodyError(RequestError):
-    """The body holds no event at all."""
+    """The body holds no event."""
 
     code = "empty_body"
     status = 400
@@ -146,7 +146,7 @@ class EmptyBodyError(RequestError):
 
 
 class InvalidParameterError(RequestError):
-    """A query parameter has a value that it cannot have."""
+    """A query parameter is unknown or its value is not allowed."""
 
     code = "invalid_parameter"
     status = 400
@@ -154,7 +154,7 @@ class InvalidParameterError(RequestError):
 
 
 class InvalidCursorError(RequestError):
-    """The cursor is none, or belongs to another query."""
+    """The cursor is malformed or belongs to another query."""
 
     code = "invalid_cursor"
     status = 400
@@ -162,7 +162,7 @@ class InvalidCursorError(RequestError):
 
 
 class InvalidEncodingError(RequestError):
-    """The body is not what its `Content-Encoding` says."""
+    """The body does not match its `Content-Encoding`."""
 
     code = "invalid_encoding"
     status = 400
@@ -170,7 +170,7 @@ class InvalidEncodingError(RequestError):
 
 
 class UnauthorizedError(RequestError):
-    """No key, or one that is unknown or revoked."""
+    """The key is missing, unknown or revoked."""
 
     code = "unauthorized"
     status = 401
@@ -178,21 +178,21 @@ class UnauthorizedError(RequestError):
 
     @override
     def headers(self) -> Mapping[str, str]:
-        """RFC 9110 section 11.6.1: a 401 names the schemes that it takes."""
+        """The accepted schemes (RFC 9110 section 11.6.1)."""
         return {"WWW-Authenticate": 'Bearer realm="rollcall", Basic realm="rollcall"'}
 
 
 class ReaderRequiredError(UnauthorizedError):
-    """No read key and no session, or one that is worth nothing."""
+    """The read key or session is missing, unknown or expired."""
 
     @override
     def headers(self) -> Mapping[str, str]:
-        """Basic is taken, too, but a browser would ask for it in a dialog."""
+        """Bearer only: Basic works too, but browsers would open a dialog for it."""
         return {"WWW-Authenticate": 'Bearer realm="rollcall"'}
 
 
 class CrossSiteError(RequestError):
-    """A page of another site has a browser sign in or out."""
+    """A page of another site sent a form to this one."""
 
     code = "cross_site"
     status = 403
@@ -208,24 +208,24 @@ class ForbiddenError(RequestError):
 
 
 class NotFoundError(RequestError):
-    """Nothing lives at this path."""
+    """The path does not exist."""
 
     code = "not_found"
     status = 404
-    title = "Nothing is here"
+    title = "The path does not exist"
 
 
 class MethodNotAllowedError(RequestError):
-    """The path exists, the method does not.
+    """The path does not accept the method.
 
     Args:
-        detail: one sentence for a person.
-        allow: the methods that the path takes.
+        detail: a sentence for people.
+        allow: methods that the path accepts.
     """
 
     code = "method_not_allowed"
     status = 405
-    title = "This path does not take that method"
+    title = "The path does not accept this method"
 
     def __init__(self, detail: str, *, allow: str) -> None:
         super().__init__(detail)
@@ -233,12 +233,12 @@ class MethodNotAllowedError(RequestError):
 
     @override
     def headers(self) -> Mapping[str, str]:
-        """RFC 9110 section 15.5.6: a 405 lists what is allowed."""
+        """The allowed methods (RFC 9110 section 15.5.6)."""
         return {"Allow": self.allow}
 
 
 class SlowClientError(RequestError):
-    """The headers or the body did not arrive within their time."""
+    """The headers or the body did not arrive before their deadline."""
 
     code = "slow_client"
     status = 408
@@ -247,12 +247,12 @@ class SlowClientError(RequestError):
 
     @override
     def headers(self) -> Mapping[str, str]:
-        """The rest of it may still come: the connection ends here."""
+        """Close the connection, since the rest of the request may still arrive."""
         return {"Connection": "close"}
 
 
 class BodyTooLargeError(RequestError):
-    """The decoded body is over its limit."""
+    """The decompressed body exceeds its limit."""
 
     code = "body_too_large"
     status = 413
@@ -260,7 +260,7 @@ class BodyTooLargeError(RequestError):
 
 
 class TooManyEventsError(RequestError):
-    """The body holds more events than one body may."""
+    """The body exceeds the limit of events."""
 
     code = "too_many_events"
     status = 413
@@ -268,7 +268,7 @@ class TooManyEventsError(RequestError):
 
 
 class TooManyValuesError(RequestError):
-    """The body holds more values, in all its events, than one body may."""
+    """The body exceeds the limit of JSON values over all its events."""
 
     code = "too_many_values"
     status = 413
@@ -276,7 +276,7 @@ class TooManyValuesError(RequestError):
 
 
 class UnsupportedMediaError(RequestError):
-    """The body's type or encoding is none that Rollcall reads."""
+    """The media type or content encoding is not supported."""
 
     code = "unsupported_media_type"
     status = 415
@@ -284,7 +284,7 @@ class UnsupportedMediaError(RequestError):
 
 
 class HeadersTooLargeError(RequestError):
-    """The path and the headers are over their limit."""
+    """The path and the headers exceed their limit."""
 
     code = "headers_too_large"
     status = 431
@@ -292,17 +292,17 @@ class HeadersTooLargeError(RequestError):
 
 
 class TooManyRequestsError(RequestError):
-    """One source has more in flight than its share, and others send, too."""
+    """One source exceeds its share while other sources send."""
 
     code = "too_many_requests"
     status = 429
-    title = "This source has too much in flight"
+    title = "This source has too many requests in flight"
     retryable = True
     retry_after = 1
 
 
 class InternalError(RequestError):
-    """A defect of Rollcall's; the log holds its trace under the request id."""
+    """A defect of Rollcall; the log has the traceback with the request id."""
 
     code = "internal_error"
     status = 500
@@ -311,20 +311,47 @@ class InternalError(RequestError):
 
 
 class OverloadedError(RequestError):
-    """More is in flight than this worker may hold."""
+    """The worker cannot store the request in time."""
 
     code = "overloaded"
     status = 503
-    title = "Too much is in flight"
+    title = "The service is overloaded"
     retryable = True
     retry_after = 1
 
 
 class UnavailableError(RequestError):
-    """Postgres did not confirm in time; the events may or may not be in."""
+    """Postgres did not confirm in time; the events may or may not be stored."""
 
     code = "unavailable"
     status = 503
     title = "The database did not confirm in time"
     retryable = True
     retry_after = 2
+
+
+# One class for each code, in the order of the tree above.
+REQUEST_ERRORS: tuple[type[RequestError], ...] = (
+    InvalidHttpError,
+    InvalidJsonError,
+    InvalidBodyError,
+    EmptyBodyError,
+    InvalidParameterError,
+    InvalidCursorError,
+    InvalidEncodingError,
+    UnauthorizedError,
+    CrossSiteError,
+    ForbiddenError,
+    NotFoundError,
+    MethodNotAllowedError,
+    SlowClientError,
+    BodyTooLargeError,
+    TooManyEventsError,
+    TooManyValuesError,
+    UnsupportedMediaError,
+    HeadersTooLargeError,
+    TooManyRequestsError,
+    InternalError,
+    OverloadedError,
+    UnavailableError,
+)

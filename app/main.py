@@ -1,9 +1,10 @@
-"""The ASGI app: settings in, an app out; nothing is built at import."""
+"""`create_app`: builds the ASGI app from the settings. Nothing is built at import."""
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,13 @@ def create_app(
     """Build the service as an ASGI app.
 
     Args:
-        settings: with a database URL, whose schema is up to date.
-        metrics_dir: where all workers of the service count (`app.metrics.board`);
-            without it this one counts for itself.
-        catalog: the events that are accepted; by default read as the settings say.
+        settings: settings with the URL of a migrated database.
+        metrics_dir: directory for the metrics of all workers (`app.metrics`); None for
+            a single process.
+        catalog: accepted events; None to read them as the settings say.
 
     Raises:
-        ConfigurationError: there is no database URL, or not one that can be used.
+        ConfigurationError: the database URL is missing or invalid.
     """
     configure_logs(settings.log_level)
     catalog = load_catalog(settings) if catalog is None else catalog
@@ -63,8 +64,8 @@ def create_app(
     app = FastAPIOffline(
         redoc_url=None,
         title="Rollcall",
-        summary="Takes in B2B SaaS lifecycle events, and commits before it answers.",
-        version="0.1.0",
+        summary="Stores B2B SaaS lifecycle events, and commits before it responds.",
+        version=version("rollcall"),
         lifespan=lifespan,
         redirect_slashes=False,
     )

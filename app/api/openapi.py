@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from app.access.session_cookie import SESSION_COOKIE
-from app.errors import RequestError
+from app.errors import REQUEST_ERRORS
 from app.events.catalog import Catalog
 from app.events.json_schema import track_body_schema
 from app.ingest.response_models import ProblemModel, TrackResponseModel
@@ -163,7 +163,7 @@ def _operation(route: TrackRoute, examples: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    kinds = [kind for kind in RequestError.__subclasses__() if kind.status == status]
+    kinds = [kind for kind in REQUEST_ERRORS if kind.status == status]
     names = ["X-Request-Id"]
     if status == HTTPStatus.UNAUTHORIZED:
         names.append("WWW-Authenticate")

@@ -38,7 +38,7 @@ def main() -> None:
 def _commands() -> typer.Typer:
     commands = typer.Typer(
         name="rollcall",
-        help="Takes in B2B SaaS lifecycle events, and commits before it answers.",
+        help="Stores B2B SaaS lifecycle events, and commits before it responds.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

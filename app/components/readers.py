@@ -1,4 +1,4 @@
-"""All that reads, apart from what writes: connections, keys, sessions, routes."""
+"""Components of the read side: connections, keys, sessions, routes."""
 
 from fastapi import FastAPI
 
@@ -13,30 +13,30 @@ from app.store.keys.browser_sessions import Sessions
 from app.store.read.limiter import QueryLimiter
 from app.store.service_queries import ServiceQueries
 
-# Two that read, one that signs in, one that looks up who reads.
+# Two for queries, one for signing in, one for key lookups.
 _CONNECTIONS = 4
-# Together within what an answer may take when Postgres is away.
+# Their sum stays below the time limit of a response during an outage.
 _LOOKUP_TIMEOUT_S = 1.0
 _READ_TIMEOUT_S = 1.75
 
 
 class ReadComponents:
-    """Who reads, and when it is their turn.
+    """Authentication and queries of readers.
 
     Attributes:
         keys: read keys.
-        readers: the dependencies of routes that need a reader.
-        turns: by which routes ask the database.
-        sessions: of browsers.
+        readers: FastAPI dependencies of routes that need a reader.
+        turns: limiter for queries of routes.
+        sessions: browser sessions.
 
     Args:
-        url: of the database.
-        trust_s: how long a key or a session is trusted before it is looked up again.
-        meters: tell how many connections are in use.
+        url: URL of the database.
+        trust_s: seconds for which a key or session is cached.
+        meters: metrics of the connections in use.
     """
 
     def __init__(self, url: str, *, trust_s: float, meters: Meters) -> None:
-        # Connections of its own: whoever reads takes none from the writer.
+        # A separate pool, so that readers never take a connection from the writer.
         self._engine = create_engine(
             url, pool_size=_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
         )
@@ -51,7 +51,7 @@ class ReadComponents:
         )
 
     def install(self, app: FastAPI, pages: Pages) -> None:
-        """Add the routes that sign in and read."""
+        """Add the routes for signing in and reading."""
         app.include_router(read_routes(self.readers, self.turns))
         app.include_router(sign_in_routes(self.sessions, self.readers, pages))
         install_readers(app)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from app.errors import RequestError
+from app.errors import REQUEST_ERRORS
 from app.ingest.admission import ByteBudget
 from app.ingest.routes import TRACK_ROUTES
 from app.ingest.scheduler import Scheduler
@@ -27,7 +27,7 @@ def service_layout() -> Layout:
     return Layout(
         {
             "route": tuple(route.path for route in TRACK_ROUTES),
-            "code": tuple(sorted(kind.code for kind in RequestError.__subclasses__())),
+            "code": tuple(sorted(kind.code for kind in REQUEST_ERRORS)),
         }
     )
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 from fastapi import APIRouter, Request, Response
 
-from app.errors import NotFoundError, RequestError
+from app.errors import REQUEST_ERRORS, NotFoundError
 from app.events.catalog import Catalog
 from app.pages.event_docs import EventDoc, event_doc, event_summaries
 from app.pages.render import Pages, wants_html
@@ -25,7 +25,7 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
     def doc_of(name: str) -> EventDoc:
         return event_doc(catalog[name])
 
-    refusals = sorted(RequestError.__subclasses__(), key=lambda kind: kind.status)
+    refusals = sorted(REQUEST_ERRORS, key=lambda kind: kind.status)
 
     @routes.api_route("/events", methods=["GET", "HEAD"])
     async def events(request: Request) -> Response:

@@ -10,7 +10,7 @@ import typer
 from pydantic import TypeAdapter
 
 from app.cli import _commands as build_commands
-from app.errors import RequestError
+from app.errors import REQUEST_ERRORS
 from app.events import account_added_user, signed_up
 from app.events.catalog import Catalog
 from app.events.declaration import Declaration, DeclaredProperty
@@ -194,7 +194,7 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
 def test_each_refusal_is_listed_with_its_status_and_whether_to_retry() -> None:
     kinds = {
         kind.code: (str(kind.status), "yes" if kind.retryable else "no")
-        for kind in RequestError.__subclasses__()
+        for kind in REQUEST_ERRORS
     }
     told = {code: (row["status"], row["retry"]) for code, row in REFUSALS.items()}
     assert told == kinds | {"all_rejected": ("422", "no")}

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import RequestError
+from app.errors import REQUEST_ERRORS
 from tests.support.markdown import pages, read, section
 
-RETRYABLE = {
-    str(kind.status) for kind in RequestError.__subclasses__() if kind.retryable
-}
+RETRYABLE = {str(kind.status) for kind in REQUEST_ERRORS if kind.retryable}
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)

@@ -10,7 +10,7 @@ from jinja2 import UndefinedError
 from markupsafe import escape
 from typing_extensions import override
 
-from app.errors import NotFoundError, RequestError
+from app.errors import REQUEST_ERRORS, NotFoundError
 from app.pages.event_docs import event_doc
 from app.pages.render import Pages, prose
 from app.pages.static_files import StaticFiles
@@ -140,7 +140,7 @@ async def test_an_event_is_told_in_full(api: Api, event: str) -> None:
     for code, why in (told.errors | told.warnings).items():
         assert f"<code>{code}</code>" in page
         assert prose(why.meaning).unescape() in page
-    for kind in RequestError.__subclasses__():
+    for kind in REQUEST_ERRORS:
         assert kind.code in page
     assert json.dumps(told.sample, indent=2) in page
     assert f'href="/events/{event}"' in (await page_of(api, "/events")).text

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from app.access.credentials import first_headers
 from app.access.key_cache import KeyCache
-from app.errors import RequestError
+from app.errors import REQUEST_ERRORS
 from app.ingest.counting import service_layout
 from app.ingest.handler import TrackRequest
 from app.ingest.limits import TrackLimits
@@ -99,7 +99,7 @@ class FakeClient:
 def raise_refusal(response: TrackResponse) -> None:
     """Raise the error that a response tells of, if it refuses the whole request."""
     code = json.loads(response.body).get("code")
-    for kind in RequestError.__subclasses__():
+    for kind in REQUEST_ERRORS:
         if kind.code == code:
             error = kind.__new__(kind)
             Exception.__init__(error, response)
