@@ -18,6 +18,7 @@ _TITLES = {
     "baseline": "FastAPI + ORM",
     "echo": "echo (HTTP limit)",
     "insert": "insert without HTTP",
+    "statement": "one statement without HTTP",
     "copy": "COPY",
 }
 
@@ -52,10 +53,13 @@ def bars(rounds: dict[str, list[Figures]]) -> list[Bar]:
     echo = _median(rounds, "echo w1 b1", "requests_per_s")
     orm = _median(rounds, "baseline w1 b1", "requests_per_s")
     insert = _median(rounds, "insert w2 b100", "events_per_s")
+    statement = _median(rounds, "statement w2 b100", "events_per_s")
     found = [
         Bar("single events, 1 worker / FastAPI + ORM", one / orm, 12),
         Bar("single events, 1 worker / echo", one / echo, 0.30),
         Bar("batches of 100, 2 workers / insert x 2", many / insert, 0.70),
+        Bar("batches of 100, 2 workers / statement x 2", many / statement, 0.60),
+        Bar("statement x 2 / insert x 2", statement / insert, 1.25),
     ]
     for name, runs in rounds.items():
         halves = [figures["half"] for figures in runs if "half" in figures]
