@@ -1,4 +1,4 @@
-"""What a failed statement means: the data's fault, or the moment's.
+"""What a failed statement means: the data was refused, or Postgres was not able.
 
 Codes are those of PostgreSQL's appendix A, "PostgreSQL Error Codes".
 """
@@ -7,8 +7,8 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-# All that using a database can raise; while connecting, the driver's own errors and
-# those of the socket reach us as they are.
+# Every error that using a database can raise. SQLAlchemy wraps errors of statements;
+# those of connecting, and of statements on the driver's connection, are not wrapped.
 DATABASE_ERRORS = (
     SQLAlchemyError,
     asyncpg.PostgresError,
@@ -18,7 +18,7 @@ DATABASE_ERRORS = (
 _NOT_NULL_VIOLATION = "23502"
 _CHECK_VIOLATION = "23514"
 _READ_ONLY_TRANSACTION = "25006"
-# What else Postgres says, in a word; by code or, failing that, by its class.
+# Kinds of failure for logs and metrics, by SQLSTATE or else by its class.
 _KINDS = {
     _READ_ONLY_TRANSACTION: "read_only",
     "55P03": "lock",
@@ -33,11 +33,11 @@ _REFUSING_CLASSES = ("22", "54")
 
 
 def is_data_error(error: Exception) -> bool:
-    """Whether Postgres or the driver refused what was to be stored, for good.
+    """Whether Postgres or the driver refused the data, so that a retry is useless.
 
-    A check violation counts only with a constraint's name: without one it says
-    that no partition takes the row. What ends the session never counts: logging in
-    can fail with the code of a data exception too.
+    A check violation counts only with a constraint's name: without one, no partition
+    takes the row. A fatal error never counts: a login can fail with the code of a data
+    exception, too.
     """
     state = sqlstate_of(error)
     severity = getattr(_driver_error(error), "severity_en", None)
@@ -49,22 +49,22 @@ def is_data_error(error: Exception) -> bool:
 
 
 def lacks_partition(error: Exception) -> bool:
-    """Whether a row found no partition to go to."""
+    """Whether the partition of a row is missing."""
     return sqlstate_of(error) == _CHECK_VIOLATION and _constraint_of(error) is None
 
 
 def is_read_only(error: Exception) -> bool:
-    """Whether the session takes no writes."""
+    """Whether the session is read-only."""
     return sqlstate_of(error) == _READ_ONLY_TRANSACTION
 
 
 def sqlstate_of(error: Exception) -> str:
-    """The five characters, or none where Postgres did not say anything."""
+    """The five characters of the SQLSTATE; empty if Postgres sent no error."""
     return getattr(_driver_error(error), "sqlstate", None) or ""
 
 
 def classify(error: Exception) -> str:
-    """A word for why Postgres did not do it: one of a small closed set."""
+    """The kind of failure: one of a small closed set."""
     state = sqlstate_of(error)
     if state:
         return _KINDS.get(state) or _KINDS.get(state[:2], "other")
@@ -78,7 +78,7 @@ def _constraint_of(error: Exception) -> str | None:
 
 
 def _driver_error(error: Exception) -> BaseException:
-    """The driver's own error, from below the two that SQLAlchemy lays over it."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        return error.orig.__cause__ or error.orig
+    """The error as asyncpg raised it."""
+    if isinstance(error, DBAPIError) and error.driver_exception is not None:
+        return error.driver_exception
     return error

@@ -1,7 +1,13 @@
-"""Entries as bytes, and back, so that draining makes the row that was due."""
+"""Journal entries as bytes and back, so that draining makes the row that was due.
+
+An entry is an ASCII JSON array: `[2, kind, fields]`. Entries of the release before this
+one, which have no version, are read as well. An entry keeps the id that it was buffered
+with, also if this release would make another one of the same event.
+"""
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -13,29 +19,34 @@ from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.store.write.insert import Entry
 
+_VERSION = 2
 _KINDS: Mapping[str, type[Entry]] = {"record": Record, "rejection": Rejection}
-_NAMES = {kind: (name, tuple(kind.__annotations__)) for name, kind in _KINDS.items()}
+_REJECTION_FIELDS = tuple(field.name for field in fields(Rejection))
 
 
 def encode_entry(entry: Entry) -> bytes:
-    """All of an entry, as ASCII JSON: a text may hold what UTF-8 cannot."""
-    kind, names = _NAMES[type(entry)]
-    values = {name: getattr(entry, name) for name in names}
+    """All fields of an entry, as ASCII JSON: a text may hold what UTF-8 cannot."""
     if isinstance(entry, Record):
-        values["sent"] = encode_exactly(entry.sent)
-    return json.dumps([kind, values], default=_plain).encode()
+        kind = "record"
+        values = entry._asdict() | {"sent": encode_exactly(entry.sent)}
+    else:
+        kind = "rejection"
+        values = {name: getattr(entry, name) for name in _REJECTION_FIELDS}
+    return json.dumps([_VERSION, kind, values], default=_plain).encode()
 
 
 def decode_entry(encoded: bytes) -> Entry:
     """The entry that was encoded.
 
     Raises:
-        ValueError: it is none, or one of another release.
+        ValueError: it is not an entry, or one of a release that this one cannot read.
     """
     try:
-        kind, values = json.loads(encoded)
+        *version, kind, values = json.loads(encoded)
+        if version not in ([], [_VERSION]):
+            raise ValueError(f"an entry of version {version}")
         restored = {
-            name: _RESTORED.get(name, _as_it_is)(value)
+            name: _RESTORED.get(name, _unchanged)(value)
             for name, value in values.items()
         }
         return _KINDS[kind](**restored)
@@ -51,7 +62,7 @@ def _plain(value: object) -> str:
     raise TypeError(type(value))
 
 
-def _remarks(values: list[list[str]]) -> tuple[Issue, ...]:
+def _issues(values: list[list[str]]) -> tuple[Issue, ...]:
     return tuple(Issue(*value) for value in values)
 
 
@@ -59,7 +70,7 @@ def _sent(text: str) -> Any:
     return decode(text.encode(), max_depth=0).value
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
@@ -67,7 +78,7 @@ _RESTORED: Mapping[str, Callable[[Any], Any]] = {
     "timestamp": datetime.fromisoformat,
     "received_at": datetime.fromisoformat,
     "content_hash": bytes.fromhex,
-    "errors": _remarks,
-    "warnings": _remarks,
+    "errors": _issues,
+    "warnings": _issues,
     "sent": _sent,
 }

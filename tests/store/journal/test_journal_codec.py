@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from app.pipeline.issues import Issue
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.record import Record
 from app.store.journal.codec import decode_entry, encode_entry
@@ -63,3 +64,52 @@ def test_the_time_of_receipt_is_kept_to_the_microsecond() -> None:
     again = decode_entry(encode_entry(entry))
     assert again.received_at == entry.received_at
     assert again.received_at.utcoffset() == entry.received_at.utcoffset()
+
+
+# As the release before this one wrote them: without a version.
+OLD_RECORD = (
+    b'["record", {"id": "00000000-0000-8000-8000-000000000001", "source": "billing",'
+    b' "event": "signed_up", "user_id": "u-1", "group_id": null,'
+    b' "timestamp": "2023-11-02T00:30:08.276000+00:00",'
+    b' "timestamp_raw": "2023-11-02T00:30:08.276Z",'
+    b' "received_at": "2026-11-21T23:59:59.123456+00:00", "message_id": "m-1",'
+    b' "properties": "{\\"email\\":\\"a@b\\"}", "context": "{}",'
+    b' "warnings": [["two_digit_year", "timestamp", "Read as 2023."]],'
+    b' "content_hash": "30313233343536373839616263646566",'
+    b' "sent": "{\\"event\\": \\"signed_up\\"}", "request_id": "r-1"}]'
+)
+OLD_REJECTION = (
+    b'["rejection", {"id": "00000000-0000-8000-8000-000000000002",'
+    b' "received_at": "2026-11-21T23:59:59.123456+00:00", "source": "billing",'
+    b' "event": null, "message_id": null, "reason": "missing_field",'
+    b' "errors": [["missing_field", "event", "Send it."]], "warnings": [],'
+    b' "payload": "{}", "payload_bytes": 2, "truncated": false, "request_id": "r-2"}]'
+)
+
+
+def test_record_of_the_release_before_is_read_with_its_id() -> None:
+    entry = decode_entry(OLD_RECORD)
+
+    assert isinstance(entry, Record)
+    assert entry.id == "00000000-0000-8000-8000-000000000001"
+    assert (entry.source, entry.user_id, entry.message_id) == ("billing", "u-1", "m-1")
+    assert entry.content_hash == b"0123456789abcdef"
+    assert entry.sent == {"event": "signed_up"}
+    assert entry.warnings == (Issue("two_digit_year", "timestamp", "Read as 2023."),)
+    assert entry.extra == "{}"
+    assert_survives(entry)
+
+
+def test_rejection_of_the_release_before_is_read() -> None:
+    entry = decode_entry(OLD_REJECTION)
+
+    assert not isinstance(entry, Record)
+    assert (entry.reason, entry.payload) == ("missing_field", "{}")
+    assert entry.errors == (Issue("missing_field", "event", "Send it."),)
+    assert_survives(entry)
+
+
+def test_entry_of_a_newer_version_is_refused() -> None:
+    newer = encode_entry(record()).replace(b"[2,", b"[3,", 1)
+    with pytest.raises(ValueError, match=r"version \[3\]"):
+        decode_entry(newer)
