@@ -1,7 +1,8 @@
 """What Alembic runs for each of its commands.
 
-`app.store.migrations` hands a connection over, with the lock on it taken.
-A developer's `alembic` finds none, and makes one for ROLLCALL_DATABASE_URL.
+`app.store.migrations`, which this file imports and which finds it by name, passes a
+connection that holds the lock on the schema. A developer's `alembic` passes none; then
+one to ROLLCALL_DATABASE_URL is made.
 """
 
 import asyncio

@@ -1,20 +1,26 @@
-"""Reading the SQL files that a migration executes."""
+"""Executing the SQL files of a migration."""
 
-import re
 from importlib.resources import files
 
-# Up to a semicolon that is in no comment, no string and no function body.
-_STATEMENT = re.compile(
-    r"(?:--[^\n]*|'[^']*'|\$(\w*)\$.*?\$\1\$|[^;])*;",
-    re.DOTALL,
-)
+from alembic import op
 
 
-def statements(path: str) -> list[str]:
-    """Read a file of SQL; the driver takes only one statement at a time.
+def execute_script(path: str) -> None:
+    """Execute a file of SQL in the migration's transaction.
 
     Args:
         path: below this package, such as `views/signed_up_v1.sql`.
     """
-    text = files("migrations").joinpath(path).read_text(encoding="utf-8")
-    return [match[0].strip() for match in _STATEMENT.finditer(text)]
+    connection = op.get_bind()
+    # SQLAlchemy sends BEGIN with its first statement; the driver's would not be in it.
+    connection.exec_driver_sql("SELECT 1")
+    # Without parameters the driver takes a whole script, which SQLAlchemy does not.
+    script = read_script(path)
+    connection.connection.dbapi_connection.run_async(  # type: ignore[union-attr]
+        lambda driver: driver.execute(script)
+    )
+
+
+def read_script(path: str) -> str:
+    """The text of a file of SQL."""
+    return files("migrations").joinpath(path).read_text(encoding="utf-8")

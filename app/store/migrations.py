@@ -13,7 +13,9 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import SchemaError
+from app.errors import ConfigurationError, SchemaError
+from app.store.db_errors import DATABASE_ERRORS, sqlstate_of
+from app.store.dsn import has_pooler
 from app.store.engine import create_migration_engine
 
 _TAKE_LOCK = select(func.pg_try_advisory_lock(func.hashtext("rollcall_migrations")))
@@ -38,9 +40,9 @@ _REVISION = text("SELECT version_num FROM alembic_version")
 async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None, str]:
     """Bring the schema to the revision that this code needs; idempotent.
 
-    Any number of processes may call it at once: they take turns. All of it is one
-    transaction, so that whatever ends it early leaves the schema as it was.
-    A schema that is as new as this code or newer is left alone.
+    Any number of processes may call it at once: they take turns. All migrations run in
+    one transaction, so an interruption leaves the schema as it was. A schema that is as
+    new as this code or newer is left alone.
 
     Args:
         url: of the database; its user owns the tables from then on.
@@ -50,8 +52,8 @@ async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None,
         The revision before (None: there was no schema) and after.
 
     Raises:
-        ConfigurationError: the URL cannot be used.
-        SchemaError: a lock was not to be had, or the schema is not Rollcall's.
+        ConfigurationError: the URL cannot be used, or leads through a pooler.
+        SchemaError: a table stayed locked, or the schema is not Rollcall's.
         OSError, DBAPIError: Postgres cannot be reached, or refuses.
     """
     async with migration_connection(url, lock_timeout_s=lock_timeout_s) as connection:
@@ -62,8 +64,8 @@ async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None,
             return before, before
         try:
             await connection.run_sync(_upgrade)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+        except DATABASE_ERRORS as error:
+            if sqlstate_of(error) != _LOCK_NOT_AVAILABLE:
                 raise
             raise SchemaError(
                 "The schema is as it was: another session kept a table locked for"
@@ -142,22 +144,29 @@ async def check_schema(
 async def migration_connection(
     url: str, *, lock_timeout_s: float = 5.0
 ) -> AsyncIterator[AsyncConnection]:
-    """Wait for one's turn, then be the only one that changes the schema.
+    """A connection that holds the lock on changing the schema.
+
+    The lock belongs to the session, so that it can cover several transactions, and
+    ends with the connection. A pooler would keep the session, and the lock with it.
 
     Raises:
-        ConfigurationError: the URL cannot be used.
-        SchemaError: another process has been at it for ten minutes.
+        ConfigurationError: the URL cannot be used, or leads through a pooler.
+        SchemaError: another process has held the lock for ten minutes.
         OSError, DBAPIError: Postgres cannot be reached, or refuses.
     """
+    if has_pooler(url):
+        raise ConfigurationError(
+            "Changing the schema needs a direct connection. Run this command without"
+            " ROLLCALL_POOLER and with a ROLLCALL_DATABASE_URL of Postgres itself."
+        )
     engine = create_migration_engine(url, lock_timeout_s=lock_timeout_s)
-    # The end of the connection, however it ends, is what gives the turn away.
     async with engine.connect() as connection:
         await _wait_for_turn(connection)
         yield connection
 
 
 async def _wait_for_turn(connection: AsyncConnection) -> None:
-    """Poll: a waiting statement would hold up CREATE INDEX CONCURRENTLY for ever."""
+    """Poll for the lock: a waiting statement would block CREATE INDEX CONCURRENTLY."""
     try:
         async with asyncio.timeout(_TURN_WAIT_S):
             while not await connection.scalar(_TAKE_LOCK):
@@ -197,6 +206,7 @@ def _known_revisions() -> tuple[str, ...]:
 
 
 def _config() -> Config:
+    # `migrations` is found by name: its env.py imports this module.
     config = Config()
     location = str(files("migrations")).replace("%", "%%")
     config.set_main_option("script_location", location)

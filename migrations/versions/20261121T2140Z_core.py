@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from migrations.statements import statements
+from migrations.statements import execute_script
 
 revision = "20261121T2140Z"
 down_revision = None
@@ -20,8 +20,7 @@ _FILES = (
 def upgrade() -> None:
     """Build everything, in the one transaction that Alembic has begun."""
     for path in _FILES:
-        for statement in statements(path):
-            op.execute(statement)
+        execute_script(path)
     op.execute("SELECT rollcall_ensure_partitions()")
 
 

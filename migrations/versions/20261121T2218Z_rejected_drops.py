@@ -1,8 +1,6 @@
 """What the quarantine needs to hold to a cap: a cheap count, and a count of drops."""
 
-from alembic import op
-
-from migrations.statements import statements
+from migrations.statements import execute_script
 
 revision = "20261121T2218Z"
 down_revision = "20261121T2140Z"
@@ -12,8 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the table, and the indexes that counting and listing go by."""
-    for statement in statements("tables/rejected_drops_v1.sql"):
-        op.execute(statement)
+    execute_script("tables/rejected_drops_v1.sql")
 
 
 def downgrade() -> None:

@@ -1,8 +1,6 @@
 """What reading needs: read keys, and browsers that are signed in with them."""
 
-from alembic import op
-
-from migrations.statements import statements
+from migrations.statements import execute_script
 
 revision = "20261122T0045Z"
 down_revision = "20261121T2218Z"
@@ -12,8 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add a column, whose default makes write keys of all there are, and tables."""
-    for statement in statements("tables/reading_v1.sql"):
-        op.execute(statement)
+    execute_script("tables/reading_v1.sql")
 
 
 def downgrade() -> None:

@@ -1,8 +1,6 @@
 """When a rejected event became visible, which its receipt may precede by hours."""
 
-from alembic import op
-
-from migrations.statements import statements
+from migrations.statements import execute_script
 
 revision = "20261122T0055Z"
 down_revision = "20261122T0045Z"
@@ -12,8 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the column, which fills itself, and the index that the live page polls."""
-    for statement in statements("tables/rejected_stored_at_v1.sql"):
-        op.execute(statement)
+    execute_script("tables/rejected_stored_at_v1.sql")
 
 
 def downgrade() -> None:

@@ -1,8 +1,6 @@
 """Columns for unknown fields, shards, imports, erasure and corrections."""
 
-from alembic import op
-
-from migrations.statements import statements
+from migrations.statements import execute_script
 
 revision = "20261127T2005Z"
 down_revision = "20261122T0055Z"
@@ -19,8 +17,7 @@ _FILES = (
 def upgrade() -> None:
     """Add the columns, which no older release reads, and append them to the views."""
     for path in _FILES:
-        for statement in statements(path):
-            op.execute(statement)
+        execute_script(path)
 
 
 def downgrade() -> None:

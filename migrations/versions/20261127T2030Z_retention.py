@@ -1,8 +1,6 @@
 """Retention: leases, and a function that deletes old events."""
 
-from alembic import op
-
-from migrations.statements import statements
+from migrations.statements import execute_script
 
 revision = "20261127T2030Z"
 down_revision = "20261127T2005Z"
@@ -15,8 +13,7 @@ _FILES = ("tables/retention_v1.sql", "functions/rollcall_expire_events_v1.sql")
 def upgrade() -> None:
     """Add the table and the function."""
     for path in _FILES:
-        for statement in statements(path):
-            op.execute(statement)
+        execute_script(path)
 
 
 def downgrade() -> None:

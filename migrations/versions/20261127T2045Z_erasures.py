@@ -1,8 +1,6 @@
 """Receipts of erasures."""
 
-from alembic import op
-
-from migrations.statements import statements
+from migrations.statements import execute_script
 
 revision = "20261127T2045Z"
 down_revision = "20261127T2030Z"
@@ -12,8 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the table, which no older release reads."""
-    for statement in statements("tables/erasures_v1.sql"):
-        op.execute(statement)
+    execute_script("tables/erasures_v1.sql")
 
 
 def downgrade() -> None:

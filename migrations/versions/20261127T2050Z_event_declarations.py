@@ -1,8 +1,6 @@
 """Table of declared events, and the function by which views read timestamps."""
 
-from alembic import op
-
-from migrations.statements import statements
+from migrations.statements import execute_script
 
 revision = "20261127T2050Z"
 down_revision = "20261127T2045Z"
@@ -18,8 +16,7 @@ _FILES = (
 def upgrade() -> None:
     """Add both, which no older release uses."""
     for path in _FILES:
-        for statement in statements(path):
-            op.execute(statement)
+        execute_script(path)
 
 
 def downgrade() -> None:

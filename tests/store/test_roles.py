@@ -25,9 +25,10 @@ from app.store.read.events import read_events
 from app.store.read.filters import EventFilter
 from app.store.read.limiter import QueryLimiter
 from app.store.service_queries import ServiceQueries
+from app.store.transaction import driver_in_transaction
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from app.store.write.partitions import ensure_partitions
-from migrations.statements import statements
+from migrations.statements import read_script
 from tests.conftest import Admin
 from tests.support.entries import commit, committing
 
@@ -77,6 +78,12 @@ def acting_as(role: str, url: str) -> str:
     return f"{url}&options={quote(f'-c role={role}')}"
 
 
+async def make_roles(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        driver = await driver_in_transaction(connection)
+        await driver.execute(read_script("roles.sql"))
+
+
 async def run(
     engine: AsyncEngine, command: str, **parameters: object
 ) -> Sequence[tuple[Any, ...]]:
@@ -98,8 +105,7 @@ def owned_url(admin: Admin, empty_database_url: str) -> str:
 @pytest.fixture
 async def owner(owned_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(acting_as(OWNER, owned_url))
-    for statement in statements("roles.sql"):
-        await run(engine, statement)
+    await make_roles(engine)
     yield engine
     await engine.dispose()
 
@@ -119,8 +125,7 @@ async def reader(owned_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 async def test_making_the_roles_again_changes_nothing(owner: AsyncEngine) -> None:
-    for statement in statements("roles.sql"):
-        await run(owner, statement)
+    await make_roles(owner)
 
 
 async def test_the_service_stores_what_comes_in(
