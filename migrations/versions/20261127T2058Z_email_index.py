@@ -1,8 +1,6 @@
 """A function that indexes the email addresses of closed weeks."""
 
-from alembic import op
-
-from migrations.statements import statements
+from migrations.statements import execute_script
 
 revision = "20261127T2058Z"
 down_revision = "20261127T2050Z"
@@ -12,8 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the function."""
-    for statement in statements("functions/rollcall_index_closed_week_v1.sql"):
-        op.execute(statement)
+    execute_script("functions/rollcall_index_closed_week_v1.sql")
 
 
 def downgrade() -> None:
