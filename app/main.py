@@ -8,13 +8,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import fastapi_offline
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.api.documents import PublicDocuments, PublicPaths
 from app.api.health import health_routes
 from app.api.openapi import describe
 from app.api.schemas import schema_routes
+from app.api.security_headers import SecurityHeaders
 from app.components.catalog import load_catalog
 from app.components.service import Service
 from app.events.catalog import Catalog
@@ -88,5 +91,27 @@ def create_app(
     )
     install_error_handlers(app, pages)
     app.openapi = cache(lambda: describe(app, TRACK_ROUTES, catalog))  # type: ignore[method-assign]  # FastAPI's own documented way
-    dispatcher = Dispatcher(TRACK_ROUTES, services=service.ingest, rest=app)
+    documents = PublicDocuments(SecurityHeaders(app), public_paths(catalog, files))
+    dispatcher = Dispatcher(TRACK_ROUTES, services=service.ingest, rest=documents)
     return dispatcher
+
+
+def public_paths(catalog: Catalog, files: StaticFiles) -> PublicPaths:
+    """The paths whose responses are made once."""
+    library = Path(fastapi_offline.__file__).with_name("static")
+    return PublicPaths(
+        exact=frozenset(
+            {
+                "/docs",
+                "/events",
+                "/openapi.json",
+                "/schemas",
+                "/schemas/declaration",
+                *(f"/events/{name}" for name in catalog),
+                *(f"/schemas/{name}" for name in catalog),
+                *(f"/static-offline-docs/{file.name}" for file in library.iterdir()),
+                *files.urls,
+            }
+        ),
+        anonymous=frozenset({"/", "/sign-in"}),
+    )

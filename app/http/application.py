@@ -25,6 +25,8 @@ Application = Callable[
 
 # Bytes of a body that wait for the application before reading stops.
 _BUFFER_BYTES = 64 * 1024
+# Larger parts of a response are written without being copied.
+_COPY_BYTES = 16 * 1024
 _NO_BODY = frozenset({204, 304})
 
 
@@ -214,5 +216,9 @@ class ApplicationRequest:
 
     def _write(self, data: bytes) -> None:
         head, self._head = self._head, b""
-        if head or data:
+        if len(data) > _COPY_BYTES:  # one object for many connections stays one
+            if head:
+                self._output.write(self._exchange, head)
+            self._output.write(self._exchange, data)
+        elif head or data:
             self._output.write(self._exchange, head + data)

@@ -10,7 +10,7 @@ from app.errors import REQUEST_ERRORS, NotFoundError
 from app.events.catalog import Catalog
 from app.pages.event_docs import EventDoc, event_doc, event_summaries
 from app.pages.render import Pages, wants_html
-from app.pages.snippets import PLACEHOLDER_KEY, Snippets
+from app.pages.snippets import PLACEHOLDER_ADDRESS, PLACEHOLDER_KEY, Snippets
 
 _OTHERS = 5
 
@@ -35,15 +35,14 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
     async def event(request: Request, name: str) -> Response:
         if name in catalog:
             doc = doc_of(name)
-            address = str(request.base_url).rstrip("/")
             return pages.render(
                 "event.html",
                 request=request,
                 event=doc,
                 others=[*islice((each for each in catalog if each != name), _OTHERS)],
                 sample=json.dumps(doc.sample, indent=2, ensure_ascii=False),
-                snippets=snippets.write(doc, address=address),
-                address=address,
+                snippets=snippets.write(doc, address=PLACEHOLDER_ADDRESS),
+                address=PLACEHOLDER_ADDRESS,
                 key=PLACEHOLDER_KEY,
                 refusals=refusals,
             )

@@ -10,10 +10,11 @@ from app.pages.event_docs import EventDoc
 from app.pipeline.timestamp import format_timestamp, read_text
 
 PLACEHOLDER_KEY = "YOUR_WRITE_KEY"
+# A script of the pages puts the address that the browser knows in its place.
+PLACEHOLDER_ADDRESS = "http://127.0.0.1:8000"
 
 # What is copied into a shell must be an address and nothing else.
 _ADDRESS = re.compile(r"https?://(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
-_DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 _PYTHON_NAMES = {"true": "True", "false": "False", "null": "None"}
 _PYTHON_SDKS = {
     "segment-analytics-python": "segment.analytics.client",
@@ -60,7 +61,7 @@ class Snippets:
             address: of this service, as its reader knows it.
         """
         if not _ADDRESS.fullmatch(address):
-            address = _DEFAULT_ADDRESS
+            address = PLACEHOLDER_ADDRESS
         event = _exemplary(told.sample)
 
         def write(template: str, **more: str) -> str:

@@ -57,6 +57,11 @@ class StaticFiles:
         _ = self._files[name]
         return f"/static/{self._digest}/{name}"
 
+    @property
+    def urls(self) -> list[str]:
+        """The paths of all files."""
+        return [self.url(name) for name in self._files]
+
     def answer(self, digest: str, name: str, *, if_none_match: str) -> Response:
         """The file; under another digest, too, as replicas are replaced one by one.
 
@@ -71,7 +76,8 @@ class StaticFiles:
             "ETag": file.etag,
             "X-Content-Type-Options": "nosniff",
         }
-        if file.etag in if_none_match:
+        # The compressed form has the same digest, and a suffix.
+        if file.etag.strip('"') in if_none_match:
             return Response(status_code=304, headers=headers)
         return Response(file.content, media_type=file.media_type, headers=headers)
 

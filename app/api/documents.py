@@ -1,0 +1,191 @@
+"""Public documents, made once and answered as bytes.
+
+A document that anybody may read must not be made anew for each request: on the event
+loop of those who send, that is the cheapest way to take the loop from them. So the
+first response to a public path is kept, with a compressed form and an ETag, and all
+later ones are the same object.
+"""
+
+import base64
+import gzip
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+
+from app.access.credentials import KEY_HEADERS
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_METHODS = frozenset({"GET", "HEAD"})
+_OK = 200
+# Browsers ask again each time, and are told that nothing has changed.
+_REVALIDATE = b"no-cache"
+_REPLACED = frozenset({b"content-length", b"etag", b"vary", b"content-encoding"})
+_INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+# For pages of libraries, which style their elements one by one.
+_PAGE_POLICY = (
+    b"default-src 'none'; script-src 'self'%b; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    b"frame-ancestors 'none'"
+)
+# Not worth compressing.
+_MIN_GZIP_BYTES = 512
+
+
+class PublicPaths(NamedTuple):
+    """Which responses depend on nothing but their path.
+
+    Attributes:
+        exact: paths.
+        anonymous: paths whose response depends on who asks, and on the query: public
+            only for a client that shows neither a key nor a session.
+    """
+
+    exact: frozenset[str]
+    anonymous: frozenset[str]
+
+
+class _Form(NamedTuple):
+    headers: Headers
+    body: bytes
+
+
+class _Document(NamedTuple):
+    etags: tuple[bytes, bytes]
+    plain: _Form
+    compressed: _Form
+
+
+class PublicDocuments:
+    """ASGI middleware that keeps the responses to public paths.
+
+    Args:
+        app: makes each of them once.
+        paths: the public ones.
+    """
+
+    def __init__(self, app: App, paths: PublicPaths) -> None:
+        self._app = app
+        self._paths = paths
+        # By path, and whether the menu offers to sign out.
+        self._documents: dict[tuple[str, bool], _Document] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        key = self._key_of(scope)
+        if key is None:
+            await self._app(scope, receive, send)
+            return
+        document = self._documents.get(key)
+        if document is None:
+            document = await self._make(key, scope, receive, send)
+        if document is not None:
+            await _respond(document, scope, send)
+
+    def _key_of(self, scope: Scope) -> tuple[str, bool] | None:
+        if scope["type"] != "http" or scope["method"] not in _METHODS:
+            return None
+        path: str = scope["path"]
+        headers: Headers = scope["headers"]
+        if path in self._paths.anonymous:
+            is_public = not scope["query_string"] and not _shows_key(headers)
+        else:
+            is_public = path in self._paths.exact
+        has_session = any(name == b"cookie" for name, _ in headers)
+        return (path, has_session) if is_public else None
+
+    async def _make(
+        self, key: tuple[str, bool], scope: Scope, receive: Receive, send: Send
+    ) -> _Document | None:
+        """Have the app respond; None if it is no document, and was sent already."""
+        messages: list[Message] = []
+
+        async def collect(message: Message) -> None:
+            messages.append(message)
+
+        try:
+            # Whoever asks first must not decide what the others get.
+            await self._app({**scope, "method": "GET"}, receive, collect)
+        finally:
+            start: Message = messages[0] if messages else {"status": 0}
+            if start["status"] != _OK:
+                for message in messages:
+                    await send(message)
+        if start["status"] != _OK:
+            return None
+        body = b"".join([message.get("body", b"") for message in messages[1:]])
+        document = _document(list(start["headers"]), body)
+        self._documents[key] = document
+        return document
+
+
+def _shows_key(headers: Headers) -> bool:
+    return any(name == b"cookie" or name in KEY_HEADERS for name, _ in headers)
+
+
+def _document(headers: Headers, body: bytes) -> _Document:
+    named = [value.strip(b'"') for name, value in headers if name.lower() == b"etag"]
+    tag = named[0] if named else hashlib.sha256(body).hexdigest()[:32].encode()
+    etags = b'"%b"' % tag, b'"%b-gzip"' % tag
+    kept = [pair for pair in headers if pair[0].lower() not in _REPLACED]
+    if (b"cache-control", b"no-store") in kept:
+        kept.remove((b"cache-control", b"no-store"))
+        kept.append((b"cache-control", _REVALIDATE))
+    kept.append((b"vary", b"Accept-Encoding, Cookie"))
+    if (b"content-type", b"text/html; charset=utf-8") in kept and not any(
+        name == b"content-security-policy" for name, _ in kept
+    ):
+        kept.append((b"content-security-policy", _policy_of(body)))
+    packed = gzip.compress(body, mtime=0)
+    compressed = _form([*kept, (b"content-encoding", b"gzip")], etags[1], packed)
+    plain = _form(kept, etags[0], body)
+    is_smaller = len(body) >= _MIN_GZIP_BYTES and len(packed) < len(body)
+    return _Document(etags, plain, compressed if is_smaller else plain)
+
+
+def _policy_of(page: bytes) -> bytes:
+    """A policy that lets run the inline scripts that a page has, and no others."""
+    hashes = [
+        b" 'sha256-%b'" % base64.b64encode(hashlib.sha256(script).digest())
+        for script in _INLINE_SCRIPT.findall(page)
+    ]
+    return _PAGE_POLICY % b"".join(hashes)
+
+
+def _form(headers: Headers, etag: bytes, body: bytes) -> _Form:
+    return _Form(
+        [*headers, (b"etag", etag), (b"content-length", b"%d" % len(body))], body
+    )
+
+
+async def _respond(document: _Document, scope: Scope, send: Send) -> None:
+    accepted, seen = b"", b""
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            accepted = value
+        elif name == b"if-none-match":
+            seen = value
+    form = document.compressed if _takes_gzip(accepted) else document.plain
+    if any(etag in seen for etag in document.etags):
+        headers = [pair for pair in form.headers if pair[0] != b"content-length"]
+        await send({"type": "http.response.start", "status": 304, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    await send({"type": "http.response.start", "status": _OK, "headers": form.headers})
+    body = b"" if scope["method"] == "HEAD" else form.body
+    await send({"type": "http.response.body", "body": body})
+
+
+def _takes_gzip(accepted: bytes) -> bool:
+    for part in accepted.lower().split(b","):
+        coding, _, parameter = part.partition(b";")
+        if coding.strip() in {b"gzip", b"*"}:
+            weight = parameter.replace(b" ", b"")
+            return weight not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
+    return False

@@ -1,0 +1,146 @@
+"""Public documents: one object for all, with an ETag and a compressed form."""
+
+import gzip
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api.documents import PublicDocuments, PublicPaths
+from app.pages.static_files import StaticFiles
+from tests.support.app_client import Api
+
+HTML = {"accept": "text/html"}
+DOCUMENTS = [
+    "/",
+    "/docs",
+    "/events",
+    "/events/signed_up",
+    "/openapi.json",
+    "/schemas",
+    "/schemas/signed_up",
+    "/sign-in",
+    "/static-offline-docs/swagger-ui-bundle.js",
+    StaticFiles().url("page.js"),
+]
+
+
+@pytest.fixture
+def anyone(api: Api) -> httpx.AsyncClient:
+    del api.client.headers["authorization"]
+    api.client.headers.update(HTML)
+    return api.client
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+async def test_document_has_an_etag_and_a_compressed_form(
+    anyone: httpx.AsyncClient, path: str
+) -> None:
+    etags = set()
+    for _ in range(2):
+        packed = await anyone.get(path, headers={"accept-encoding": "br, gzip;q=1"})
+        plain = await anyone.get(path, headers={"accept-encoding": "gzip;q=0"})
+        assert (packed.status_code, plain.status_code) == (200, 200)
+        assert packed.headers["content-encoding"] == "gzip"
+        assert "content-encoding" not in plain.headers
+        assert packed.content == plain.content
+        assert int(packed.headers["content-length"]) < len(plain.content)
+        etags |= {packed.headers["etag"], plain.headers["etag"]}
+        for form in (packed, plain):
+            seen = {"if-none-match": f'"other", {form.headers["etag"]}'}
+            again = await anyone.get(path, headers=seen)
+            assert (again.status_code, again.content) == (304, b"")
+    assert len(etags) == 2
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+async def test_document_answers_head(anyone: httpx.AsyncClient, path: str) -> None:
+    for _ in range(2):
+        head = await anyone.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert int(head.headers["content-length"]) > 0
+
+
+async def test_document_holds_no_address_of_its_first_client(
+    anyone: httpx.AsyncClient,
+) -> None:
+    first = await anyone.get("/events/signed_up", headers={"host": "evil.example"})
+    assert "evil.example" not in first.text
+    assert (await anyone.get("/events/signed_up")).text == first.text
+
+
+async def test_unknown_path_is_not_kept(anyone: httpx.AsyncClient) -> None:
+    for path in ("/events/nope", "/schemas/nope", "/static/0123456789abcdef/page.js"):
+        response = await anyone.get(path)
+        assert "accept-encoding" not in response.headers.get("vary", "").lower()
+
+
+class Counting:
+    """An app that counts how often it responds."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.calls = 0
+        self.status = status
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        self.calls += 1
+        headers = [(b"content-type", b"text/plain")]
+        start = {"status": self.status, "headers": headers}
+        await send({"type": "http.response.start", **start})
+        await send({"type": "http.response.body", "body": b"a" * 1000})
+
+
+def client_of(app: Counting) -> httpx.AsyncClient:
+    paths = PublicPaths(frozenset({"/document"}), frozenset({"/home"}))
+    documents = PublicDocuments(app, paths)
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(documents), base_url="http://rollcall"
+    )
+
+
+async def test_document_is_made_once() -> None:
+    app = Counting()
+    async with client_of(app) as client:
+        for query in ("", "?a=b", "?c"):
+            await client.get(f"/document{query}")
+        await client.head("/document")
+    assert app.calls == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"method": "POST", "url": "/document"},
+        {"method": "GET", "url": "/other"},
+        {"method": "GET", "url": "/home?next=/live"},
+        {"method": "GET", "url": "/home", "headers": {"x-api-key": "rc_read_x"}},
+        {"method": "GET", "url": "/home", "headers": {"cookie": "a=b"}},
+    ],
+)
+async def test_other_requests_reach_the_app(request_: dict[str, Any]) -> None:
+    app = Counting()
+    async with client_of(app) as client:
+        for _ in range(2):
+            response = await client.request(**request_)
+            assert response.content == b"a" * 1000
+    assert app.calls == 2
+
+
+async def test_failure_is_passed_on_and_not_kept() -> None:
+    app = Counting(status=500)
+    async with client_of(app) as client:
+        for _ in range(2):
+            response = await client.get("/document")
+            assert (response.status_code, response.content) == (500, b"a" * 1000)
+    assert app.calls == 2
+
+
+async def test_compressed_form_is_what_gzip_reads() -> None:
+    async with client_of(Counting()) as client:
+        request = client.build_request(
+            "GET", "/document", headers={"accept-encoding": "gzip"}
+        )
+        response = await client.send(request, stream=True)
+        raw = b"".join([chunk async for chunk in response.aiter_raw()])
+    assert gzip.decompress(raw) == b"a" * 1000
