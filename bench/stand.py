@@ -12,7 +12,8 @@ import typer
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from app.serving.server import BACKLOG, server_config
+from app.serving.listener import BACKLOG
+from app.serving.server import server_config
 
 _DRAIN_S = 10
 

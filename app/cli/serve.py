@@ -5,6 +5,8 @@ import signal
 import socket
 import sys
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -16,14 +18,13 @@ from app.cli.quickstart import introduce
 from app.cli.signals import ignore_signals
 from app.errors import DatabaseError
 from app.logs import configure_logs
-from app.metrics.board import shared_directory
-from app.serving.instructions import Instructions
-from app.serving.listener import address_of, bound, inherited
-from app.serving.notify import Notifier
-from app.serving.service_manager import ServiceManager, service_manager
-from app.serving.starting import Starter
+from app.serving.interpreter import warn_if_vulnerable
+from app.serving.listener import address_of, bind_socket, inherit_socket
+from app.serving.process import spawn_worker
+from app.serving.snapshot_directory import snapshot_directory
 from app.serving.supervisor import Supervisor
-from app.settings import Settings, child_environment
+from app.serving.systemd import Notifier, ServiceManager, service_manager
+from app.settings import Settings
 from app.store.journal.fallback import prepare_journal
 from app.store.migrations import check_schema
 from app.store.operator_session import in_operator_transaction
@@ -43,26 +44,27 @@ def serve(
     """Start the service; without a configured database, with one of its own."""
     settings = read_settings(host=host, port=port, workers=workers)
     configure_logs(settings.log_level)
+    warn_if_vulnerable()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     signal.signal(signal.SIGHUP, _stay)
     manager = service_manager()
     with (
         _listening(settings, manager) as listener,
-        shared_directory() as metrics_dir,
-        closing(_supervisor(settings, listener, manager)) as supervisor,
+        snapshot_directory() as metrics_dir,
+        closing(_supervisor(settings, listener, manager, metrics_dir)) as supervisor,
         usable(settings) as database,
     ):
         prepare_journal(settings.data_dir, wanted=settings.journal)
         _check_schema(database.url)
         _announce(settings, listener, database)
-        instructions = Instructions(
-            database_url=database.url,
-            workers=settings.workers,
-            metrics_dir=None if metrics_dir is None else str(metrics_dir),
-        )
+        config = {
+            "database_url": database.url,
+            "workers": settings.workers,
+            "metrics_dir": metrics_dir and str(metrics_dir),
+        }
         try:
-            asyncio.run(supervisor.run(instructions))
+            asyncio.run(supervisor.run(config))
         finally:
             ignore_signals()  # the embedded Postgres is still to be stopped
 
@@ -82,21 +84,22 @@ def _stay(number: int, frame: FrameType | None) -> None:
 def _listening(settings: Settings, manager: ServiceManager) -> socket.socket:
     """Listening before the database is up: early senders queue."""
     if manager.sockets:
-        return inherited(manager.sockets)
-    return bound(settings.host, settings.port)
+        return inherit_socket(manager.sockets)
+    return bind_socket(settings.host, settings.port)
 
 
 def _supervisor(
-    settings: Settings, listener: socket.socket, manager: ServiceManager
+    settings: Settings,
+    listener: socket.socket,
+    manager: ServiceManager,
+    metrics_dir: Path | None,
 ) -> Supervisor:
-    exchange = socket.socketpair()
-    for end in exchange:
-        end.settimeout(0)
     return Supervisor(
-        Starter((listener, *exchange), child_environment()),
+        partial(spawn_worker, listener),
         settings=settings,
         listener=listener,
         notifier=Notifier(manager.notify),
+        metrics_dir=metrics_dir,
     )
 
 

@@ -1,126 +1,144 @@
-"""A worker as its parent sees it."""
+"""A worker process as its parent sees it."""
 
 import asyncio
+import json
 import logging
-import os
 import signal
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from app.logs import fields
+from app.settings import child_environment
 
 log = logging.getLogger(__name__)
 
-# On a busy machine, a worker that starts or answers late is slow, not hung.
+# On a busy machine, a worker that starts or answers late is slow and not hung.
 _START_S = 120.0
 _SILENCE_S = 30.0
-_LINE_BYTES = 64
+_READ_BYTES = 64
+
+Process = subprocess.Popen[bytes]
+Spawn = Callable[[socket.socket], Process]
 
 
-class Worker:
-    """One process, which waits for its instructions before it serves.
+def spawn_worker(listener: socket.socket, control: socket.socket) -> Process:
+    """Start a worker as a new program, so that it runs the code that is on disk now.
 
     Args:
-        start: makes the process, given its end of the line to us; returns the pid.
-        silence_s: after which one that serves is taken for hung, and killed.
+        listener: the listening socket.
+        control: the worker's end of the control socket.
+    """
+    return subprocess.Popen(  # noqa: S603 - our own program
+        # -P: modules in the working directory are not ours.
+        [sys.executable, "-P", "-m", "app.serving.worker", str(listener.fileno())],
+        stdin=control.fileno(),
+        pass_fds=[listener.fileno()],
+        env=child_environment(),
+        process_group=0,  # Ctrl-C reaches the parent only
+    )
+
+
+class WorkerProcess:
+    """One worker, which waits for its configuration before it serves.
+
+    Args:
+        spawn: starts the process, given its end of the control socket.
+        silence_s: seconds without a heartbeat after which it is killed.
+        failures: number of workers that failed before this one in its place.
+
+    Attributes:
+        pid: process id.
+        has_served: whether it ever accepted connections.
+        failures: as given.
 
     Raises:
-        OSError: there can be no process.
+        OSError: the process cannot be started.
     """
 
     def __init__(
-        self, start: Callable[[socket.socket], int], *, silence_s: float = _SILENCE_S
+        self, spawn: Spawn, *, silence_s: float = _SILENCE_S, failures: int = 0
     ) -> None:
-        self._line, theirs = socket.socketpair()
-        with theirs, ExitStack() as if_it_fails:
-            if_it_fails.callback(self._line.close)
-            self.pid = start(theirs)
-            if_it_fails.pop_all()
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = spawn(theirs)
+            except OSError:
+                self._control.close()
+                raise
+        self.pid = self._process.pid
+        self.failures = failures
+        self.has_served = self._is_leaving = False
         self._silence_s = silence_s
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._ready = asyncio.Event()
-        self._served = False
         self._writer: asyncio.StreamWriter | None = None
-        self._life: asyncio.Task[int] | None = None
-
-    @property
-    def served(self) -> bool:
-        """Whether it ever accepted connections."""
-        return self._served
+        self._running: asyncio.Task[int] | None = None
 
     @property
     def age_s(self) -> float:
-        """How long ago it was started."""
-        return time.monotonic() - self._began
+        """Seconds since the start of the process."""
+        return time.monotonic() - self._started
 
-    def begin(self, instructions: bytes, *, ended: Callable[["Worker"], None]) -> None:
-        """Let it serve.
-
-        Args:
-            instructions: one line.
-            ended: called when it has.
-        """
-        self._life = asyncio.create_task(self._live(instructions))
-        self._life.add_done_callback(lambda _: ended(self))
-
-    async def ended(self) -> int:
-        """Wait until it has ended; returns its exit status, -9 for signal 9."""
-        if self._life is None:
-            raise RuntimeError("It has not begun.")
-        return await asyncio.shield(self._life)
-
-    async def _live(self, instructions: bytes) -> int:
-        reader, self._writer = await asyncio.open_unix_connection(sock=self._line)
-        self._writer.write(instructions)
-        with suppress(OSError):  # it was killed before it had read all
-            await self._listen(reader)
-        self._ready.set()
-        self._writer.close()
-        _, status = await asyncio.to_thread(os.waitpid, self.pid, 0)
-        return os.waitstatus_to_exitcode(status)
-
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        """Hear that it serves, until it ends or falls silent."""
-        heard = b"."
-        while heard:
-            patience_s = self._silence_s if self._served else _START_S
-            try:
-                async with asyncio.timeout(patience_s):
-                    heard = await reader.read(_LINE_BYTES)
-            except TimeoutError:
-                log.error("worker hung", extra=fields(pid=self.pid))  # noqa: TRY400 - a trace of the waiting says nothing
-                self.kill()
-            else:
-                self._served = self._served or bool(heard)
-                self._ready.set()
+    def begin(self, config: Mapping[str, object]) -> None:
+        """Send the configuration, so that the worker serves."""
+        line = json.dumps(config).encode() + b"\n"
+        self._running = asyncio.create_task(self._run(line))
 
     async def ready(self) -> bool:
-        """Wait until it accepts, or has ended; returns whether it ever accepted."""
+        """Wait until it accepts connections or has ended; returns whether it did."""
         await self._ready.wait()
-        return self._served
+        return self.has_served
 
-    def retire(self) -> None:
-        """Let it give its connections to the others, and leave."""
+    async def wait(self) -> int:
+        """Wait until it has ended; returns its exit status, -9 for signal 9."""
+        if self._running is None:
+            raise RuntimeError("The worker has not begun.")
+        return await asyncio.shield(self._running)
+
+    def drain(self) -> None:
+        """Ask it to leave new connections to its successor, and to exit."""
+        self._is_leaving = True
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(b"r")
+            self._writer.write(b"d")
 
     def stop(self) -> None:
-        """Let it answer what it has been asked, and leave."""
-        self._send(signal.SIGTERM)
+        """Ask it to finish the requests in flight, and to exit."""
+        self._is_leaving = True
+        self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once."""
-        self._send(signal.SIGKILL)
+        self._process.kill()
 
-    def forsake(self) -> None:
-        """End it, if it has not begun."""
-        if self._life is None:
-            self._line.close()
+    def abort(self) -> None:
+        """End it at once, if it has not begun."""
+        if self._running is None:
+            self._control.close()
             self.kill()
-            os.waitpid(self.pid, 0)
+            self._process.wait()
 
-    def _send(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+    async def _run(self, config: bytes) -> int:
+        reader, self._writer = await asyncio.open_unix_connection(sock=self._control)
+        self._writer.write(config)
+        with suppress(OSError):  # it ended before it had read everything
+            while await self._read_heartbeat(reader):
+                self.has_served = True
+                self._ready.set()
+        self._ready.set()
+        self._writer.close()
+        return await asyncio.to_thread(self._process.wait)
+
+    async def _read_heartbeat(self, reader: asyncio.StreamReader) -> bytes:
+        """Read until a heartbeat or the end; kill it if its event loop is blocked."""
+        while True:
+            limit_s = self._silence_s if self.has_served else _START_S
+            try:
+                return await asyncio.wait_for(reader.read(_READ_BYTES), limit_s)
+            except TimeoutError:
+                if not self._is_leaving:  # that has a limit of its own
+                    log.error("worker hung", extra=fields(pid=self.pid))  # noqa: TRY400 - the traceback of the timeout is useless
+                    self.kill()

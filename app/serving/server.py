@@ -1,13 +1,11 @@
-"""Uvicorn as Rollcall runs it; and how a worker takes connections, and leaves."""
+"""uvicorn as Rollcall runs it, with graceful draining of connections."""
 
 import asyncio
+import contextlib
 import logging
-import signal
-import socket
+import select
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from types import FrameType
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -15,27 +13,25 @@ from typing_extensions import override
 
 from app.http.connection import CONNECTION_SERVICES, Connection, ConnectionServices
 from app.logs import fields
-from app.serving.draining import Draining
+from app.serving.limits import KEEP_ALIVE_S, RELOAD_DRAIN_S
+from app.serving.listener import BACKLOG
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 2048
-# Longer than the idle time of common proxies and SDKs, so that none of them sends
-# into a connection that is just being closed.
-_KEEP_ALIVE_S = 75
-_BEAT_S = 2.0
-_LOOK_S = 0.02
+_HEARTBEAT_S = 1.5
+_SILENT_S = 1.0
+_POLL_S = 0.02
 
 
-def server_config(make_app: Callable[[], Any], **more: Any) -> uvicorn.Config:
-    """How an app is served: ours, and those that it is compared with.
+def server_config(app: Callable[[], Any], **more: Any) -> uvicorn.Config:
+    """Configuration of Rollcall's server, and of those that benchmarks compare.
 
     Args:
-        make_app: called once in each worker.
-        more: of uvicorn's own arguments.
+        app: factory of the ASGI app, called once in each worker.
+        more: further arguments of uvicorn.
     """
     return uvicorn.Config(
-        make_app,
+        app,
         factory=True,
         lifespan="on",
         ws="none",
@@ -43,126 +39,101 @@ def server_config(make_app: Callable[[], Any], **more: Any) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         **more,
     )
 
 
 class Server(uvicorn.Server):
-    """The server of one worker.
+    """Server of one worker, which drains its connections before it exits.
 
-    What it says to its parent over their line is a beat, as long as its event loop
-    turns; the first one means that it accepts. What it hears is at most one byte:
-    "give your connections away, and leave". The end of the line means "leave", or
-    that the parent is gone.
+    A draining server accepts nothing new and ends each connection with the next
+    response (`Connection: close`, RFC 9112 section 9.6). Closing it earlier could
+    reset a request that is on its way.
 
     Args:
-        make_app: called when it starts.
-        drain_s: for requests in flight to end when it leaves.
-        line: to the parent.
-        give: where open connections are put by a worker that is replaced.
-        take: where they come out, at whichever worker is first.
+        app: factory of the ASGI app.
+        stop_s: time limit for requests in flight after `stop`.
+        heartbeat: called every two seconds while the event loop runs; the first call
+            means that the server accepts connections.
     """
 
     def __init__(
         self,
-        make_app: Callable[[], Any],
+        app: Callable[[], Any],
         *,
-        drain_s: float,
-        line: socket.socket,
-        give: socket.socket,
-        take: socket.socket,
+        stop_s: float,
+        heartbeat: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(
             server_config(
-                make_app,
+                app,
                 http=Connection,
-                proxy_headers=False,  # create_app does that, where it matters
+                proxy_headers=False,  # create_app does that for the routes that need it
+                callback_notify=heartbeat,
+                timeout_notify=_HEARTBEAT_S,
+                timeout_graceful_shutdown=1,
             )
         )
-        self._drain_s = drain_s
-        self._line = line
-        self._take = take
-        self._draining = Draining(give)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stop_s = stop_s
+        self._deadline = self._close_idle_at = float("inf")
+        self._draining: asyncio.Task[None] | None = None
 
     @override
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept, then tell the parent."""
-        await super().startup(sockets)
-        asyncio.get_running_loop().add_reader(self._take, self._adopt)
-        reader, writer = await asyncio.open_unix_connection(sock=self._line)
-        self._keep(self._obey(reader))
-        self._keep(_beat(writer))
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the worker."""
+        yield
 
-    @override
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nothing more, finish what is in flight, then end the app."""
-        asyncio.get_running_loop().remove_reader(self._take)
-        for server in self.servers:
-            server.close()
-        for listener in sockets or ():
-            listener.close()
-        services: ConnectionServices = self.lifespan.state[CONNECTION_SERVICES]
-        services.monitor.stop()
-        await self._drain()
-        for task in self.server_state.tasks:
-            task.cancel()
-        await self.lifespan.shutdown()
+    def drain(self) -> None:
+        """Leave new connections to a successor; exit once the last one has ended."""
+        if self._draining is None:
+            self._begin(within_s=RELOAD_DRAIN_S)
+
+    def stop(self) -> None:
+        """Finish the requests in flight, close idle connections, and exit."""
+        if self._close_idle_at == float("inf"):
+            self._close_idle_at = time.monotonic() + _SILENT_S
+            self._begin(within_s=self._stop_s)
+
+    def _begin(self, *, within_s: float) -> None:
+        self._deadline = time.monotonic() + within_s
+        if not self.started:  # uvicorn looks at this once the app has started
+            self.should_exit = True
+        elif self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
+        for server in self.servers:
+            server.close()
+        services: ConnectionServices = self.lifespan.state[CONNECTION_SERVICES]
+        services.monitor.stop()
         connections = self.server_state.connections
-        began = time.monotonic()
-        waited = 0.0
-        # The first look also waits for those that are accepted and not yet made.
-        while waited == 0 or (connections and waited < self._drain_s):
-            for connection in list(connections):
-                if isinstance(connection, Connection):  # as all are
-                    self._draining.visit(connection, waited_s=waited)
-            # No event tells all that this waits for: that a client was silent for long
-            # enough, that another worker takes one more, that the last one is gone.
-            await asyncio.sleep(_LOOK_S)
-            waited = time.monotonic() - began
-        if connections:
+        while time.monotonic() < self._deadline:
+            self._drain_connections()
+            # Nothing reports that a connection was silent long enough, or has ended.
+            # The first pause is for connections that are accepted and not yet made.
+            await asyncio.sleep(_POLL_S)
+            if not connections:
+                break
+        else:
             log.warning("requests cut off", extra=fields(connections=len(connections)))
+        self.should_exit = True
 
-    async def _obey(self, reader: asyncio.StreamReader) -> None:
-        with suppress(OSError):  # the parent was killed
-            while await reader.read(1):
-                self._draining.gives = True
-                self.should_exit = True
-        self.handle_exit(signal.SIGTERM, None)
-
-    @override
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Leave with all the others: nobody is left to take a connection."""
-        self._draining.gives = False
-        super().handle_exit(sig, frame)
-
-    def _adopt(self) -> None:
-        """Take a connection that another worker gave away."""
-        try:
-            _, descriptors, _, _ = socket.recv_fds(self._take, 1, 1)
-        except BlockingIOError:  # another worker was first
-            return
-        loop = asyncio.get_running_loop()
-        for descriptor in descriptors:
-            given = socket.socket(fileno=descriptor)
-            self._keep(loop.connect_accepted_socket(self._connection, given))
-
-    def _connection(self) -> Connection:
-        return Connection(self.config, self.server_state, self.lifespan.state)
-
-    def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Let it go on by itself; the loop alone would forget it."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _drain_connections(self) -> None:
+        is_silent = time.monotonic() > self._close_idle_at
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection):  # as all are
+                connection.start_draining()
+                if is_silent and not _has_unread(connection):
+                    connection.close_if_idle()
 
 
-async def _beat(writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):  # the parent was killed
-        while True:
-            writer.write(b".")
-            await writer.drain()
-            await asyncio.sleep(_BEAT_S)
+def _has_unread(connection: Connection) -> bool:
+    """Whether the kernel holds bytes of the client that were not read yet."""
+    descriptor: int = connection.transport.get_extra_info("socket").fileno()
+    if descriptor < 0:  # it has just been closed
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,7 +1,7 @@
-"""The parent of the workers: it starts them, replaces them, and ends them.
+"""Parent of the workers: starts, replaces and stops them.
 
-It holds the listening socket all along, so whoever connects while a worker is being
-replaced, or while all are gone, waits in the kernel's queue and is not refused.
+It holds the listening socket all the time, so a client that connects while a worker is
+replaced, or while all have crashed, waits in the kernel's queue and is not refused.
 """
 
 import asyncio
@@ -9,192 +9,202 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Mapping
+from pathlib import Path
 
 from app.errors import WorkerError
 from app.logs import fields
-from app.serving.instructions import Instructions
-from app.serving.notify import Notifier
-from app.serving.process import Worker
-from app.serving.starting import Starter
+from app.metrics.snapshots import fold_snapshot
+from app.serving.limits import RELOAD_DRAIN_S
+from app.serving.process import Spawn, WorkerProcess
+from app.serving.systemd import Notifier
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 0.1
-# One that served is missed; one that never did would only fail again.
+# Pause at most 1 s after a worker that had served, and longer after one that never
+# started, because the next one would only fail again.
 _LONGEST_PAUSE_S = {True: 1.0, False: 30.0}
-_DOUBLINGS = 10
-_TERMINAL = 0
+_MAX_DOUBLINGS = 10
 _HEALTHY_S = 10.0
-# Beyond what a worker gives its requests: to commit what waits, and to end.
-_ENDING_S = 5.0
+# After its connections have ended, a worker commits queued events and exits.
+_EXIT_S = 5.0
+_TERMINAL = 0
 
 
 class Supervisor:
-    """So many workers, each of which serves whoever connects.
-
-    The first are copies of this process, which has loaded all that they need; make
-    them before there is a second thread. Those that come later are new programs, so
-    that they run what is then on disk.
+    """Keeps a fixed number of workers serving.
 
     Args:
-        starter: makes their processes.
-        settings: how many there are, and how long they may take to leave.
-        listener: the socket that they share; closed when the service stops.
-        notifier: tells the service manager.
+        spawn: starts the process of a worker, given its end of the control socket.
+        settings: number of workers and limits of their shutdown.
+        listener: the listening socket; closed when the service stops.
+        notifier: reports the state to the service manager.
+        metrics_dir: directory of the workers' snapshots.
     """
 
     def __init__(
         self,
-        starter: Starter,
+        spawn: Spawn,
         *,
         settings: Settings,
         listener: socket.socket,
         notifier: Notifier,
+        metrics_dir: Path | None = None,
     ) -> None:
-        self._starter = starter
+        self._spawn = spawn
         self._listener = listener
-        self._leaving_s = settings.drain_timeout_seconds + _ENDING_S
+        self._stop_s = settings.drain_timeout_seconds + _EXIT_S
         self._notifier = notifier
-        self._instructions = b""
-        self._living: set[Worker] = set()
-        self._has_served = False
+        self._metrics_dir = metrics_dir
+        self._config: Mapping[str, object] = {}
         self._on_terminal = os.isatty(_TERMINAL)
-        self._told_to_leave = asyncio.Event()
-        self._told_to_renew = asyncio.Event()
-        self._workers = [Worker(starter.fork) for _ in range(settings.workers)]
+        self._stopping = asyncio.Event()
+        self._reload_requested = asyncio.Event()
+        self._has_served = False
+        self._error: BaseException | None = None
+        # Processes that have not ended; and those of them that serve, by slot.
+        self._living: set[WorkerProcess] = set()
+        self._slots = [WorkerProcess(spawn) for _ in range(settings.workers)]
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
-        """End the workers, if none was told to begin."""
-        for worker in self._workers:
-            worker.forsake()
+        """End the workers, if they have not begun."""
+        for worker in self._slots:
+            worker.abort()
 
-    async def run(self, instructions: Instructions) -> None:
-        """Serve until told to leave.
+    async def run(self, config: Mapping[str, object]) -> None:
+        """Serve until SIGTERM or SIGINT; a second one kills the workers.
 
-        SIGTERM and SIGINT stop the service, a second one at once; SIGHUP replaces
-        its workers.
+        SIGHUP replaces the workers.
 
         Args:
-            instructions: for each worker.
+            config: settings of each worker that its environment does not have.
 
         Raises:
-            WorkerError: the workers end by themselves before one has ever served.
+            WorkerError: no worker could start.
         """
-        self._instructions = instructions.line()
+        self._config = config
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._leave)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-        for worker in self._workers:
+            loop.add_signal_handler(number, self._on_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._on_sighup)
+        for worker in self._slots:
             self._begin(worker)
-        tasks = {
-            asyncio.create_task(self._told_to_leave.wait()),
-            asyncio.create_task(self._renew_when_told()),
-            *(asyncio.create_task(self._keep(n)) for n in range(len(self._workers))),
-        }
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await self._end()
+        reloads = asyncio.create_task(self._reload_on_request())
+        await self._stopping.wait()
+        reloads.cancel()
+        self._notifier.stopping()
+        self._listener.close()
+        for worker in self._living:
+            worker.stop()
+        await self._wait_for_exit(self._living, self._stop_s)
+        for task in self._tasks:
+            task.cancel()
+        if self._error is not None:
+            raise self._error
 
-    def _begin(self, worker: Worker) -> None:
+    def _begin(self, worker: WorkerProcess) -> None:
         self._living.add(worker)
-        worker.begin(self._instructions, ended=self._living.discard)
+        worker.begin(self._config)
+        task = asyncio.create_task(self._attend(worker))
+        self._tasks.add(task)
+        task.add_done_callback(self._on_attended)
 
-    async def _keep(self, place: int) -> None:
-        """Have somebody serve at one of the places, whatever ends."""
-        failures = 0
-        while True:
-            worker = self._workers[place]
-            if await worker.ready() and not self._has_served:
-                self._has_served = True
-                self._notifier.ready()
-            status = await worker.ended()
-            if worker is self._workers[place]:
-                if status > 0 and not self._has_served:
-                    raise WorkerError("No worker could start; the log says why.")
-                failures = 0 if worker.age_s > _HEALTHY_S else failures + 1
-                await self._pause(worker, failures, status)
-            if worker is self._workers[place]:
-                await self._replace(worker, place)
-            else:
-                failures = 0
+    def _on_attended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._error = task.exception()
+            self._stopping.set()
 
-    async def _replace(self, worker: Worker, place: int) -> None:
-        """Put another in its place, as soon as one can be started."""
-        while worker is self._workers[place]:
-            self._workers[place] = self._new() or worker
-            if worker is self._workers[place]:  # nobody tells when there is room
+    async def _attend(self, worker: WorkerProcess) -> None:
+        """Wait until a worker has ended; start another if it was in a slot."""
+        if await worker.ready() and not self._has_served:
+            self._has_served = True
+            self._notifier.ready()
+        status = await worker.wait()
+        self._living.discard(worker)
+        self._fold_metrics(worker, crashed=status != 0)
+        if worker not in self._slots or self._stopping.is_set():
+            return
+        if status > 0 and not self._has_served:
+            raise WorkerError("No worker could start; the log shows why.")
+        failures = 0 if worker.age_s > _HEALTHY_S else worker.failures + 1
+        longest = _LONGEST_PAUSE_S[worker.has_served]
+        pause = min(_FIRST_PAUSE_S * 2 ** min(failures, _MAX_DOUBLINGS), longest)
+        log.error(
+            "worker ended",
+            extra=fields(pid=worker.pid, status=status, seconds_to_the_next=pause),
+        )
+        await asyncio.sleep(pause)
+        while worker in self._slots and not self._stopping.is_set():
+            new = self._start(failures)
+            if new is not None:
+                self._slots[self._slots.index(worker)] = new
+            else:  # the system has no room for a process now
                 await asyncio.sleep(_LONGEST_PAUSE_S[True])
 
-    async def _pause(self, worker: Worker, failures: int, status: int) -> None:
-        # So that workers which cannot live do not take all of the machine to die.
-        longest = _LONGEST_PAUSE_S[worker.served]
-        pause = min(_FIRST_PAUSE_S * 2 ** min(failures, _DOUBLINGS), longest)
-        told = fields(pid=worker.pid, status=status, seconds_to_the_next=pause)
-        log.error("worker ended", extra=told)
-        await asyncio.sleep(pause)
-
-    def _new(self) -> Worker | None:
+    def _start(self, failures: int = 0) -> WorkerProcess | None:
         try:
-            worker = Worker(self._starter.spawn)
-        except OSError:  # no process can be had, or no program is there
+            worker = WorkerProcess(self._spawn, failures=failures)
+        except OSError:
             log.exception("worker not started")
             return None
         self._begin(worker)
         return worker
 
-    async def _renew_when_told(self) -> None:
-        while True:
-            await self._told_to_renew.wait()
-            self._told_to_renew.clear()
-            self._notifier.reloading()
-            await self._renew()
-            self._notifier.ready()
+    def _fold_metrics(self, worker: WorkerProcess, *, crashed: bool) -> None:
+        if self._metrics_dir is None:
+            return
+        try:
+            fold_snapshot(self._metrics_dir, worker.pid, crashed=crashed)
+        except OSError:
+            log.exception("metrics of a worker lost", extra=fields(pid=worker.pid))
 
-    async def _renew(self) -> None:
-        """Replace one after the other, each only by one that accepts."""
-        for place in range(len(self._workers)):
-            new = self._new()
+    async def _reload_on_request(self) -> None:
+        while True:
+            await self._reload_requested.wait()
+            self._reload_requested.clear()
+            self._notifier.reloading()
+            old = await self._replace_workers()
+            self._notifier.ready()
+            await self._wait_for_exit(old, RELOAD_DRAIN_S + self._stop_s)
+
+    async def _replace_workers(self) -> set[WorkerProcess]:
+        """Replace one by one, each only by one that serves; returns the old ones."""
+        old: set[WorkerProcess] = set()
+        for slot in range(len(self._slots)):
+            new = self._start()
             if new is None or not await new.ready():
                 log.error("workers not replaced", extra=fields(pid=new and new.pid))
-                return
-            old, self._workers[place] = self._workers[place], new
-            old.retire()
-            await self._see_off(old)
-            log.info("worker replaced", extra=fields(pid=old.pid, by=new.pid))
+                break
+            replaced, self._slots[slot] = self._slots[slot], new
+            old.add(replaced)
+            replaced.drain()
+            log.info("worker replaced", extra=fields(pid=replaced.pid, by=new.pid))
+        return old & self._living
 
-    async def _see_off(self, *workers: Worker) -> None:
-        """Wait until they have ended, and end those that do not."""
-        leaving = asyncio.gather(*(worker.ended() for worker in workers))
-        try:
-            await asyncio.wait_for(asyncio.shield(leaving), self._leaving_s)
-        except TimeoutError:
-            for worker in self._living.intersection(workers):
-                log.error("worker did not leave", extra=fields(pid=worker.pid))  # noqa: TRY400 - a trace of the waiting says nothing
+    async def _wait_for_exit(self, workers: set[WorkerProcess], limit_s: float) -> None:
+        """Wait until they have ended, and kill those that take longer."""
+        waits = [asyncio.create_task(worker.wait()) for worker in workers]
+        if not waits:
+            return
+        _, late = await asyncio.wait(waits, timeout=limit_s)
+        if late:
+            for worker in self._living & workers:
+                log.error("worker did not exit", extra=fields(pid=worker.pid))
                 worker.kill()
-            await leaving
+            await asyncio.wait(late)
 
-    def _leave(self) -> None:
-        if self._told_to_leave.is_set():
+    def _on_stop(self) -> None:
+        if self._stopping.is_set():
             for worker in self._living:
                 worker.kill()
-        self._told_to_leave.set()
+        self._stopping.set()
 
-    def _hang_up(self) -> None:
-        """SIGHUP is an order to renew; but a terminal that is closed sends it, too."""
+    def _on_sighup(self) -> None:
+        """SIGHUP asks for a reload, but a terminal that closes sends it, too."""
         if self._on_terminal and not os.isatty(_TERMINAL):
-            self._leave()
-        self._told_to_renew.set()
-
-    async def _end(self) -> None:
-        self._notifier.stopping()
-        self._listener.close()
-        for worker in self._living:
-            worker.stop()
-        await self._see_off(*self._living)
+            self._on_stop()
+        self._reload_requested.set()

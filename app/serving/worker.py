@@ -1,87 +1,106 @@
-"""A worker: what it is given, and what it does with it.
+"""Entry point of a worker process: `python -m app.serving.worker`.
 
-The first ones are copies of the parent; later ones are new programs, `python -m
-app.serving.worker`, so that they run the code that is on disk then. What an older
-parent and a newer worker must agree on is all here:
+A worker may run a newer release than its parent. Both must agree on:
 
-    arguments       the descriptors of the listening socket, and of both ends of the
-                    pair by which connections change hands
-    standard input  a Unix socket, the line to the parent: first the instructions, one
-                    line of JSON, then what `Server` says of it
+    argument        descriptor of the listening socket
+    standard input  the control socket. The parent sends the configuration, one line of
+                    JSON, and later the byte "d": drain. Its end means: stop. The worker
+                    sends a byte as heartbeat; the first means that it accepts.
     environment     the parent's
-    exit status     0 when it left as it was told to
+    exit status     0 if it exited as requested
 """
 
+import asyncio
 import gc
+import json
 import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
+import uvloop
 from pydantic import SecretStr
 
 from app.ingest.dispatch import Dispatcher
 from app.logs import configure_logs
 from app.main import create_app
-from app.serving.instructions import Instructions
 from app.serving.server import Server
 from app.settings import Settings
 
-_LINE = 0
-# Objects made and not gone, after which the youngest are searched for cycles.
-_GARBAGE_THRESHOLD = 20_000
+_CONTROL = 0
+# Net allocations after which the garbage collector looks at the youngest objects.
+_GC_THRESHOLD = 20_000
 
 
-def work(*descriptors: int) -> None:
-    """Serve until told to leave.
+def main(listener: int) -> None:
+    """Serve until a signal or the parent stops it.
 
     Args:
-        descriptors: of the three sockets.
+        listener: descriptor of the listening socket.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
-    listener, give, take = (socket.socket(fileno=number) for number in descriptors)
-    told = _instructions()
-    settings = Settings(database_url=SecretStr(told.database_url), workers=told.workers)
-    metrics_dir = None if told.metrics_dir is None else Path(told.metrics_dir)
-    configure_logs(settings.log_level)
-    server = Server(
-        partial(_make_app, settings, metrics_dir),
-        drain_s=settings.drain_timeout_seconds,
-        line=socket.socket(fileno=os.dup(_LINE)),
-        give=give,
-        take=take,
+    config = _read_config()
+    directory = config["metrics_dir"]
+    settings = Settings(
+        database_url=SecretStr(config["database_url"]), workers=config["workers"]
     )
-    server.run([listener])
+    configure_logs(settings.log_level)
+    make_app = partial(_make_app, settings, directory and Path(directory))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(make_app, settings, socket.socket(fileno=listener)))
+
+
+def _read_config() -> dict[str, Any]:
+    """Wait for the configuration; the imports above are most of the start."""
+    with open(_CONTROL, "rb", buffering=0, closefd=False) as control:
+        line = control.readline()
+    if not line:  # the parent has ended
+        sys.exit(0)
+    config: dict[str, Any] = json.loads(line)
+    return config
 
 
 def _make_app(settings: Settings, metrics_dir: Path | None) -> Dispatcher:
     app = create_app(settings, metrics_dir)
-    # What is made by now stays: to search it for garbage again and again, after every
-    # few hundred objects, takes a sixth of a worker's time.
+    # Objects made so far stay: scanning them again and again for garbage takes a sixth
+    # of a worker's time.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
+    gc.set_threshold(_GC_THRESHOLD, 20, 20)
     return app
 
 
-def _instructions() -> Instructions:
-    """What the parent says once it knows; until then, most of the start is done."""
-    with open(_LINE, "rb", buffering=0, closefd=False) as line:
-        words = line.readline()
-    if not words:  # the parent has changed its mind
-        sys.exit(0)
-    return Instructions.read(words)
+async def _serve(
+    make_app: partial[Dispatcher], settings: Settings, listener: socket.socket
+) -> None:
+    control = socket.socket(fileno=os.dup(_CONTROL))
+    reader, writer = await asyncio.open_unix_connection(sock=control)
+
+    async def send_heartbeat() -> None:
+        with suppress(OSError):  # the parent has ended
+            writer.write(b".")
+            await writer.drain()
+
+    server = Server(
+        make_app, stop_s=settings.drain_timeout_seconds, heartbeat=send_heartbeat
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    commands = asyncio.create_task(_read_commands(reader, server))
+    await server.serve(sockets=[listener])
+    commands.cancel()
+    writer.close()
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """Uvicorn raises a signal again once it has shut down in good order."""
-    del number, frame
-    sys.exit(0)
+async def _read_commands(reader: asyncio.StreamReader, server: Server) -> None:
+    with suppress(OSError):  # the parent was killed
+        while await reader.read(1):
+            server.drain()
+    server.stop()
 
 
 if __name__ == "__main__":
-    work(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]))

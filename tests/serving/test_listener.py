@@ -1,4 +1,4 @@
-"""The socket that is handed over, and what the service manager is told."""
+"""Inherited sockets, and the state that the service manager receives."""
 
 import os
 import socket
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from app.errors import ConfigurationError
-from app.serving.listener import address_of, bound, inherited
-from app.serving.notify import Notifier
+from app.serving.listener import address_of, bind_socket, inherit_socket
+from app.serving.systemd import Notifier
 
 _INHERIT = """
 from app.errors import ConfigurationError
-from app.serving.listener import inherited
+from app.serving.listener import inherit_socket
 try:
-    inherited(1)
+    inherit_socket(1)
 except ConfigurationError as error:
     print(error.detail)
 """
@@ -32,25 +32,25 @@ def manager(address: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def test_several_sockets_are_refused() -> None:
+def test_inherit_socket_rejects_several_sockets() -> None:
     with pytest.raises(ConfigurationError, match="2 sockets"):
-        inherited(2)
+        inherit_socket(2)
 
 
 @pytest.mark.parametrize("words", ["3<&-", "3</dev/null"])
-def test_what_is_no_socket_is_refused_in_a_sentence(words: str) -> None:
+def test_inherit_socket_rejects_other_descriptors_with_a_sentence(words: str) -> None:
     done = subprocess.run(  # noqa: S603 - our own words
         ["/bin/sh", "-c", f'exec "$@" {words}', "sh", sys.executable, "-c", _INHERIT],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.startswith("What was handed over is no socket: ")
+    assert done.stdout.startswith("Descriptor 3 is not a socket: ")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_the_address_can_be_pasted(host: str) -> None:
-    with bound(host, 0) as listener:
+def test_address_of_returns_a_url(host: str) -> None:
+    with bind_socket(host, 0) as listener:
         with socket.create_connection(listener.getsockname()[:2]):
             pass
         port = listener.getsockname()[1]
@@ -58,7 +58,7 @@ def test_the_address_can_be_pasted(host: str) -> None:
         assert address_of(listener) == f"http://{shown}:{port}"
 
 
-def test_the_service_manager_is_told(tmp_path: Path) -> None:
+def test_notifier_sends_each_state(tmp_path: Path) -> None:
     path = str(tmp_path / "notify")
     with manager(path) as listener:
         Notifier(path).ready()
@@ -69,13 +69,13 @@ def test_the_service_manager_is_told(tmp_path: Path) -> None:
         assert listener.recv(100) == b"STOPPING=1"
 
 
-def test_an_abstract_address_begins_with_an_at() -> None:
+def test_notifier_takes_an_abstract_address() -> None:
     name = f"rollcall-{os.getpid()}"
     with manager(f"\0{name}") as listener:
         Notifier(f"@{name}").ready()
         assert listener.recv(100) == b"READY=1"
 
 
-def test_nobody_who_listens_is_no_error(tmp_path: Path) -> None:
+def test_notifier_without_a_receiver_sends_nothing(tmp_path: Path) -> None:
     Notifier(None).ready()
     Notifier(str(tmp_path / "nobody")).ready()

@@ -1,58 +1,72 @@
-"""The parent, with programs in the place of workers that do what a test wants."""
+"""The supervisor, with shell scripts as workers."""
 
 import asyncio
 import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
 from app.errors import WorkerError
-from app.serving.instructions import Instructions
-from app.serving.notify import Notifier
-from app.serving.process import Worker
-from app.serving.starting import Starter
+from app.metrics.catalog import EVENTS
+from app.metrics.counters import Metrics
+from app.metrics.snapshots import Snapshot, read_snapshots, write_snapshot
+from app.serving.process import Process, WorkerProcess
 from app.serving.supervisor import Supervisor
+from app.serving.systemd import Notifier
 from app.settings import Settings
+from tests.support.metric_figures import figures_of
 
-PATIENCE_S = 60
-INSTRUCTIONS = Instructions(database_url="none", workers=1, metrics_dir=None)
-# The line is standard input, and goes both ways.
-SERVES = "read told; printf . >&0; exec sleep 300"
-LEAVES = "read told; printf . >&0; exec head -c 1"  # once it is told anything more
+TIMEOUT_S = 60
+# The control socket is standard input, in both directions.
+BEGINS = "read config; printf . >&0; "
+SERVES = f"{BEGINS} exec sleep 300"
+EXITS_WHEN_ASKED = f"{BEGINS} exec head -c 1"
+CRASHES = f"{BEGINS} exit 3"
 FAILS = "exit 3"
 STUBBORN = f"trap '' TERM; {SERVES}"
+DRAINS_FOR_EVER = f"{BEGINS} head -c 1; printf . >&0; exec sleep 300"
 
 
-class Scripts(Starter):
-    """One script for the first workers, then one after the other, the last again."""
+class Scripts:
+    """Spawns one script after the other as worker, and the last one again and again.
 
-    def __init__(self, first: str, *later: str) -> None:
-        super().__init__([], {})
-        self._first = first
-        self._later = later
-        self.spawned = 0
+    Args:
+        scripts: of the workers in the order of their start.
+        shortages: number of later workers that cannot be started.
+    """
 
-    @override
-    def fork(self, line: socket.socket) -> int:
-        return run(self._first, line)
+    def __init__(self, *scripts: str, shortages: int = 0) -> None:
+        self._scripts = scripts
+        self._shortages = shortages
+        self.pids: list[int] = []
 
-    @override
-    def spawn(self, line: socket.socket) -> int:
-        self.spawned += 1
-        return run(self._later[min(self.spawned, len(self._later)) - 1], line)
+    @property
+    def spawned(self) -> int:
+        return len(self.pids)
+
+    def __call__(self, control: socket.socket) -> Process:
+        if self.spawned and self._shortages:
+            self._shortages -= 1
+            raise BlockingIOError
+        script = self._scripts[min(self.spawned, len(self._scripts) - 1)]
+        process = run(script, control)
+        self.pids.append(process.pid)
+        return process
 
 
-def run(script: str, line: socket.socket) -> int:
-    return os.posix_spawn(
-        "/bin/sh",
-        ["sh", "-c", script],
-        {"PATH": os.defpath},
-        file_actions=[(os.POSIX_SPAWN_DUP2, line.fileno(), 0)],
+def run(script: str, control: socket.socket) -> Process:
+    return subprocess.Popen(  # noqa: S603 - our own scripts
+        ["/bin/sh", "-c", script],
+        stdin=control.fileno(),
+        stdout=subprocess.DEVNULL,
+        env={"PATH": os.defpath},
     )
 
 
@@ -62,44 +76,69 @@ def listener() -> Iterator[socket.socket]:
         yield listener
 
 
+class RecordingNotifier(Notifier):
+    """Keeps the states that the service manager would receive."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.states: list[str] = []
+
+    @override
+    def _send(self, state: str) -> None:
+        self.states.append(state.partition("\n")[0])
+
+
 @asynccontextmanager
 async def supervising(
-    scripts: Scripts, listener: socket.socket, **settings: float
+    scripts: Scripts,
+    listener: socket.socket,
+    *,
+    metrics_dir: Path | None = None,
+    notifier: Notifier | None = None,
+    **settings: float,
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """A supervisor that is told to leave at the end, in the way that it is."""
+    """A supervisor, which gets SIGTERM at the end."""
     supervisor = Supervisor(
         scripts,
         settings=Settings.model_validate(settings),
         listener=listener,
-        notifier=Notifier(None),
+        notifier=notifier or Notifier(None),
+        metrics_dir=metrics_dir,
     )
-    running = asyncio.create_task(supervisor.run(INSTRUCTIONS))
-    await asyncio.sleep(0)  # now it listens to signals
+    running = asyncio.create_task(supervisor.run({}))
+    await asyncio.sleep(0)  # now it handles signals
     yield running
     if not running.done():
         os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         await running
 
 
-async def said(caplog: pytest.LogCaptureFixture, message: str, times: int = 1) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while caplog.messages.count(message) < times:  # noqa: ASYNC110 - by itself
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not happened():  # noqa: ASYNC110 - another process does it
             await asyncio.sleep(0.01)
 
 
-async def test_workers_that_never_serve_end_it(listener: socket.socket) -> None:
-    with pytest.raises(WorkerError, match="the log says why"):
+async def logged(
+    caplog: pytest.LogCaptureFixture, message: str, times: int = 1
+) -> None:
+    await until(lambda: caplog.messages.count(message) >= times)
+
+
+async def test_workers_that_never_serve_end_the_service(
+    listener: socket.socket,
+) -> None:
+    with pytest.raises(WorkerError, match="the log shows why"):
         async with supervising(Scripts(FAILS), listener, workers=2) as running:
-            await asyncio.wait([running], timeout=PATIENCE_S)
+            await asyncio.wait([running], timeout=TIMEOUT_S)
 
 
-async def test_who_served_is_replaced_soon_and_who_fails_later_and_later(
+async def test_pause_before_a_replacement_doubles_with_each_failure(
     listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scripts = Scripts("read told; printf . >&0", FAILS)
-    async with supervising(scripts, listener):
-        await said(caplog, "worker ended", times=4)
+    async with supervising(Scripts(CRASHES, FAILS), listener):
+        await logged(caplog, "worker ended", times=4)
     pauses = [
         record.__dict__["rollcall_fields"]["seconds_to_the_next"]
         for record in caplog.records
@@ -108,68 +147,120 @@ async def test_who_served_is_replaced_soon_and_who_fails_later_and_later(
     assert pauses == [0.2, 0.4, 0.8, 1.6]
 
 
-async def test_the_socket_is_closed_when_it_leaves(listener: socket.socket) -> None:
+async def test_stop_closes_the_listener(listener: socket.socket) -> None:
     async with supervising(Scripts(SERVES), listener):
         assert listener.fileno() != -1
     assert listener.fileno() == -1
 
 
-async def test_a_worker_that_does_not_leave_is_ended(
+async def test_worker_that_ignores_sigterm_is_killed(
+    listener: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    notifier = RecordingNotifier()
+    async with supervising(
+        Scripts(STUBBORN), listener, notifier=notifier, drain_timeout_seconds=0.1
+    ):
+        await until(lambda: notifier.states == ["READY=1"])
+    assert "worker did not exit" in caplog.messages
+
+
+async def test_reload_replaces_each_worker(
     listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    scripts = Scripts(STUBBORN, SERVES)
-    async with supervising(scripts, listener, drain_timeout_seconds=0.1):
+    scripts = Scripts(EXITS_WHEN_ASKED)
+    async with supervising(scripts, listener, workers=2):
         os.kill(os.getpid(), signal.SIGHUP)
-        await said(caplog, "worker replaced")
-    assert "worker did not leave" in caplog.messages
+        await logged(caplog, "worker replaced", times=2)
+    assert scripts.spawned == 4
 
 
-class Shortage(Scripts):
-    """No process can be made for the first workers that come later."""
-
-    def __init__(self, first: str, *, failures: int) -> None:
-        super().__init__(first, SERVES)
-        self.failures = failures
-
-    @override
-    def spawn(self, line: socket.socket) -> int:
-        self.failures -= 1
-        if self.failures >= 0:
-            raise BlockingIOError
-        return super().spawn(line)
-
-
-async def test_where_no_worker_can_be_made_the_old_ones_go_on(
+async def test_reload_keeps_the_workers_if_the_new_one_does_not_start(
     listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with supervising(Shortage(LEAVES, failures=1), listener) as running:
+    scripts = Scripts(EXITS_WHEN_ASKED, FAILS, EXITS_WHEN_ASKED)
+    async with supervising(scripts, listener) as running:
         os.kill(os.getpid(), signal.SIGHUP)
-        await said(caplog, "workers not replaced")
+        await logged(caplog, "workers not replaced")
         assert not running.done()
         os.kill(os.getpid(), signal.SIGHUP)
-        await said(caplog, "worker replaced")
+        await logged(caplog, "worker replaced")
 
 
-async def test_who_ended_is_replaced_once_a_worker_can_be_made(
+async def test_reload_keeps_the_workers_if_no_process_can_be_made(
     listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scripts = Shortage("read told; printf . >&0", failures=2)
+    caplog.set_level(logging.INFO)
+    scripts = Scripts(EXITS_WHEN_ASKED, shortages=1)
+    async with supervising(scripts, listener) as running:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await logged(caplog, "workers not replaced")
+        assert not running.done()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await logged(caplog, "worker replaced")
+
+
+async def test_crash_is_repaired_while_an_old_worker_drains(
+    listener: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    scripts = Scripts(DRAINS_FOR_EVER, f"{BEGINS} sleep 0.3; exit 3", SERVES)
     async with supervising(scripts, listener):
-        await said(caplog, "worker not started", times=2)
-        async with asyncio.timeout(PATIENCE_S):
-            while not scripts.spawned:  # noqa: ASYNC110 - by itself
-                await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await logged(caplog, "worker replaced")
+        await logged(caplog, "worker ended")
+        await until(lambda: scripts.spawned == 3)
+        # SIGTERM is answered, too: the context ends without a timeout.
 
 
-async def test_a_worker_that_falls_silent_is_ended(
+async def test_service_manager_hears_ready_while_old_workers_drain(
+    listener: socket.socket,
+) -> None:
+    notifier = RecordingNotifier()
+    async with supervising(
+        Scripts(DRAINS_FOR_EVER, SERVES), listener, notifier=notifier
+    ):
+        await until(lambda: notifier.states == ["READY=1"])
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: notifier.states[1:] == ["RELOADING=1", "READY=1"])
+    assert notifier.states[3:] == ["STOPPING=1"]
+
+
+async def test_crashed_worker_is_replaced_once_a_process_can_be_made(
+    listener: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    scripts = Scripts(CRASHES, SERVES, shortages=2)
+    async with supervising(scripts, listener):
+        await logged(caplog, "worker not started", times=2)
+        await until(lambda: scripts.spawned == 2)
+
+
+async def test_crash_is_counted_and_exit_on_request_is_not(
+    listener: socket.socket, tmp_path: Path
+) -> None:
+    scripts = Scripts(CRASHES, EXITS_WHEN_ASKED)
+
+    def snapshot_of(worker: int) -> Path:
+        return tmp_path / f"{scripts.pids[worker]}-snapshot.json"
+
+    async with supervising(scripts, listener, metrics_dir=tmp_path):
+        await until(lambda: scripts.spawned == 2)
+        write_snapshot(snapshot_of(1), Snapshot({EVENTS.name: 5.0}, {}))
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: not snapshot_of(1).exists())
+        figures = figures_of(Metrics(directory=tmp_path))
+    assert figures("rollcall_worker_crashes_total") == 1
+    assert read_snapshots(tmp_path)["retired.json"].counters[EVENTS.name] == 5
+
+
+async def test_worker_without_heartbeat_is_killed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    worker = Worker(lambda line: run(SERVES, line), silence_s=0.2)
-    worker.begin(b"\n", ended=lambda _: None)
+    worker = WorkerProcess(lambda control: run(SERVES, control), silence_s=0.2)
+    worker.begin({})
 
     assert await worker.ready()
-    async with asyncio.timeout(PATIENCE_S):
-        assert await worker.ended() == -signal.SIGKILL
+    async with asyncio.timeout(TIMEOUT_S):
+        assert await worker.wait() == -signal.SIGKILL
     assert "worker hung" in caplog.messages
