@@ -22,11 +22,11 @@ from app.components.catalog import load_catalog
 from app.components.service import Service
 from app.events.catalog import Catalog
 from app.http.connection import CONNECTION_SERVICES, ConnectionServices
-from app.ingest.counting import service_layout
+from app.ingest.counting import metric_labels
 from app.ingest.dispatch import Dispatcher
 from app.ingest.routes import TRACK_ROUTES
 from app.logs import RequestLog, configure_logs
-from app.metrics.board import Board
+from app.metrics.counters import Metrics
 from app.pages.error_handlers import install_error_handlers
 from app.pages.home import home_routes
 from app.pages.reference import event_routes
@@ -53,11 +53,11 @@ def create_app(
     """
     configure_logs(settings.log_level)
     catalog = load_catalog(settings) if catalog is None else catalog
-    board = Board(service_layout(), metrics_dir)
+    metrics = Metrics(metric_labels(), metrics_dir)
     requests = RequestLog(
         sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
     )
-    service = Service(settings, board=board, catalog=catalog, requests=requests)
+    service = Service(settings, metrics=metrics, catalog=catalog, requests=requests)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -76,7 +76,7 @@ def create_app(
     app.add_middleware(ProxyHeadersMiddleware)
     app.include_router(health_routes(service.readiness))
     app.include_router(schema_routes(catalog))
-    app.include_router(service.metrics)
+    app.include_router(service.metrics_routes)
     files = StaticFiles()
     pages = Pages(files)
     app.include_router(static_routes(files))

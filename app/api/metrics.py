@@ -1,4 +1,4 @@
-"""`/metrics`: the figures of all workers, for whoever has a read key."""
+"""`/metrics`: metrics of all workers, for clients with a read key."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,31 +9,30 @@ from app.access.credentials import first_headers, key_from_headers
 from app.access.key_cache import KeyCache
 from app.api.openapi import problem_responses
 from app.errors import SchemaError, UnauthorizedError, UnavailableError
-from app.metrics.board import Board
 from app.metrics.catalog import DATABASE_UP
-from app.metrics.exposition import expose
-from app.metrics.meters import Meters
+from app.metrics.collector import expose
+from app.metrics.counters import Metrics
 from app.store.keys.keys import hash_key
 
 
-class _Scrapers:
-    """Who may read the figures: whoever has a read key.
+class _ScraperAuth:
+    """Authentication of scrapes by read key.
 
-    A key that was good when Postgres last answered is good while it is away: that is
-    when the figures are needed.
+    A key that was valid when Postgres last answered stays valid during an outage,
+    because metrics are needed most then.
     """
 
     def __init__(self, key_cache: KeyCache) -> None:
         self._keyring = key_cache
-        # Only keys that were made by operators come in here, so they are few.
-        self._good: set[bytes] = set()
+        # Operators create these keys, so there are few.
+        self._valid: set[bytes] = set()
 
     async def check(self, headers: dict[bytes, bytes]) -> None:
-        """Return where the headers carry a read key.
+        """Return if the headers carry a valid read key.
 
         Raises:
             UnauthorizedError: they do not.
-            UnavailableError: nobody can say.
+            UnavailableError: the key is unknown and the database does not answer.
         """
         key = key_from_headers(headers)
         if key is None:
@@ -42,50 +41,47 @@ class _Scrapers:
         try:
             reader = await self._keyring.source_of(key)
         except UnavailableError:
-            if digest in self._good:
+            if digest in self._valid:
                 return
             raise
         if reader is None:
-            self._good.discard(digest)
-            raise UnauthorizedError("This is no read key, or it is revoked.")
-        self._good.add(digest)
+            self._valid.discard(digest)
+            raise UnauthorizedError("The read key is unknown or revoked.")
+        self._valid.add(digest)
 
 
 def metrics_routes(
     key_cache: KeyCache,
     *,
-    board: Board,
-    meters: Meters,
+    metrics: Metrics,
     check_database: Callable[[], Awaitable[None]],
 ) -> APIRouter:
-    """`/metrics`.
+    """Route `/metrics`.
 
     Args:
-        key_cache: knows the read keys.
-        board: has the figures of all workers.
-        meters: this worker's.
-        check_database: raises UnavailableError or SchemaError where it takes no writes.
+        key_cache: cache of the read keys.
+        metrics: of this worker.
+        check_database: raises UnavailableError or SchemaError if it takes no writes.
     """
-    scrapers = _Scrapers(key_cache)
+    auth = _ScraperAuth(key_cache)
     routes = APIRouter(tags=["health"])
 
     @routes.get(
         "/metrics",
-        summary="The figures of all workers, for Prometheus",
+        summary="Metrics of all workers, for Prometheus",
         description="Needs a read key.",
         response_class=PlainTextResponse,
         responses=problem_responses(401, 503),
         openapi_extra={"security": [{"bearer": []}]},
     )
-    async def metrics(request: Request) -> Response:
-        await scrapers.check(first_headers(request.scope["headers"]))
-        up = await _is_up(check_database)
-        meters.publish()
+    async def scrape(request: Request) -> Response:
+        await auth.check(first_headers(request.scope["headers"]))
+        is_up = await _is_up(check_database)
         text, content_type = expose(
-            board,
+            metrics,
             accept=request.headers.get("accept", ""),
             version=request.app.version,
-            probed={DATABASE_UP: float(up)},
+            probed={DATABASE_UP: float(is_up)},
         )
         return Response(text, headers={"Content-Type": content_type})
 

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from app.access.key_cache import KeyCache
 from app.access.readers import ReaderAuth, install_readers
 from app.api.events import read_routes
-from app.metrics.meters import Meters
+from app.metrics.counters import Metrics
 from app.pages.render import Pages
 from app.pages.sign_in import sign_in_routes
 from app.store.engine import create_engine, watch_pool
@@ -32,15 +32,15 @@ class ReadComponents:
     Args:
         url: URL of the database.
         trust_s: seconds for which a key or session is cached.
-        meters: metrics of the connections in use.
+        metrics: metrics of the connections in use.
     """
 
-    def __init__(self, url: str, *, trust_s: float, meters: Meters) -> None:
+    def __init__(self, url: str, *, trust_s: float, metrics: Metrics) -> None:
         # A separate pool, so that readers never take a connection from the writer.
         self._engine = create_engine(
             url, pool_size=_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
         )
-        watch_pool(self._engine, meters, name="reading")
+        watch_pool(self._engine, metrics, name="reading")
         lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self.keys = KeyCache(lookups.reader_of_key, trust_s=trust_s)
         self.turns = QueryLimiter(self._engine, timeout_s=_READ_TIMEOUT_S)

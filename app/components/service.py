@@ -17,14 +17,13 @@ from app.components.readers import ReadComponents
 from app.errors import ConfigurationError, UnavailableError
 from app.events.catalog import Catalog
 from app.http.monitor import ConnectionLimits, ConnectionMonitor
-from app.ingest.counting import watch_budgets
+from app.ingest.counting import register_admission_gauges
 from app.ingest.limits import TrackLimits
 from app.ingest.services import IngestServices
 from app.logs import RequestLog
-from app.metrics.board import Board
 from app.metrics.catalog import BODIES_WAITING
-from app.metrics.exposition import Figures
-from app.metrics.meters import Meters
+from app.metrics.collector import SnapshotCollector
+from app.metrics.counters import Metrics
 from app.metrics.totals import totals
 from app.pages.home import Home
 from app.pages.state import StateReader
@@ -48,7 +47,7 @@ class Service:
 
     Args:
         settings: with a database URL.
-        board: where what is counted goes.
+        metrics: of this worker.
         catalog: the events that are accepted.
         requests: the request log.
     """
@@ -57,7 +56,7 @@ class Service:
         self,
         settings: Settings,
         *,
-        board: Board,
+        metrics: Metrics,
         catalog: Catalog,
         requests: RequestLog,
     ) -> None:
@@ -70,9 +69,9 @@ class Service:
         self._engine = create_engine(
             url, command_timeout_s=settings.commit_timeout_seconds
         )
-        self.meters = Meters(board)
+        self.metrics = metrics
         self.reading = ReadComponents(
-            url, trust_s=settings.key_cache_seconds, meters=self.meters
+            url, trust_s=settings.key_cache_seconds, metrics=self.metrics
         )
         self.watching = LiveComponents(
             url, commit_s=settings.commit_timeout_seconds, catalog=catalog
@@ -87,7 +86,7 @@ class Service:
                 key_trust_s=settings.key_cache_seconds,
                 committer=self._committer(settings),
                 lookups=self._lookups,
-                meters=self.meters,
+                metrics=self.metrics,
             )
         self._writer = Writer(self._committer(settings), outage=self._outage)
         self._drain_s = settings.drain_timeout_seconds
@@ -111,14 +110,14 @@ class Service:
                 body_s=settings.body_timeout_seconds,
                 write_s=settings.write_timeout_seconds,
             ),
-            self.meters,
+            self.metrics,
             on_stop=(self.watching.feed.end,),
         )
         self.readiness = Readiness(self._lookups.check_ready, outage=self._outage)
         self.home = Home(
             StateReader(
                 self.readiness.ask,
-                lambda: totals(Figures(board, "", {})),
+                lambda: totals(SnapshotCollector(self.metrics, version="", probed={})),
             ),
             self.watching.home_reports,
             version("rollcall"),
@@ -140,26 +139,25 @@ class Service:
                 answer_s=settings.answer_timeout_seconds,
                 slots=settings.max_inflight_requests,
             ),
-            meters=self.meters,
+            metrics=self.metrics,
             requests=requests,
         )
-        watch_budgets(
-            self.meters,
+        register_admission_gauges(
+            self.metrics,
             self.ingest.scheduler,
             (self.ingest.budget, self.ingest.unauthenticated),
         )
-        self.metrics = metrics_routes(
+        self.metrics_routes = metrics_routes(
             KeyCache(
                 self._lookups.reader_of_key,
                 trust_s=settings.key_cache_seconds,
                 known=self._outage.known_keys.reader_of if self._outage else None,
             ),
-            board=board,
-            meters=self.meters,
+            metrics=self.metrics,
             check_database=self._lookups.check_ready,
         )
-        watch_pool(self._engine, self.meters, name="writing")
-        self.meters.watch({BODIES_WAITING: lambda: self._writer.waiting})
+        watch_pool(self._engine, self.metrics, name="writing")
+        self.metrics.register_gauges({BODIES_WAITING: lambda: self._writer.waiting})
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -179,10 +177,10 @@ class Service:
             await self._outage.start(is_on=is_away)
         self._writer.start()
         chores = [
-            asyncio.create_task(run_hourly(task, work, meters=self.meters))
+            asyncio.create_task(run_hourly(task, work, metrics=self.metrics))
             for task, work in self._upkeep.items()
         ]
-        chores.append(asyncio.create_task(self.meters.keep_publishing()))
+        chores.append(asyncio.create_task(self.metrics.keep_publishing()))
         chores.append(asyncio.create_task(self.monitor.run()))
         try:
             yield
@@ -196,7 +194,7 @@ class Service:
             await self.console.close()
             await self.reading.close()
             await self._engine.dispose()
-            self.meters.leave()
+            self.metrics.mark_stopped()
 
     def _committer(self, settings: Settings) -> Committer:
         """Each counts as a worker of its own towards the caps of the quarantine."""
@@ -204,5 +202,5 @@ class Service:
             self._engine,
             timeout_s=settings.commit_timeout_seconds,
             quarantine=quarantining(settings)(),
-            meters=self.meters,
+            metrics=self.metrics,
         )

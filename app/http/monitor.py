@@ -12,9 +12,8 @@ from typing import Protocol
 from app.errors import RequestError
 from app.http.raw_errors import header_lines
 from app.logs import fields
-from app.metrics.catalog import CONNECTIONS, REFUSALS, REQUESTS
-from app.metrics.labels import OTHER
-from app.metrics.meters import Meters
+from app.metrics.catalog import CONNECTIONS, OTHER, REFUSALS, REQUESTS
+from app.metrics.counters import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -54,19 +53,19 @@ class ConnectionMonitor:
 
     Args:
         limits: of each connection.
-        meters: count the connections, and the requests that no handler sees.
+        metrics: count the connections, and the requests that no handler sees.
         on_stop: called when the service stops; ends responses without an end.
     """
 
     def __init__(
         self,
         limits: ConnectionLimits,
-        meters: Meters,
+        metrics: Metrics,
         *,
         on_stop: Iterable[Callable[[], None]] = (),
     ) -> None:
         self.limits = limits
-        self._meters = meters
+        self._metrics = metrics
         self._on_stop = tuple(on_stop)
         self._connections: set[Monitored] = set()
         shortest = min(limits.header_s, limits.body_s, limits.write_s)
@@ -75,7 +74,7 @@ class ConnectionMonitor:
         # The headers of every response as uvicorn has them, and as bytes.
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_lines = b""
-        meters.watch({CONNECTIONS: lambda: len(self._connections)})
+        metrics.register_gauges({CONNECTIONS: lambda: len(self._connections)})
 
     def add(self, connection: Monitored) -> None:
         """Begin to check a connection."""
@@ -100,9 +99,9 @@ class ConnectionMonitor:
             begun: whether a handler had it already, which counts it as unanswered.
         """
         self._refused += 1
-        self._meters.add(REFUSALS, error.code)
+        self._metrics.add(REFUSALS, error.code)
         if not begun:
-            self._meters.add(REQUESTS, OTHER, str(error.status))
+            self._metrics.add(REQUESTS, OTHER, str(error.status))
 
     def stop(self) -> None:
         """The service stops: end the responses that have no end."""

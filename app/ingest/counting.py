@@ -1,4 +1,4 @@
-"""Metrics of the routes that take events, beside the requests themselves."""
+"""Metrics of the routes that take events, besides the requests themselves."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,51 +16,51 @@ from app.metrics.catalog import (
     REQUESTS_WAITING,
     WARNINGS,
 )
-from app.metrics.layout import Layout
-from app.metrics.meters import Meters
+from app.metrics.counters import Metrics
+from app.pipeline import codes
 from app.pipeline.unpack import Ignored
 from app.store.write.insert import CONTENT_DIFFERS, ERASED, Entry, Outcome
 
 
-def service_layout() -> Layout:
-    """The cells of the service: a label for each door and for each refusal."""
-    return Layout(
-        {
-            "route": tuple(route.path for route in TRACK_ROUTES),
-            "code": tuple(sorted(kind.code for kind in REQUEST_ERRORS)),
-        }
-    )
+def metric_labels() -> dict[str, tuple[str, ...]]:
+    """Closed label sets of the service: its routes and its codes."""
+    return {
+        "route": tuple(route.path for route in TRACK_ROUTES),
+        "code": tuple(sorted(kind.code for kind in REQUEST_ERRORS)),
+        "reason": tuple(codes.ERRORS),
+        "warning": tuple(codes.WARNINGS),
+    }
 
 
 def count_issues(
-    meters: Meters, entries: Iterable[Entry | Ignored], outcomes: Iterable[Outcome]
+    metrics: Metrics, entries: Iterable[Entry | Ignored], outcomes: Iterable[Outcome]
 ) -> None:
-    """Count why events were rejected, what was warned of, and what was not kept.
+    """Count the reasons of rejected events, the warnings and the dropped events.
 
     Args:
-        meters: count.
-        entries: of one answer, in order.
+        metrics: of this worker.
+        entries: all entries of one response, in order.
         outcomes: one for each entry.
     """
     for entry, outcome in zip(entries, outcomes, strict=True):
         if isinstance(entry, Ignored):
             continue
-        for issue in entry.warnings:
-            meters.add(WARNINGS, issue.code)
+        for warning in entry.warnings:
+            metrics.add(WARNINGS, warning.code)
         if outcome.differs:
-            meters.add(WARNINGS, CONTENT_DIFFERS.code)
+            metrics.add(WARNINGS, CONTENT_DIFFERS.code)
         if outcome.status == "rejected":
-            meters.add(REJECTED, outcome.errors[0].code)
+            metrics.add(REJECTED, outcome.errors[0].code)
         # An erased event is refused for good; the quarantine may well have room.
         if not outcome.kept and ERASED not in outcome.errors:
-            meters.add(QUARANTINE_DROPS)
+            metrics.add(QUARANTINE_DROPS)
 
 
-def watch_budgets(
-    meters: Meters, scheduler: Scheduler, budgets: Sequence[ByteBudget]
+def register_admission_gauges(
+    metrics: Metrics, scheduler: Scheduler, budgets: Sequence[ByteBudget]
 ) -> None:
-    """Register the gauges of what is in flight, and of how much may be."""
-    meters.watch(
+    """Publish how much is in flight, and how much may be."""
+    metrics.register_gauges(
         {
             REQUESTS_IN_FLIGHT: lambda: scheduler.active,
             REQUESTS_IN_FLIGHT_LIMIT: lambda: scheduler.slots,

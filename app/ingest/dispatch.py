@@ -23,8 +23,7 @@ from app.ingest.responses import TrackResponse
 from app.ingest.routes import TrackRoute
 from app.ingest.services import IngestServices
 from app.logs import fields
-from app.metrics.catalog import REFUSALS, REQUESTS
-from app.metrics.labels import OTHER
+from app.metrics.catalog import OTHER, REFUSALS, REQUESTS
 
 log = logging.getLogger(__name__)
 
@@ -128,14 +127,14 @@ class Dispatcher:
 
         scope.setdefault("state", {})[REQUEST_ID] = request_id
         scope["headers"] = keep_session_cookie(scope["headers"])
-        meters = self._services.meters
+        metrics = self._services.metrics
         try:
             await self._rest(scope, receive, send_named)
         except Exception:
             # It is answered already: this is how Starlette hands on what it caught.
             log.exception("request failed", extra=fields(request_id=request_id))
-            meters.add(REFUSALS, InternalError.code)
-        meters.add(REQUESTS, OTHER, str(status))
+            metrics.add(REFUSALS, InternalError.code)
+        metrics.add(REQUESTS, OTHER, str(status))
         self._services.requests.add(
             request_id=request_id,
             status=status,

@@ -32,8 +32,7 @@ from app.ingest.routes import TrackRoute
 from app.ingest.scheduler import Ticket
 from app.ingest.services import IngestServices
 from app.logs import fields
-from app.metrics.catalog import REFUSALS, REQUESTS
-from app.metrics.labels import UNANSWERED
+from app.metrics.catalog import REFUSALS, REQUESTS, UNANSWERED
 from app.pipeline.cloudevents import binary_attributes
 from app.pipeline.record import RequestContext
 from app.pipeline.rejection import Rejection
@@ -166,7 +165,7 @@ class TrackRequest:
             "client left",
             extra=fields(request_id=self._request_id, route=self._route.path),
         )
-        self._services.meters.add(REQUESTS, self._route.path, UNANSWERED)
+        self._services.metrics.add(REQUESTS, self._route.path, UNANSWERED)
         self._release()
 
     def expire(self) -> None:
@@ -307,7 +306,7 @@ class TrackRequest:
                 Outcome("ignored") if isinstance(entry, Ignored) else next(settled)
                 for entry in entries
             ]
-        count_issues(self._services.meters, entries, outcomes)
+        count_issues(self._services.metrics, entries, outcomes)
         response = build_response(
             entries,
             outcomes,
@@ -384,7 +383,7 @@ class TrackRequest:
         self._refuse(error)
 
     def _refuse(self, error: RequestError) -> None:
-        self._services.meters.add(REFUSALS, error.code)
+        self._services.metrics.add(REFUSALS, error.code)
         if isinstance(error, OverloadedError):
             self._services.note_overload()
         self._respond(problem_response(error, request_id=self._request_id))
@@ -393,7 +392,7 @@ class TrackRequest:
         services, took_s = self._services, time.perf_counter() - self._began
         self._release()
         # Ahead of the response, so that its reader finds it counted.
-        services.meters.count_request(
+        services.metrics.count_request(
             self._route.path, response.status, took_s, response.counts
         )
         self._client.respond(response, self._request_id)

@@ -13,7 +13,7 @@ from app.ingest.limits import TrackLimits
 from app.ingest.scheduler import Scheduler
 from app.ingest.timeout_queue import TimeoutQueue
 from app.logs import RequestLog, fields
-from app.metrics.meters import Meters
+from app.metrics.counters import Metrics
 from app.pipeline.record import Policy
 from app.store.write.writer import Writer
 
@@ -34,7 +34,7 @@ class IngestServices:
         writer: commits.
         policy: what an event may be.
         limits: what a request may be.
-        meters: count what becomes of requests and events.
+        metrics: count what becomes of requests and events.
         requests: the request log.
         clock: the time of receipt, aware UTC.
     """
@@ -46,7 +46,7 @@ class IngestServices:
         writer: Writer,
         policy: Policy,
         limits: TrackLimits,
-        meters: Meters,
+        metrics: Metrics,
         requests: RequestLog,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -54,7 +54,7 @@ class IngestServices:
         self.writer = writer
         self.policy = policy
         self.limits = limits
-        self.meters = meters
+        self.metrics = metrics
         self.requests = requests
         self.clock = clock
         self.scheduler = Scheduler(

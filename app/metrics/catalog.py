@@ -1,194 +1,146 @@
-"""Every metric: its name and its meaning."""
+"""Every metric: its name, its meaning and the closed sets of its labels."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+# Label value for everything that is not in the label's set.
+OTHER = "other"
+# Status of a request without a response, because the client disconnected.
+UNANSWERED = "0"
+_STATUSES = "0 200 303 304 400 401 403 404 405 408 413 415 422 429 431 500 503"
+_KINDS = "connection timeout lock conflict resources read_only shutdown"
+# `app.ingest.counting` adds the sets of `route`, `code`, `reason` and `warning`.
+LABELS: dict[str, tuple[str, ...]] = {
+    "status": tuple(_STATUSES.split()),
+    "result": ("stored", "duplicate", "rejected", "buffered", "ignored", "valid"),
+    "kind": tuple(_KINDS.split()),
+    "pool": ("writing", "reading"),
+    "task": ("partitions", "retention", "sessions", "indexes", "events"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A family of series.
+    """A family of time series.
 
     Attributes:
-        name: by Prometheus' conventions: unit in plural, `_total` for counters.
+        kind: type in Prometheus.
+        name: follows Prometheus' conventions.
         help: one sentence for operators.
-        kind: how it may change.
-        labels: their names; `app.metrics.labels` has their values.
-        buckets: of a histogram: upper bounds, ascending, without the infinite one.
-        across: of a gauge: what the figures of several workers become.
-        sparse: whether series that were never counted are left out.
+        labels: label names; `LABELS` has their values.
+        buckets: upper bounds of a histogram, ascending, without infinity.
+        parts: series of a histogram: one for each bucket, and the sum.
+        across: how the gauges of several workers are combined.
+        sparse: whether series that are still 0 are omitted.
     """
 
+    kind: Literal["counter", "gauge", "histogram"]
     name: str
     help: str
-    kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    parts: tuple[str, ...] = ()
     across: Literal["sum", "max"] = "sum"
     sparse: bool = False
 
 
+METRICS: list[Metric] = []
+
+
+def _counter(name: str, text: str, *labels: str, sparse: bool = False) -> Metric:
+    return _add(
+        Metric("counter", f"rollcall_{name}_total", text, labels, sparse=sparse)
+    )
+
+
+def _gauge(name: str, text: str, *labels: str, **more: Any) -> Metric:
+    return _add(Metric("gauge", f"rollcall_{name}", text, labels, **more))
+
+
+def _histogram(name: str, text: str, *buckets: float) -> Metric:
+    parts = (*(str(float(bound)) for bound in buckets), "+Inf", "sum")
+    return _add(Metric("histogram", f"rollcall_{name}", text, (), buckets, parts))
+
+
+def _add(metric: Metric) -> Metric:
+    METRICS.append(metric)
+    return metric
+
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10)
 _EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-
-REQUESTS = Metric(
-    "rollcall_requests_total",
-    "Requests answered, by door (other for whatever takes no events) and HTTP status "
-    "(0 where the client left before the answer).",
-    "counter",
-    labels=("route", "status"),
-    sparse=True,
-)
-REQUEST_SECONDS = Metric(
-    "rollcall_request_duration_seconds",
-    "From the head of a request at a door for events to its answer.",
-    "histogram",
-    buckets=_SECONDS,
-)
-REFUSALS = Metric(
-    "rollcall_refusals_total",
-    "Requests refused as a whole, by the code in the answer.",
-    "counter",
-    labels=("code",),
-)
-EVENTS = Metric(
-    "rollcall_events_total",
-    "Events answered, by result (valid is that of a dry run).",
-    "counter",
-    labels=("result",),
-)
-REJECTED = Metric(
-    "rollcall_rejected_events_total",
-    "Events rejected, by the code of their first error.",
-    "counter",
-    labels=("reason",),
-)
-WARNINGS = Metric(
-    "rollcall_warnings_total",
-    "Warnings in answers, by code; an event may carry several.",
-    "counter",
-    labels=("warning",),
-)
-QUARANTINE_DROPS = Metric(
-    "rollcall_quarantine_drops_total",
-    "Rejected events that were not kept, because their source is over its cap.",
-    "counter",
-)
-COMMIT_EVENTS = Metric(
-    "rollcall_commit_events",
-    "Events, good and rejected ones, in one transaction that was committed.",
-    "histogram",
-    buckets=_EVENTS,
-)
-COMMIT_SECONDS = Metric(
-    "rollcall_commit_duration_seconds",
-    "One transaction, from taking what waits to the commit, retries included.",
-    "histogram",
-    buckets=_SECONDS,
-)
-COMMIT_FAILURES = Metric(
-    "rollcall_commit_failures_total",
-    "Transactions that Postgres did not confirm within the deadline, by kind.",
-    "counter",
-    labels=("kind",),
-)
-JOURNAL_EVENTS = Metric(
-    "rollcall_journal_events",
-    "Events in the journals of this machine, still to be stored.",
-    "gauge",
-)
-JOURNAL_BYTES = Metric("rollcall_journal_bytes", "Size of the journals.", "gauge")
-JOURNAL_BYTES_LIMIT = Metric(
-    "rollcall_journal_bytes_limit",
-    "Size up to which the journals take events in.",
-    "gauge",
-)
-JOURNAL_OLDEST_SECONDS = Metric(
-    "rollcall_journal_oldest_age_seconds",
-    "Age of the oldest event in the journals; 0 where they are empty.",
-    "gauge",
-    across="max",
-)
-CIRCUIT_OPEN = Metric(
-    "rollcall_circuit_open",
-    "Workers that hold Postgres for away, and do not try it with each event.",
-    "gauge",
-)
-CONNECTIONS = Metric(
-    "rollcall_connections_open", "Connections of senders and readers.", "gauge"
-)
-BODIES_WAITING = Metric(
-    "rollcall_bodies_waiting", "Bodies in line for the writer.", "gauge"
-)
-REQUESTS_IN_FLIGHT = Metric(
-    "rollcall_requests_in_flight",
-    "Units of work under way: a request counts 1 plus 1 per 8 KiB of its body.",
-    "gauge",
-)
-REQUESTS_IN_FLIGHT_LIMIT = Metric(
-    "rollcall_requests_in_flight_limit",
-    "Most units of work under way, all workers together.",
-    "gauge",
-)
-REQUESTS_WAITING = Metric(
-    "rollcall_requests_waiting",
-    "Requests that are complete and wait for their turn.",
-    "gauge",
-)
-BYTES_IN_FLIGHT = Metric(
-    "rollcall_bytes_in_flight",
-    "Bytes of bodies held, from their first byte to their commit.",
-    "gauge",
-)
-BYTES_IN_FLIGHT_LIMIT = Metric(
-    "rollcall_bytes_in_flight_limit",
-    "Bytes of bodies that may be held, all workers together.",
-    "gauge",
-)
-POOL_IN_USE = Metric(
-    "rollcall_pool_connections_in_use",
-    "Connections to Postgres that are in use, by pool: that of the writer and of keys, "
-    "or that of readers.",
-    "gauge",
-    labels=("pool",),
-)
-POOL_LIMIT = Metric(
-    "rollcall_pool_connections_limit",
-    "Connections to Postgres that may be open, by pool, all workers together.",
-    "gauge",
-    labels=("pool",),
-)
-DATABASE_UP = Metric(
-    "rollcall_database_up",
-    "Whether Postgres took writes when this was read: 1, or 0.",
-    "gauge",
-    across="max",
-)
-UPKEEP_FAILURES = Metric(
-    "rollcall_upkeep_failures_total",
-    "Hourly works on the database that failed, by task.",
-    "counter",
-    labels=("task",),
-)
-UPKEEP_SUCCEEDED_AT = Metric(
-    "rollcall_upkeep_success_timestamp_seconds",
-    "When the hourly work last succeeded, by task; 0 if it has not since the start.",
-    "gauge",
-    labels=("task",),
-    across="max",
-)
-WORKERS = Metric("rollcall_workers", "Workers that answer.", "gauge")
-WORKER_CRASHES = Metric(
-    "rollcall_worker_crashes_total",
-    "Workers that died other than in good order, counted when the next one starts.",
-    "counter",
-)
-CPU_SECONDS = Metric(
-    "rollcall_cpu_seconds_total",
-    "Processor time of the workers, user and system.",
-    "counter",
-)
-MEMORY_BYTES = Metric(
-    "rollcall_resident_memory_bytes", "Resident memory of the workers.", "gauge"
+_REQUESTS = (
+    "Requests by HTTP status (0: the client disconnected before the response) and "
+    "route (`other`: a path that takes no events)."
 )
 
-METRICS = tuple(value for value in globals().copy().values() if type(value) is Metric)
+REQUESTS = _counter("requests", _REQUESTS, "route", "status", sparse=True)
+REQUEST_SECONDS = _histogram(
+    "request_duration_seconds",
+    "Duration of requests that send events, from the headers to the response.",
+    *_SECONDS,
+)
+REFUSALS = _counter("refusals", "Requests refused as a whole, by error code.", "code")
+EVENTS = _counter(
+    "events", "Events in responses, by result (`valid`: dry run).", "result"
+)
+REJECTED = _counter(
+    "rejected_events", "Rejected events, by the code of their first error.", "reason"
+)
+WARNINGS = _counter(
+    "warnings", "Warnings in responses; one event can have several.", "warning"
+)
+QUARANTINE_DROPS = _counter(
+    "quarantine_drops", "Rejected events not kept because their source is over its cap."
+)
+COMMIT_EVENTS = _histogram(
+    "commit_events", "Events in a committed transaction, with rejected ones.", *_EVENTS
+)
+COMMIT_SECONDS = _histogram(
+    "commit_duration_seconds", "Duration of a transaction with its retries.", *_SECONDS
+)
+COMMIT_FAILURES = _counter(
+    "commit_failures", "Transactions not confirmed before their deadline.", "kind"
+)
+JOURNAL_EVENTS = _gauge("journal_events", "Events in this machine's journals.")
+JOURNAL_BYTES = _gauge("journal_bytes", "Size of the journals.")
+JOURNAL_BYTES_LIMIT = _gauge("journal_bytes_limit", "Maximum size of the journals.")
+JOURNAL_OLDEST_SECONDS = _gauge(
+    "journal_oldest_age_seconds", "Age of the oldest event in a journal.", across="max"
+)
+CIRCUIT_OPEN = _gauge("circuit_open", "Workers whose circuit breaker is open.")
+CONNECTIONS = _gauge("connections_open", "Open client connections.")
+BODIES_WAITING = _gauge("bodies_waiting", "Request bodies queued for the writer.")
+REQUESTS_IN_FLIGHT = _gauge(
+    "requests_in_flight", "Requests under way, each 8 KiB of a body as one more."
+)
+REQUESTS_IN_FLIGHT_LIMIT = _gauge(
+    "requests_in_flight_limit", "Maximum requests in flight, all workers together."
+)
+REQUESTS_WAITING = _gauge("requests_waiting", "Requests that wait for their turn.")
+BYTES_IN_FLIGHT = _gauge(
+    "bytes_in_flight", "Bytes of bodies in memory, from the first byte to the commit."
+)
+BYTES_IN_FLIGHT_LIMIT = _gauge(
+    "bytes_in_flight_limit", "Maximum bytes of bodies in memory, all workers together."
+)
+POOL_IN_USE = _gauge("pool_connections_in_use", "Postgres connections in use.", "pool")
+POOL_LIMIT = _gauge(
+    "pool_connections_limit", "Maximum Postgres connections of all workers.", "pool"
+)
+DATABASE_UP = _gauge(
+    "database_up", "1 if Postgres accepted writes at the scrape, else 0.", across="max"
+)
+MAINTENANCE_FAILURES = _counter(
+    "maintenance_failures", "Failed hourly maintenance tasks.", "task"
+)
+MAINTENANCE_SUCCEEDED_AT = _gauge(
+    "maintenance_success_timestamp_seconds",
+    "Last success of an hourly maintenance task; 0: none since the start.",
+    "task",
+    across="max",
+)
+WORKERS = _gauge("workers", "Worker processes that serve requests.")
+WORKER_CRASHES = _counter("worker_crashes", "Workers that failed or were killed.")
+CPU_SECONDS = _counter("cpu_seconds", "CPU time of the workers, user and system.")
+MEMORY_BYTES = _gauge("resident_memory_bytes", "Resident memory of the workers.")

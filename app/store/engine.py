@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
 
 from app.metrics.catalog import POOL_IN_USE, POOL_LIMIT
-from app.metrics.meters import Meters
+from app.metrics.counters import Metrics
 from app.store.dsn import dsn_of, has_pooler
 
 # asyncpg reads the URL itself, by libpq's rules; SQLAlchemy needs only the dialect.
@@ -127,11 +127,13 @@ def single_statement(
     return nullcontext()
 
 
-def watch_pool(engine: AsyncEngine, meters: Meters, *, name: str) -> None:
+def watch_pool(engine: AsyncEngine, metrics: Metrics, *, name: str) -> None:
     """Register gauges of its connections: how many are in use, and the limit."""
     pool = engine.pool
     if isinstance(pool, QueuePool):
-        meters.watch({POOL_IN_USE: pool.checkedout, POOL_LIMIT: pool.size}, name)
+        metrics.register_gauges(
+            {POOL_IN_USE: pool.checkedout, POOL_LIMIT: pool.size}, name
+        )
 
 
 async def _connect(

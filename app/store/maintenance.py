@@ -6,8 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from app.errors import UnavailableError
-from app.metrics.catalog import UPKEEP_FAILURES, UPKEEP_SUCCEEDED_AT
-from app.metrics.meters import Meters
+from app.metrics.catalog import MAINTENANCE_FAILURES, MAINTENANCE_SUCCEEDED_AT
+from app.metrics.counters import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -15,20 +15,20 @@ _PAUSE_S = 3600.0
 
 
 async def run_hourly(
-    task: str, work: Callable[[], Awaitable[int]], *, meters: Meters
+    task: str, work: Callable[[], Awaitable[int]], *, metrics: Metrics
 ) -> None:
     """Work once an hour, now first; what fails is tried again the next hour.
 
     Args:
         task: what metrics call it.
         work: raises UnavailableError where the database does not do it.
-        meters: count failures, and say when it last succeeded.
+        metrics: count failures, and say when it last succeeded.
     """
     while True:
         try:
             await work()
-            meters.set(UPKEEP_SUCCEEDED_AT, task, to=time.time())
+            metrics.set(MAINTENANCE_SUCCEEDED_AT, task, to=time.time())
         except UnavailableError as error:
             log.warning("%s", error.detail)
-            meters.add(UPKEEP_FAILURES, task)
+            metrics.add(MAINTENANCE_FAILURES, task)
         await asyncio.sleep(_PAUSE_S)

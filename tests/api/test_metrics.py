@@ -14,10 +14,9 @@ from prometheus_client.openmetrics.parser import (
 from app.access.key_cache import KeyCache
 from app.api.metrics import metrics_routes
 from app.errors import SchemaError, UnavailableError
-from app.ingest.counting import service_layout
-from app.metrics.board import Board
+from app.ingest.counting import metric_labels
 from app.metrics.catalog import METRICS
-from app.metrics.meters import Meters
+from app.metrics.counters import Metrics
 from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
@@ -199,12 +198,10 @@ def database() -> Database:
 async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     install_error_handlers(app, Pages(StaticFiles()))
-    board = Board(service_layout())
     app.include_router(
         metrics_routes(
             KeyCache(database.reader_of_key, trust_s=0),
-            board=board,
-            meters=Meters(board),
+            metrics=Metrics(metric_labels()),
             check_database=database.check,
         )
     )

@@ -1,4 +1,4 @@
-"""What is told of metrics and alerts, held against the code."""
+"""Documented metrics and alerts, compared with the code."""
 
 import re
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from app.errors import REQUEST_ERRORS
-from app.ingest.counting import service_layout
-from app.metrics.catalog import METRICS, Metric
-from app.metrics.labels import LABELS, OTHER, UNANSWERED
+from app.ingest.counting import metric_labels
+from app.metrics.catalog import LABELS, METRICS, OTHER, UNANSWERED, Metric
+from app.metrics.counters import Metrics
 from tests.conftest import ROOT
 from tests.docs.test_docs import ERRORS, REFUSALS, WARNINGS
 from tests.support.markdown import blocks, named, read, section, table
@@ -23,37 +23,33 @@ RULES: list[dict[str, Any]] = GROUP["rules"]
 RULE_IDS = [rule["alert"] for rule in RULES]
 SERIES = re.compile(r"\b(rollcall_\w+|up)(?:\{(.*?)\})?")
 MATCHER = re.compile(r'(\w+)(=~|!=|=)"(.*?)"')
-# What Prometheus itself adds to every series.
+# Labels that Prometheus adds to every series.
 OF_PROMETHEUS = {"job", "instance"}
 
 
-def test_each_metric_is_told_and_no_other() -> None:
+def test_documented_metrics_are_the_metrics() -> None:
     assert list(ROWS) == [*BY_NAME, "rollcall_build_info"]
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-def test_a_metric_is_told_as_it_is(metric: Metric) -> None:
+def test_documented_metric_matches_the_catalog(metric: Metric) -> None:
     row = ROWS[metric.name]
     assert row["type"] == metric.kind
     assert tuple(re.findall(r"`(\w+)`", row["labels"])) == metric.labels
     assert row["what it is"] == metric.help
 
 
-def test_the_labels_are_what_can_happen() -> None:
-    values = {name: {*told} - {OTHER} for name, told in LABELS.items()}
+def test_label_sets_hold_every_code_and_status() -> None:
+    values = {name: {*each} for name, each in (LABELS | metric_labels()).items()}
     assert values["reason"] == ERRORS
     assert values["warning"] == WARNINGS
     statuses = {str(kind.status) for kind in REQUEST_ERRORS}
     assert values["status"] >= statuses | {"200", "303", "422", UNANSWERED}
 
 
-def test_each_refusal_has_a_series() -> None:
-    layout = service_layout()
-    codes = REFUSALS.keys() - {"all_rejected"}
-    cells = {layout.cell(BY_NAME["rollcall_refusals_total"], code) for code in codes}
-    other = layout.cell(BY_NAME["rollcall_refusals_total"], OTHER)
-    assert len(cells) == len(codes)
-    assert other not in cells
+def test_every_error_code_has_a_series() -> None:
+    series = Metrics(metric_labels()).series(BY_NAME["rollcall_refusals_total"])
+    assert {code for [code] in series} == REFUSALS.keys() - {"all_rejected"} | {OTHER}
 
 
 def series_of(expr: str) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
@@ -62,8 +58,8 @@ def series_of(expr: str) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
-def test_an_alert_asks_for_series_that_there_are(rule: dict[str, Any]) -> None:
-    layout = service_layout()
+def test_alert_uses_existing_series(rule: dict[str, Any]) -> None:
+    metrics = Metrics(metric_labels())
     asked = list(series_of(rule["expr"]))
     assert asked
     for name, matchers in asked:
@@ -72,7 +68,7 @@ def test_an_alert_asks_for_series_that_there_are(rule: dict[str, Any]) -> None:
         base = re.sub(r"_(bucket|sum|count)$", "", name)
         metric = BY_NAME.get(name) or BY_NAME[base]
         assert (name == metric.name) == (metric.kind != "histogram")
-        series = [*layout.series(metric)]
+        series = [*metrics.series(metric)]
         for label, _, pattern in matchers:
             position = metric.labels.index(label)
             known = {values[position] for values in series}
@@ -80,14 +76,14 @@ def test_an_alert_asks_for_series_that_there_are(rule: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
-def test_an_alert_sees_the_first_of_what_it_counts(rule: dict[str, Any]) -> None:
-    # A series that begins with it has not increased, as Prometheus sees it.
+def test_alert_on_an_increase_sees_the_first_one(rule: dict[str, Any]) -> None:
+    # Prometheus sees no increase in a series that begins with its first count.
     for name in re.findall(r"increase\((\w+)", rule["expr"]):
         assert not BY_NAME[name].sparse
 
 
 @pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
-def test_an_alert_is_well_formed(rule: dict[str, Any]) -> None:
+def test_alert_is_well_formed(rule: dict[str, Any]) -> None:
     expr = rule["expr"]
     for opening, closing in ("()", "{}", "[]"):
         assert expr.count(opening) == expr.count(closing)
@@ -95,7 +91,7 @@ def test_an_alert_is_well_formed(rule: dict[str, Any]) -> None:
     assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))
     assert rule["labels"]["severity"] in {"warning", "critical"}
     assert rule["annotations"].keys() == {"summary", "description"}
-    for metric in METRICS:  # a counter alone only ever grows
+    for metric in METRICS:  # a bare counter only grows
         if metric.kind == "counter" and metric.name in expr:
             counted = rf"(?:rate|increase)\({metric.name}(?:\{{[^}}]*\}})?\["
             assert re.search(counted, expr)
@@ -103,7 +99,7 @@ def test_an_alert_is_well_formed(rule: dict[str, Any]) -> None:
         assert set(grouped.split(", ")) <= OF_PROMETHEUS | {"le"}
 
 
-def test_each_alert_is_told_as_it_is() -> None:
+def test_documented_alerts_are_the_alerts() -> None:
     told = {
         named(row, "alert")[0]: (row["what it means"], row["what to do first"])
         for row in table(OPERATIONS, "Alerts")
@@ -115,11 +111,11 @@ def test_each_alert_is_told_as_it_is() -> None:
     assert len(RULE_IDS) == len(set(RULE_IDS))
 
 
-def test_the_sample_of_a_scrape_names_what_there_is() -> None:
+def test_documented_scrape_config_is_valid() -> None:
     [sample] = blocks(section(OPERATIONS, "Metrics"), "yaml")
     config = yaml.safe_load(sample)
     [job] = config["scrape_configs"]
-    # The alert on `up` asks for this one.
+    # The alert on `up` has this job name.
     assert job["job_name"] == "rollcall"
     assert job["authorization"].keys() == {"credentials_file"}
     assert job.get("metrics_path", "/metrics") == "/metrics"

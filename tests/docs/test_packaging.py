@@ -16,7 +16,7 @@ import yaml
 from app.settings import Settings, child_environment
 from tests.conftest import ROOT
 from tests.support.markdown import read
-from tests.support.service import environment, serving
+from tests.support.service import environment, serving, until
 
 DOCKERFILE = re.sub(r"\\\n\s*", "", read("Dockerfile"))
 IGNORED = re.findall(r"^[^#\s].*$", read(".dockerignore"), re.MULTILINE)
@@ -215,7 +215,8 @@ def test_the_health_check_tells_alive_from_dead(
     env = environment(database_url=database_url)
     with serving("--port", "0", env=env, log=tmp_path / "log") as service:
         _, port = service.endpoint
-        assert is_healthy(port)
+        # The worker is still starting when the parent prints the address.
+        until(lambda: is_healthy(port), within_s=60, what="the service is healthy")
     assert not is_healthy(port)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.errors import REQUEST_ERRORS
+from app.errors import REQUEST_ERRORS, RequestError
 from app.ingest.response_models import ProblemModel
 from tests.support.app_client import Api
 from tests.support.pipeline import SIGNED_UP, without
@@ -200,3 +200,8 @@ def test_each_error_has_what_a_problem_needs() -> None:
             assert kind.retryable
     codes = [kind.code for kind in REQUEST_ERRORS]
     assert len(codes) == len({*codes})
+
+
+def test_list_of_request_errors_is_complete() -> None:
+    ours = {kind for kind in RequestError.__subclasses__() if "tests" not in str(kind)}
+    assert {*REQUEST_ERRORS} == ours

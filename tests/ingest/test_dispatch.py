@@ -57,7 +57,7 @@ async def assert_told_as_a_problem(
     log: io.BytesIO,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    counted = figures_of(bench.board)
+    counted = figures_of(bench.metrics)
     assert counted("rollcall_refusals_total", code="internal_error") == 1
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"

@@ -1,18 +1,18 @@
-"""What a scrape says, read as Prometheus reads it."""
+"""Samples of a scrape, parsed as Prometheus parses them."""
 
 from collections.abc import Iterator
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.metrics.board import Board
 from app.metrics.catalog import DATABASE_UP
-from app.metrics.exposition import expose
+from app.metrics.collector import expose
+from app.metrics.counters import Metrics
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Figures:
-    """The samples of one scrape.
+    """Samples of one scrape.
 
     Args:
         text: in Prometheus' format.
@@ -27,19 +27,19 @@ class Figures:
         }
 
     def __call__(self, name: str, **labels: str) -> float:
-        """One sample; 0 where there is none."""
+        """One sample; 0 if it is absent."""
         return self.samples.get((name, tuple(sorted(labels.items()))), 0.0)
 
     def total(self, name: str) -> float:
-        """All series of a name together."""
+        """Sum of all series with a name."""
         return sum(value for (of, _), value in self.samples.items() if of == name)
 
     def labels(self, name: str, label: str) -> set[str]:
-        """The values that a label has."""
+        """Values of a label."""
         return {dict(labels)[label] for of, labels in self.samples if of == name}
 
     def counters(self) -> Iterator[tuple[Series, float]]:
-        """Whatever may never go back, a histogram's samples included."""
+        """Samples that must never decrease, those of histograms included."""
         for family in self.families:
             if family.type in {"counter", "histogram"}:
                 for sample in family.samples:
@@ -47,6 +47,6 @@ class Figures:
                     yield series, sample.value
 
 
-def figures_of(board: Board) -> Figures:
-    text, _ = expose(board, accept="", version="1.2.3", probed={DATABASE_UP: 1.0})
+def figures_of(metrics: Metrics) -> Figures:
+    text, _ = expose(metrics, accept="", version="1.2.3", probed={DATABASE_UP: 1.0})
     return Figures(text.decode())

@@ -13,15 +13,14 @@ from typing_extensions import override
 from app.access.credentials import first_headers
 from app.access.key_cache import KeyCache
 from app.errors import REQUEST_ERRORS
-from app.ingest.counting import service_layout
+from app.ingest.counting import metric_labels
 from app.ingest.handler import TrackRequest
 from app.ingest.limits import TrackLimits
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import TrackRoute
 from app.ingest.services import IngestServices
 from app.logs import RequestLog
-from app.metrics.board import Board
-from app.metrics.meters import Meters
+from app.metrics.counters import Metrics
 from app.pipeline.record import Policy, Record
 from app.pipeline.timestamp import TimestampPolicy
 from app.store.write.committer import Committer
@@ -128,8 +127,7 @@ class Bench:
         self.commits = Commits()
         self.keys = Keys()
         self.writer = Writer(self.commits)
-        self.board = Board(service_layout())
-        self.meters = Meters(self.board)
+        self.metrics = Metrics(metric_labels())
         self.log = io.BytesIO()
         self.services = IngestServices(
             key_cache=KeyCache(self.keys.fetch, trust_s=4),
@@ -144,7 +142,7 @@ class Bench:
                 answer_s=answer_s,
                 slots=slots,
             ),
-            meters=self.meters,
+            metrics=self.metrics,
             requests=RequestLog(self.log, enabled=True),
             clock=lambda: datetime(2026, 11, 21, tzinfo=UTC),
         )

@@ -58,13 +58,20 @@ def test_every_worker_tells_of_all(
             wire.send(request(key, b"no JSON"))
             assert wire.answer()[0] == 400
         sent = len(wires)
-        told = [scrape(wire, read_key) for wire in wires]
-        # Gauges are as old as a second.
+        # The other worker publishes once a second.
         until(
-            lambda: scrape(wires[0], read_key)("rollcall_connections_open") >= sent,
+            lambda: all(
+                scrape(wire, read_key)("rollcall_connections_open") >= sent
+                and scrape(wire, read_key)(
+                    "rollcall_refusals_total", code="invalid_json"
+                )
+                == sent
+                for wire in wires
+            ),
             within_s=10,
-            what="the connections of both workers",
+            what="the figures of both workers",
         )
+        told = [scrape(wire, read_key) for wire in wires]
 
     rows = database.scalar("SELECT count(*) FROM events")
     for figures in told:

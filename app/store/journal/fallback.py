@@ -15,7 +15,7 @@ from app.metrics.catalog import (
     JOURNAL_EVENTS,
     JOURNAL_OLDEST_SECONDS,
 )
-from app.metrics.meters import Meters
+from app.metrics.counters import Metrics
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal, prepare
@@ -66,7 +66,7 @@ class OfflineBuffer:
         committer: for what is drained; the writer has another.
         key_trust_s: how long the keys are trusted while Postgres answers.
         lookups: tell whether Postgres is back, and which keys are live.
-        meters: show what waits.
+        metrics: show what waits.
 
     Attributes:
         circuit: open while Postgres is taken to be away.
@@ -82,7 +82,7 @@ class OfflineBuffer:
         key_trust_s: float,
         committer: Committer,
         lookups: ServiceQueries,
-        meters: Meters,
+        metrics: Metrics,
     ) -> None:
         self.circuit = CircuitBreaker()
         self.journal = Journal(journal_directory(data_dir), max_bytes=max_bytes)
@@ -96,7 +96,7 @@ class OfflineBuffer:
             check=lookups.check_ready,
         )
         self._keys_up: asyncio.Task[None] | None = None
-        meters.watch(
+        metrics.register_gauges(
             {
                 CIRCUIT_OPEN: lambda: self.circuit.is_open,
                 JOURNAL_BYTES: lambda: self.journal.held.size,

@@ -15,10 +15,8 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.logs import fields
-from app.metrics.board import Board
 from app.metrics.catalog import COMMIT_FAILURES
-from app.metrics.layout import Layout
-from app.metrics.meters import Meters
+from app.metrics.counters import Metrics
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.store.db_errors import (
@@ -61,7 +59,7 @@ class Committer:
         timeout_s: limit of one call of `commit`; the connection is closed then, so
             that a frozen Postgres delays nobody.
         quarantine: keeps rejected events; by default with the usual caps.
-        meters: count each commit; by default a counter of its own.
+        metrics: count each commit; by default a counter of its own.
         import_id: the import that all records come from, if any.
     """
 
@@ -71,13 +69,13 @@ class Committer:
         *,
         timeout_s: float,
         quarantine: Quarantine | None = None,
-        meters: Meters | None = None,
+        metrics: Metrics | None = None,
         import_id: UUID | None = None,
     ) -> None:
         self._connection = KeptConnection(engine)
         self._timeout_s = timeout_s
         self._quarantine = quarantine or Quarantine()
-        self._meters = meters or Meters(Board(Layout()))
+        self._metrics = metrics or Metrics()
         self._import_id = import_id
 
     async def commit(
@@ -118,7 +116,7 @@ class Committer:
                 sqlstate = sqlstate_of(error)
                 return [await self._quarantine_poison(entries[0], sqlstate, deadline)]
         else:
-            self._meters.count_commit(len(entries), time.perf_counter() - began)
+            self._metrics.count_commit(len(entries), time.perf_counter() - began)
             return outcomes
         half = len(entries) // 2
         first = await self._store_or_split(entries[:half], deadline)
@@ -279,7 +277,7 @@ class Committer:
             )
 
     def _count_failure(self, error: Exception, entries: int) -> None:
-        self._meters.add(COMMIT_FAILURES, classify(error))
+        self._metrics.add(COMMIT_FAILURES, classify(error))
         log.warning(
             "commit failed",
             extra=fields(

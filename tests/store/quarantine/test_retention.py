@@ -10,8 +10,7 @@ from app.components.service import Service
 from app.errors import UnavailableError
 from app.events.catalog import built_in_catalog
 from app.logs import RequestLog
-from app.metrics.board import Board
-from app.metrics.layout import Layout
+from app.metrics.counters import Metrics
 from app.settings import Settings
 from app.store.quarantine.caps import Quarantine
 from app.store.quarantine.retention import expire_rejected
@@ -107,7 +106,7 @@ async def test_the_service_sees_to_it(engine: AsyncEngine, database_url: str) ->
 
     service = Service(
         settings,
-        board=Board(Layout()),
+        metrics=Metrics(),
         catalog=built_in_catalog(),
         requests=RequestLog(io.BytesIO(), enabled=False),
     )

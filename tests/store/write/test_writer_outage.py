@@ -10,9 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from app.errors import UnavailableError
-from app.metrics.board import Board
-from app.metrics.layout import Layout
-from app.metrics.meters import Meters
+from app.metrics.counters import Metrics
 from app.store.engine import create_engine
 from app.store.journal.fallback import OfflineBuffer, journal_directory, prepare_journal
 from app.store.service_queries import ServiceQueries
@@ -54,7 +52,7 @@ def make_outage(engine: AsyncEngine, data_dir: Path, **changes: Any) -> OfflineB
         "key_trust_s": 4,
         "committer": Committer(engine, timeout_s=5),
         "lookups": ServiceQueries(engine, timeout_s=1),
-        "meters": Meters(Board(Layout())),
+        "metrics": Metrics(),
     }
     return OfflineBuffer(data_dir, **(defaults | changes))
 

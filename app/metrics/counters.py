@@ -1,0 +1,162 @@
+"""Counters and gauges of one worker process, published as a snapshot file.
+
+Call the methods from the event loop's thread only: others may lose an addition.
+"""
+
+import asyncio
+import logging
+import mmap
+import os
+import secrets
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from pathlib import Path
+
+from app.metrics import catalog
+from app.metrics.catalog import LABELS, METRICS, OTHER, Metric
+from app.metrics.snapshots import SEPARATOR, Snapshot, write_snapshot
+
+log = logging.getLogger(__name__)
+
+_PUBLISH_INTERVAL_S = 1.0
+
+
+class Metrics:
+    """Counters and gauges of this process.
+
+    Args:
+        labels: values of the labels that `LABELS` does not have.
+        directory: for the snapshots of all workers; None if this process is alone.
+    """
+
+    def __init__(
+        self,
+        labels: Mapping[str, Iterable[str]] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        self._values = {k: (*v, OTHER) for k, v in {**LABELS, **(labels or {})}.items()}
+        self.directory = directory
+        # The supervisor finds the snapshot of a process by its id.
+        self.snapshot_name = f"{os.getpid()}-{secrets.token_hex(8)}.json"
+        self._counters: dict[str, float] = {}
+        self._gauges: dict[str, float] = {}
+        for metric in METRICS:
+            figures = self._gauges if metric.kind == "gauge" else self._counters
+            figures |= {_key(metric, *each): 0.0 for each in self.series(metric)}
+        # Resolved once, because each request needs them.
+        self._requests = {
+            (route, int(status)): _key(catalog.REQUESTS, route, status)
+            for route, status in self.series(catalog.REQUESTS)
+            if status != OTHER
+        }
+        self._parts = {m.name: [_key(m, part) for part in m.parts] for m in METRICS}
+        self._readers: dict[str, Callable[[], float]] = {}
+        self._cpu_seconds = 0.0
+
+    def series(self, metric: Metric) -> Iterable[tuple[str, ...]]:
+        """Label values of all series of a metric, or the parts of a histogram."""
+        sets = [self._values.get(name, (OTHER,)) for name in metric.labels]
+        return product(metric.parts) if metric.parts else product(*sets)
+
+    def count_request(
+        self, route: str, status: int, seconds: float, counts: Mapping[str, int]
+    ) -> None:
+        """Count a request that sends events.
+
+        Args:
+            route: path of the route.
+            status: HTTP status of the response.
+            seconds: from the headers to the response.
+            counts: number of its events by result.
+        """
+        key = self._requests.get((route, status))
+        if key is None:
+            self.add(catalog.REQUESTS, route, str(status))
+        else:
+            self._counters[key] += 1.0
+        self.observe(catalog.REQUEST_SECONDS, seconds)
+        for result, count in counts.items():
+            self.add(catalog.EVENTS, result, amount=count)
+
+    def count_commit(self, events: int, seconds: float) -> None:
+        """Count a committed transaction."""
+        self.observe(catalog.COMMIT_EVENTS, events)
+        self.observe(catalog.COMMIT_SECONDS, seconds)
+
+    def add(self, metric: Metric, *values: str, amount: float = 1.0) -> None:
+        """Add to a counter; unknown label values are counted as `other`."""
+        key = _key(metric, *values)
+        if key not in self._counters:
+            pairs = zip(values, metric.labels, strict=True)
+            known = [v if v in self._values.get(k, ()) else OTHER for v, k in pairs]
+            key = _key(metric, *known)
+        self._counters[key] += amount
+
+    def observe(self, metric: Metric, value: float) -> None:
+        """Add a value to a histogram."""
+        keys = self._parts[metric.name]
+        self._counters[keys[bisect_left(metric.buckets, value)]] += 1.0
+        self._counters[keys[-1]] += value
+
+    def set(self, metric: Metric, *values: str, to: float) -> None:
+        """Set a gauge."""
+        self._gauges[_key(metric, *values)] = to
+
+    def register_gauges(
+        self, readers: Mapping[Metric, Callable[[], float]], *values: str
+    ) -> None:
+        """Read these gauges at each `publish`; `values` are of their labels."""
+        self._readers |= {_key(metric, *values): readers[metric] for metric in readers}
+
+    def publish(self) -> Snapshot:
+        """Read the gauges and write the snapshot; returns it."""
+        for key, read in self._readers.items():
+            self._gauges[key] = _read(read)
+        cpu_seconds = time.process_time()
+        self.add(catalog.CPU_SECONDS, amount=cpu_seconds - self._cpu_seconds)
+        self._cpu_seconds = cpu_seconds
+        self.set(catalog.MEMORY_BYTES, to=_resident_bytes())
+        return self._write(alive_at=time.monotonic())
+
+    async def keep_publishing(self) -> None:
+        """Publish once a second, until cancelled."""
+        while True:
+            self.publish()
+            await asyncio.sleep(_PUBLISH_INTERVAL_S)
+
+    def mark_stopped(self) -> None:
+        """Publish the counters for the last time; the gauges no longer count."""
+        self._write(alive_at=0.0)
+
+    def _write(self, *, alive_at: float) -> Snapshot:
+        snapshot = Snapshot(self._counters, self._gauges, alive_at)
+        if self.directory is not None:
+            try:
+                write_snapshot(self.directory / self.snapshot_name, snapshot)
+            except OSError:  # removed or full: taking events matters more
+                log.exception("shared metrics unavailable, snapshots disabled")
+                self.directory = None
+        return snapshot
+
+
+def _key(metric: Metric, *values: str) -> str:
+    return SEPARATOR.join((metric.name, *values))
+
+
+def _read(read: Callable[[], float]) -> float:
+    try:
+        return read()
+    except Exception:  # a defect must not stop the snapshots
+        log.exception("gauge could not be read")
+        return 0.0
+
+
+def _resident_bytes() -> int:
+    """Resident memory of this process; 0 where there is no /proc."""
+    try:
+        resident = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(resident) * mmap.PAGESIZE
