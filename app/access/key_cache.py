@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import math
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,8 +15,7 @@ from app.errors import OverloadedError
 UNKNOWN_TRUST_S = 1.0
 # Entries of each kind; the oldest goes first.
 MAX_ENTRIES = 10_000
-# Look-ups that wait for their turn: behind more of them, keys that are known and due
-# again would wait too long.
+# Look-ups that wait for their turn; more would wait longer than a request may.
 MAX_WAITING = 1_000
 
 LookUp = Callable[[bytes], Awaitable[str | None]]
@@ -28,7 +27,7 @@ def _digest(key: bytes) -> bytes:
 
 
 class Known(NamedTuple):
-    """An answer, and until when it is trusted, on the key_cache's clock."""
+    """An answer, and until when it is trusted, on the cache's clock."""
 
     source: str | None
     until: float
@@ -62,8 +61,12 @@ class KeyCache:
         # Apart, so that a flood of unknown keys cannot push out the known ones.
         self._known: OrderedDict[bytes, Known] = OrderedDict()
         self._unknown: OrderedDict[bytes, Known] = OrderedDict()
-        self._under_way: dict[bytes, asyncio.Task[str | None]] = {}
-        self._one_at_a_time = asyncio.Semaphore(1)
+        # Look-ups that somebody waits for: of keys that were known, which go first,
+        # and of others.
+        self._pending: dict[bytes, asyncio.Future[str | None]] = {}
+        self._due: deque[bytes] = deque()
+        self._new: deque[bytes] = deque()
+        self._worker: asyncio.Task[None] | None = None
 
     def get_cached(self, key: bytes) -> Known | None:
         """What is known of a key without asking; None where that is too old."""
@@ -85,17 +88,16 @@ class KeyCache:
         if known is not None:
             return known.source
         digest = _digest(key)
-        task = self._under_way.get(digest)
-        if task is None:
-            if digest not in self._known and len(self._under_way) >= MAX_WAITING:
-                raise OverloadedError(
-                    "Too many keys are being looked up; send this again."
-                )
-            task = asyncio.create_task(self._refresh(digest))
-            self._under_way[digest] = task
-            task.add_done_callback(lambda _: self._under_way.pop(digest))
-        # Others wait for the same task: one that leaves must not end it.
-        return await asyncio.shield(task)
+        pending = self._pending.get(digest)
+        if pending is None:
+            pending = self._enqueue(digest)
+        # Others may wait for the same look-up: one that leaves must not end it.
+        return await asyncio.shield(pending)
+
+    def knows(self, key: bytes) -> bool:
+        """Whether a key was live when it was last looked up."""
+        digest = _digest(key)
+        return digest in self._known or self._source_of_known(digest) is not None
 
     def last_known(self, key: bytes) -> str | None:
         """The source of a key when it was last looked up, however long ago.
@@ -109,11 +111,35 @@ class KeyCache:
         """Look a key up anew when it comes next."""
         self._known.pop(_digest(key), None)
 
+    def _enqueue(self, digest: bytes) -> asyncio.Future[str | None]:
+        if digest in self._known:
+            self._due.append(digest)
+        elif len(self._pending) < MAX_WAITING:
+            self._new.append(digest)
+        else:
+            raise OverloadedError("Too many keys are being looked up; send this again.")
+        pending = asyncio.get_running_loop().create_future()
+        self._pending[digest] = pending
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._look_up_pending())
+        return pending
+
+    async def _look_up_pending(self) -> None:
+        while self._due or self._new:
+            digest = (self._due or self._new).popleft()
+            try:
+                source = await self._refresh(digest)
+            except Exception as error:  # noqa: BLE001 - it is raised to whoever waits
+                pending = self._pending.pop(digest)
+                pending.set_exception(error)
+                pending.exception()  # retrieved, also if nobody waits any more
+            else:
+                self._pending.pop(digest).set_result(source)
+
     async def _refresh(self, digest: bytes) -> str | None:
-        async with self._one_at_a_time:
-            # The answer is as old as the question.
-            asked_at = self._clock()
-            source = await self._look_up(digest)
+        # The answer is as old as the question.
+        asked_at = self._clock()
+        source = await self._look_up(digest)
         self._known.pop(digest, None)
         self._unknown.pop(digest, None)
         if source is None:

@@ -251,3 +251,28 @@ async def test_a_flood_waits_in_a_bounded_queue_that_known_keys_may_still_join(
     assert await due_again == "billing"
     assert await asyncio.gather(*flood) == [None] * MAX_WAITING
     assert await key_cache.source_of(b"one more") is None
+
+
+async def test_key_that_was_known_goes_before_keys_that_never_were(
+    key_cache: KeyCache, table: Table, clock: Clock
+) -> None:
+    table.add(b"rc_known", "billing")
+    await key_cache.source_of(b"rc_known")
+    clock.now += TRUST_S
+    assert key_cache.knows(b"rc_known")
+    assert not key_cache.knows(b"rc_0")
+    table.open.clear()
+    order: list[bytes] = []
+
+    async def ask(key: bytes) -> None:
+        await key_cache.source_of(key)
+        order.append(key)
+
+    asking = [asyncio.create_task(ask(b"rc_%d" % number)) for number in range(5)]
+    await asyncio.sleep(0)
+    asking.append(asyncio.create_task(ask(b"rc_known")))
+    await asyncio.sleep(0)
+    table.open.set()
+    await asyncio.gather(*asking)
+
+    assert order[1] == b"rc_known"

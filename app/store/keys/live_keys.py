@@ -75,7 +75,12 @@ class LiveKeys:
                 self._is_written = False
                 log.warning("the file of keys cannot be written: %s", error)
             return
-        self._learn(await asyncio.to_thread(self._file.read), until=math.inf)
+        keys = await asyncio.to_thread(self._file.read)
+        if keys is None:
+            # An unreadable file revokes nothing: what was known last still holds.
+            self._trusted_until = math.inf
+        else:
+            self._learn(keys, until=math.inf)
 
     async def _refresh_from_postgres(self) -> bool:
         for _ in range(_TURNS):

@@ -71,25 +71,25 @@ class KeySnapshotFile:
         with try_lock(self._lock) as lock:
             yield lock is not None
 
-    def read(self) -> list[LiveKey]:
-        """What it holds; nothing where it cannot be read."""
+    def read(self) -> list[LiveKey] | None:
+        """The keys in the file: none if there is no file; None if it is unreadable."""
         try:
             rows = orjson.loads(self._path.read_bytes())["keys"]
-            return [
-                LiveKey(bytes.fromhex(row["hash"]), row["source"], row["scope"])
-                for row in rows
-            ]
+            return [_key_of(row) for row in rows]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("the file of keys cannot be read: %s", error)
-            return []
+            return None
 
     def write(self, keys: list[LiveKey]) -> None:
-        """Have it hold these, whole and durably, if it does not; in one's turn.
+        """Atomically replace the file's content if it differs.
+
+        The caller must hold the lock.
 
         Raises:
-            OSError: it cannot be written; a key that is live no more is gone from it.
+            OSError: the file cannot be written; it is deleted if it may list a key
+                that has been revoked.
         """
         held = self.read()
         if keys == held and self._path.exists():
@@ -97,7 +97,7 @@ class KeySnapshotFile:
         try:
             self._replace(keys)
         except OSError:
-            if not set(held) <= set(keys):
+            if held is None or not set(held) <= set(keys):
                 self._path.unlink(missing_ok=True)
             raise
 
@@ -107,6 +107,15 @@ class KeySnapshotFile:
             for key in keys
         ]
         replace_file(self._path, orjson.dumps({"keys": rows}))
+
+
+def _key_of(row: dict[str, object]) -> LiveKey:
+    key_hash, source, scope = row["hash"], row["source"], row["scope"]
+    if not (
+        isinstance(key_hash, str) and isinstance(source, str) and isinstance(scope, str)
+    ):
+        raise TypeError("a key is not three texts")
+    return LiveKey(bytes.fromhex(key_hash), source, scope)
 
 
 async def publish_keys(connection: AsyncConnection, *, file: KeySnapshotFile) -> bool:

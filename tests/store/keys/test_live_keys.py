@@ -133,7 +133,7 @@ async def test_the_file_holds_no_key_and_is_for_the_service_alone(
     async with engine.begin() as connection:
         assert await publish_keys(connection, file=file)
         assert file.read() == await live_keys(connection)
-        assert {each.scope for each in file.read()} == {"read", "write"}
+        assert {each.scope for each in file.read() or []} == {"read", "write"}
     path = tmp_path / NAME
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert key not in path.read_text()
@@ -142,7 +142,7 @@ async def test_the_file_holds_no_key_and_is_for_the_service_alone(
         await revoke_key(connection, key_or_id=key)
     async with engine.begin() as connection:
         assert await publish_keys(connection, file=file)
-    assert [each.source for each in file.read()] == ["ann"]
+    assert [each.source for each in file.read() or []] == ["ann"]
 
 
 def test_it_is_written_only_when_something_has_changed(tmp_path: Path) -> None:
@@ -156,13 +156,44 @@ def test_it_is_written_only_when_something_has_changed(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [NAME]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"keys": [{"hash": "x"}]}'])
-def test_a_broken_file_says_nothing(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / NAME).write_bytes(content)
+BROKEN = pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"keys": [{"hash": "x"}]}',
+        b'{"keys": [{"hash": "ab", "source": 7, "scope": "write"}]}',
+        b'{"keys": [{"hash": "ab", "source": "a", "scope": {}}]}',
+    ],
+)
+
+
+@BROKEN
+def test_unreadable_file_is_not_taken_for_an_empty_one(
+    tmp_path: Path, content: bytes
+) -> None:
     file = KeySnapshotFile(tmp_path)
     assert file.read() == []
+    (tmp_path / NAME).write_bytes(content)
+    assert file.read() is None
     file.write([ONE])
     assert file.read() == [ONE]
+
+
+@BROKEN
+async def test_unreadable_file_changes_nothing_that_is_known(
+    tmp_path: Path, content: bytes
+) -> None:
+    postgres = Postgres(ONE)
+    known = known_by(postgres, tmp_path)
+    await known.refresh()
+    postgres.keys = None
+    (tmp_path / NAME).write_bytes(content)
+    await known.refresh()
+    postgres.now += 3600
+
+    assert known.source_of(ONE.key_hash) == "billing"
 
 
 def test_where_a_revoked_key_cannot_be_taken_out_none_stays_in(tmp_path: Path) -> None:
