@@ -82,6 +82,13 @@ class Catalog(Mapping[str, EventType]):
         make = partial(Catalog, accepts_undeclared=self.accepts_undeclared)
         return make, (self._built_in, tuple(self.declarations.values()))
 
+    def find(self, name: str) -> EventType | None:
+        """The event type of this name; None for an unknown name."""
+        event_type = self._types.get(name)
+        if event_type is None and name in self.declarations:
+            return self[name]
+        return event_type
+
     def name_of_title(self, title: str) -> str | None:
         """The name of the event with this title, such as `Signed Up`."""
         return self._names_by_title.get(title)

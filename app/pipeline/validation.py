@@ -86,7 +86,7 @@ def validate(
     warnings: list[Issue] = []
     errors: list[Issue] = []
     name = sent_name if isinstance(sent_name, str) else ""
-    event_type = catalog.get(name)
+    event_type = catalog.find(name)
     if event_type is None and isinstance(sent_name, str):
         path = canonical.names["event"]
         known_name = _find_name(name, catalog)
@@ -97,7 +97,7 @@ def validate(
                 message = f"Read as `{known_name}`."
                 warnings.append(Issue(WarningCode.EVENT_NAME_FOLDED, path, message))
                 fields = {**fields, "event": known_name}
-            name, event_type = known_name, catalog.get(known_name)
+            name, event_type = known_name, catalog.find(known_name)
         if event_type is None and known_name is not None:
             message = "This event is not declared; only its envelope was validated."
             warnings.append(Issue(WarningCode.UNDECLARED_EVENT, path, message))

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -58,10 +58,12 @@ async def update_views(
         migration_connection(url, lock_timeout_s=lock_timeout_s) as connection,
         connection.begin(),
     ):
+        result = await connection.execute(select(event_declarations))
+        recorded = {row.event: row for row in result}
         for declaration in declarations:
-            change = await _update(connection, declaration)
-            if change is not None:
-                changes.append(change)
+            row = recorded.get(declaration.name)
+            if row is None or row.digest != declaration.digest:
+                changes.append(await _update(connection, declaration, row))
     return changes
 
 
@@ -77,14 +79,8 @@ async def stored_declarations(
 
 
 async def _update(
-    connection: AsyncConnection, declaration: Declaration
-) -> ViewChange | None:
-    query = select(event_declarations.c.digest, event_declarations.c.columns).where(
-        event_declarations.c.event == declaration.name
-    )
-    recorded = (await connection.execute(query)).one_or_none()
-    if recorded is not None and recorded.digest == declaration.digest:
-        return None
+    connection: AsyncConnection, declaration: Declaration, recorded: Row[Any] | None
+) -> ViewChange:
     before: list[ViewColumn] = []
     if recorded is not None:
         before = [ViewColumn.from_json(document) for document in recorded.columns]
