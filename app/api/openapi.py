@@ -1,11 +1,15 @@
-"""What OpenAPI says of the doors, which FastAPI does not route, and of all errors."""
+"""The OpenAPI document: FastAPI's own, with stubs for the routes that take events."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
+from itertools import islice
+from typing import Annotated, Any
 
-from fastapi import FastAPI
-from pydantic.json_schema import models_json_schema
+import orjson
+from fastapi import FastAPI, Header, Query
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic.json_schema import SkipJsonSchema, models_json_schema
 
 from app.access.session_cookie import SESSION_COOKIE
 from app.errors import REQUEST_ERRORS
@@ -17,6 +21,8 @@ from app.ingest.routes import TrackRoute
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
 _PROBLEM_JSON = "application/problem+json"
+_SUFFIX = "Model"
+_EXAMPLES_OF_ALIASES = 2
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -27,30 +33,33 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def describe(
     app: FastAPI, routes: Iterable[TrackRoute], catalog: Catalog
 ) -> dict[str, Any]:
-    """The OpenAPI document of the app with its doors.
+    """The OpenAPI document of the app and of the routes for events.
 
     Args:
-        app: its own routes are described by FastAPI.
-        routes: each is described here.
-        catalog: the events that they take.
+        app: the app without the routes for events.
+        routes: routes for events, which the dispatcher serves ahead of FastAPI.
+        catalog: the events that they accept.
     """
-    document = FastAPI.openapi(app)
-    _, views = models_json_schema(
-        [(TrackResponseModel, "serialization"), (ProblemModel, "serialization")],
-        ref_template=_REF,
+    stubs = [_stub(route, catalog) for route in routes]
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        routes=[*app.routes, *stubs],
     )
-    components = document.setdefault("components", {})
-    _drop_validation(document)
-    components.setdefault("schemas", {}).update(views["$defs"])
+    _remove_validation_errors(document)
+    components = document["components"]
+    # FastAPI has no way to give a model to another media type than a route's own.
+    _, problem = models_json_schema(
+        [(ProblemModel, "serialization")], ref_template=_REF
+    )
+    components["schemas"] = problem["$defs"] | components["schemas"]
     components["schemas"] |= {
         "EventBody": track_body_schema(catalog),
         "CallBody": _CALL_BODY,
     }
-    examples = _examples(catalog)
     components["securitySchemes"] = _SECURITY | _SESSION
-    for route in routes:
-        document["paths"][route.path] = {"post": _operation(route, examples)}
-    return document
+    return _with_public_names(document)
 
 
 _CALL_BODY = {
@@ -96,18 +105,56 @@ _MORE = {
 }
 
 
-def _drop_validation(document: dict[str, Any]) -> None:
-    """What FastAPI would say of a parameter that it refuses is said otherwise."""
-    for path in document["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
-    schemas = document["components"].get("schemas", {})
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
+def _stub(route: TrackRoute, catalog: Catalog) -> APIRoute:
+    """A route that describes a route for events; nothing ever calls it."""
+    body = "CallBody" if route.calls == "other" else "EventBody"
+    content = {"schema": _ref(body), "examples": _examples(route, catalog)}
+    statuses = [400, 401, 408, 413, 415, 431, 500, 503]
+    if not route.lenient:
+        statuses.append(422)
+    return APIRoute(
+        route.path,
+        _track,
+        methods=["POST"],
+        tags=["events"],
+        operation_id=route.path.strip("/").replace("/", "_"),
+        summary=_SUMMARIES[route.calls],
+        description=_DESCRIPTION + _MORE[route.lenient],
+        response_model=TrackResponseModel,
+        response_description="A result for each event",
+        responses={
+            200: {"headers": _headers("X-Request-Id")},
+            **problem_responses(*statuses),
+        },
+        openapi_extra={
+            "security": [{name: []} for name in _SECURITY],
+            "requestBody": {"required": True, "content": {_JSON: content}},
+        },
+    )
 
 
-def _examples(catalog: Catalog) -> dict[str, Any]:
-    samples = {name: event_type.sample for name, event_type in catalog.items()}
+async def _track(
+    *,
+    dry_run: Annotated[
+        bool, Query(description="Validate the events and store nothing.")
+    ] = False,
+    idempotency_key: Annotated[
+        str | SkipJsonSchema[None],
+        Header(
+            alias="Idempotency-Key",
+            description="The `message_id` if the body is one event.",
+            min_length=1,
+            max_length=255,
+        ),
+    ] = None,
+) -> None:
+    """Parameters of the routes for events."""
+
+
+def _examples(route: TrackRoute, catalog: Catalog) -> dict[str, Any]:
+    """Bodies to send: of all events on `/track`, and of the first ones elsewhere."""
+    listed = None if route.path == "/track" else _EXAMPLES_OF_ALIASES
+    samples = {name: catalog[name].sample for name in islice(catalog, listed)}
     several = list(samples.values())[:2]
     return {
         **{name: {"value": sample} for name, sample in samples.items()},
@@ -116,50 +163,27 @@ def _examples(catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def _operation(route: TrackRoute, examples: dict[str, Any]) -> dict[str, Any]:
-    refusals = [400, 401, 408, 413, 415, 431, 500, 503]
-    if not route.lenient:
-        refusals.append(422)
-    return {
-        "tags": ["events"],
-        "operationId": route.path.strip("/").replace("/", "_"),
-        "summary": _SUMMARIES[route.calls],
-        "description": _DESCRIPTION + _MORE[route.lenient],
-        "security": [{name: []} for name in _SECURITY],
-        "parameters": [
-            {
-                "name": "dry_run",
-                "in": "query",
-                "description": "Judge the events and store nothing.",
-                "schema": {"type": "boolean", "default": False},
-            },
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "description": "The `message_id` where the body is one event.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            },
-        ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                _JSON: {
-                    "schema": _ref(
-                        "CallBody" if route.calls == "other" else "EventBody"
-                    ),
-                    "examples": examples,
-                }
-            },
-        },
-        "responses": {
-            "200": {
-                "description": "A result for each event",
-                "headers": _headers("X-Request-Id"),
-                "content": {_JSON: {"schema": _ref("TrackResponseModel")}},
-            },
-            **{str(status): _problem(status) for status in sorted(refusals)},
-        },
-    }
+def _remove_validation_errors(document: dict[str, Any]) -> None:
+    """Remove FastAPI's 422: invalid parameters get a 400 or are ignored here."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            content = operation["responses"].get("422", {}).get("content", {})
+            if _PROBLEM_JSON not in content:
+                operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+
+
+def _with_public_names(document: dict[str, Any]) -> dict[str, Any]:
+    """Rename the components `...Model`: generated clients take the names over."""
+    schemas = document["components"]["schemas"]
+    for name in [name for name in schemas if name.endswith(_SUFFIX)]:
+        public = name.removesuffix(_SUFFIX)
+        schemas[public] = schemas.pop(name) | {"title": public}
+    renamed: dict[str, Any] = orjson.loads(
+        orjson.dumps(document).replace(f'{_SUFFIX}"}}'.encode(), b'"}')
+    )
+    return renamed
 
 
 def _problem(status: int) -> dict[str, Any]:
