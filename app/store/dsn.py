@@ -44,7 +44,9 @@ def dsn_of(url: str) -> str:
 
 
 def with_pooler(url: str) -> str:
-    """The same URL, for connections through a pooler such as PgBouncer."""
+    """The same URL, for connections through a pooler such as PgBouncer; idempotent."""
+    if _POOLER in url:
+        return url
     return f"{url}{'&' if '?' in url else '?'}{_POOLER}=on"
 
 

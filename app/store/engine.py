@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from app.metrics.catalog import POOL_IN_USE, POOL_LIMIT
 from app.metrics.counters import Metrics
 from app.store.dsn import dsn_of, has_pooler
+from app.store.hosts import connect
 
 # asyncpg reads the URL itself, by libpq's rules; SQLAlchemy needs only the dialect.
 _DIALECT = "postgresql+asyncpg://"
@@ -79,7 +80,7 @@ def create_engine(
                 idle_timeout_s=_IDLE_IN_TRANSACTION_TIMEOUT_S,
             ),
             is_pooled=has_pooler(url),
-            timeout=connect_timeout_s,
+            timeout_s=connect_timeout_s,
             command_timeout=command_timeout_s,
         ),
     )
@@ -107,7 +108,7 @@ def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:
                 lock_timeout_s=lock_timeout_s, statement_timeout_s=0, idle_timeout_s=0
             ),
             is_pooled=has_pooler(url),
-            timeout=_MIGRATION_CONNECT_TIMEOUT_S,
+            timeout_s=_MIGRATION_CONNECT_TIMEOUT_S,
         ),
     )
 
@@ -140,14 +141,9 @@ async def _connect(
     dsn: str, settings: dict[str, str], *, is_pooled: bool, **limits: float
 ) -> asyncpg.Connection:
     if not is_pooled:
-        return await asyncpg.connect(
-            dsn, server_settings=_APPLICATION | settings, **limits
-        )
-    connection: PooledConnection = await asyncpg.connect(
-        dsn,
-        server_settings=_APPLICATION,
-        connection_class=PooledConnection,
-        **limits,
+        return await connect(dsn, server_settings=_APPLICATION | settings, **limits)
+    connection: PooledConnection = await connect(
+        dsn, server_settings=_APPLICATION, connection_class=PooledConnection, **limits
     )
     connection.begin_settings = "".join(
         f"SET LOCAL {name} = '{value}';" for name, value in settings.items()

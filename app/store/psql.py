@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app.store.dsn import dsn_of
 
+_CONNECT_TIMEOUT_S = "5"
 # Parameters of a URL and their libpq variables; other parameters are settings of the
 # server. The password of a client key has no variable: psql asks for it.
 _VARIABLES = {
@@ -63,6 +64,9 @@ def psql_environment(url: str) -> dict[str, str]:
         for name, variable in _VARIABLES.items()
         if name in query
     }
+    if "," in found.get("PGHOST", ""):
+        # libpq asks the hosts one after the other, for ever if one is silent.
+        found["PGCONNECT_TIMEOUT"] = _CONNECT_TIMEOUT_S
     options = [found.pop("PGOPTIONS", ""), *starmap(_option, query.items())]
     found["PGOPTIONS"] = " ".join(filter(None, options))
     return {name: value for name, value in found.items() if name and value}

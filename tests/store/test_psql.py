@@ -80,7 +80,10 @@ SELECT concat_ws(
 def test_every_part_of_a_url_has_its_variable(
     scheme: str, rest: str, environment: dict[str, str]
 ) -> None:
-    assert psql_environment(f"{scheme}://{rest}") == environment
+    found = psql_environment(f"{scheme}://{rest}")
+    timeout = found.pop("PGCONNECT_TIMEOUT", None)
+    assert found == environment
+    assert timeout == ("5" if "," in found["PGHOST"] else None)
 
 
 @pytest.mark.parametrize(
