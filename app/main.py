@@ -8,9 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import fastapi_offline
 from fastapi import FastAPI
-from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.api.documents import PublicDocuments, PublicPaths
@@ -27,6 +25,7 @@ from app.ingest.dispatch import Dispatcher
 from app.ingest.routes import TRACK_ROUTES
 from app.logs import RequestLog, configure_logs
 from app.metrics.counters import Metrics
+from app.pages.api_reference import reference_routes
 from app.pages.error_handlers import install_error_handlers
 from app.pages.home import home_routes
 from app.pages.reference import event_routes
@@ -64,7 +63,8 @@ def create_app(
         async with service.running():
             yield {CONNECTION_SERVICES: ConnectionServices(service.monitor, dispatcher)}
 
-    app = FastAPIOffline(
+    app = FastAPI(
+        docs_url=None,
         redoc_url=None,
         title="Rollcall",
         summary="Stores B2B SaaS lifecycle events, and commits before it responds.",
@@ -84,13 +84,15 @@ def create_app(
         home_routes(pages, readers=service.reading.readers, home=service.home)
     )
     app.include_router(event_routes(pages, catalog))
+    document = cache(lambda: describe(app, TRACK_ROUTES, catalog))
+    app.include_router(reference_routes(pages, document))
     service.reading.install(app, pages)
     service.watching.install(app, pages, readers=service.reading.readers)
     service.console.install(
         app, pages, reading=service.reading, watching=service.watching
     )
     install_error_handlers(app, pages)
-    app.openapi = cache(lambda: describe(app, TRACK_ROUTES, catalog))  # type: ignore[method-assign]  # FastAPI's own documented way
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own documented way
     documents = PublicDocuments(SecurityHeaders(app), public_paths(catalog, files))
     dispatcher = Dispatcher(TRACK_ROUTES, services=service.ingest, rest=documents)
     return dispatcher
@@ -98,7 +100,6 @@ def create_app(
 
 def public_paths(catalog: Catalog, files: StaticFiles) -> PublicPaths:
     """The paths whose responses are made once."""
-    library = Path(fastapi_offline.__file__).with_name("static")
     return PublicPaths(
         exact=frozenset(
             {
@@ -109,7 +110,6 @@ def public_paths(catalog: Catalog, files: StaticFiles) -> PublicPaths:
                 "/schemas/declaration",
                 *(f"/events/{name}" for name in catalog),
                 *(f"/schemas/{name}" for name in catalog),
-                *(f"/static-offline-docs/{file.name}" for file in library.iterdir()),
                 *files.urls,
             }
         ),

@@ -6,10 +6,8 @@ first response to a public path is kept, with a compressed form and an ETag, and
 later ones are the same object.
 """
 
-import base64
 import gzip
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
@@ -27,13 +25,6 @@ _OK = 200
 # Browsers ask again each time, and are told that nothing has changed.
 _REVALIDATE = b"no-cache"
 _REPLACED = frozenset({b"content-length", b"etag", b"vary", b"content-encoding"})
-_INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
-# For pages of libraries, which style their elements one by one.
-_PAGE_POLICY = (
-    b"default-src 'none'; script-src 'self'%b; style-src 'self' 'unsafe-inline'; "
-    b"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
-    b"frame-ancestors 'none'"
-)
 # Not worth compressing.
 _MIN_GZIP_BYTES = 512
 
@@ -138,24 +129,11 @@ def _document(headers: Headers, body: bytes) -> _Document:
         kept.remove((b"cache-control", b"no-store"))
         kept.append((b"cache-control", _REVALIDATE))
     kept.append((b"vary", b"Accept-Encoding, Cookie"))
-    if (b"content-type", b"text/html; charset=utf-8") in kept and not any(
-        name == b"content-security-policy" for name, _ in kept
-    ):
-        kept.append((b"content-security-policy", _policy_of(body)))
     packed = gzip.compress(body, mtime=0)
     compressed = _form([*kept, (b"content-encoding", b"gzip")], etags[1], packed)
     plain = _form(kept, etags[0], body)
     is_smaller = len(body) >= _MIN_GZIP_BYTES and len(packed) < len(body)
     return _Document(etags, plain, compressed if is_smaller else plain)
-
-
-def _policy_of(page: bytes) -> bytes:
-    """A policy that lets run the inline scripts that a page has, and no others."""
-    hashes = [
-        b" 'sha256-%b'" % base64.b64encode(hashlib.sha256(script).digest())
-        for script in _INLINE_SCRIPT.findall(page)
-    ]
-    return _PAGE_POLICY % b"".join(hashes)
 
 
 def _form(headers: Headers, etag: bytes, body: bytes) -> _Form:

@@ -20,7 +20,6 @@ DOCUMENTS = [
     "/schemas",
     "/schemas/signed_up",
     "/sign-in",
-    "/static-offline-docs/swagger-ui-bundle.js",
     StaticFiles().url("page.js"),
 ]
 

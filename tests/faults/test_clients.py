@@ -103,7 +103,7 @@ async def slow_body(line: Line, key: str) -> None:
 async def slow_reader(line: Line, _: str) -> None:
     line.stop_reading()
     # More than the kernel takes off the service's hands.
-    line.send(10 * get("/static-offline-docs/swagger-ui-bundle.js"))
+    line.send(200 * get("/openapi.json"))
 
 
 @pytest.mark.at_length
