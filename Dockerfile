@@ -23,6 +23,7 @@ COPY --from=builder /opt/rollcall /opt/rollcall
 ENV PATH=/opt/rollcall/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ROLLCALL_DATA_DIR=/var/lib/rollcall \
+    ROLLCALL_EMBEDDED=off \
     ROLLCALL_HOST=0.0.0.0 \
     ROLLCALL_PORT=8000
 WORKDIR /var/lib/rollcall

@@ -321,13 +321,22 @@ class OverloadedError(RequestError):
 
 
 class UnavailableError(RequestError):
-    """Postgres did not confirm in time; the events may or may not be stored."""
+    """Postgres did not confirm in time; the events may or may not be stored.
+
+    Args:
+        detail: one sentence for a person.
+        reason: cause for the operator, such as `password refused`.
+    """
 
     code = "unavailable"
     status = 503
     title = "The database did not confirm in time"
     retryable = True
     retry_after = 2
+
+    def __init__(self, detail: str, *, reason: str = "no answer in time") -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 # One class for each code, in the order of the tree above.

@@ -3,7 +3,10 @@
 Each field is the environment variable `ROLLCALL_` + its name in capitals.
 """
 
+import difflib
 import os
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Self
@@ -13,13 +16,20 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB = 1024
 MIB = 1024 * KIB
+_PREFIX = "ROLLCALL_"
+# Kubernetes sets these in every pod for a Service that is called `rollcall`.
+_SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP|SCTP)\w*")
+_SERVICE_LINK_HINT = (
+    "Kubernetes sets it for a Service called rollcall: set enableServiceLinks: false "
+    "in the pod's spec"
+)
 
 
 class Settings(BaseSettings):
     """Settings of the operator; the descriptions are the table of docs/settings.md."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ROLLCALL_",
+        env_prefix=_PREFIX,
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
@@ -37,6 +47,11 @@ class Settings(BaseSettings):
         default=Path(".rollcall"),
         description="Directory of the embedded Postgres, the journal and the "
         "quickstart keys.",
+    )
+    embedded: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`off` forbids the embedded Postgres: without "
+        "`ROLLCALL_DATABASE_URL` every command is then refused.",
     )
     postgres_bin: Path | None = Field(
         default=None,
@@ -229,6 +244,35 @@ class Settings(BaseSettings):
     def max_future(self) -> timedelta:
         """Longest time that an event may lie ahead of its receipt."""
         return timedelta(seconds=self.max_future_seconds)
+
+
+def environment_problems(environ: Mapping[str, str] = os.environ) -> Iterator[str]:  # noqa: TID251 - read here only
+    """Yield a sentence for each variable of Rollcall's prefix that would mislead.
+
+    A misspelt name, which would otherwise be ignored, and an empty database URL,
+    which would otherwise start the embedded Postgres.
+
+    Args:
+        environ: environment variables of the process.
+    """
+    known = [_PREFIX + name.upper() for name in Settings.model_fields]
+    for variable in sorted(environ):
+        if variable.startswith(_PREFIX) and variable not in known:
+            yield f"{variable} is not a setting: {_hint(variable, known)}"
+    if environ.get(f"{_PREFIX}DATABASE_URL") == "":
+        yield (
+            f"{_PREFIX}DATABASE_URL is empty: set it to the URL of your Postgres, or "
+            "unset it to use the embedded Postgres"
+        )
+    if environ.get(f"{_PREFIX}PORT", "").startswith(("tcp://", "udp://")):
+        yield f"{_PREFIX}PORT is not a port: {_SERVICE_LINK_HINT}"
+
+
+def _hint(variable: str, known: list[str]) -> str:
+    if _SERVICE_LINK.fullmatch(variable.removeprefix(_PREFIX)):
+        return _SERVICE_LINK_HINT
+    near = difflib.get_close_matches(variable, known, n=1)
+    return f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
 
 
 def child_environment(**extra: str) -> dict[str, str]:

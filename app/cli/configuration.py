@@ -5,15 +5,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.errors import ConfigurationError
-from app.settings import Settings
+from app.settings import Settings, environment_problems
 
 
 def read_settings(**overrides: Any) -> Settings:
-    """The settings of this process; an override of None counts as absent.
+    """Read the settings of this process.
+
+    Args:
+        overrides: values by field name that replace those of the environment; None
+            counts as absent.
 
     Raises:
-        ConfigurationError: naming each variable that cannot be used.
+        ConfigurationError: with every variable that is unknown or invalid.
     """
+    if problems := list(environment_problems()):
+        raise ConfigurationError("; ".join(problems))
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)

@@ -1,4 +1,4 @@
-"""The database that a command works on: the configured one, or the embedded."""
+"""The database of a command: the configured one, or the embedded Postgres."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,55 +9,81 @@ from typing import NamedTuple
 import typer
 
 from app.components.catalog import read_declarations
-from app.embedded import running
+from app.embedded import cluster_exists, running
+from app.errors import ConfigurationError, EmbeddedPostgresError
 from app.settings import Settings
 from app.store.migrations import check_schema, drop_empty_weeks, migrate
-from app.store.operator_session import explained, in_operator_transaction
+from app.store.operator_session import in_operator_transaction, operator_errors
+from app.store.psql import describe_target
 from app.store.typed_views.update import update_views
 
 
 class Database(NamedTuple):
-    """A database that can be used now.
+    """A database that is ready for use.
 
     Attributes:
-        url: with its password.
-        bin_dir: the programs that belong to an embedded one; None for another.
+        url: URL with its password.
+        bin_dir: programs of the embedded Postgres; None for another one.
     """
 
     url: str
     bin_dir: Path | None
 
 
-def say(text: str) -> None:
-    """Tell the operator something beside what was asked for."""
+def echo_err(text: str) -> None:
+    """Print a message for the operator on stderr."""
     typer.echo(text, err=True)
 
 
+def describe(settings: Settings, database: Database) -> str:
+    """Return a sentence that names the database, and the data directory in use."""
+    target = describe_target(database.url)
+    if database.bin_dir is None:
+        return f"{target}."
+    return f"{target} (embedded, data directory {settings.data_dir.absolute()})."
+
+
 @contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
-    """The configured database; without one the embedded, started if it is not up.
+def open_database(settings: Settings, *, create: bool = False) -> Iterator[Database]:
+    """Open the configured database; without one, start the embedded Postgres.
+
+    Args:
+        settings: settings of the command.
+        create: whether the cluster is created if there is none. Commands that only
+            look at a database must not create one.
 
     Raises:
-        EmbeddedPostgresError: it cannot be started.
+        ConfigurationError: no database is configured, and the embedded is forbidden.
+        EmbeddedPostgresError: the embedded Postgres cannot be started.
     """
     if settings.database_url is not None:
         yield Database(settings.database_url.get_secret_value(), None)
         return
-    with running(
-        settings.data_dir, bin_dir=settings.postgres_bin, announce=say
-    ) as cluster:
+    if settings.embedded == "off":
+        raise ConfigurationError(
+            "ROLLCALL_DATABASE_URL is not set, and ROLLCALL_EMBEDDED=off forbids the "
+            "embedded Postgres: set ROLLCALL_DATABASE_URL to the URL of your Postgres."
+        )
+    data_dir = settings.data_dir.absolute()
+    if not create and not cluster_exists(data_dir):
+        raise EmbeddedPostgresError(
+            f"There is no database in {data_dir}: set ROLLCALL_DATA_DIR to the data "
+            "directory of your service, or ROLLCALL_DATABASE_URL to its database. "
+            "`rollcall serve` creates a new one."
+        )
+    with running(data_dir, bin_dir=settings.postgres_bin, announce=echo_err) as cluster:
         yield Database(cluster.url(), cluster.bin_dir)
 
 
 @contextmanager
-def usable(settings: Settings) -> Iterator[Database]:
-    """As `opened`; an embedded database also gets its schema and views updated.
+def open_migrated(settings: Settings, *, create: bool = False) -> Iterator[Database]:
+    """Open the database; update schema and views if it is the embedded one.
 
-    Another's schema is changed by nothing but `rollcall migrate`.
+    Only `rollcall migrate` changes the schema of another database.
     """
-    with opened(settings) as database:
+    with open_database(settings, create=create) as database:
         if database.bin_dir is not None:
-            with explained():
+            with operator_errors(database.url):
                 asyncio.run(migrate(database.url))
                 asyncio.run(drop_empty_weeks(database.url))
                 asyncio.run(
@@ -67,13 +93,13 @@ def usable(settings: Settings) -> Iterator[Database]:
 
 
 @contextmanager
-def current(settings: Settings) -> Iterator[Database]:
-    """As `usable`, and its schema is not older than this code needs.
+def open_checked(settings: Settings, *, create: bool = False) -> Iterator[Database]:
+    """Open the database as `open_migrated`, and refuse an older schema.
 
     Raises:
-        DatabaseError: it does not answer.
-        SchemaError: its schema is older.
+        DatabaseError: the database does not answer.
+        SchemaError: its schema is older than this code needs.
     """
-    with usable(settings) as database:
+    with open_migrated(settings, create=create) as database:
         asyncio.run(in_operator_transaction(database.url, check_schema))
         yield database

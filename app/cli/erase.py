@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import current, say
+from app.cli.database import echo_err, open_checked
 from app.pipeline.person import Person
 from app.store.erasure import Erasure, erase_person, find_person, scrub
 from app.store.journal.fallback import journal_directory
@@ -53,12 +53,12 @@ def erase(
     person = Person(user, email or [])
     settings = read_settings()
     journals = journal_directory(settings.data_dir)
-    with current(settings) as database:
+    with open_checked(settings) as database:
         buffered = find_in_journals(journals, person)
         found = asyncio.run(find_person(database.url, person))
         _list(found, buffered)
         if dry_run:
-            say("Nothing was changed.")
+            echo_err("Nothing was changed.")
             return
         if not yes:
             typer.confirm(
@@ -75,11 +75,11 @@ def erase(
         erase_from_free_journals(journals, person)
         left = asyncio.run(scrub(database.url, done.tables))
     if left:
-        say(
+        echo_err(
             "The files of these tables keep deleted rows until they are rewritten by "
             f"their owner (VACUUM FULL): {', '.join(left)}."
         )
-    say(f"Receipt {done.receipt}, in the table erasures.")
+    echo_err(f"Receipt {done.receipt}, in the table erasures.")
 
 
 def _list(found: Erasure, buffered: JournalTraces) -> None:
@@ -87,11 +87,11 @@ def _list(found: Erasure, buffered: JournalTraces) -> None:
     for role, traces in (("own", found.own), ("mention", found.mentions)):
         for trace in traces:
             typer.echo(f"{role}\t{trace.table}\t{trace.id}")
-    say(
+    echo_err(
         f"{len(found.own)} rows are about the person, {len(found.mentions)} of other "
         f"people mention the person; the journals of this machine hold "
         f"{len(buffered.own) + buffered.rejected} entries of the person and "
         f"{buffered.mentions} mentions."
     )
     for path in buffered.damaged:
-        say(f"{path} is a damaged journal that holds traces; delete it by hand.")
+        echo_err(f"{path} is a damaged journal that holds traces; delete it by hand.")

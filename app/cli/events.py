@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.configuration import read_settings
-from app.cli.database import current, opened, say
+from app.cli.database import echo_err, open_checked, open_database
 from app.components.catalog import load_catalog, read_declarations
 from app.declarations.changes import breaking_changes
 from app.declarations.declaration_set import declaration_files, find_conflicts
@@ -80,7 +80,7 @@ def check(
         problems += _incompatible(files, _in_database(settings), allow=allow)
     for problem in sorted(problems):
         typer.echo(problem)
-    say(f"{len(read)} declarations, {len(problems)} problems.")
+    echo_err(f"{len(read)} declarations, {len(problems)} problems.")
     if problems:
         raise typer.Exit(1)
 
@@ -103,7 +103,9 @@ def list_all() -> None:
             "" if declared is None else declared.digest,
         )
     Console().print(table)
-    say(f"{len(catalog)} events; digest of the declared ones: {declarations.digest}.")
+    echo_err(
+        f"{len(catalog)} events; digest of the declared ones: {declarations.digest}."
+    )
 
 
 @events.command()
@@ -153,18 +155,18 @@ def import_file(
     for event in found:
         path = output / f"{event.name or 'unnamed'}.toml"
         for lost in event.lost:
-            say(f"{path.name}: not expressed: {lost}")
+            echo_err(f"{path.name}: not expressed: {lost}")
         if path.exists() and not overwrite:
-            say(f"{path}: exists; --overwrite replaces it.")
+            echo_err(f"{path}: exists; --overwrite replaces it.")
             failed += 1
             continue
         path.write_text(write_declaration(event.document), encoding="utf-8")
         problems = _problems(path)
         for problem in problems:
-            say(str(problem))
+            echo_err(str(problem))
         failed += bool(problems)
         typer.echo(path)
-    say(f"{len(found)} events, {failed} with problems.")
+    echo_err(f"{len(found)} events, {failed} with problems.")
     if failed:
         raise typer.Exit(1)
 
@@ -195,7 +197,7 @@ def adopt(
         failures.extend(batch.failures)
 
     work = partial(adopt_stored, name=name, catalog=catalog, report=report)
-    with current(settings) as database:
+    with open_checked(settings) as database:
         asyncio.run(run_with_engine(database.url, work))
     for failure in failures if verbose else failures[:_SHOWN_FAILURES]:
         for error in failure.errors:
@@ -203,7 +205,7 @@ def adopt(
     hidden = len(failures) - _SHOWN_FAILURES
     if hidden > 0 and not verbose:
         typer.echo(f"... and {hidden} more; --verbose shows all.")
-    say(f"{adopted} adopted, {len(failures)} do not pass and keep the warning.")
+    echo_err(f"{adopted} adopted, {len(failures)} do not pass and keep the warning.")
 
 
 @events.command()
@@ -226,9 +228,9 @@ def _problems(path: Path) -> list[Problem]:
 def _in_database(settings: Settings) -> dict[str, Declaration]:
     """The declarations that the typed views were made from, if there is a database."""
     if settings.database_url is None and not (settings.data_dir / "postgres").exists():
-        say("There is no database yet, so changes were not checked.")
+        echo_err("There is no database yet, so changes were not checked.")
         return {}
-    with opened(settings) as database:
+    with open_database(settings) as database:
         asyncio.run(in_operator_transaction(database.url, check_schema))
         return asyncio.run(in_operator_transaction(database.url, stored_declarations))
 
@@ -244,7 +246,7 @@ def _incompatible(
         for place, message in breaking_changes(before, file.declaration):
             problem = file.problem(f"Incompatible change: {message}", *place)
             if allow:
-                say(f"{problem} Accepted by --allow.")
+                echo_err(f"{problem} Accepted by --allow.")
             else:
                 problems.append(problem)
     return problems

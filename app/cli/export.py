@@ -19,7 +19,7 @@ import typer
 
 from app.cli.configuration import read_settings
 from app.cli.csv_output import CsvLines
-from app.cli.database import current, say
+from app.cli.database import echo_err, open_checked
 from app.cli.quarantine.filters import Source, read_since
 from app.cli.subject_export import export_subject
 from app.components.policy import event_policy
@@ -106,7 +106,7 @@ def export(  # noqa: PLR0913 - each is an option of the command
     is_csv = (form or _form_of(output)) is OutputFormat.CSV
     lines = CsvLines(raw=raw_cells) if is_csv else _ndjson_lines
     count = 0
-    with current(read_settings()) as database, _opened(output) as out:
+    with open_checked(read_settings()) as database, _opened(output) as out:
 
         def write(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
             nonlocal count
@@ -122,12 +122,12 @@ def export(  # noqa: PLR0913 - each is an option of the command
                 write=write,
             )
         )
-    say(f"{count} events exported.")
+    echo_err(f"{count} events exported.")
 
 
 def _export_subject(person: Person, output: Path | None) -> None:
     settings = read_settings()
-    with current(settings) as database, _opened(output) as out:
+    with open_checked(settings) as database, _opened(output) as out:
 
         def write(line: bytes) -> None:
             with _explained(output):
@@ -141,7 +141,7 @@ def _export_subject(person: Person, output: Path | None) -> None:
                 write=write,
             )
         )
-    say(f"{count} rows exported.")
+    echo_err(f"{count} rows exported.")
 
 
 def _form_of(output: Path | None) -> OutputFormat:

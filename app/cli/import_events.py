@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from app.cli.configuration import read_settings
-from app.cli.database import current, say
+from app.cli.database import echo_err, open_checked
 from app.cli.input.csv_mapping import CsvMapping, CsvOptions
 from app.cli.input.csv_reader import allow_long_fields
 from app.cli.input.file import InputFile, open_input
@@ -116,7 +116,7 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
     ).read()
     allow_long_fields(policy)
     outcomes, content = OutcomeTally(), ContentTally()
-    with current(settings) as database, ExitStack() as stack:
+    with open_checked(settings, create=True) as database, ExitStack() as stack:
         opened = [stack.enter_context(open_input(path)) for path in files]
         progress = RowProgress(
             _name_of(opened), total=_total(opened), console=Console(stderr=True)
@@ -212,11 +212,11 @@ def _print_summary(
     outcomes: OutcomeTally, content: ContentTally, elapsed_s: float, import_id: UUID
 ) -> None:
     rate = content.rows / max(elapsed_s, 0.001)
-    say(f"{content.rows:11,} rows in {elapsed_s:.1f} s, {rate:,.0f} a second")
+    echo_err(f"{content.rows:11,} rows in {elapsed_s:.1f} s, {rate:,.0f} a second")
     for line in summary(outcomes, content):
-        say(line)
+        echo_err(line)
     if content.unreadable > _MAX_NAMED:
-        say("`rollcall validate` names every line that cannot be read.")
+        echo_err("`rollcall validate` names every line that cannot be read.")
     if outcomes.rejected or outcomes.conflicts:
-        say(f"See rejected_events WHERE request_id = '{import_id}'.")
-    say(f"Import {import_id}; `rollcall import --undo {import_id}` removes it.")
+        echo_err(f"See rejected_events WHERE request_id = '{import_id}'.")
+    echo_err(f"Import {import_id}; `rollcall import --undo {import_id}` removes it.")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.configuration import read_settings
-from app.cli.database import current
+from app.cli.database import open_checked
 from app.components.policy import quarantining
 from app.store.journal.fallback import journal_directory
 from app.store.journal.inspection import JournalStatus, drain_free, find_journals
@@ -57,7 +57,7 @@ def drain() -> None:
         timeout_s=settings.commit_timeout_seconds,
         quarantine=quarantining(settings)(),
     )
-    with current(settings) as database:
+    with open_checked(settings) as database:
         drained = asyncio.run(run_with_engine(database.url, work))
     typer.echo(
         f"{drained.settled} events stored from {drained.journals} journals, "

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.configuration import read_settings
-from app.cli.database import current, say
+from app.cli.database import echo_err, open_checked
 from app.settings import Settings
 from app.store.keys.keys import create_key, list_keys, revoke_key
 from app.store.keys.snapshot_file import KeySnapshotFile, publish_keys
@@ -38,7 +38,7 @@ def create(
 ) -> None:
     """Make a key and print it: the only time that it can be seen."""
     settings = read_settings()
-    with current(settings) as database:
+    with open_checked(settings) as database:
         make = partial(create_key, source=source, scope=scope.value)
         key = asyncio.run(in_operator_transaction(database.url, make))
         _publish(settings, database.url)
@@ -48,7 +48,7 @@ def create(
 @keys.command(name="list")
 def list_all() -> None:
     """List all keys, by their ids: the keys themselves are stored nowhere."""
-    with current(read_settings()) as database:
+    with open_checked(read_settings()) as database:
         rows = asyncio.run(in_operator_transaction(database.url, list_keys))
     table = Table("id", "source", "created", "scope", "revoked", box=None)
     for row in rows:
@@ -70,12 +70,12 @@ def revoke(
 ) -> None:
     """Revoke a key; every worker refuses it within 5 seconds."""
     settings = read_settings()
-    with current(settings) as database:
+    with open_checked(settings) as database:
         row = asyncio.run(
             in_operator_transaction(database.url, partial(revoke_key, key_or_id=key))
         )
         _publish(settings, database.url)
-    say(f"Revoked {row.id} of {row.source}.")
+    echo_err(f"Revoked {row.id} of {row.source}.")
 
 
 def _publish(settings: Settings, url: str) -> None:
@@ -84,4 +84,6 @@ def _publish(settings: Settings, url: str) -> None:
         return
     publish = partial(publish_keys, file=KeySnapshotFile(settings.data_dir))
     if not asyncio.run(in_operator_transaction(url, publish)):
-        say(f"The file of keys in {settings.data_dir} could not be brought up to date.")
+        echo_err(
+            f"The file of keys in {settings.data_dir} could not be brought up to date."
+        )

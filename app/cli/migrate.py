@@ -3,11 +3,11 @@
 import asyncio
 
 from app.cli.configuration import read_settings
-from app.cli.database import opened, say
+from app.cli.database import echo_err, open_database
 from app.components.catalog import read_declarations
 from app.store.migrations import drop_empty_weeks
 from app.store.migrations import migrate as migrate_schema
-from app.store.operator_session import explained
+from app.store.operator_session import operator_errors
 from app.store.typed_views.update import update_views
 
 
@@ -18,17 +18,20 @@ def migrate() -> None:
     """
     settings = read_settings()
     declarations = read_declarations(settings).declarations
-    with opened(settings) as database, explained():
+    with (
+        open_database(settings, create=True) as database,
+        operator_errors(database.url),
+    ):
         before, after = asyncio.run(migrate_schema(database.url))
         dropped = asyncio.run(drop_empty_weeks(database.url))
         changes = asyncio.run(update_views(database.url, declarations))
     if before == after:
-        say(f"The schema is up to date, at {after}.")
+        echo_err(f"The schema is up to date, at {after}.")
     else:
-        say(f"The schema went from {before or 'nothing'} to {after}.")
+        echo_err(f"The schema went from {before or 'nothing'} to {after}.")
     if dropped:
-        say(f"Empty partitions dropped: {', '.join(dropped)}.")
+        echo_err(f"Empty partitions dropped: {', '.join(dropped)}.")
     for change in changes:
         done = "was created" if change.is_new else "was updated"
         added = f"; new columns: {', '.join(change.added)}" if change.added else ""
-        say(f"The view {change.event} {done}{added}.")
+        echo_err(f"The view {change.event} {done}{added}.")

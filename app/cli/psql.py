@@ -1,4 +1,4 @@
-"""`rollcall psql`: SQL on whichever database is configured."""
+"""`rollcall psql`: psql on the configured database."""
 
 import signal
 import subprocess
@@ -6,19 +6,20 @@ import subprocess
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import opened
+from app.cli.database import describe, echo_err, open_database
 from app.embedded import find_binaries
 from app.settings import child_environment
 from app.store.psql import psql_environment
 
 
 def psql(context: typer.Context) -> None:
-    """Run psql on the configured database; all arguments are psql's."""
+    """Run psql on the configured database; all arguments are those of psql."""
     settings = read_settings()
-    with opened(settings) as database:
+    with open_database(settings) as database:
         bin_dir = database.bin_dir or find_binaries(settings.postgres_bin)
-        # Ctrl-C ends the query, not this process: psql must outlive it to say so.
-        # A handler of ours, unlike SIG_IGN, is not inherited by what is executed.
+        echo_err(describe(settings, database))
+        # Ctrl-C ends the query, not this process, which waits for psql. Unlike
+        # SIG_IGN, a Python handler is not inherited by the program.
         signal.signal(signal.SIGINT, lambda *_: None)
         done = subprocess.run(  # noqa: S603 - the operator's own arguments
             [bin_dir / "psql", *context.args],

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import current, say
+from app.cli.database import echo_err, open_checked
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.store.operator_session import in_operator_transaction, run_with_engine
@@ -42,7 +42,7 @@ def retention(
     """
     settings = read_settings()
     limit = _limit(settings, days=days, event_time=event_time)
-    with current(settings) as database:
+    with open_checked(settings) as database:
         if dry_run:
             _count(database.url, limit)
             return
@@ -52,9 +52,9 @@ def retention(
             )
         )
     if deleted is None:
-        say("Another process deletes expired events now.")
+        echo_err("Another process deletes expired events now.")
         raise typer.Exit(1)
-    say(f"{deleted} events deleted. `rollcall migrate` drops empty weeks.")
+    echo_err(f"{deleted} events deleted. `rollcall migrate` drops empty weeks.")
 
 
 def _limit(settings: Settings, *, days: int | None, event_time: bool) -> Limit:
@@ -74,11 +74,11 @@ def _count(url: str, limit: Limit) -> None:
     )
     for week in weeks:
         typer.echo(f"{week.monday:%Y-%m-%d}\t{week.events}")
-    say(
+    echo_err(
         f"{sum(week.events for week in weeks)} events in {len(weeks)} weeks of storage"
         " have expired; nothing was deleted."
     )
 
 
 def _report(partition: str, events: int, seconds: float) -> None:
-    say(f"{partition}: {events} events deleted in {seconds:.1f} s.")
+    echo_err(f"{partition}: {events} events deleted in {seconds:.1f} s.")

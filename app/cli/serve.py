@@ -1,4 +1,4 @@
-"""`rollcall serve`: the database, then the workers; stopped in reverse."""
+"""`rollcall serve`: start the database, then the workers; stop them in reverse."""
 
 import asyncio
 import signal
@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import Database, say, usable
-from app.cli.quickstart import introduce
+from app.cli.database import Database, echo_err, open_migrated
+from app.cli.quickstart import quickstart_message
 from app.cli.signals import ignore_signals
 from app.errors import DatabaseError
 from app.logs import configure_logs
@@ -25,38 +25,40 @@ from app.serving.snapshot_directory import snapshot_directory
 from app.serving.supervisor import Supervisor
 from app.serving.systemd import Notifier, ServiceManager, service_manager
 from app.settings import Settings
-from app.store.journal.fallback import prepare_journal
-from app.store.migrations import check_schema
-from app.store.operator_session import in_operator_transaction
+from app.store.journal.fallback import journal_directory, prepare_journal
+from app.store.journal.inspection import find_journals
+from app.store.keys.snapshot_file import KeySnapshotFile
+from app.store.startup import check_database
 
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="The address to listen on. [ROLLCALL_HOST]")
+        str | None, typer.Option(help="Address to listen on. [ROLLCALL_HOST]")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="The port; 0 takes any. [ROLLCALL_PORT]")
+        int | None, typer.Option(help="Port; 0 takes any free one. [ROLLCALL_PORT]")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that answer. [ROLLCALL_WORKERS]")
+        int | None, typer.Option(help="Number of worker processes. [ROLLCALL_WORKERS]")
     ] = None,
 ) -> None:
-    """Start the service; without a configured database, with one of its own."""
+    """Start the service; without a configured database, with an embedded Postgres."""
     settings = read_settings(host=host, port=port, workers=workers)
     configure_logs(settings.log_level)
     warn_if_vulnerable()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    signal.signal(signal.SIGHUP, _stay)
+    signal.signal(signal.SIGHUP, _ignore_reload)
     manager = service_manager()
     with (
         _listening(settings, manager) as listener,
         snapshot_directory() as metrics_dir,
         closing(_supervisor(settings, listener, manager, metrics_dir)) as supervisor,
-        usable(settings) as database,
+        open_migrated(settings, create=True) as database,
     ):
+        can_buffer = _has_snapshot(settings)
         prepare_journal(settings.data_dir, wanted=settings.journal)
-        _check_schema(database.url)
+        _check_database(database.url, can_buffer=can_buffer)
         _announce(settings, listener, database)
         config = {
             "database_url": database.url,
@@ -70,19 +72,19 @@ def serve(
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """End by unwinding, so that the embedded Postgres is stopped, too."""
+    """Unwind the stack, so that the embedded Postgres is stopped."""
     del number, frame
     ignore_signals()
     sys.exit(0)
 
 
-def _stay(number: int, frame: FrameType | None) -> None:
-    """There is nothing to renew before all is started."""
+def _ignore_reload(number: int, frame: FrameType | None) -> None:
+    """Ignore SIGHUP until the workers run."""
     del number, frame
 
 
 def _listening(settings: Settings, manager: ServiceManager) -> socket.socket:
-    """Listening before the database is up: early senders queue."""
+    """Listen before the database is up, so that early clients queue."""
     if manager.sockets:
         return inherit_socket(manager.sockets)
     return bind_socket(settings.host, settings.port)
@@ -103,17 +105,31 @@ def _supervisor(
     )
 
 
-def _check_schema(url: str) -> None:
-    """Refuse an old schema; a database that is away may come back."""
+def _has_snapshot(settings: Settings) -> bool:
+    """Whether an earlier run left keys or events on this machine."""
+    if settings.journal == "off":
+        return False
+    journals = find_journals(journal_directory(settings.data_dir))
+    return bool(journals or KeySnapshotFile(settings.data_dir).read())
+
+
+def _check_database(url: str, *, can_buffer: bool) -> None:
+    """Refuse a wrong configuration; start without a database that may come back."""
     try:
-        asyncio.run(in_operator_transaction(url, check_schema))
+        asyncio.run(check_database(url, can_buffer=can_buffer))
     except DatabaseError as error:
-        say(f"Starting all the same, not ready yet: {error.detail}")
+        echo_err(f"Starting without the database, not ready yet. {error.detail}")
 
 
 def _announce(settings: Settings, listener: socket.socket, database: Database) -> None:
     address = address_of(listener)
     typer.echo(f"Rollcall listens on {address}")
     if database.bin_dir is not None:
-        typer.echo(introduce(database.url, settings.data_dir, address=address))
+        message = quickstart_message(
+            database.url,
+            settings.data_dir,
+            address=address,
+            is_terminal=sys.stdout.isatty(),
+        )
+        typer.echo(message)
     sys.stdout.flush()

@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import say
+from app.cli.database import echo_err
 from app.cli.input.csv_mapping import CsvMapping, CsvOptions
 from app.cli.input.csv_reader import allow_long_fields
 from app.cli.input.file import open_input
@@ -112,7 +112,7 @@ def _results(
 ) -> Iterator[tuple[int, Result]]:
     with open_input(path) as file:
         items = read_items(
-            file, form=form, mapping=mapping, policy=policy, announce=say
+            file, form=form, mapping=mapping, policy=policy, announce=echo_err
         )
         for item in items:
             yield from process_item(item, context=context, policy=policy)
@@ -124,7 +124,7 @@ def _print_counts(content: ContentTally, *, to_stdout: bool) -> None:
         f"{content.unreadable} not read, {content.warnings.total()} warnings"
     )
     others = ((content.ignored, "ignored"), (content.blank, "blank"))
-    say(counts + "".join(f", {count} {what}" for count, what in others if count))
+    echo_err(counts + "".join(f", {count} {what}" for count, what in others if count))
     for line in content.code_lines():
         typer.echo(line, err=not to_stdout)
 

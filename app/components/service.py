@@ -20,7 +20,12 @@ from app.http.monitor import ConnectionLimits, ConnectionMonitor
 from app.ingest.counting import register_admission_gauges
 from app.ingest.limits import TrackLimits
 from app.ingest.services import IngestServices
+<<<<<<< HEAD
 from app.logs import RequestLog
+=======
+from app.logs import RequestLog, fields
+from app.metrics.board import Board
+>>>>>>> 2880e88 (Refuse configurations that cannot work, and name the cause of database errors)
 from app.metrics.catalog import BODIES_WAITING
 from app.metrics.collector import SnapshotCollector
 from app.metrics.counters import Metrics
@@ -113,11 +118,20 @@ class Service:
             self.metrics,
             on_stop=(self.watching.feed.end,),
         )
-        self.readiness = Readiness(self._lookups.check_ready, outage=self._outage)
+        self.readiness = Readiness(
+            self._lookups.check_ready,
+            has_write_keys=self._lookups.has_write_keys,
+            outage=self._outage,
+        )
         self.home = Home(
             StateReader(
+<<<<<<< HEAD
                 self.readiness.ask,
                 lambda: totals(SnapshotCollector(self.metrics, version="", probed={})),
+=======
+                self.readiness.outcome,
+                lambda: totals(Figures(board, "", {})),
+>>>>>>> 2880e88 (Refuse configurations that cannot work, and name the cause of database errors)
             ),
             self.watching.home_reports,
             version("rollcall"),
@@ -167,14 +181,14 @@ class Service:
             SchemaError: the schema is older than this code needs. A database that
                 does not answer is no reason not to start: it may come.
         """
-        is_away = False
+        reason: str | None = None
         try:
             await self._lookups.check_ready()
         except UnavailableError as error:
-            is_away = True
-            log.warning("not ready: %s", error.detail)
+            reason = error.reason
+            log.warning("not ready", extra=fields(reason=reason))
         if self._outage is not None:
-            await self._outage.start(is_on=is_away)
+            await self._outage.start(reason=reason)
         self._writer.start()
         chores = [
             asyncio.create_task(run_hourly(task, work, metrics=self.metrics))

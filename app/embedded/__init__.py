@@ -18,7 +18,7 @@ from app.embedded.watchdog import restart_when_it_ends
 from app.errors import EmbeddedPostgresError
 from app.files import exclusive_lock, make_exclusive, shared_lock
 
-__all__ = ["Cluster", "find_binaries", "running"]
+__all__ = ["Cluster", "cluster_exists", "find_binaries", "running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,11 @@ class Cluster:
         query = {"host": str(self.socket_dir), "port": PORT}
         options = urlencode(query, safe="/", quote_via=quote)
         return f"postgresql+asyncpg://{SUPERUSER}@/{quote(database)}?{options}"
+
+
+def cluster_exists(state_dir: Path) -> bool:
+    """Whether a state directory holds a cluster; nothing is created."""
+    return (state_dir / "postgres" / "PG_VERSION").is_file()
 
 
 @contextmanager

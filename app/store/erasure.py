@@ -20,7 +20,7 @@ from app.pipeline.person import Person
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
 from app.store.journal.traces import JournalTraces
-from app.store.operator_session import explained
+from app.store.operator_session import operator_errors
 from app.store.subject import Trace, find_traces
 
 # Rewriting a table locks it; larger ones are left to the operator.
@@ -193,7 +193,7 @@ async def _find(connection: AsyncConnection, person: Person) -> Erasure:
 async def _transaction(url: str) -> AsyncIterator[AsyncConnection]:
     engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
     try:
-        with explained():
+        with operator_errors(url):
             async with engine.begin() as connection:
                 yield connection
     finally:

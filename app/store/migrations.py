@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConfigurationError, SchemaError
-from app.store.db_errors import DATABASE_ERRORS, sqlstate_of
+from app.store.causes import sqlstate_of
+from app.store.db_errors import DATABASE_ERRORS
 from app.store.dsn import has_pooler
 from app.store.engine import create_migration_engine
 

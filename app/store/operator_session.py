@@ -1,4 +1,4 @@
-"""The database as a command uses it: on an engine of its own."""
+"""The database as a command uses it: one engine, and errors that name their cause."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -7,40 +7,60 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import DatabaseError
-from app.store.db_errors import DATABASE_ERRORS, sqlstate_of
+from app.store.causes import cause_of, driver_error, sqlstate_of
+from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
+from app.store.psql import describe_target
 
 T = TypeVar("T")
 
 _TIMEOUT_S = 30.0
 
 
+def explain(error: BaseException, url: str, *, host: str | None = None) -> str:
+    """Return sentences that name the database, the cause and the remedy.
+
+    Args:
+        error: error of a database operation.
+        url: URL that was used; its password is never shown.
+        host: one host of the URL, if the error concerns only that one.
+    """
+    cause = cause_of(error)
+    state = sqlstate_of(error)
+    code = state or type(driver_error(error)).__name__
+    if state and cause.is_configuration:
+        # Such a message names a role, a table or a parameter, never a value.
+        code += f": {driver_error(error)}"
+    target = describe_target(url, host=host)
+    return f"{target}: {cause.reason} ({code}). {cause.advice}"
+
+
 @contextmanager
-def explained() -> Iterator[None]:
-    """Say what a database error means to whoever typed a command.
+def operator_errors(url: str) -> Iterator[None]:
+    """Turn database errors into errors that the operator of a command understands.
+
+    Args:
+        url: URL of the database in use.
 
     Raises:
-        DatabaseError: in place of it.
+        DatabaseError: with the database, the cause and the remedy.
     """
     try:
         yield
     except DATABASE_ERRORS as error:
-        raise DatabaseError(
-            f"The database did not do it ({type(error).__name__} "
-            f"{sqlstate_of(error)}); is ROLLCALL_DATABASE_URL right, and is it up?"
-        ) from error
+        raise DatabaseError(explain(error, url)) from error
 
 
 async def run_with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-    """Do some work that begins and commits its transactions itself.
+    """Run work that begins and commits its own transactions.
 
     Raises:
-        DatabaseError: the database did not take part.
+        DatabaseError: the database failed.
         OperatorError: whatever the work raises.
     """
     engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
     try:
-        with explained():
+        with operator_errors(url):
             return await work(engine)
     finally:
         await engine.dispose()
@@ -49,10 +69,10 @@ async def run_with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]])
 async def in_operator_transaction(
     url: str, work: Callable[[AsyncConnection], Awaitable[T]]
 ) -> T:
-    """Do some work in a transaction and commit it.
+    """Run work in a transaction and commit it.
 
     Raises:
-        DatabaseError: the database did not take part.
+        DatabaseError: the database failed.
         OperatorError: whatever the work raises.
     """
 

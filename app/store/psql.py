@@ -1,4 +1,4 @@
-"""The environment of psql: libpq reads the connection from variables."""
+"""The parts of a database URL, as libpq's environment variables and as a sentence."""
 
 import re
 from itertools import starmap
@@ -35,14 +35,40 @@ _VARIABLES = {
 }
 
 
-def psql_environment(url: str) -> dict[str, str]:
-    """The variables of libpq (its documentation's "Environment Variables").
-
-    They select the same database as `create_engine`: the part of a URL before the `?`
-    takes precedence over the parameters after it.
+def describe_target(url: str, *, host: str | None = None) -> str:
+    """Return `The database D at HOST:PORT, role R`, without the password.
 
     Args:
-        url: as `create_engine` takes it.
+        url: URL of the database.
+        host: one of its hosts, as `hosts_of` gives them; by default all.
+    """
+    found = psql_environment(url)
+    hosts = [host] if host is not None else hosts_of(url)
+    database = found.get("PGDATABASE") or "(default)"
+    role = f", role {found['PGUSER']}" if "PGUSER" in found else ""
+    return f"The database {database} at {', '.join(hosts) or '(default host)'}{role}"
+
+
+def hosts_of(url: str) -> list[str]:
+    """Return each `HOST:PORT` (or directory of a socket) of a URL."""
+    found = psql_environment(url)
+    hosts = found.get("PGHOST", "").split(",") if "PGHOST" in found else []
+    ports = found.get("PGPORT", "").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    return [
+        host if host.startswith("/") else f"{host}:{port or 5432}"
+        for host, port in zip(hosts, ports, strict=True)
+    ]
+
+
+def psql_environment(url: str) -> dict[str, str]:
+    """Return libpq's variables for a URL (libpq's "Environment Variables").
+
+    They lead to the same database as `create_engine`, by the driver's precedence:
+    the parts before the `?` of a URL outrank the parameters after it.
+
+    Args:
+        url: URL of the database, as for `create_engine`.
 
     Raises:
         ConfigurationError: the URL cannot be used; the text never shows it.
@@ -73,7 +99,7 @@ def psql_environment(url: str) -> dict[str, str]:
 
 
 def _split(places: str) -> tuple[str, str]:
-    """Split a list of host:port into the two lists that libpq expects."""
+    """Split a list of HOST:PORT into the two lists that libpq takes."""
     hosts: list[str] = []
     ports: list[str] = []
     for place in places.split(","):
@@ -89,5 +115,5 @@ def _split(places: str) -> tuple[str, str]:
 
 
 def _option(name: str, value: str) -> str:
-    """A server setting as a command line option."""
+    """Return a server setting as an option of its command line."""
     return f"-c {name}=" + re.sub(r"([\\\s])", r"\\\1", value)

@@ -7,6 +7,7 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
+from app.store.causes import cause_of
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.transaction import transaction
 
@@ -39,4 +40,4 @@ async def ask(
         except DATABASE_ERRORS as error:
             # One from the pool may have died while it was idle.
             if not getattr(error, "connection_invalidated", False):
-                raise UnavailableError(failure) from None
+                raise UnavailableError(failure, reason=cause_of(error).reason) from None

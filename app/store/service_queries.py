@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
 from app.logs import fields
-from app.store.keys.keys import find_reader, find_source
+from app.store.keys.keys import find_reader, find_source, has_write_keys
 from app.store.keys.snapshot_file import LiveKey, live_keys
 from app.store.migrations import check_schema
 from app.store.quarantine.retention import expire_rejected
 from app.store.query import ask
 from app.store.retention import Limit, expire_events
+from app.store.rights import missing_rights
 from app.store.write.partitions import ensure_partitions
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,19 @@ class ServiceQueries:
             _check_ready,
             timeout_s=self._timeout_s,
             failure="The database does not answer.",
+        )
+
+    async def has_write_keys(self) -> bool:
+        """Whether any live write key exists.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+        return await ask(
+            self._engine,
+            has_write_keys,
+            timeout_s=self._timeout_s,
+            failure="The keys could not be read.",
         )
 
     async def live_keys(self) -> list[LiveKey]:
@@ -147,4 +161,12 @@ async def _check_ready(connection: AsyncConnection) -> None:
     if await connection.scalar(_IS_READ_ONLY):
         # The session can stay so when the database no longer is.
         await connection.invalidate()
-        raise UnavailableError("The database takes no writes: it is read-only.")
+        raise UnavailableError(
+            "The database takes no writes: it is read-only.",
+            reason="database is read-only",
+        )
+    if missing := await missing_rights(connection):
+        raise UnavailableError(
+            "The database refuses to store events.",
+            reason=f"permission denied: no {missing[0]}",
+        )

@@ -20,6 +20,7 @@ class Check:
     def __init__(self) -> None:
         self.asked = 0
         self.error: Exception | None = None
+        self.keys = 1
         self.open = asyncio.Event()
         self.open.set()
 
@@ -28,6 +29,9 @@ class Check:
         await self.open.wait()
         if self.error is not None:
             raise self.error
+
+    async def has_write_keys(self) -> bool:
+        return self.keys > 0
 
 
 @pytest.fixture
@@ -42,21 +46,42 @@ def clock() -> Clock:
 
 @pytest.fixture
 def readiness(check: Check, clock: Clock) -> Readiness:
-    return Readiness(check, clock=clock)
+    return Readiness(check, has_write_keys=check.has_write_keys, clock=clock)
 
 
-@pytest.mark.parametrize("error", [UnavailableError, SchemaError])
+@pytest.mark.parametrize(
+    "error", [UnavailableError("", reason="The reason"), SchemaError("The reason.")]
+)
 async def test_what_the_check_says_is_told_and_not_for_ever(
-    readiness: Readiness, check: Check, clock: Clock, error: type[Exception]
+    readiness: Readiness, check: Check, clock: Clock, error: Exception
 ) -> None:
     await readiness.ask()
     clock.now += 1
-    check.error = error("The reason.")
+    check.error = error
     with pytest.raises(UnavailableError, match="The reason"):
         await readiness.ask()
     clock.now += 1
     check.error = None
     await readiness.ask()
+
+
+async def test_readyz_without_keys_says_so(readiness: Readiness, check: Check) -> None:
+    check.keys = 0
+    ready = await readiness.ask()
+    assert (ready.events, ready.reason) == ("stored", "no keys yet")
+
+
+async def test_readyz_names_the_cause_and_its_first_time(
+    readiness: Readiness, check: Check, clock: Clock
+) -> None:
+    check.error = UnavailableError("Not sent to clients.", reason="password refused")
+    details = set()
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match=r"since 20.*Z: password") as caught:
+            await readiness.ask()
+        details.add(caught.value.detail)
+        clock.now += 1
+    assert len(details) == 1
 
 
 async def test_one_answer_serves_all_who_ask_within_half_a_second(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,10 @@ async def test_probes_are_told_that_events_are_buffered(away: Api) -> None:
     # The question that Postgres would leave unanswered takes a second.
     assert time.monotonic() - began < 0.9
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "events": "buffered"}
+    ready = answer.json()
+    assert (ready["status"], ready["events"]) == ("ready", "buffered")
+    assert ready["reason"]
+    assert datetime.fromisoformat(ready["since"]).tzinfo is not None
 
 
 async def test_a_schema_that_is_too_old_is_not_ready_all_the_same(

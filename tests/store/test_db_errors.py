@@ -6,12 +6,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.store.causes import sqlstate_of
 from app.store.db_errors import (
     DATABASE_ERRORS,
     is_data_error,
     is_read_only,
     lacks_partition,
-    sqlstate_of,
 )
 from app.store.engine import create_engine
 from tests.support.proxy import Proxy

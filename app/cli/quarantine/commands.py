@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import current, say
+from app.cli.database import echo_err, open_checked
 from app.cli.quarantine.filters import Event, Reason, Since, Source
 from app.cli.quarantine.output import as_json, describe, print_table
 from app.cli.quarantine.replay import replay
@@ -39,13 +39,13 @@ def list_newest(  # noqa: PLR0913 - each is an option of the command
         selection=Selection(reason, event, source, since),
         limit=limit,
     )
-    with current(read_settings()) as database:
+    with open_checked(read_settings()) as database:
         overview = asyncio.run(in_operator_transaction(database.url, ask))
     if json:
         typer.echo(as_json(overview))
         return
     print_table(overview)
-    say(f"{len(overview.rows)} of {overview.survey.events} shown.")
+    echo_err(f"{len(overview.rows)} of {overview.survey.events} shown.")
 
 
 @rejected.command()
@@ -54,7 +54,7 @@ def show(
 ) -> None:
     """Show all that is known of one event, its payload included."""
     ask = partial(triage.read_rejected, id_=id_)
-    with current(read_settings()) as database:
+    with open_checked(read_settings()) as database:
         row = asyncio.run(in_operator_transaction(database.url, ask))
     typer.echo(describe(row))
 
@@ -86,7 +86,7 @@ def purge(  # noqa: PLR0913 - each is an option of the command
         nonlocal gone
         gone += rows
 
-    with current(read_settings()) as database:
+    with open_checked(read_settings()) as database:
         survey = partial(triage.survey, selection=selection)
         found = asyncio.run(in_operator_transaction(database.url, survey))
         if not (yes or not found.events):
@@ -97,4 +97,4 @@ def purge(  # noqa: PLR0913 - each is an option of the command
         work = partial(triage.purge, selection=ended, report=count)
         if found.events:
             asyncio.run(run_with_engine(database.url, work))
-    say(f"{gone} deleted.")
+    echo_err(f"{gone} deleted.")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from app.cli.configuration import read_settings
-from app.cli.database import current
+from app.cli.database import open_checked
 from app.cli.quarantine.filters import Event, Reason, Since, Source
 from app.cli.quarantine.output import print_issue
 from app.components.policy import event_policy
@@ -41,7 +41,7 @@ def replay(
     selection = Selection(reason, event, source, since, is_corrected=False)
     tally: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    with current(settings) as database:
+    with open_checked(settings) as database:
         count = partial(survey, selection=selection)
         found = asyncio.run(in_operator_transaction(database.url, count))
         # Where each failure is named, that is progress enough.

@@ -125,6 +125,8 @@ class Drain:
             await self._check()
         except (SchemaError, UnavailableError) as error:
             self.is_barred = isinstance(error, SchemaError)
+            if isinstance(error, UnavailableError) and self._circuit.is_open:
+                self._circuit.open(error.reason)  # the cause may have changed
             return False
         self.is_barred = False
         return True

@@ -116,10 +116,19 @@ class OfflineBuffer:
         """Whether events can be taken durably without it, as far as is known."""
         return self.journal.takes and not self._drain.is_barred
 
-    async def start(self, *, is_on: bool) -> None:
-        """Learn the keys, and begin to drain what an earlier process left behind."""
-        if is_on:
-            self.circuit.open()
+    @property
+    def knows_a_sender(self) -> bool:
+        """Whether events of at least one write key can be taken without Postgres."""
+        return self.known_keys.has_write_keys
+
+    async def start(self, *, reason: str | None) -> None:
+        """Load the keys, and begin to drain the journals of earlier processes.
+
+        Args:
+            reason: why Postgres is unavailable; None if it is not.
+        """
+        if reason is not None:
+            self.circuit.open(reason)
         await self.known_keys.refresh()
         self._keys_up = asyncio.create_task(self.known_keys.run_hourly())
         self._drain.start()

@@ -41,6 +41,11 @@ def _find_owner(scope: Scope) -> Select[str]:
     )
 
 
+_HAS_WRITE_KEYS = select(
+    select(write_keys.c.id)
+    .where(write_keys.c.scope == "write", write_keys.c.revoked_at.is_(None))
+    .exists()
+)
 # Asked for every key that a worker sees anew: compiled once, prepared once.
 _FIND_SOURCE = _find_owner("write")
 _FIND_READER = _find_owner("read")
@@ -141,6 +146,11 @@ async def find_source(connection: AsyncConnection, *, key_hash: bytes) -> str | 
 async def find_reader(connection: AsyncConnection, *, key_hash: bytes) -> str | None:
     """Who reads with a live read key; None for every other key."""
     return await connection.scalar(_FIND_READER, {"key_hash": key_hash})
+
+
+async def has_write_keys(connection: AsyncConnection) -> bool:
+    """Whether any live write key exists."""
+    return bool(await connection.scalar(_HAS_WRITE_KEYS))
 
 
 def _id_of(key_hash: bytes) -> str:

@@ -59,6 +59,11 @@ class LiveKeys:
             return None
         return self._readers.get(key_hash)
 
+    @property
+    def has_write_keys(self) -> bool:
+        """Whether any write key is known."""
+        return bool(self._sources)
+
     async def run_hourly(self) -> None:
         """Refresh every few seconds, until cancelled."""
         while True:

@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from app.errors import DatabaseError
-from app.store.db_errors import DATABASE_ERRORS, sqlstate_of
+from app.store.causes import sqlstate_of
+from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
 from app.store.tables.events import events
 

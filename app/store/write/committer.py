@@ -19,12 +19,11 @@ from app.metrics.catalog import COMMIT_FAILURES
 from app.metrics.counters import Metrics
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
+from app.store.causes import cause_of, sqlstate_of
 from app.store.db_errors import (
     DATABASE_ERRORS,
-    classify,
     is_data_error,
     lacks_partition,
-    sqlstate_of,
 )
 from app.store.engine import single_statement
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE, Quarantine, reject_record
@@ -61,7 +60,12 @@ class Committer:
         quarantine: keeps rejected events; by default with the usual caps.
         metrics: count each commit; by default a counter of its own.
         import_id: the import that all records come from, if any.
+
+    Attributes:
+        failure: reason why the last failed commit was not confirmed.
     """
+
+    failure = "no answer in time"
 
     def __init__(
         self,
@@ -244,6 +248,7 @@ class Committer:
         loop = asyncio.get_running_loop()
         pauses = iter(_RETRY_PAUSES_S)
         has_made_partitions = False
+        first: Exception | None = None
         while True:
             try:
                 async with self._connection.until(deadline) as driver:
@@ -251,8 +256,13 @@ class Committer:
             except DATABASE_ERRORS as error:
                 self._quarantine.forget()
                 pause = next(pauses, _RETRY_PAUSES_S[-1])
-                if is_data_error(error) or loop.time() + pause >= deadline:
+                if is_data_error(error):
                     raise
+                # An attempt that is cut at the deadline has no cause of its own, so
+                # the cause is that of an earlier one (a lock, say).
+                first = first or (error if sqlstate_of(error) else None)
+                if loop.time() + pause >= deadline:
+                    raise first or error from None
                 if lacks_partition(error):
                     if has_made_partitions:
                         raise
@@ -277,10 +287,13 @@ class Committer:
             )
 
     def _count_failure(self, error: Exception, entries: int) -> None:
-        self._metrics.add(COMMIT_FAILURES, classify(error))
+        cause = cause_of(error)
+        self.failure = cause.reason
+        self._metrics.add(COMMIT_FAILURES, cause.kind)
         log.warning(
             "commit failed",
             extra=fields(
+                reason=cause.reason,
                 error=type(error).__name__,
                 sqlstate=sqlstate_of(error),
                 entries=entries,

@@ -167,6 +167,6 @@ class Writer:
             # these entries. And only after a failed commit: entries that came here
             # because the circuit breaker was open prove nothing about Postgres, and a
             # drain may just have closed it.
-            self._circuit.open()
+            self._circuit.open(self._committer.failure)
         for (submission, results), is_in in zip(unconfirmed, taken, strict=True):
             submission.resolve(results, buffered=is_in)

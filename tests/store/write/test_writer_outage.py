@@ -238,7 +238,7 @@ async def test_a_schema_that_is_too_old_is_not_to_be_counted_upon(
 ) -> None:
     await run(engine, "DELETE FROM alembic_version")
     outage = make_outage(engine, tmp_path)
-    await outage.start(is_on=True)
+    await outage.start(reason="test")
     async with asyncio.timeout(10):
         while outage.takes:  # noqa: ASYNC110 - until the drain has asked
             await asyncio.sleep(0.01)
@@ -283,7 +283,7 @@ async def test_a_frozen_postgres_is_stored_into_once_it_thaws(
         lookups=ServiceQueries(own, timeout_s=0.3),
     )
     writer = Writer(Committer(own, timeout_s=0.5), outage=outage)
-    await outage.start(is_on=False)
+    await outage.start(reason=None)
     writer.start()
     assert await send(writer, record(user_id="before")) == [STORED]
 

@@ -1,0 +1,38 @@
+"""Rights that the service's role needs on the tables (see migrations/roles.sql)."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_NEEDED = (
+    ("events", "INSERT"),
+    ("event_ids", "INSERT"),
+    ("event_ids", "SELECT"),
+    ("rejected_events", "INSERT"),
+    ("rejected_events", "DELETE"),
+    ("rejected_drops", "INSERT"),
+)
+_KEY_COLUMNS = ("id", "key_hash", "source", "scope", "revoked_at")
+_MISSING = text(
+    "SELECT "
+    + ", ".join(
+        [f"has_table_privilege('{table}', '{right}')" for table, right in _NEEDED]
+        + [
+            f"has_column_privilege('write_keys', '{name}', 'SELECT')"
+            for name in _KEY_COLUMNS
+        ]
+    )
+)
+_NAMES = (
+    *(f"{right} on {table}" for table, right in _NEEDED),
+    *(f"SELECT on write_keys.{name}" for name in _KEY_COLUMNS),
+)
+
+
+async def missing_rights(connection: AsyncConnection) -> list[str]:
+    """Return the rights that this role lacks, such as `INSERT on events`.
+
+    Args:
+        connection: connection to a database with a current schema.
+    """
+    has = (await connection.execute(_MISSING)).one()
+    return [name for name, is_held in zip(_NAMES, has, strict=True) if not is_held]

@@ -1,0 +1,93 @@
+"""Check of the database when the service starts: wrong settings, or an outage?"""
+
+import asyncio
+import socket
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import ConfigurationError, DatabaseError
+from app.store.causes import cause_of, driver_error
+from app.store.db_errors import DATABASE_ERRORS
+from app.store.dsn import dsn_of
+from app.store.engine import create_engine
+from app.store.migrations import check_schema
+from app.store.operator_session import explain
+from app.store.psql import describe_target, hosts_of
+from app.store.rights import missing_rights
+
+_CONNECT_S = 5.0
+_COMMAND_S = 10.0
+
+
+async def check_database(url: str, *, can_buffer: bool) -> None:
+    """Refuse a database that waiting cannot make usable.
+
+    Args:
+        url: URL of the database.
+        can_buffer: whether this machine holds keys or events of an earlier run, so
+            that a host name which cannot be resolved may be an outage of the DNS.
+
+    Raises:
+        ConfigurationError: every host refuses this URL, or no host can be resolved.
+        SchemaError: the schema is older than this code needs.
+        DatabaseError: an outage, so the service may start.
+    """
+    engine = create_engine(
+        url, pool_size=1, connect_timeout_s=_CONNECT_S, command_timeout_s=_COMMAND_S
+    )
+    try:
+        async with engine.connect() as connection:
+            await _check(connection, url)
+    except DATABASE_ERRORS as error:
+        errors = await _errors_by_host(url, error)
+        failed = [(host, each) for host, each in errors if each is not None]
+        text = " ".join(explain(each, url, host=host) for host, each in failed)
+        if all(_is_hopeless(each, can_buffer=can_buffer) for _, each in errors):
+            raise ConfigurationError(text) from error
+        raise DatabaseError(text or explain(error, url)) from error
+    finally:
+        await engine.dispose()
+
+
+async def _check(connection: AsyncConnection, url: str) -> None:
+    await check_schema(connection)
+    if missing := await missing_rights(connection):
+        raise ConfigurationError(
+            f"{describe_target(url)}: permission denied, the role lacks "
+            f"{', '.join(missing)}. Run migrations/roles.sql as the owner, then GRANT "
+            "rollcall_service to the role."
+        )
+
+
+def _is_hopeless(error: Exception | None, *, can_buffer: bool) -> bool:
+    if error is None:
+        return False
+    if isinstance(driver_error(error), socket.gaierror):
+        return not can_buffer
+    return cause_of(error).is_configuration
+
+
+async def _errors_by_host(
+    url: str, error: Exception
+) -> list[tuple[str | None, Exception | None]]:
+    """Return the error of each host; the driver reports only one of them."""
+    hosts = hosts_of(url)
+    if len(hosts) < 2:  # noqa: PLR2004 - one host, or the default
+        return [(None, error)]
+    return [(host, await _login_error(url, host)) for host in hosts]
+
+
+async def _login_error(url: str, host: str) -> Exception | None:
+    name, _, port = host.rpartition(":")
+    if host.startswith("/"):
+        name, port = host, "5432"
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            connection = await asyncpg.connect(
+                dsn_of(url), host=name, port=int(port), timeout=_CONNECT_S
+            )
+    except DATABASE_ERRORS as error:
+        return error
+    connection.terminate()
+    return None
