@@ -1,6 +1,9 @@
 """The embedded default: what `make run` starts, and what a newcomer pastes."""
 
+import hashlib
 import json
+import os
+import pty
 import shlex
 import stat
 import subprocess
@@ -14,7 +17,7 @@ import httpx
 import pytest
 
 from tests.support.embedded_users import reachable_directory, wait_until_gone
-from tests.support.service import Service, environment, rollcall, serving
+from tests.support.service import ROLLCALL, Service, environment, rollcall, serving
 
 
 @pytest.fixture
@@ -71,13 +74,21 @@ def test_what_a_newcomer_pastes_works_and_stays(
         assert said == "Send an event:\n"
         answer: dict[str, Any] = json.loads(shell(curl, env))
         assert (answer["success"], answer["stored"]) == (True, 1)
-        assert "john.doe@example.com" in shell(psql, env)
+        elsewhere = environment(data_dir="/nonexistent")
+        assert "john.doe@example.com" in shell(psql, elsewhere)
         assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
         assert stat.S_IMODE(read_key_file.stat().st_mode) == 0o600
         key = key_file.read_text().strip()
         read_key = read_key_file.read_text().strip()
-        assert f"Authorization: Bearer {key}" in shlex.split(curl)
-        signs_in_once(link.strip())
+        # This output is no terminal, so it gets the paths of the secrets.
+        assert f"Authorization: Bearer $(cat {key_file})" in shlex.split(curl)
+        link_file = Path(link.split()[-1])
+        assert link_file.parent == data_dir
+        assert stat.S_IMODE(link_file.stat().st_mode) == 0o600
+        signs_in_once(link_file.read_text().strip())
+        secrets = (key, read_key, urlsplit(link_file.read_text()).query.strip())
+        said = "".join(service.introduction) + service.log.read_text()
+        assert not [secret for secret in secrets if secret in said]
         assert service.stop() == 0
     wait_until_gone(data_dir)
 
@@ -87,7 +98,8 @@ def test_what_a_newcomer_pastes_works_and_stays(
         assert json.loads(shell(curl, env))["duplicates"] == 1
         assert read_key_file.read_text().strip() == read_key
         for revoked in (key, read_key):
-            assert rollcall("keys", "revoke", revoked, env=env).returncode == 0
+            id_ = hashlib.sha256(revoked.encode()).hexdigest()[:12]
+            assert rollcall("keys", "revoke", id_, env=env).returncode == 0
 
     with serve(env, tmp_path, "--workers", "2") as service:
         _, curl, *_ = service.introduction
@@ -103,5 +115,41 @@ def test_the_commands_need_no_service(env: dict[str, str], data_dir: Path) -> No
 
     assert made.stdout.startswith("rc_")
     assert made.stdout.count("\n") == 1
-    assert (asked.stdout, asked.stderr) == ("crm\n", "")
+    assert asked.stdout == "crm\n"
+    assert f"embedded, data directory {data_dir}" in asked.stderr
     wait_until_gone(data_dir)
+
+
+def test_a_terminal_gets_the_key_and_the_link(
+    env: dict[str, str], data_dir: Path
+) -> None:
+    own, theirs = pty.openpty()
+    with subprocess.Popen(  # noqa: S603 - our own words
+        [ROLLCALL, "serve", "--port", "0"], env=env, stdout=theirs
+    ) as process:
+        os.close(theirs)
+        with os.fdopen(own) as terminal:
+            said = [terminal.readline() for _ in range(7)]
+            process.terminate()
+    key = (data_dir / "quickstart.key").read_text().strip()
+    assert f"Authorization: Bearer {key}" in said[2]
+    assert said[6].strip() == (data_dir / "sign-in-link").read_text().strip()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("keys", "list"),
+        ("psql", "-c", "SELECT 1"),
+        ("export",),
+        ("rejected", "list"),
+        ("journal", "status"),
+    ],
+)
+def test_a_command_that_looks_creates_no_database(
+    env: dict[str, str], data_dir: Path, command: tuple[str, ...]
+) -> None:
+    done = rollcall(*command, env=env)
+    assert str(data_dir) in done.stdout + done.stderr
+    assert done.returncode == (command[0] != "journal")
+    assert not data_dir.exists()
