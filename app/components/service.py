@@ -20,12 +20,7 @@ from app.http.monitor import ConnectionLimits, ConnectionMonitor
 from app.ingest.counting import register_admission_gauges
 from app.ingest.limits import TrackLimits
 from app.ingest.services import IngestServices
-<<<<<<< HEAD
-from app.logs import RequestLog
-=======
 from app.logs import RequestLog, fields
-from app.metrics.board import Board
->>>>>>> 2880e88 (Refuse configurations that cannot work, and name the cause of database errors)
 from app.metrics.catalog import BODIES_WAITING
 from app.metrics.collector import SnapshotCollector
 from app.metrics.counters import Metrics
@@ -125,13 +120,8 @@ class Service:
         )
         self.home = Home(
             StateReader(
-<<<<<<< HEAD
-                self.readiness.ask,
-                lambda: totals(SnapshotCollector(self.metrics, version="", probed={})),
-=======
                 self.readiness.outcome,
-                lambda: totals(Figures(board, "", {})),
->>>>>>> 2880e88 (Refuse configurations that cannot work, and name the cause of database errors)
+                lambda: totals(SnapshotCollector(self.metrics, version="", probed={})),
             ),
             self.watching.home_reports,
             version("rollcall"),
