@@ -94,7 +94,12 @@ def create_app(
     install_error_handlers(app, pages)
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own documented way
     documents = PublicDocuments(SecurityHeaders(app), public_paths(catalog, files))
-    dispatcher = Dispatcher(TRACK_ROUTES, services=service.ingest, rest=documents)
+    dispatcher = Dispatcher(
+        TRACK_ROUTES,
+        services=service.ingest,
+        rest=documents,
+        is_known_reader=service.reading.readers.is_known,
+    )
     return dispatcher
 
 

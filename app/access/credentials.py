@@ -6,6 +6,7 @@ place is never mended by a right one in another.
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 
 from app.errors import UnauthorizedError
@@ -15,6 +16,7 @@ KEY_HEADERS = (b"authorization", b"x-api-key", b"x-write-key", b"key")
 _PREFIX = b"rc_"
 _READ_PREFIX = b"rc_read_"
 BODY_FIELDS = ("writeKey", "api_key")
+_BODY_KEY = re.compile(rb'"(?:writeKey|api_key)"\s{0,8}:\s{0,8}"([!#-\[\]-~]{1,100})"')
 
 
 def first_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -71,6 +73,16 @@ def key_from_body(value: object) -> bytes:
             "user name, `x-api-key`, `X-Write-Key`, or `writeKey` in the body."
         )
     return present[0].encode(errors="surrogatepass")
+
+
+def find_body_key(start: bytes) -> bytes | None:
+    """A guess at the key that a body carries, without decoding it.
+
+    Args:
+        start: the first part of the body, which bounds the work.
+    """
+    found = _BODY_KEY.search(start)
+    return None if found is None else found[1]
 
 
 def _from_authorization(value: bytes) -> bytes:

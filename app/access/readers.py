@@ -62,6 +62,22 @@ class ReaderAuth:
         request.state.reader = reader or None
         return reader or None
 
+    def is_known(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether a client shows a key or session that was live when last looked up.
+
+        Args:
+            headers: lower-case names; at most the session's cookie among them.
+        """
+        found = first_headers(headers)
+        try:
+            key = key_from_headers(found)
+        except UnauthorizedError:
+            return False
+        if key is not None:
+            return self._keys.knows(key)
+        _, _, token = found.get(b"cookie", b"").partition(b"=")
+        return bool(token) and self._sessions.knows(token)
+
     async def find_known(self, request: Request) -> str | None:
         """As `find`; while the database does not respond, as of the last look-up.
 

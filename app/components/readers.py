@@ -1,5 +1,7 @@
 """Components of the read side: connections, keys, sessions, routes."""
 
+from collections.abc import Callable
+
 from fastapi import FastAPI
 
 from app.access.key_cache import KeyCache
@@ -33,16 +35,24 @@ class ReadComponents:
         url: URL of the database.
         trust_s: seconds for which a key or session is cached.
         metrics: metrics of the connections in use.
+        known: the reader of a key's hash, where it is known without a look-up.
     """
 
-    def __init__(self, url: str, *, trust_s: float, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        trust_s: float,
+        metrics: Metrics,
+        known: Callable[[bytes], str | None] | None = None,
+    ) -> None:
         # A separate pool, so that readers never take a connection from the writer.
         self._engine = create_engine(
             url, pool_size=_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
         )
         watch_pool(self._engine, metrics, name="reading")
         lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
-        self.keys = KeyCache(lookups.reader_of_key, trust_s=trust_s)
+        self.keys = KeyCache(lookups.reader_of_key, trust_s=trust_s, known=known)
         self.turns = QueryLimiter(self._engine, timeout_s=_READ_TIMEOUT_S)
         self.sessions = Sessions(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self.readers = ReaderAuth(

@@ -40,6 +40,8 @@ from app.store.write.writer import Writer
 log = logging.getLogger(__name__)
 
 _LOOKUP_TIMEOUT_S = 1.0
+# Bodies of SDKs that send their key in the body have 500 KB at most.
+_MAX_UNAUTHENTICATED_BYTES = 1024 * 1024
 
 
 class Service:
@@ -70,9 +72,6 @@ class Service:
             url, command_timeout_s=settings.commit_timeout_seconds
         )
         self.metrics = metrics
-        self.reading = ReadComponents(
-            url, trust_s=settings.key_cache_seconds, metrics=self.metrics
-        )
         self.watching = LiveComponents(
             url, commit_s=settings.commit_timeout_seconds, catalog=catalog
         )
@@ -88,6 +87,12 @@ class Service:
                 lookups=self._lookups,
                 metrics=self.metrics,
             )
+        self.reading = ReadComponents(
+            url,
+            trust_s=settings.key_cache_seconds,
+            metrics=self.metrics,
+            known=self._outage.known_keys.reader_of if self._outage else None,
+        )
         self._writer = Writer(self._committer(settings), outage=self._outage)
         self._drain_s = settings.drain_timeout_seconds
         self._upkeep: dict[str, Callable[[], Awaitable[int]]] = {
@@ -140,6 +145,7 @@ class Service:
                 max_values=settings.max_body_values,
                 inflight_bytes=settings.max_inflight_bytes,
                 unauthenticated_bytes=settings.unauthenticated_bytes,
+                max_unauthenticated_bytes=_MAX_UNAUTHENTICATED_BYTES,
                 answer_s=settings.answer_timeout_seconds,
                 slots=settings.max_inflight_requests,
             ),
@@ -152,11 +158,7 @@ class Service:
             (self.ingest.budget, self.ingest.unauthenticated),
         )
         self.metrics_routes = metrics_routes(
-            KeyCache(
-                self._lookups.reader_of_key,
-                trust_s=settings.key_cache_seconds,
-                known=self._outage.known_keys.reader_of if self._outage else None,
-            ),
+            self.reading.keys,
             metrics=self.metrics,
             check_database=self._lookups.check_ready,
         )

@@ -24,6 +24,10 @@ CONNECTION_SERVICES = "connection_services"
 # that has shown a known key, and on any other.
 MAX_PIPELINED = 100
 MAX_PIPELINED_WITHOUT_KEY = 1
+# Of bodies on a connection that has shown no known key: seconds for any, and bytes a
+# second beyond them.
+_BODY_GRACE_S = 2.0
+_MIN_BODY_RATE = 64 * 1024
 
 
 class ConnectionServices(NamedTuple):
@@ -286,7 +290,7 @@ class Connection(asyncio.Protocol):
             limit_s = float(self._config.timeout_keep_alive)
             is_late = self._current is None and now - self._reader.since > limit_s
         else:
-            limit_s = limits.body_s if state == "body" else limits.header_s
+            limit_s = self._body_limit_s() if state == "body" else limits.header_s
             is_late = now - self._reader.since > limit_s
         if not is_late:
             return
@@ -296,6 +300,13 @@ class Connection(asyncio.Protocol):
             self._refuse(SlowClientError(late))
         else:
             self.transport.close()
+
+    def _body_limit_s(self) -> float:
+        """Without a known key, a body has to arrive at a minimum rate."""
+        limit_s = self._monitor.limits.body_s
+        if self.has_known_key:
+            return limit_s
+        return min(limit_s, _BODY_GRACE_S + self._reader.body_bytes / _MIN_BODY_RATE)
 
     # Inside
 

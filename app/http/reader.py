@@ -51,11 +51,13 @@ class RequestReader:
         state: what is being read; "start" is before the first request, "idle" is
             between two.
         since: when that began, on the clock.
+        body_bytes: bytes of the body read so far.
     """
 
     def __init__(self, sink: RequestSink, clock: Callable[[], float]) -> None:
         self.state: Literal["start", "head", "body", "idle"] = "start"
         self.since = clock()
+        self.body_bytes = 0
         self._sink = sink
         self._clock = clock
         self._parser = RequestParser(self)
@@ -113,7 +115,7 @@ class RequestReader:
         head = read_head(parser.method, self.target, parser.version, self.headers)
         self.state = "body"
         self.since = self._clock()
-        self._header_bytes = self._unparsed_bytes = 0
+        self._header_bytes = self._unparsed_bytes = self.body_bytes = 0
         self._sink.on_head(
             head,
             keep_alive=head.version == "1.1" and parser.keeps_alive,
@@ -123,6 +125,7 @@ class RequestReader:
     def on_body(self, body: bytes) -> None:
         """From the parser."""
         self._unparsed_bytes = 0
+        self.body_bytes += len(body)
         self._sink.on_chunk(body)
 
     def on_message_complete(self) -> None:

@@ -19,6 +19,8 @@ else:
 _GZIP = 16 + zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
 _DEFLATE_METHOD = 8
+# Decompressed at a time; whoever takes it may refuse the rest.
+_STEP_BYTES = 64 * 1024
 # RFC 9659: a decoder for HTTP supports windows of 8 MiB, and needs to support no more.
 _MAX_ZSTD_WINDOW_LOG = 23
 
@@ -35,7 +37,7 @@ class Decompressor:
     def __init__(self, coding: str, stream: Any, max_bytes: int) -> None:
         self._coding = coding
         self._stream = stream
-        self._most = max_bytes + 1
+        self._most = min(max_bytes + 1, _STEP_BYTES)
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Decompress a part of the body, piece by piece.
@@ -44,7 +46,8 @@ class Decompressor:
             InvalidEncodingError: the data is corrupt, or goes on after its end.
         """
         rest = chunk
-        while rest or not self._needs_input():
+        is_full = False
+        while rest or is_full or not self._needs_input():
             if self._stream.eof:
                 raise InvalidEncodingError(
                     f"Bytes follow the end of the {self._coding} data."
@@ -60,6 +63,7 @@ class Decompressor:
                     f"Bytes follow the end of the {self._coding} data."
                 )
             rest = getattr(self._stream, "unconsumed_tail", b"")
+            is_full = len(out) == self._most and not self._stream.eof
             yield out
 
     def finish(self) -> None:

@@ -16,8 +16,10 @@ from urllib.parse import unquote_to_bytes
 
 from app.access.credentials import first_headers
 from app.access.session_cookie import keep_session_cookie
-from app.errors import InternalError
+from app.errors import InternalError, OverloadedError
+from app.ingest.bounds import Bound, Slot
 from app.ingest.handler import Client, TrackRequest
+from app.ingest.problems import problem_response
 from app.ingest.request import Scope
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import TrackRoute
@@ -30,10 +32,17 @@ log = logging.getLogger(__name__)
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID = "request_id"
 _REQUEST_ID_HEADER = b"x-request-id"
+# Probes touch nothing that could be exhausted, and must not wait behind anybody.
+_UNBOUNDED = frozenset({"/livez", "/readyz"})
+# Requests at a time for anything but events: of known readers, and of anybody else.
+_KNOWN_SLOTS = 8
+_UNKNOWN_SLOTS = 2
+_MAX_WAITING = 64
 
 
 class Dispatcher:
@@ -43,10 +52,17 @@ class Dispatcher:
         routes: for events; each also answers with a trailing slash.
         services: what handles their requests.
         rest: the ASGI app that has every other path, and the lifespan.
+        is_known_reader: tells from the headers whether a client has a key or session
+            that was live when it was last looked up.
     """
 
     def __init__(
-        self, routes: Iterable[TrackRoute], *, services: IngestServices, rest: App
+        self,
+        routes: Iterable[TrackRoute],
+        *,
+        services: IngestServices,
+        rest: App,
+        is_known_reader: Callable[[Headers], bool] = lambda _: False,
     ) -> None:
         self._routes = {
             path.encode(): route
@@ -55,6 +71,11 @@ class Dispatcher:
         }
         self._services = services
         self._rest = rest
+        self._is_known_reader = is_known_reader
+        self._known, self._unknown = (
+            Bound(slots, max_waiting=_MAX_WAITING, max_wait_s=services.limits.answer_s)
+            for slots in (_KNOWN_SLOTS, _UNKNOWN_SLOTS)
+        )
         # Unique, which is all that an id must be, and made without a system call.
         self._id_prefix = secrets.token_hex(8)
         self._ids = itertools.count()
@@ -113,11 +134,15 @@ class Dispatcher:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         request_id = self._new_id()
+        headers = scope["headers"] = keep_session_cookie(scope["headers"])
+        scope.setdefault("state", {})[REQUEST_ID] = request_id
+        slot = Slot(self._bound_of(scope["path"], headers))
         status = 0
 
         async def send_named(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
+                slot.leave()
                 status = message["status"]
                 message["headers"] = [
                     *message.get("headers", ()),
@@ -125,21 +150,40 @@ class Dispatcher:
                 ]
             await send(message)
 
-        scope.setdefault("state", {})[REQUEST_ID] = request_id
-        scope["headers"] = keep_session_cookie(scope["headers"])
+        async def receive_outside() -> Message:
+            if status:
+                return await receive()
+            slot.leave()  # a client that is slow to send keeps nobody waiting
+            message = await receive()
+            await slot.enter()
+            return message
+
         metrics = self._services.metrics
         try:
-            await self._rest(scope, receive, send_named)
+            await slot.enter()
+            await self._rest(scope, receive_outside, send_named)
+        except OverloadedError as error:
+            metrics.add(REFUSALS, error.code)
+            response = problem_response(error, request_id=request_id)
+            status = response.status
+            await _send_response(response, request_id, send)
         except Exception:
             # It is answered already: this is how Starlette hands on what it caught.
             log.exception("request failed", extra=fields(request_id=request_id))
             metrics.add(REFUSALS, InternalError.code)
+        finally:
+            slot.leave()
         metrics.add(REQUESTS, OTHER, str(status))
         self._services.requests.add(
             request_id=request_id,
             status=status,
             milliseconds=round((time.perf_counter() - began) * 1000, 3),
         )
+
+    def _bound_of(self, path: str, headers: Headers) -> Bound | None:
+        if path in _UNBOUNDED:
+            return None
+        return self._known if self._is_known_reader(headers) else self._unknown
 
     def _new_id(self) -> str:
         return f"{self._id_prefix}{next(self._ids):016x}"
@@ -179,21 +223,19 @@ class _AsgiClient:
             more = message.get("more_body", False)
         if not more:
             request.end()
-        response, request_id = await self._response
-        headers = [
-            (b"content-type", response.media_type),
-            (b"content-length", b"%d" % len(response.body)),
-            (_REQUEST_ID_HEADER, request_id.encode()),
-            *response.headers,
-        ]
-        await send(
-            {
-                "type": "http.response.start",
-                "status": response.status,
-                "headers": headers,
-            }
-        )
-        await send({"type": "http.response.body", "body": response.body})
+        await _send_response(*await self._response, send)
+
+
+async def _send_response(response: TrackResponse, request_id: str, send: Send) -> None:
+    headers = [
+        (b"content-type", response.media_type),
+        (b"content-length", b"%d" % len(response.body)),
+        (_REQUEST_ID_HEADER, request_id.encode()),
+        *response.headers,
+    ]
+    status = response.status
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 def _normalised(path: bytes) -> bytes:

@@ -14,7 +14,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from app.access.credentials import key_from_body, key_from_headers, refused_writer
+from app.access.credentials import (
+    find_body_key,
+    key_from_body,
+    key_from_headers,
+    refused_writer,
+)
 from app.errors import (
     InternalError,
     MethodNotAllowedError,
@@ -44,6 +49,8 @@ log = logging.getLogger(__name__)
 # Larger bodies are decoded and processed in a thread, so that others are answered
 # meanwhile; for smaller ones the change of thread costs more than it saves.
 _LARGE_BODY = 256 * 1024
+# How far into a body its key is looked for before it is decoded.
+_SCAN_BYTES = 64 * 1024
 
 
 class Client(Protocol):
@@ -197,8 +204,11 @@ class TrackRequest:
         """Check the headers, and make room for the body."""
         services, limits = self._services, self._services.limits
         self.source = source
+        max_bytes = limits.max_bytes
+        if source is None:
+            max_bytes = min(max_bytes, limits.max_unauthenticated_bytes)
         framing = check_headers(
-            self._headers, max_bytes=limits.max_bytes, lenient=self._route.lenient
+            self._headers, max_bytes=max_bytes, lenient=self._route.lenient
         )
         if source is None:
             # What the headers announce is not held: it may never come.
@@ -209,20 +219,34 @@ class TrackRequest:
             self._permit = services.budget.permit(source)
             self._permit.grow(framing.length)
         self._is_ndjson = framing.is_ndjson
-        self._body = BodyReader(
-            framing, max_bytes=limits.max_bytes, grow=self._permit.grow
-        )
+        self._body = BodyReader(framing, max_bytes=max_bytes, grow=self._permit.grow)
         self._client.invite_body()
 
     def _wait_for_turn(self) -> None:
         assert self._body is not None  # noqa: S101 - begin() was called
         self._content = self._body.finish()
         self._body = None
+        source = self.source
+        if source is None:
+            source = self._guess_source()
         self._ticket = self._services.scheduler.enter(
-            self.source or "", len(self._content), self._work
+            source, len(self._content), self._work
         )
         if self._ticket.is_active:
             self._work()
+
+    def _guess_source(self) -> str:
+        """Whose budget and queue a body without a key in its headers uses.
+
+        The decoded body decides who sends; this only keeps known senders apart from
+        clients without a key.
+        """
+        key = find_body_key(self._content[:_SCAN_BYTES])
+        known = None if key is None else self._services.key_cache.get_cached(key)
+        if known is None or known.source is None or self._permit is None:
+            return ""
+        self._permit.move(self._services.budget, known.source)
+        return known.source
 
     def _work(self) -> None:
         if len(self._content) > _LARGE_BODY:

@@ -13,6 +13,7 @@ class TrackLimits:
         max_values: in all of these.
         inflight_bytes: of bodies in flight, from the first byte to the commit.
         unauthenticated_bytes: of bodies that are read before it is known who sends.
+        max_unauthenticated_bytes: of one such body, decompressed.
         answer_s: from the last byte of a body to its response.
         slots: units of work under way at a time.
     """
@@ -22,5 +23,6 @@ class TrackLimits:
     max_values: int
     inflight_bytes: int
     unauthenticated_bytes: int
+    max_unauthenticated_bytes: int
     answer_s: float
     slots: int

@@ -1,10 +1,12 @@
 import base64
+import time
 from itertools import combinations
 
 import pytest
 
 from app.access.credentials import (
     KEY_HEADERS,
+    find_body_key,
     key_from_body,
     key_from_headers,
     refused_writer,
@@ -151,3 +153,30 @@ def test_refusal_says_what_is_wrong_with_the_header(value: bytes, named: str) ->
 def test_text_that_is_no_key_of_rollcall_is_called_so() -> None:
     for key in (b"YOUR_WRITE_KEY", b"sk_live_abc", b"rcx_", b'"rc_key"'):
         assert "begin with `rc_`" in refused_writer(key).detail
+
+
+@pytest.mark.parametrize(
+    ("start", "key"),
+    [
+        (b'{"writeKey":"rc_a"}', b"rc_a"),
+        (b'{"batch": [], "api_key" : "rc_a"', b"rc_a"),
+        (b'{"writeKey":\n "rc_a"', b"rc_a"),
+        (b'{"writeKey": 7, "api_key": "rc_b"}', b"rc_b"),
+        (b"{}", None),
+        (b'{"writeKey": ""}', None),
+        (b'{"writeKey": "rc_\\u0061"}', None),
+        (b'{"writeKey": "rc_a', None),
+        (b"", None),
+    ],
+)
+def test_body_key_is_guessed_from_its_start(start: bytes, key: bytes | None) -> None:
+    assert find_body_key(start) == key
+
+
+@pytest.mark.parametrize("unit", [b'"writeKey"', b'"writeKey": ', b'"', b" ", b'"a":'])
+def test_body_key_is_guessed_in_linear_time(unit: bytes) -> None:
+    start = unit * (64 * 1024 // len(unit))
+    began = time.process_time()
+    find_body_key(start)
+
+    assert time.process_time() - began < 0.05

@@ -352,3 +352,36 @@ async def test_of_a_repeated_header_the_first_counts(bench: Bench) -> None:
     await bench.track(event(), headers=[json_type, key, wrong, csv_type])
     with pytest.raises(UnauthorizedError):
         await bench.track(event(), headers=[json_type, wrong, key])
+
+
+async def test_body_with_a_known_key_in_it_uses_the_budget_of_its_source(
+    bench: Bench,
+) -> None:
+    await bench.track(event())  # the key is known from now on
+    reading = asyncio.create_task(
+        bench.track(b" " * 2_000, then="stalls", headers=without_key())
+    )
+    bench.commits.open.clear()
+    bench.commits.begun.clear()
+    sending = asyncio.create_task(
+        bench.track(filling(2_000, writeKey=KEY), headers=without_key())
+    )
+    await bench.commits.begun.wait()
+    budgets = bench.services.unauthenticated.used, bench.services.budget.used
+    assert budgets == (2_000, 2_000)
+    bench.commits.open.set()
+    await sending
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def test_body_without_a_key_in_its_headers_has_a_limit_of_its_own(
+    bench: Bench,
+) -> None:
+    object.__setattr__(bench.services.limits, "max_unauthenticated_bytes", 1_000)
+    answer, _ = await bench.track(filling(1_000, writeKey=KEY), headers=without_key())
+    assert answer.status == 200
+    with pytest.raises(BodyTooLargeError):
+        await bench.track(filling(1_001, writeKey=KEY), headers=without_key())
+    assert (await bench.track(filling(1_001)))[0].status == 200

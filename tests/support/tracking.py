@@ -139,6 +139,7 @@ class Bench:
                 max_values=1_000,
                 inflight_bytes=BUDGET,
                 unauthenticated_bytes=BUDGET,
+                max_unauthenticated_bytes=BUDGET,
                 answer_s=answer_s,
                 slots=slots,
             ),

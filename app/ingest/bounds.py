@@ -1,0 +1,99 @@
+"""How many requests that send no events are worked on at a time.
+
+They share the event loop with the requests that do. Clients with a known key or session
+have a bound of their own, so that nobody else can keep them waiting.
+"""
+
+import asyncio
+from collections import deque
+
+from app.errors import OverloadedError
+
+
+class Bound:
+    """Lets a number of requests in at a time; the others wait in order.
+
+    Args:
+        slots: requests at a time.
+        max_waiting: requests that may wait; more are refused.
+        max_wait_s: how long one may wait.
+    """
+
+    def __init__(self, slots: int, *, max_waiting: int, max_wait_s: float) -> None:
+        self._free = slots
+        self._max_waiting = max_waiting
+        self._max_wait_s = max_wait_s
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> None:
+        """Wait for a slot, and let the event loop turn once.
+
+        Raises:
+            OverloadedError: too many wait already, or it took too long.
+        """
+        if self._free:
+            self._free -= 1
+        elif len(self._waiting) >= self._max_waiting:
+            raise _overloaded()
+        else:
+            await self._wait()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give the slot to whoever waits longest."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    async def _wait(self) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self._max_wait_s):
+                await turn
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # its turn came at the same moment
+            turn.cancel()
+            if isinstance(error, TimeoutError):
+                raise _overloaded() from None
+            raise
+
+
+class Slot:
+    """One request's place in a bound, which it may leave and enter again.
+
+    Args:
+        bound: whose slot it is; None for a request without a bound.
+    """
+
+    def __init__(self, bound: Bound | None) -> None:
+        self._bound = bound
+        self._is_held = False
+
+    async def enter(self) -> None:
+        """Wait for the slot.
+
+        Raises:
+            OverloadedError: too many wait already, or it took too long.
+        """
+        if self._bound is not None and not self._is_held:
+            await self._bound.enter()
+            self._is_held = True
+
+    def leave(self) -> None:
+        """Give the slot back; harmless when done twice."""
+        if self._bound is not None and self._is_held:
+            self._is_held = False
+            self._bound.leave()
+
+
+def _overloaded() -> OverloadedError:
+    return OverloadedError("Too many requests wait for a page or a query; try again.")
