@@ -1,5 +1,7 @@
 """Components of the operator's console, separate from those of ingest."""
 
+from pathlib import Path
+
 from fastapi import FastAPI, Request
 
 from app.components.live import LiveComponents
@@ -9,6 +11,7 @@ from app.pages.console.find import find_routes
 from app.pages.console.operators import Operators
 from app.pages.console.rejected import rejected_routes
 from app.pages.console.sources import key_action_routes, source_routes
+from app.pages.quickstart_key import quickstart_key_routes
 from app.pages.render import Pages
 from app.pipeline.record import Policy
 from app.store.engine import create_engine
@@ -26,14 +29,16 @@ class ConsoleComponents:
     Args:
         url: database URL.
         policy: by which rejected events are processed again.
+        data_dir: holds the key of the quick start.
     """
 
-    def __init__(self, url: str, policy: Policy) -> None:
+    def __init__(self, url: str, policy: Policy, *, data_dir: Path) -> None:
         self._engine = create_engine(
             url, pool_size=_CONNECTIONS, command_timeout_s=_TIMEOUT_S
         )
         self._actions = QuarantineActions(self._engine, policy)
         self._keys = KeyActions(self._engine)
+        self._data_dir = data_dir
 
     def install(
         self,
@@ -62,6 +67,9 @@ class ConsoleComponents:
                 activity=watching.home_reports,
                 operators=operators,
             )
+        )
+        app.include_router(
+            quickstart_key_routes(reading.readers, data_dir=self._data_dir)
         )
         app.include_router(
             key_action_routes(pages, operators=operators, actions=self._keys)

@@ -75,7 +75,9 @@ class Service:
         self.watching = LiveComponents(
             url, commit_s=settings.commit_timeout_seconds, catalog=catalog
         )
-        self.console = ConsoleComponents(url, event_policy(settings, catalog))
+        self.console = ConsoleComponents(
+            url, event_policy(settings, catalog), data_dir=settings.data_dir
+        )
         self._lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self._outage: OfflineBuffer | None = None
         if prepare_journal(settings.data_dir, wanted=settings.journal):
