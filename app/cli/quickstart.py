@@ -4,8 +4,11 @@ import asyncio
 import json
 import shlex
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from app.events.signed_up import SAMPLE
 from app.files import replace_file
@@ -48,12 +51,19 @@ def quickstart_message(
     return (
         f"Send an event:\n  curl -sS {address}/track "
         f'-H "Authorization: Bearer {key}" -H "Content-Type: application/json" '
-        f"-d {shlex.quote(json.dumps(SAMPLE))}\n"
+        f"-d {shlex.quote(json.dumps(_sample_of_today()))}\n"
         f"See it:\n  ROLLCALL_DATA_DIR={shlex.quote(str(data_dir))} "
         f"{shlex.join(psql)}\n"
         "See it in a browser (the link works once, within the hour):\n"
         f"  {link if is_terminal else f'the link is in {link_file}'}"
     )
+
+
+def _sample_of_today() -> dict[str, Any]:
+    """The documented sample with the time of now, and a message id of its own."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    times = {"timestamp": now.isoformat().replace("+00:00", "Z")}
+    return {**SAMPLE, **times, "message_id": f"quickstart-{uuid4()}"}
 
 
 def _absolute(program: str) -> str:

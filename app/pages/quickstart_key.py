@@ -1,4 +1,4 @@
-"""`/quickstart-key`: the write key of the quick start, for pages on the same machine."""
+"""`/quickstart-key`: write key of the quick start, for pages on the same machine."""
 
 from pathlib import Path
 

@@ -95,6 +95,7 @@ def test_what_a_newcomer_pastes_works_and_stays(
     with serve(env, tmp_path) as service:
         _, curl, *_ = service.introduction
         assert key_file.read_text().strip() == key
+        assert json.loads(shell(curl, env))["stored"] == 1
         assert json.loads(shell(curl, env))["duplicates"] == 1
         assert read_key_file.read_text().strip() == read_key
         for revoked in (key, read_key):
@@ -106,6 +107,7 @@ def test_what_a_newcomer_pastes_works_and_stays(
         assert key_file.read_text().strip() != key
         assert read_key_file.read_text().strip() != read_key
         assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+        assert json.loads(shell(curl, env))["stored"] == 1
         assert json.loads(shell(curl, env))["duplicates"] == 1
 
 
