@@ -19,7 +19,7 @@ from app.store.migrations import check_schema, migrate, migration_connection
 from app.store.tables.events import metadata
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAD = "20261127T2058Z"
+HEAD = "20261127T2110Z"
 NEWER = "20990101T0000Z"
 MIGRATE = """
 import asyncio, sys

@@ -3,7 +3,8 @@
 `stored_at` is the start of a transaction, and a transaction may commit after one that
 started later. Each poll therefore reads everything after the watermark again except
 the rows it has already reported. The watermark trails the clock by more than the
-longest transaction, so nothing stored before it can still become visible.
+longest transaction of the service, and stays before the start of every writing
+transaction that is running, so nothing stored before it can still become visible.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -66,7 +67,19 @@ FROM (
 ) AS arrived
 GROUP BY minute
 """)
-_NOW = text("SELECT now()")
+# On a standby, later transactions may be replayed. A role sees the transactions of its
+# own logins, and with pg_read_all_stats those of all.
+_WATERMARK = text("""
+SELECT least(
+    CASE WHEN pg_is_in_recovery()
+        THEN least(now(), pg_last_xact_replay_timestamp()) ELSE now()
+    END - CAST(:settle AS interval),
+    (
+        SELECT min(xact_start) - interval '1 microsecond' FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_xid IS NOT NULL
+    )
+)
+""")
 _NO_RESPONSE = "The database does not respond."
 
 
@@ -106,7 +119,8 @@ class Arrivals:
 
     Args:
         engine: with few connections, separate from the writer's.
-        settle_s: longer than any transaction that stores events.
+        settle_s: longer than any transaction of the service that stores events. Longer
+            ones, such as those of an import, are looked up.
         timeout_s: for one poll.
     """
 
@@ -160,8 +174,9 @@ class Arrivals:
         )
 
     async def _poll(self, connection: AsyncConnection, *, limit: int) -> _Found:
-        now: datetime = (await connection.execute(_NOW)).scalar_one()
-        end = now - self._settle
+        # First, so that a transaction that starts later is after the watermark.
+        found = await connection.execute(_WATERMARK, {"settle": self._settle})
+        end: datetime = found.scalar_one()
         since = max(self._watermark or end, end - HISTORY)
         watermark = max(since, end)
         # A first poll reports what came before, and counts nothing of it.

@@ -69,6 +69,24 @@ async def test_poll_reports_late_commit_once(
     assert await poll(arrivals) == []
 
 
+async def test_poll_waits_for_a_transaction_that_outlasts_the_settling_time(
+    engine: AsyncEngine,
+) -> None:
+    arrivals = Arrivals(engine, settle_s=0, timeout_s=20)
+    await arrivals.poll(limit=EVERYTHING)
+    async with engine.connect() as late:
+        async with late.begin():
+            await store(late, record(user_id="early"))
+            await save(engine, record(user_id="later"))
+            running = await arrivals.poll(limit=EVERYTHING)
+            assert users(running.arrivals) == ["later"]
+            assert running.minutes == {}
+        ended = await arrivals.poll(limit=EVERYTHING)
+    assert users(ended.arrivals) == ["early"]
+    assert sum(counts.stored for counts in ended.minutes.values()) == 2
+    assert ended.skipped == 0
+
+
 async def test_poll_reports_both_events_of_one_instant(
     engine: AsyncEngine, arrivals: Arrivals
 ) -> None:

@@ -118,6 +118,21 @@ async def test_what_is_missing_is_made_and_what_is_there_is_left(
     assert await read(engine, PARTITIONS) == before
 
 
+async def test_detached_week_stays_detached_and_the_others_are_made(
+    engine: AsyncEngine,
+) -> None:
+    weeks = [row[0] for row in await read(engine, PARTITIONS)]
+    await drop(engine, 3)
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(f"ALTER TABLE events DETACH PARTITION {weeks[2]}")
+        )
+
+    assert await ensure(engine) == 1
+    left = [row[0] for row in await read(engine, PARTITIONS)]
+    assert left == [*weeks[:2], *weeks[3:]]
+
+
 async def test_more_weeks_can_be_asked_for(engine: AsyncEngine) -> None:
     counts = await read(engine, text("SELECT rollcall_ensure_partitions(10)"))
     assert counts == [(6,)]
