@@ -17,6 +17,7 @@ from app.cli.database import Database, echo_err, open_migrated
 from app.cli.quickstart import quickstart_message
 from app.cli.signals import ignore_signals
 from app.errors import DatabaseError
+from app.http.descriptors import raise_descriptor_limit
 from app.logs import configure_logs
 from app.serving.interpreter import warn_if_vulnerable
 from app.serving.listener import address_of, bind_socket, inherit_socket
@@ -46,6 +47,7 @@ def serve(
     settings = read_settings(host=host, port=port, workers=workers)
     configure_logs(settings.log_level)
     warn_if_vulnerable()
+    raise_descriptor_limit()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     signal.signal(signal.SIGHUP, _ignore_reload)

@@ -16,6 +16,7 @@ from app.components.policy import event_policy, quarantining
 from app.components.readers import ReadComponents
 from app.errors import ConfigurationError, UnavailableError
 from app.events.catalog import Catalog
+from app.http.descriptors import max_connections
 from app.http.monitor import ConnectionLimits, ConnectionMonitor
 from app.ingest.counting import register_admission_gauges
 from app.ingest.limits import TrackLimits
@@ -118,6 +119,7 @@ class Service:
                 write_s=settings.write_timeout_seconds,
             ),
             self.metrics,
+            max_connections=max_connections(),
             on_stop=(self.watching.feed.end,),
         )
         self.readiness = Readiness(

@@ -5,14 +5,22 @@ One sweep costs less than a timer for each request.
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Protocol
 
 from app.errors import RequestError
 from app.http.raw_errors import header_lines
 from app.logs import fields
-from app.metrics.catalog import CONNECTIONS, OTHER, REFUSALS, REQUESTS
+from app.metrics.catalog import (
+    CONNECTIONS,
+    CONNECTIONS_LIMIT,
+    OTHER,
+    REFUSALS,
+    REQUESTS,
+)
 from app.metrics.counters import Metrics
 
 log = logging.getLogger(__name__)
@@ -23,6 +31,8 @@ _MAX_PAUSE_S = 1.0
 _PAUSE_SHARE = 0.1
 # A client that reads less than this within the timeout counts as stalled.
 _MIN_READ_BYTES = 64 * 1024
+# Of the most connections, the part that is closed at a time when there are more.
+_CLOSED_PART = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +52,27 @@ class ConnectionLimits:
 
 
 class Monitored(Protocol):
-    """A connection, as the monitor knows it."""
+    """A connection, as the monitor knows it.
+
+    Attributes:
+        has_known_key: whether a request on it was accepted with a known key.
+    """
+
+    has_known_key: bool
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way on it."""
+
+    @property
+    def idle_since(self) -> float:
+        """When its last request ended, on the loop's clock."""
 
     def check(self, now: float) -> None:
         """End it if its client takes too long."""
+
+    def close_if_idle(self) -> None:
+        """End it if no request is under way on it."""
 
 
 class ConnectionMonitor:
@@ -54,6 +81,7 @@ class ConnectionMonitor:
     Args:
         limits: of each connection.
         metrics: count the connections, and the requests that no handler sees.
+        max_connections: above it, those that have been idle longest are closed.
         on_stop: called when the service stops; ends responses without an end.
     """
 
@@ -62,11 +90,14 @@ class ConnectionMonitor:
         limits: ConnectionLimits,
         metrics: Metrics,
         *,
+        max_connections: int = sys.maxsize,
         on_stop: Iterable[Callable[[], None]] = (),
     ) -> None:
         self.limits = limits
         self._metrics = metrics
         self._on_stop = tuple(on_stop)
+        self._max_connections = max_connections
+        self._closed = 0
         self._connections: set[Monitored] = set()
         shortest = min(limits.header_s, limits.body_s, limits.write_s)
         self._pause_s = min(_MAX_PAUSE_S, _PAUSE_SHARE * shortest)
@@ -74,11 +105,31 @@ class ConnectionMonitor:
         # The headers of every response as uvicorn has them, and as bytes.
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_lines = b""
-        metrics.register_gauges({CONNECTIONS: lambda: len(self._connections)})
+        metrics.register_gauges(
+            {
+                CONNECTIONS: lambda: len(self._connections),
+                CONNECTIONS_LIMIT: lambda: max_connections,
+            }
+        )
 
     def add(self, connection: Monitored) -> None:
-        """Begin to check a connection."""
+        """Begin to check a connection, and make room for it."""
         self._connections.add(connection)
+        if len(self._connections) > self._max_connections:
+            self._close_idle(connection)
+
+    def _close_idle(self, newest: Monitored) -> None:
+        """Close idle connections: those without a known key first, then the oldest."""
+        idle = [each for each in self._connections if each.is_idle and each != newest]
+        # Several at a time, because each search looks at all of them.
+        closed = nsmallest(
+            1 + self._max_connections // _CLOSED_PART,
+            idle,
+            key=lambda each: (each.has_known_key, each.idle_since),
+        )
+        for connection in closed or [newest]:
+            connection.close_if_idle()
+        self._closed += len(closed or [newest])
 
     def remove(self, connection: Monitored) -> None:
         """End that."""
@@ -122,6 +173,12 @@ class ConnectionMonitor:
             except Exception:
                 # A defect: without this no other would be checked any more.
                 log.exception("connection check failed")
+        closed, self._closed = self._closed, 0
+        if closed:
+            log.warning(
+                "connection limit reached: closed idle connections",
+                extra=fields(closed=closed, limit=self._max_connections),
+            )
         refused, self._refused = self._refused, 0
         if refused:
             log.info("bad requests refused", extra=fields(refused=refused))

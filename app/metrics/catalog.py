@@ -110,6 +110,10 @@ JOURNAL_OLDEST_SECONDS = _gauge(
 )
 CIRCUIT_OPEN = _gauge("circuit_open", "Workers whose circuit breaker is open.")
 CONNECTIONS = _gauge("connections_open", "Open client connections.")
+CONNECTIONS_LIMIT = _gauge(
+    "connections_limit",
+    "Most client connections, all workers together; above it idle ones are closed.",
+)
 BODIES_WAITING = _gauge("bodies_waiting", "Request bodies queued for the writer.")
 REQUESTS_IN_FLIGHT = _gauge(
     "requests_in_flight", "Requests under way, each 8 KiB of a body as one more."
