@@ -8,6 +8,7 @@ this app adapts them.
 import asyncio
 import itertools
 import logging
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -43,6 +44,11 @@ _UNBOUNDED = frozenset({"/livez", "/readyz"})
 _KNOWN_SLOTS = 8
 _UNKNOWN_SLOTS = 2
 _MAX_WAITING = 64
+# Of these the log has method and path, so that a wrong address in a client is found.
+_WRONG_ADDRESS = frozenset({404, 405})
+_MAX_LOGGED_PATH = 200
+_UNPRINTABLE = re.compile("[^ -~]")
+_KEY = re.compile("rc_[A-Za-z0-9_-]+")
 
 
 class Dispatcher:
@@ -178,6 +184,7 @@ class Dispatcher:
             request_id=request_id,
             status=status,
             milliseconds=round((time.perf_counter() - began) * 1000, 3),
+            **(_wrong_address(scope) if status in _WRONG_ADDRESS else {}),
         )
 
     def _bound_of(self, path: str, headers: Headers) -> Bound | None:
@@ -245,3 +252,12 @@ def _normalised(path: bytes) -> bytes:
     while b"//" in path:
         path = path.replace(b"//", b"/")
     return path
+
+
+def _wrong_address(scope: Scope) -> dict[str, str]:
+    """Method and path for the log: cut, printable, and without a key."""
+    path = _KEY.sub("rc_...", scope["path"])[:_MAX_LOGGED_PATH]
+    return {
+        "method": _UNPRINTABLE.sub("?", scope["method"])[:20],
+        "path": _UNPRINTABLE.sub("?", path),
+    }

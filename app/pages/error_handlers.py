@@ -15,7 +15,12 @@ from app.errors import (
 )
 from app.ingest.problems import problem_response
 from app.ingest.responses import PROBLEM_JSON
+from app.ingest.routes import TRACK_ROUTES
 from app.pages.render import Pages, wants_html
+
+_NOT_FOUND = "There is nothing at this path. Events are sent by POST to {}.".format(
+    ", ".join(route.path for route in TRACK_ROUTES if route.calls != "other")
+)
 
 
 def install_error_handlers(app: FastAPI, pages: Pages) -> None:
@@ -57,7 +62,7 @@ def install_error_handlers(app: FastAPI, pages: Pages) -> None:
                 request,
                 MethodNotAllowedError(f"This path takes {allow}.", allow=allow),
             )
-        return render(request, NotFoundError("There is nothing at this path."))
+        return render(request, NotFoundError(_NOT_FOUND))
 
     @app.exception_handler(Exception)
     async def failed(request: Request, _: Exception) -> Response:

@@ -127,3 +127,28 @@ async def test_the_line_of_a_refusal_names_the_source_where_it_is_known(
 
     assert 400 <= response.status_code < 500
     assert json.loads(log.getvalue())["source"] == source
+
+
+async def test_unknown_path_names_the_routes_and_is_logged_with_method_and_path(
+    client: httpx.AsyncClient, log: io.BytesIO
+) -> None:
+    path = "/v1/trak/rc_secret0/" + "\u00e9" * 300
+    response = await client.post(path, content=b"{}")
+    await asyncio.sleep(0)
+
+    assert response.status_code == 404
+    for route in ("/track", "/api/track", "/v1/batch", "/api/s/s2s/track"):
+        assert f" {route}" in response.json()["detail"]
+    line = json.loads(log.getvalue().splitlines()[-1])
+    assert (line["status"], line["method"]) == (404, "POST")
+    assert line["path"].startswith("/v1/trak/rc_.../?")
+    assert len(line["path"]) == 200
+
+
+async def test_known_path_is_logged_without_its_text(
+    client: httpx.AsyncClient, log: io.BytesIO
+) -> None:
+    await client.get("/cookies")
+    await asyncio.sleep(0)
+
+    assert "path" not in json.loads(log.getvalue().splitlines()[-1])

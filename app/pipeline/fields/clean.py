@@ -26,7 +26,7 @@ def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
     if event.is_cloudevent:  # which may have any attribute
         return warnings
     for number, key in enumerate(extra, 1):
-        message = "No field of an event has this name; it is kept in `extra`."
+        message = "This is not a field of an event."
         meant = meant_by(key)
         if meant is not None:
             message += f" Send it as `{meant}` if that is meant."
