@@ -39,7 +39,7 @@ ERRORS: dict[ErrorCode, Explanation] = {
         "Send the address alone, without a name.",
     ),
     ErrorCode.VALUE_NOT_ALLOWED: Explanation(
-        "A property is none of the values that its declaration allows.",
+        "The declaration of the property does not allow this value.",
         "Send one of the values that the message names.",
     ),
     ErrorCode.VALUE_OUT_OF_RANGE: Explanation(
@@ -92,7 +92,7 @@ ERRORS: dict[ErrorCode, Explanation] = {
     ),
     ErrorCode.UNSTORABLE: Explanation(
         "Postgres refused the event although it passed all checks.",
-        "Tell the operator: the checks have a gap.",
+        "Report it to the operator: the checks have a gap.",
     ),
     ErrorCode.ERASED: Explanation(
         "The event has been erased at a person's request; it is kept nowhere.",

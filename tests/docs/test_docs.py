@@ -217,9 +217,9 @@ def test_a_code_is_told_in_the_words_of_its_explanation(
 ) -> None:
     told = {
         row["code"].strip("`"): codes_module.Explanation(
-            row["what it means"],
+            row["meaning"],
             # A document leads on; a page has nowhere to lead to.
-            re.sub(r" \(\[[^\]]*\]\([^)]*\)\)", "", row["what to do"]),
+            re.sub(r" \(\[[^\]]*\]\([^)]*\)\)", "", row["remedy"]),
         )
         for row in table(WIRE, title)
     }
@@ -271,8 +271,8 @@ def test_the_depth_is_counted_as_it_is_told(event: dict[str, Any], depth: int) -
 
 def test_each_door_is_listed_and_no_other() -> None:
     rows = table(WIRE, "Routes")
-    events = {route for row in rows[:-1] for route in named(row, "door")}
-    others = named(rows[-1], "door")
+    events = {route for row in rows[:-1] for route in named(row, "route")}
+    others = named(rows[-1], "route")
     calls = tuple(name for name in others if not name.startswith("/"))
     prefixes = [name for name in others if name.startswith("/")]
 
