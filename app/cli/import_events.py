@@ -5,47 +5,52 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Annotated, NamedTuple
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import typer
 from rich.console import Console
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked
-from app.cli.input.csv_mapping import CsvMapping, CsvOptions
+from app.cli.input.csv_mapping import CsvOptions
 from app.cli.input.csv_reader import allow_long_fields
 from app.cli.input.file import InputFile, open_input
-from app.cli.input.formats import Format, read_items
+from app.cli.input.formats import read_items
 from app.cli.input.items import InputItem, UnreadableItem
 from app.cli.input.options import (
     DateFormat,
     Delimiter,
-    Files,
     Form,
     Map,
     MapType,
     MaxRowLines,
     Null,
+    OptionalFiles,
     Set,
     Timezone,
+    Undo,
 )
 from app.cli.input.process import process_item
 from app.cli.input.progress import RowProgress
 from app.cli.input.tally import ContentTally, OutcomeTally, summary
+from app.cli.undo_import import undo_import
 from app.components.policy import event_policy, quarantining
 from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.keys.sources import check_source_name
+from app.store.operator_session import in_operator_transaction
 from app.store.write.backfill import backfill
 from app.store.write.insert import Entry, Outcome
+from app.store.write.undo import analyze
 
 # A batch is sent to another process and back, so it is several times as large as one
 # of requests; the limit in bytes bounds the memory where events are large.
 _BATCH_EVENTS = 4_000
 _BATCH_BYTES = 1024 * 1024
 _MAX_NAMED = 100
+# From here on the statistics of the planner are worth an update.
+_MANY_EVENTS = 1_000
 
 
 class _Batch(NamedTuple):
@@ -79,11 +84,11 @@ class _BatchReport(NamedTuple):
 
 
 def import_events(  # noqa: PLR0913 - each is an option of the command
-    files: Files,
+    files: OptionalFiles = None,
     *,
     source: Annotated[
-        str, typer.Option(help="Source of the events, such as billing-backend.")
-    ],
+        str | None, typer.Option(help="Source of the events, such as billing-backend.")
+    ] = None,
     form: Form = None,
     map_: Map = None,
     set_: Set = None,
@@ -93,60 +98,97 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
     timezone: Timezone = None,
     delimiter: Delimiter = None,
     max_row_lines: MaxRowLines = None,
+    undo: Undo = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Undo without asking.")] = False,
 ) -> None:
     """Store the events of files. Safe to repeat, also after an interruption.
 
     The exit status is 1 if something in the files is kept nowhere: a line that is no
     event, or an event for which the quarantine had no room.
     """
+    if undo is not None:
+        undo_import(undo, ask=not yes)
+        return
+    if not files or source is None:
+        raise typer.BadParameter("Name the files, and their --source.")
     settings = read_settings()
-    policy = event_policy(settings)
-    import_id = uuid4()
-    context = RequestContext(source, datetime.now(UTC), str(import_id))
     check_source_name(source)
     mapping = CsvOptions(
-        maps=map_ or (),
-        constants=set_ or (),
-        types=map_type or (),
-        nulls=null or (),
-        date_formats=date_format or (),
-        timezone=timezone,
-        delimiter=delimiter,
-        max_row_lines=max_row_lines,
+        map_, set_, map_type, null, date_format, timezone, delimiter, max_row_lines
     ).read()
+    policy = event_policy(settings)
     allow_long_fields(policy)
-    outcomes, content = OutcomeTally(), ContentTally()
     with open_checked(settings, create=True) as database, ExitStack() as stack:
         opened = [stack.enter_context(open_input(path)) for path in files]
-        progress = RowProgress(
-            _name_of(opened), total=_total(opened), console=Console(stderr=True)
+        run = _Import(source, opened)
+        items = partial(
+            read_items,
+            form=form,
+            mapping=mapping,
+            policy=policy,
+            announce=run.progress.say,
         )
-
-        def report(committed: Sequence[Outcome], batch: _BatchReport) -> None:
-            outcomes.add(committed)
-            for number, (line, reason, _) in enumerate(batch.unreadable):
-                if content.unreadable + number < _MAX_NAMED:
-                    progress.say(_locate(batch.file, line, files) + reason)
-            content.merge(batch.content)
-            progress.update(rows=content.rows, position=batch.position)
-
         work = backfill(
             database.url,
             source=source,
-            import_id=import_id,
-            batches=_batches(opened, form, mapping, policy, progress.say),
-            process=partial(_process, context=context, policy=policy),
+            import_id=run.id,
+            batches=_batches(opened, items),
+            process=partial(_process, context=run.context, policy=policy),
             quarantine=quarantining(settings)(),
-            report=report,
+            report=run.report,
         )
         try:
-            with progress:
+            with run.progress:
                 asyncio.run(work)
         finally:
             # Also after an error: what was counted is committed.
-            _print_summary(outcomes, content, progress.elapsed_s, import_id)
-    if content.unreadable or outcomes.dropped:
+            run.print_summary()
+        if run.outcomes.stored >= _MANY_EVENTS:
+            asyncio.run(in_operator_transaction(database.url, analyze))
+    if run.content.unreadable or run.outcomes.dropped:
         raise typer.Exit(1)
+
+
+class _Import:
+    """One run of the command: its id, and what it has counted.
+
+    Args:
+        source: of the events.
+        files: in their order.
+    """
+
+    def __init__(self, source: str, files: Sequence[InputFile]) -> None:
+        self.id = uuid4()
+        self.context = RequestContext(source, datetime.now(UTC), str(self.id))
+        self.outcomes, self.content = OutcomeTally(), ContentTally()
+        self.progress = RowProgress(
+            _name_of(files), total=_total(files), console=Console(stderr=True)
+        )
+        self._names_files = len(files) > 1
+
+    def report(self, committed: Sequence[Outcome], batch: _BatchReport) -> None:
+        """Count a batch that was committed, and name what was not read."""
+        self.outcomes.add(committed)
+        name = f"{batch.file} " if self._names_files else ""
+        for number, (line, reason, _) in enumerate(batch.unreadable):
+            if self.content.unreadable + number < _MAX_NAMED:
+                self.progress.say(f"{name}line {line}: not read: {reason}")
+        self.content.merge(batch.content)
+        self.progress.update(rows=self.content.rows, position=batch.position)
+
+    def print_summary(self) -> None:
+        """Print the counts, and how to undo the import."""
+        rows, elapsed_s = self.content.rows, self.progress.elapsed_s
+        rate = rows / max(elapsed_s, 0.001)
+        echo_err(f"{rows:11,} rows in {elapsed_s:.1f} s, {rate:,.0f} a second")
+        for line in summary(self.outcomes, self.content):
+            echo_err(line)
+        if self.content.unreadable > _MAX_NAMED:
+            echo_err("`rollcall validate` names every line that cannot be read.")
+        if self.outcomes.rejected or self.outcomes.conflicts:
+            echo_err(f"See rejected_events WHERE request_id = '{self.id}'.")
+        if self.outcomes.stored or self.outcomes.rejected:
+            echo_err(f"To undo this import: rollcall import --undo {self.id}")
 
 
 def _name_of(files: Sequence[InputFile]) -> str:
@@ -159,18 +201,11 @@ def _total(files: Sequence[InputFile]) -> int | None:
 
 
 def _batches(
-    files: Sequence[InputFile],
-    form: Format | None,
-    mapping: CsvMapping,
-    policy: Policy,
-    announce: Callable[[str], None],
+    files: Sequence[InputFile], items: Callable[[InputFile], Iterator[InputItem]]
 ) -> Iterator[_Batch]:
     before = 0
     for file in files:
-        items = read_items(
-            file, form=form, mapping=mapping, policy=policy, announce=announce
-        )
-        for batch in _cut(items):
+        for batch in _cut(items(file)):
             yield _Batch(file.name, batch, before + file.position)
         before += file.position
 
@@ -201,22 +236,3 @@ def _process(
             elif isinstance(result, Record | Rejection):
                 entries.append(result)
     return entries, _BatchReport(batch.file, content, unreadable, batch.position)
-
-
-def _locate(name: str, line: int, files: Sequence[Path]) -> str:
-    place = f"line {line}: not read: "
-    return place if len(files) == 1 else f"{name} {place}"
-
-
-def _print_summary(
-    outcomes: OutcomeTally, content: ContentTally, elapsed_s: float, import_id: UUID
-) -> None:
-    rate = content.rows / max(elapsed_s, 0.001)
-    echo_err(f"{content.rows:11,} rows in {elapsed_s:.1f} s, {rate:,.0f} a second")
-    for line in summary(outcomes, content):
-        echo_err(line)
-    if content.unreadable > _MAX_NAMED:
-        echo_err("`rollcall validate` names every line that cannot be read.")
-    if outcomes.rejected or outcomes.conflicts:
-        echo_err(f"See rejected_events WHERE request_id = '{import_id}'.")
-    echo_err(f"Import {import_id}; `rollcall import --undo {import_id}` removes it.")

@@ -75,14 +75,7 @@ def validate(  # noqa: PLR0913 - each is an option of the command
     check_source_name(source)
     context = RequestContext(source, datetime.now(UTC), "validate")
     mapping = CsvOptions(
-        maps=map_ or (),
-        constants=set_ or (),
-        types=map_type or (),
-        nulls=null or (),
-        date_formats=date_format or (),
-        timezone=timezone,
-        delimiter=delimiter,
-        max_row_lines=max_row_lines,
+        map_, set_, map_type, null, date_format, timezone, delimiter, max_row_lines
     ).read()
     allow_long_fields(policy)
     content = ContentTally()

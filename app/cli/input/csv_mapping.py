@@ -150,11 +150,11 @@ class CsvMapping:
 class CsvOptions(NamedTuple):
     """The options of the command line, as given."""
 
-    maps: Sequence[str] = ()
-    constants: Sequence[str] = ()
-    types: Sequence[str] = ()
-    nulls: Sequence[str] = ()
-    date_formats: Sequence[str] = ()
+    maps: Sequence[str] | None = None
+    constants: Sequence[str] | None = None
+    types: Sequence[str] | None = None
+    nulls: Sequence[str] | None = None
+    date_formats: Sequence[str] | None = None
     timezone: str | None = None
     delimiter: str | None = None
     max_row_lines: int | None = None
@@ -165,17 +165,17 @@ class CsvOptions(NamedTuple):
         Raises:
             ConfigurationError: one of them cannot be understood; the text says why.
         """
-        columns = _pairs("--map", self.maps)
-        constants = _pairs("--set", self.constants)
+        columns = _pairs("--map", self.maps or ())
+        constants = _pairs("--set", self.constants or ())
         twice = sorted(columns.keys() & constants.keys())
         if twice:
             raise ConfigurationError(f"--map and --set both give {', '.join(twice)}.")
         return CsvMapping(
             columns,
             constants,
-            _read_types(self.types),
-            _read_date_formats(self.date_formats),
-            frozenset(self.nulls),
+            _read_types(self.types or ()),
+            _read_date_formats(self.date_formats or ()),
+            frozenset(self.nulls or ()),
             None if self.timezone is None else read_timezone(self.timezone),
             _read_delimiter(self.delimiter),
             self.max_row_lines,

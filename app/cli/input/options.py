@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, TypeAlias
+from uuid import UUID
 
 import typer
 
@@ -41,6 +42,21 @@ Files: TypeAlias = Annotated[
         parser=find_file,
         metavar="FILE",
         help="Files to read, compressed or not; - is stdin.",
+    ),
+]
+OptionalFiles: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        parser=find_file,
+        metavar="FILE",
+        help="Files to read, compressed or not; - is stdin.",
+    ),
+]
+Undo: TypeAlias = Annotated[
+    UUID | None,
+    typer.Option(
+        metavar="ID",
+        help="Delete what the import with this id has stored, as it has printed it.",
     ),
 ]
 Form: TypeAlias = Annotated[

@@ -1,0 +1,51 @@
+"""`rollcall import --undo`."""
+
+import asyncio
+from functools import partial
+from uuid import UUID
+
+import typer
+
+from app.cli.configuration import read_settings
+from app.cli.database import echo_err, open_checked
+from app.store.operator_session import in_operator_transaction, run_with_engine
+from app.store.write import undo
+from app.store.write.undo import ImportContent
+
+
+def undo_import(import_id: UUID, *, ask: bool) -> None:
+    """Delete what an import has stored, and say what that means.
+
+    Args:
+        import_id: as the import has printed it.
+        ask: whether to ask for confirmation.
+
+    Raises:
+        EventNotFoundError: nothing of it is there.
+    """
+    events = rejected = 0
+
+    def report(deleted: ImportContent) -> None:
+        nonlocal events, rejected
+        events += deleted.events
+        rejected += deleted.rejected
+
+    with open_checked(read_settings()) as database:
+        count = partial(undo.count_import, import_id=import_id)
+        found = asyncio.run(in_operator_transaction(database.url, count))
+        if ask:
+            typer.confirm(
+                f"Delete {found.events} events and {found.rejected} rejected events?",
+                abort=True,
+                err=True,
+            )
+        work = partial(undo.undo_import, import_id=import_id, report=report)
+        try:
+            asyncio.run(run_with_engine(database.url, work))
+        finally:
+            echo_err(f"{events} events and {rejected} rejected events deleted.")
+    if events:
+        echo_err(
+            "Events that senders sent again since the import and that were answered "
+            "`duplicate` are gone with them."
+        )

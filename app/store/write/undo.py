@@ -1,0 +1,114 @@
+"""Undo an import: delete its events, their ids and its rejected events."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import EventNotFoundError
+from app.store.tables.events import event_ids, events, rejected_events
+
+_REJECTED_BATCH = 1_000
+# Statistics of a partitioned table are collected by this statement alone: autovacuum
+# only does it for the partitions.
+_ANALYZE = text("ANALYZE events, event_ids")
+
+
+class ImportContent(NamedTuple):
+    """What an import has left in the database.
+
+    Attributes:
+        events: that it stored.
+        rejected: its rejected events.
+    """
+
+    events: int
+    rejected: int
+
+
+async def count_import(connection: AsyncConnection, import_id: UUID) -> ImportContent:
+    """Count what an import has left.
+
+    Raises:
+        EventNotFoundError: nothing of it is there.
+    """
+    stored = select(func.count()).where(events.c.import_id == import_id)
+    rejected = select(func.count()).where(
+        rejected_events.c.request_id == str(import_id)
+    )
+    found = ImportContent(
+        await connection.scalar(stored) or 0, await connection.scalar(rejected) or 0
+    )
+    if not any(found):
+        raise EventNotFoundError(
+            f"No stored or rejected event belongs to the import {import_id}."
+        )
+    return found
+
+
+async def undo_import(
+    engine: AsyncEngine, import_id: UUID, *, report: Callable[[ImportContent], None]
+) -> None:
+    """Delete all of an import, a batch of it in each transaction.
+
+    Interrupted at any point, it can be repeated.
+
+    Args:
+        engine: begins and commits the transactions.
+        import_id: as the import has printed it.
+        report: receives after each commit what was deleted by it.
+    """
+    while True:
+        async with engine.begin() as connection:
+            deleted = await _delete_events(connection, import_id)
+        if not deleted:
+            break
+        report(ImportContent(deleted, 0))
+    while True:
+        async with engine.begin() as connection:
+            deleted = await _delete_rejected(connection, import_id)
+        if not deleted:
+            return
+        report(ImportContent(0, deleted))
+
+
+async def analyze(connection: AsyncConnection) -> None:
+    """Update the planner's statistics, after many events were stored at once."""
+    await connection.execute(_ANALYZE)
+
+
+async def _delete_events(connection: AsyncConnection, import_id: UUID) -> int:
+    """Delete what one transaction of the import has stored.
+
+    All its rows have one `stored_at`, so a batch is within one partition.
+    """
+    columns = events.c
+    of_import = columns.import_id == import_id
+    stored_at = await connection.scalar(
+        select(columns.stored_at).where(of_import).limit(1)
+    )
+    if stored_at is None:
+        return 0
+    gone = await connection.scalars(
+        delete(events)
+        .where(of_import, columns.stored_at == stored_at)
+        .returning(columns.id)
+    )
+    ids = gone.all()
+    await connection.execute(delete(event_ids).where(event_ids.c.id.in_(ids)))
+    return len(ids)
+
+
+async def _delete_rejected(connection: AsyncConnection, import_id: UUID) -> int:
+    columns = rejected_events.c
+    batch = (
+        select(columns.id)
+        .where(columns.request_id == str(import_id))
+        .limit(_REJECTED_BATCH)
+    )
+    gone = await connection.execute(
+        delete(rejected_events).where(columns.id.in_(batch))
+    )
+    return gone.rowcount
