@@ -27,7 +27,8 @@ from app.errors import OperatorError
 from app.pipeline.person import Person
 from app.pipeline.timestamp import format_timestamp
 from app.store.journal.fallback import journal_directory
-from app.store.read.export import Filters, JsonText, export_events
+from app.store.read.export import JsonText, export_events
+from app.store.read.filters import EventFilter
 
 # Stdout is only the former where it is unbuffered, a gzipped file only the latter.
 _Output: TypeAlias = BinaryIO | BufferedIOBase
@@ -57,6 +58,18 @@ def export(  # noqa: PLR0913 - each is an option of the command
     until: Annotated[
         datetime | None,
         typer.Option(parser=read_since, metavar="TIME", help="Happened before that."),
+    ] = None,
+    stored_since: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=read_since,
+            metavar="TIME",
+            help="Stored then or later, for incremental loads.",
+        ),
+    ] = None,
+    stored_until: Annotated[
+        datetime | None,
+        typer.Option(parser=read_since, metavar="TIME", help="Stored before that."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -102,7 +115,16 @@ def export(  # noqa: PLR0913 - each is an option of the command
         )
     if typed and event is None:
         raise typer.BadParameter("It needs --event.", param_hint="--typed")
-    filters = Filters(event, source, user, group, since, until)
+    filters = EventFilter(
+        event=event,
+        source=source,
+        user_id=user,
+        group_id=group,
+        since=since,
+        until=until,
+        stored_since=stored_since,
+        stored_until=stored_until,
+    )
     is_csv = (form or _form_of(output)) is OutputFormat.CSV
     lines = CsvLines(raw=raw_cells) if is_csv else _ndjson_lines
     count = 0

@@ -27,6 +27,7 @@ from app.cli.input.options import (
     MaxRowLines,
     Null,
     OptionalFiles,
+    RawCells,
     Set,
     Timezone,
     Undo,
@@ -98,6 +99,7 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
     timezone: Timezone = None,
     delimiter: Delimiter = None,
     max_row_lines: MaxRowLines = None,
+    raw_cells: RawCells = False,
     undo: Undo = None,
     yes: Annotated[bool, typer.Option("--yes", help="Undo without asking.")] = False,
 ) -> None:
@@ -114,7 +116,15 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
     settings = read_settings()
     check_source_name(source)
     mapping = CsvOptions(
-        map_, set_, map_type, null, date_format, timezone, delimiter, max_row_lines
+        map_,
+        set_,
+        map_type,
+        null,
+        date_format,
+        timezone,
+        delimiter,
+        max_row_lines,
+        raw_cells,
     ).read()
     policy = event_policy(settings)
     allow_long_fields(policy)

@@ -25,6 +25,7 @@ from app.cli.input.options import (
     MapType,
     MaxRowLines,
     Null,
+    RawCells,
     Set,
     Timezone,
 )
@@ -55,6 +56,7 @@ def validate(  # noqa: PLR0913 - each is an option of the command
     timezone: Timezone = None,
     delimiter: Delimiter = None,
     max_row_lines: MaxRowLines = None,
+    raw_cells: RawCells = False,
     source: Annotated[
         str,
         typer.Option(help="Source for the ids in --json; no verdict depends on it."),
@@ -75,7 +77,15 @@ def validate(  # noqa: PLR0913 - each is an option of the command
     check_source_name(source)
     context = RequestContext(source, datetime.now(UTC), "validate")
     mapping = CsvOptions(
-        map_, set_, map_type, null, date_format, timezone, delimiter, max_row_lines
+        map_,
+        set_,
+        map_type,
+        null,
+        date_format,
+        timezone,
+        delimiter,
+        max_row_lines,
+        raw_cells,
     ).read()
     allow_long_fields(policy)
     content = ContentTally()

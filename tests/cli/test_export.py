@@ -80,6 +80,7 @@ async def test_a_line_holds_all_that_is_stored(
         "properties": SIGNED_UP["properties"],
         "context": {},
         "warnings": row.warnings,
+        "extra": {},
     }
     assert datetime.fromisoformat(line["stored_at"]) == row.stored_at
     assert [warning["code"] for warning in line["warnings"]] == [

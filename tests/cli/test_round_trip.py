@@ -85,7 +85,11 @@ def export_of(url: str, records: Sequence[Record]) -> list[bytes]:
     return result.stdout_bytes.splitlines()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     values=st.lists(
         st.one_of(canonical_events().flatmap(spellings), mutated_events()),
@@ -125,7 +129,7 @@ def test_what_is_exported_is_judged_to_be_the_same_event(
 # Each in its own way not as it is stored, but all that an id is made of is.
 SENT = [
     SIGNED_UP | {"timestamp": "20-11-23T22:28:55.111Z"},
-    SIGNED_UP | {"timestamp": 20231102, "group_id": "g"},
+    SIGNED_UP | {"timestamp": 1698885009, "group_id": "g"},
     SIGNED_UP | {"timestamp": 1698885008.2765432, "messageId": "m"},
     SIGNED_UP | {"event": "Signed Up", "userId": 5, "message_id": "m"}
     | {"user_id": None, "context": {"groupId": 7}},
@@ -133,7 +137,7 @@ SENT = [
     ADDED_USER | {"message_id": "n", "context": {"group_id": "g", "\0": float("nan")}},
     ADDED_USER | {"properties": {"role": "R", "n": 10**300, "e": 1e-7, "t": "\ufffd"}},
 ]  # fmt: skip
-DIFFERENT = {"received_at", "stored_at", "warnings"}
+DIFFERENT = {"received_at", "stored_at", "import_id"}
 
 
 def alike(row: Any) -> list[str]:

@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from app.cli.csv_output import unescape_formulas
+from app.cli.csv_output import escape_formulas, unescape_formulas
 from app.cli.input.csv_mapping import CellType, ColumnBinding, CsvMapping
 from app.cli.input.csv_time import TimeReader
 from app.cli.input.items import FileWarning
@@ -16,6 +16,10 @@ from app.pipeline.record import Policy
 # What a spreadsheet or a data frame makes of an id of many digits, or of an integer
 # in a column with gaps.
 _REWRITTEN_ID = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+|[0-9]+[.,]0+")
+
+
+class UnreadableRowError(Exception):
+    """A row that holds no event; the text says why."""
 
 
 class Cell(NamedTuple):
@@ -61,6 +65,7 @@ class CellReader:
         self._nulls = mapping.nulls
         self._max_depth = policy.max_depth
         self._is_export = is_export
+        self._is_escaped = is_export and not mapping.raw_cells
         self._times = TimeReader(
             binding.path,
             date_format=binding.date_format,
@@ -82,8 +87,9 @@ class CellReader:
                     time.text, plain=plain, warning=time.warning, error=time.error
                 )
             case CellType.TEXT:
-                text = unescape_formulas(text) if self._is_export else text
-                return Cell(text, plain="\0" not in text, warning=self._check_id(text))
+                warning = None if self._is_export else self._check_id(text)
+                text = self._unescape(text) if self._is_escaped else text
+                return Cell(text, plain="\0" not in text, warning=warning)
 
     def _decode(self, text: str) -> Cell:
         """A number or JSON; text that is neither is kept, with a warning."""
@@ -100,6 +106,15 @@ class CellReader:
         message = f"The cell is no {self._binding.type}; it was taken as text."
         warning = Issue(FileWarning.CELL_KEPT_AS_TEXT, self._binding.path, message)
         return Cell(text, plain="\0" not in text, warning=warning)
+
+    def _unescape(self, text: str) -> str:
+        unescaped = unescape_formulas(text)
+        if escape_formulas(unescaped) != text:
+            raise UnreadableRowError(
+                f"The cell of `{self._binding.path}` has no apostrophe before a "
+                "formula: import the file with --raw-cells if it was exported so."
+            )
+        return unescaped
 
     def _check_id(self, text: str) -> Issue | None:
         if not self._binding.is_id or _REWRITTEN_ID.fullmatch(text) is None:

@@ -22,7 +22,7 @@ _ID_FIELDS = (*USER_NAMES, *GROUP_NAMES, *MESSAGE_NAMES)
 _FIELDS = (*EVENT_NAMES, *_ID_FIELDS, *_TIME_FIELDS)
 _OBJECTS = ("properties", "context")
 # Columns that `rollcall export` writes. They restore what was sent, and are no paths.
-EXPORT_COLUMNS = ("id", "source", "timestamp_raw", "stored_at", "extra")
+EXPORT_COLUMNS = ("id", "source", "timestamp_raw", "extra", "warnings")
 _EXPORT_SIGN = frozenset({"id", "source", "timestamp_raw", "stored_at"})
 
 
@@ -69,6 +69,7 @@ class CsvMapping:
         delimiter: between cells; None to detect it.
         max_row_lines: a row of more lines is taken for a stray quote; None for the
             default, together with a check whether it swallowed other rows.
+        raw_cells: whether an export was written without apostrophes before formulas.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class CsvMapping:
     timezone: tzinfo | None = None
     delimiter: str | None = None
     max_row_lines: int | None = None
+    raw_cells: bool = False
 
     def is_empty(self) -> bool:
         """Whether no option for CSV is given."""
@@ -134,7 +136,7 @@ class CsvMapping:
     def _binding(self, path: str, column: int) -> ColumnBinding:
         is_time = path in _TIME_FIELDS or path in self.date_formats
         default = CellType.TIME if is_time else CellType.TEXT
-        if path in (*_OBJECTS, "extra"):
+        if path in (*_OBJECTS, "extra", "warnings"):
             default = CellType.JSON
         keys = _keys(path)
         return ColumnBinding(
@@ -158,6 +160,7 @@ class CsvOptions(NamedTuple):
     timezone: str | None = None
     delimiter: str | None = None
     max_row_lines: int | None = None
+    raw_cells: bool = False
 
     def read(self) -> CsvMapping:
         """Check the options.
@@ -179,6 +182,7 @@ class CsvOptions(NamedTuple):
             None if self.timezone is None else read_timezone(self.timezone),
             _read_delimiter(self.delimiter),
             self.max_row_lines,
+            self.raw_cells,
         )
 
 

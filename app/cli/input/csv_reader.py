@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from app.cli.input.csv_cells import CellReader
+from app.cli.input.csv_cells import CellReader, UnreadableRowError
 from app.cli.input.csv_dialect import find_delimiter
 from app.cli.input.csv_mapping import CsvMapping, is_export
 from app.cli.input.file import InputFile, restore_line_ends
@@ -27,11 +27,7 @@ _MAX_ROW_LINES = 10
 # Fewer cells may stand in a line of text by chance.
 _LEAST_CELLS, _LEAST_ROWS = 3, 2
 # Columns of an export that are read from other columns, or not needed.
-_DERIVED = frozenset({"received_at", "warnings", "bucket", "import_id"})
-
-
-class _UnreadableRowError(Exception):
-    """One row that holds no event; the text says why."""
+_DERIVED = frozenset({"received_at", "stored_at", "bucket", "import_id"})
 
 
 class _TextLines(Iterator[str]):
@@ -51,7 +47,7 @@ class _TextLines(Iterator[str]):
     def __next__(self) -> str:
         self.number, line = next(self._lines)
         if line is None:
-            raise _UnreadableRowError(f"Longer than {self._max_bytes} bytes.")
+            raise UnreadableRowError(f"Longer than {self._max_bytes} bytes.")
         if self._has_cr_lines:
             line = restore_line_ends(line)
         # Bytes that are not UTF-8 are found in their row and harm no other.
@@ -91,6 +87,7 @@ class RowReader:
             next(self._lines)
         self._rows = csv.reader(self._lines, delimiter=self._delimiter, strict=True)
         self._header = self._read_header()
+        self._is_export = is_export(self._header)
         self._cells = self._bind(announce)
         self._constants = mapping.constant_keys()
         keys = [
@@ -115,7 +112,7 @@ class RowReader:
                     yield BlankItem(line)
             except StopIteration:
                 return
-            except (csv.Error, _UnreadableRowError) as error:
+            except (csv.Error, UnreadableRowError) as error:
                 yield UnreadableItem(line, f"{self._extent(line)}{error}")
 
     def _extent(self, line: int) -> str:
@@ -127,6 +124,8 @@ class RowReader:
     def _check_extent(self) -> None:
         """Refuse a row that swallowed others because of a stray quote."""
         lines = self._lines.row
+        if self._is_export:
+            return
         limit = self._mapping.max_row_lines
         if len(lines) <= (limit or _MAX_ROW_LINES):
             if limit is not None or len(self._header) < _LEAST_CELLS:
@@ -135,7 +134,7 @@ class RowReader:
             whole = [line.count(self._delimiter) == commas for line in lines[1:-1]]
             if sum(whole) < _LEAST_ROWS:
                 return
-        raise _UnreadableRowError(
+        raise UnreadableRowError(
             "A quote that closes so late is probably a stray one; mend it, or read "
             "such rows with --max-row-lines."
         )
@@ -143,7 +142,7 @@ class RowReader:
     def _read_header(self) -> list[str]:
         try:
             header = next(self._rows, [])
-        except (csv.Error, _UnreadableRowError) as error:
+        except (csv.Error, UnreadableRowError) as error:
             raise ConfigurationError(f"The header cannot be read: {error}") from None
         return [name.strip() for name in header]
 
@@ -155,9 +154,8 @@ class RowReader:
                 "No column is used: CSV needs a header, and --map PATH=COLUMN for "
                 "each column that does not have the name of a field."
             )
-        has_export_columns = is_export(header)
         used = {header[binding.column] for binding in bindings}
-        known = used | (_DERIVED if has_export_columns else set())
+        known = used | (_DERIVED if self._is_export else set())
         unused = [name for name in header if name and name not in known]
         if unused:
             announce(f"Columns not used: {', '.join(unused)}.")
@@ -166,7 +164,7 @@ class RowReader:
                 binding,
                 mapping=self._mapping,
                 policy=self._policy,
-                is_export=has_export_columns,
+                is_export=self._is_export,
             )
             for binding in bindings
         ]
@@ -174,13 +172,13 @@ class RowReader:
     def _event(self, line: int, row: list[str]) -> DecodedItem:
         width = len(self._header)
         if len(row) != width and (len(row) < width or any(row[width:])):
-            raise _UnreadableRowError(
+            raise UnreadableRowError(
                 f"The row has {len(row)} cells, the header {width}."
             )
         try:
             size = len("".join(row).encode())
         except UnicodeEncodeError:
-            raise _UnreadableRowError("The row is not UTF-8.") from None
+            raise UnreadableRowError("The row is not UTF-8.") from None
         event: dict[str, Any] = {"properties": {}}
         plain, deep = True, self._is_deep
         warnings: list[Issue] = []

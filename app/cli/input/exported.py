@@ -4,14 +4,22 @@ An export writes the instant as `timestamp`, and the text that was sent for it a
 `timestamp_raw`. The latter is part of an event's identity (`app.pipeline.identity`).
 """
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+from app.errors import InvalidJsonError
 from app.events.envelope import GROUP_NAMES
+from app.pipeline.issues import Issue
+from app.pipeline.json_decode import decode
+from app.pipeline.json_encode import encode_exactly
+from app.pipeline.record import Record
 from app.pipeline.timestamp import TimestampError, TimestampPolicy, parse_timestamp
 
+_EXPORTED = frozenset({"id", "source", "timestamp_raw", "warnings"})
+_ID_VERSION = 8  # of all ids of events
 # Columns of an export that were not sent.
 _ADDED = frozenset(
     {"id", "source", "timestamp_raw", "received_at", "stored_at", "warnings", "extra"}
@@ -54,14 +62,44 @@ def restore_sent_form(
     return value
 
 
-def _forms_of(raw: str) -> Iterator[str | int | float]:
+def restore_identity(record: Record, value: Any) -> Record:
+    """The record of an exported event, with the id and warnings of the export.
+
+    The warnings tell of repairs that are done already, so that processing finds them
+    no more. A repair also changes the content, from which an id is derived where there
+    is no message id: then the id is taken from the export, if it has the same source.
+
+    Args:
+        record: of the restored form.
+        value: as it stands in the export.
+    """
+    if not _EXPORTED.issubset(value) or value["source"] != record.source:
+        return record
+    try:
+        id_ = UUID(value["id"])
+        exported = [Issue(**warning) for warning in value["warnings"]]
+    except (TypeError, ValueError, AttributeError):
+        return record
+    known = {warning.code for warning in exported}
+    others = (each for each in record.warnings if each.code not in known)
+    is_same = record.message_id is not None or id_.version != _ID_VERSION
+    extra = value.get("extra")
+    if isinstance(extra, dict) and None in extra.values():
+        # In an event null is absence; here it stands for a NaN that was repaired.
+        record = record._replace(extra=encode_exactly(extra))
+    return record._replace(
+        id=record.id if is_same else str(id_), warnings=(*exported, *others)
+    )
+
+
+def _forms_of(raw: str) -> Iterator[Any]:
     """The values that may have been sent, where this is their text."""
     yield raw
     try:
-        number = json.loads(raw)
-    except ValueError:
+        number = decode(raw.encode(), max_depth=1).value
+    except InvalidJsonError:
         return
-    if type(number) is int or type(number) is float:
+    if type(number) in {int, float, Decimal}:
         yield number
 
 

@@ -118,6 +118,10 @@ Delimiter: TypeAlias = Annotated[
         metavar="CHARACTER", help="CSV: delimiter of cells. Default: detected."
     ),
 ]
+RawCells: TypeAlias = Annotated[
+    bool,
+    typer.Option("--raw-cells", help="CSV: it was exported with --raw-cells."),
+]
 MaxRowLines: TypeAlias = Annotated[
     int | None,
     typer.Option(

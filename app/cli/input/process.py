@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from app.cli.input.exported import restore_sent_form
+from app.cli.input.exported import restore_identity, restore_sent_form
 from app.cli.input.items import (
     BlankItem,
     DecodedItem,
@@ -58,6 +58,8 @@ def _process(item: DecodedItem, context: RequestContext, policy: Policy) -> Resu
     entry = process_event(
         value, request_context=context, policy=policy, body=item.traits
     )
+    if value is not item.value and isinstance(entry, Record):
+        entry = restore_identity(entry, item.value)
     if item.errors:
         others = entry.errors if isinstance(entry, Rejection) else ()
         paths = {error.path for error in item.errors}

@@ -15,7 +15,7 @@ from app.cli.quarantine.replay import replay
 from app.errors import ConfigurationError
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine import queries as triage
-from app.store.quarantine.selection import Selection
+from app.store.read.filters import RejectedFilter
 
 rejected = typer.Typer(
     help="See, explain, recover and delete events that were rejected.",
@@ -36,7 +36,9 @@ def list_newest(  # noqa: PLR0913 - each is an option of the command
     """List the newest, and count those that were not kept: there was no room."""
     ask = partial(
         triage.overview,
-        selection=Selection(reason, event, source, since),
+        selection=RejectedFilter(
+            reason=reason, event=event, source=source, since=since
+        ),
         limit=limit,
     )
     with open_checked(read_settings()) as database:
@@ -75,8 +77,8 @@ def purge(  # noqa: PLR0913 - each is an option of the command
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete them for good."""
-    selection = Selection(reason, event, source, since)
-    if all_ == (selection != Selection()):
+    selection = RejectedFilter(reason=reason, event=event, source=source, since=since)
+    if all_ == (selection != RejectedFilter()):
         raise ConfigurationError(
             "Say which: by --reason, --event, --source or --since, or else --all."
         )
@@ -93,7 +95,7 @@ def purge(  # noqa: PLR0913 - each is an option of the command
             typer.confirm(
                 f"Delete {found.events} rejected events?", abort=True, err=True
             )
-        ended = replace(selection, until=found.newest)
+        ended = replace(selection, until=found.until)
         work = partial(triage.purge, selection=ended, report=count)
         if found.events:
             asyncio.run(run_with_engine(database.url, work))

@@ -19,7 +19,7 @@ from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine.queries import SelectionCounts, survey
 from app.store.quarantine.replay import Failure, Replayed
 from app.store.quarantine.replay import replay as replay_selected
-from app.store.quarantine.selection import Selection
+from app.store.read.filters import RejectedFilter
 
 
 def replay(
@@ -38,7 +38,9 @@ def replay(
     quarantine as they were.
     """
     settings = read_settings()
-    selection = Selection(reason, event, source, since, is_corrected=False)
+    selection = RejectedFilter(
+        reason=reason, event=event, source=source, since=since, is_corrected=False
+    )
     tally: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     with open_checked(settings) as database:
@@ -58,7 +60,7 @@ def replay(
 
             work = partial(
                 replay_selected,
-                selection=replace(selection, until=found.newest),
+                selection=replace(selection, until=found.until),
                 policy=event_policy(settings),
                 report=report,
             )

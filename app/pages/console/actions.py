@@ -22,8 +22,8 @@ from app.store.quarantine.actions import QuarantineActions
 from app.store.quarantine.correct import Correction
 from app.store.quarantine.queries import SelectionCounts
 from app.store.quarantine.replay import Replayed
-from app.store.quarantine.selection import Selection
 from app.store.read.events import find_rejected
+from app.store.read.filters import RejectedFilter
 from app.store.read.limiter import QueryLimiter
 
 # The marker in the template at which progress is inserted.
@@ -98,12 +98,12 @@ def action_routes(
 
 async def _selected(
     actions: QuarantineActions, form: Form
-) -> tuple[Selection, SelectionCounts]:
+) -> tuple[RejectedFilter, SelectionCounts]:
     """The events that a form selects: those that are ticked, or all of a filter."""
     if value_of(form, "all") == "yes":
         given = {name: value_of(form, name) for name in _FILTER}
         try:
-            selection = RejectedListQuery.model_validate(given).as_selection()
+            selection = RejectedListQuery.model_validate(given).as_filter()
         except ValidationError:
             raise InvalidParameterError("The filter is not valid.") from None
     else:
@@ -111,16 +111,16 @@ async def _selected(
             ids = tuple(UUID(id_) for id_ in form.get("id", []))
         except ValueError:
             raise InvalidParameterError("An id is not a UUID.") from None
-        selection = Selection(ids=ids, is_corrected=False)
+        selection = RejectedFilter(ids=ids, is_corrected=False)
     counts = await actions.count(selection)
     # Events that arrive meanwhile are not part of it.
-    if selection.ids is None and counts.newest is not None:
-        selection = replace(selection, until=counts.newest)
+    if selection.ids is None and counts.until is not None:
+        selection = replace(selection, until=counts.until)
     return selection, counts
 
 
 async def _replay_progress(
-    actions: QuarantineActions, selection: Selection, counts: SelectionCounts
+    actions: QuarantineActions, selection: RejectedFilter, counts: SelectionCounts
 ) -> AsyncIterator[str]:
     """HTML of each batch as it is committed, and of the result."""
     tally: Counter[str] = Counter()

@@ -18,7 +18,6 @@ from app.pages.known_names import KnownNames
 from app.pages.render import Pages
 from app.pipeline.issues import Issue
 from app.store.quarantine.queries import survey
-from app.store.quarantine.selection import Selection
 from app.store.read.events import RejectedRow, find_rejected, read_rejected
 from app.store.read.filters import RejectedFilter
 from app.store.read.limiter import QueryLimiter
@@ -49,25 +48,13 @@ class RejectedListQuery(BaseModel):
     cursor: str | None = None
 
     def as_filter(self) -> RejectedFilter:
-        """For the query of the list."""
+        """For the list, and for counting, replaying and purging."""
         return RejectedFilter(
             reason=self.reason,
             source=self.source,
             event=self.event,
             since=self.since,
             until=self.until,
-            is_corrected=self.state == "corrected",
-        )
-
-    def as_selection(self) -> Selection:
-        """For counting, replaying and purging."""
-        until = self.until and self.until - self.until.resolution
-        return Selection(
-            self.reason,
-            self.event,
-            self.source,
-            self.since,
-            until,
             is_corrected=self.state == "corrected",
         )
 
@@ -106,7 +93,7 @@ def rejected_routes(
         page = await queries.ask(
             partial(read_rejected, wanted=wanted, before=before, limit=_LISTED)
         )
-        counts = await queries.ask(partial(survey, selection=query.as_selection()))
+        counts = await queries.ask(partial(survey, selection=query.as_filter()))
         fields = query.fields()
         next_cursor = page.last and write_cursor(page.last, query=bound)
         return pages.render(

@@ -12,8 +12,8 @@ from app.pipeline.record import Policy
 from app.store.quarantine.correct import Correction, correct
 from app.store.quarantine.queries import SelectionCounts, purge, survey
 from app.store.quarantine.replay import Replayed, replay
-from app.store.quarantine.selection import Selection
 from app.store.query import ask
+from app.store.read.filters import RejectedFilter
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class QuarantineActions:
         except EventNotFoundError as error:
             raise NotFoundError(error.detail) from None
 
-    async def count(self, selection: Selection) -> SelectionCounts:
+    async def count(self, selection: RejectedFilter) -> SelectionCounts:
         """Count a selection.
 
         Raises:
@@ -63,12 +63,12 @@ class QuarantineActions:
         return await self._ask(partial(survey, selection=selection))
 
     async def replay(
-        self, selection: Selection, *, report: Callable[[Replayed], None]
+        self, selection: RejectedFilter, *, report: Callable[[Replayed], None]
     ) -> None:
         """Replay a selection in batches; `report` gets each after its commit."""
         await replay(self._engine, selection, policy=self._policy, report=report)
 
-    async def purge(self, selection: Selection) -> int:
+    async def purge(self, selection: RejectedFilter) -> int:
         """Delete a selection in batches; returns how many events."""
         deleted: list[int] = []
         await purge(self._engine, selection, report=deleted.append)

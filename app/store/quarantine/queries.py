@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import EventNotFoundError
 from app.store.quarantine.caps import ID_CONFLICT
-from app.store.quarantine.selection import RECEIPT_ORDER, Place, Selection, next_batch
+from app.store.quarantine.selection import RECEIPT_ORDER, Place, next_batch
+from app.store.read.filters import RejectedFilter
 from app.store.tables.events import rejected_drops, rejected_events
 
 _PURGE_BATCH = 1_000
@@ -32,6 +33,11 @@ class SelectionCounts(NamedTuple):
     conflicts: int
     truncated: int
     newest: datetime | None
+
+    @property
+    def until(self) -> datetime | None:
+        """An end for the selection that excludes events received since the count."""
+        return self.newest and self.newest + self.newest.resolution
 
     @property
     def replayable(self) -> int:
@@ -57,7 +63,7 @@ class RejectedListing(NamedTuple):
 
 
 async def overview(
-    connection: AsyncConnection, selection: Selection, *, limit: int
+    connection: AsyncConnection, selection: RejectedFilter, *, limit: int
 ) -> RejectedListing:
     """Count what is selected, and read the newest of it.
 
@@ -79,7 +85,9 @@ async def overview(
     )
 
 
-async def survey(connection: AsyncConnection, selection: Selection) -> SelectionCounts:
+async def survey(
+    connection: AsyncConnection, selection: RejectedFilter
+) -> SelectionCounts:
     """Count what is selected."""
     is_conflict = _COLUMNS.reason == ID_CONFLICT.code
     counts = await connection.execute(
@@ -115,7 +123,7 @@ async def delete_rejected(connection: AsyncConnection, ids: Iterable[UUID]) -> N
 
 
 async def purge(
-    engine: AsyncEngine, selection: Selection, *, report: Callable[[int], None]
+    engine: AsyncEngine, selection: RejectedFilter, *, report: Callable[[int], None]
 ) -> None:
     """Delete what is selected, a thousand rows in a transaction.
 
@@ -138,7 +146,9 @@ async def purge(
         after = places[-1]
 
 
-async def _sum_drops(connection: AsyncConnection, selection: Selection) -> list[Drops]:
+async def _sum_drops(
+    connection: AsyncConnection, selection: RejectedFilter
+) -> list[Drops]:
     drops = rejected_drops.c
     query = (
         select(

@@ -21,7 +21,8 @@ from app.pipeline.record import Body, Policy, Record, RequestContext
 from app.store.db_errors import DATABASE_ERRORS, is_data_error
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE
 from app.store.quarantine.queries import delete_rejected
-from app.store.quarantine.selection import Place, Selection, next_batch
+from app.store.quarantine.selection import Place, next_batch
+from app.store.read.filters import RejectedFilter
 from app.store.tables.events import rejected_events
 from app.store.transaction import driver_in_transaction
 from app.store.write.insert import (
@@ -89,7 +90,7 @@ class Replayed(NamedTuple):
 
 async def replay(
     engine: AsyncEngine,
-    selection: Selection,
+    selection: RejectedFilter,
     *,
     policy: Policy,
     report: Callable[[Replayed], None],
@@ -147,7 +148,7 @@ def process_again(row: Waiting, *, policy: Policy) -> Record | Sequence[Issue]:
 
 async def _lock(
     connection: AsyncConnection,
-    selection: Selection,
+    selection: RejectedFilter,
     *,
     after: Place | None,
     limit: int,

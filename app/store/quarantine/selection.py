@@ -1,58 +1,17 @@
-"""Which rejected events a command means, and how it goes through them."""
+"""Go through selected rejected events in the order of receipt."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, select, tuple_
 
+from app.store.read.filters import RejectedFilter
 from app.store.tables.events import rejected_events
 
 _COLUMNS = rejected_events.c
 # Of rejected_events_received_at_id_idx.
 RECEIPT_ORDER = (_COLUMNS.received_at, _COLUMNS.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The rejected events that match every given part; without any, all.
-
-    Attributes:
-        reason: code of the first error.
-        event: its name as sent.
-        source: who sent it.
-        since: received then or later, aware.
-        until: received then or earlier, aware.
-        ids: some events by their id.
-        is_corrected: whether an operator has corrected them.
-    """
-
-    reason: str | None = None
-    event: str | None = None
-    source: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    ids: tuple[UUID, ...] | None = None
-    is_corrected: bool | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """One for each given part."""
-        equal = {"reason": self.reason, "event": self.event, "source": self.source}
-        conditions = [
-            _COLUMNS[name] == value
-            for name, value in equal.items()
-            if value is not None
-        ]
-        if self.since is not None:
-            conditions.append(_COLUMNS.received_at >= self.since)
-        if self.until is not None:
-            conditions.append(_COLUMNS.received_at <= self.until)
-        if self.ids is not None:
-            conditions.append(_COLUMNS.id.in_(self.ids))
-        if self.is_corrected is not None:
-            conditions.append(_COLUMNS.corrected_at.is_not(None) == self.is_corrected)
-        return conditions
 
 
 class Place(NamedTuple):
@@ -63,7 +22,10 @@ class Place(NamedTuple):
 
 
 def next_batch(
-    selection: Selection, *columns: ColumnElement[Any], after: Place | None, limit: int
+    selection: RejectedFilter,
+    *columns: ColumnElement[Any],
+    after: Place | None,
+    limit: int,
 ) -> Select[Any]:
     """The query that locks the next rows in the order of receipt.
 

@@ -1,12 +1,11 @@
 """Stored events as they are exported: streamed, in one snapshot of the database."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
+    ColumnClause,
     Dialect,
     FromClause,
     Select,
@@ -25,6 +24,7 @@ from app.errors import DatabaseError
 from app.store.causes import sqlstate_of
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
+from app.store.read.filters import EventFilter
 from app.store.tables.events import events
 
 _PORTION = 1_000
@@ -33,14 +33,14 @@ _PORTION_TIMEOUT_S = 3600.0
 # Whoever reads the output may take its time in between.
 _NO_IDLE_TIMEOUT = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 
-_JSON = ("properties", "context", "warnings")
+_JSON = ("properties", "context", "warnings", "extra")
 _VIEW_COLUMNS = text(
     "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
     " WHERE attrelid = to_regclass(quote_ident(:view)) AND attnum > 0"
     " ORDER BY attnum"
 )
-# Columns that an import of the file would not understand.
-NOT_EXPORTED = frozenset({"extra", "bucket", "import_id", "timestamp_iso"})
+# Columns that say nothing of an event.
+NOT_EXPORTED = frozenset({"bucket", "import_id", "timestamp_iso"})
 
 
 class JsonText(str):
@@ -64,48 +64,8 @@ class _JsonAsText(TypeDecorator[str]):
 Write = Callable[[Sequence[str], Sequence[Sequence[Any]]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """The events that match every given part; without any, all.
-
-    Attributes:
-        event: its name.
-        source: who sent it.
-        user_id: the user it is about.
-        group_id: the account it is about.
-        since: its timestamp is this or later, aware.
-        until: its timestamp is earlier, aware.
-    """
-
-    event: str | None = None
-    source: str | None = None
-    user_id: str | None = None
-    group_id: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """One for each given part but the name, which a view has in it."""
-        equal = {
-            "source": self.source,
-            "user_id": self.user_id,
-            "group_id": self.group_id,
-        }
-        happened = column("timestamp", events.c.timestamp.type)
-        conditions = [
-            column(name, Text) == value
-            for name, value in equal.items()
-            if value is not None
-        ]
-        if self.since is not None:
-            conditions.append(happened >= self.since)
-        if self.until is not None:
-            conditions.append(happened < self.until)
-        return conditions
-
-
 async def export_events(
-    url: str, filters: Filters, *, typed: bool, write: Write
+    url: str, filters: EventFilter, *, typed: bool, write: Write
 ) -> None:
     """Hand all matching events on, in no certain order and in bounded memory.
 
@@ -139,14 +99,12 @@ async def export_events(
 
 
 async def _query(
-    connection: AsyncConnection, filters: Filters, *, typed: bool
+    connection: AsyncConnection, filters: EventFilter, *, typed: bool
 ) -> Select[*tuple[Any, ...]]:
-    conditions = filters.conditions()
     relation: FromClause = events
     names: list[str] = events.c.keys()
     json_names = {*_JSON}
     if typed and filters.event is not None:
-        relation = table(filters.event)
         types = await connection.execute(_VIEW_COLUMNS, {"view": filters.event})
         found = dict(tuple(row) for row in types)
         if not found:
@@ -154,9 +112,10 @@ async def _query(
                 f"The event {filters.event} has no view yet; run `rollcall migrate`."
             )
         names = [*found]
+        # A view has the events of one name, and no column for it.
+        relation = table(filters.event, *map(_view_column, names))
+        filters = replace(filters, event=None)
         json_names = {name for name, type_name in found.items() if type_name == "jsonb"}
-    elif filters.event is not None:
-        conditions.append(events.c.event == filters.event)
     columns = [
         cast(column(name), _JsonAsText).label(name)
         if name in json_names
@@ -164,4 +123,10 @@ async def _query(
         for name in names
         if name not in NOT_EXPORTED
     ]
+    conditions = filters.conditions(relation.c)
     return select(*columns).select_from(relation).where(*conditions)
+
+
+def _view_column(name: str) -> ColumnClause[Any]:
+    """A column, with its type where the table of events has it, too."""
+    return column(name, events.c[name].type if name in events.c else None)

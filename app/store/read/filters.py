@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Table, select
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.store.tables.events import event_ids, events, rejected_events
+
+Columns: TypeAlias = ReadOnlyColumnCollection[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,14 @@ class EventFilter:
     stored_since: datetime | None = None
     stored_until: datetime | None = None
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """One for each given part."""
-        columns = events.c
+    def conditions(self, columns: Columns = events.c) -> list[ColumnElement[bool]]:
+        """One for each given part.
+
+        Args:
+            columns: of the table of events, or of a view that has them.
+        """
         conditions = _equal(
-            events,
+            columns,
             event=self.event,
             source=self.source,
             user_id=self.user_id,
@@ -66,6 +73,7 @@ class RejectedFilter:
 
     Attributes:
         id: of one of them.
+        ids: some of them by their id.
         reason: code of the first error.
         event: its name as sent.
         source: who sent it.
@@ -84,12 +92,13 @@ class RejectedFilter:
     since: datetime | None = None
     until: datetime | None = None
     request_id: str | None = None
+    ids: tuple[UUID, ...] | None = None
     is_corrected: bool | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """One for each given part."""
         conditions = _equal(
-            rejected_events,
+            rejected_events.c,
             id=self.id,
             reason=self.reason,
             event=self.event,
@@ -97,6 +106,8 @@ class RejectedFilter:
             message_id=self.message_id,
             request_id=self.request_id,
         )
+        if self.ids is not None:
+            conditions.append(rejected_events.c.id.in_(self.ids))
         if self.is_corrected is not None:
             corrected_at = rejected_events.c.corrected_at
             conditions.append(corrected_at.is_not(None) == self.is_corrected)
@@ -105,14 +116,14 @@ class RejectedFilter:
         )
 
 
-def _equal(table: Table, **values: object) -> list[ColumnElement[bool]]:
+def _equal(columns: Columns, **values: object) -> list[ColumnElement[bool]]:
     return [
-        table.c[name] == value for name, value in values.items() if value is not None
+        columns[name] == value for name, value in values.items() if value is not None
     ]
 
 
 def _between(
-    column: Column[datetime], since: datetime | None, until: datetime | None
+    column: ColumnElement[datetime], since: datetime | None, until: datetime | None
 ) -> list[ColumnElement[bool]]:
     conditions = []
     if since is not None:

@@ -98,6 +98,8 @@ async def test_programs_get_all_but_the_payload(run: Run, engine: AsyncEngine) -
                 "payload_bytes": row.payload_bytes,
                 "truncated": False,
                 "request_id": "request-1",
+                "corrected_at": None,
+                "corrected_as": None,
             }
         ],
         "dropped": [
@@ -157,6 +159,8 @@ async def test_show_tells_everything_and_the_payload_as_it_is(
         f"payload_bytes {row.payload_bytes}",
         "truncated     False",
         "request_id    request-1",
+        "corrected_at",
+        "corrected_as",
         "errors:",
         "  unknown_event: event: No such event.",
     ]

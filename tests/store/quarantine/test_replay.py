@@ -15,7 +15,7 @@ from app.pipeline.timestamp import TimestampPolicy
 from app.store.engine import create_engine
 from app.store.quarantine.queries import purge
 from app.store.quarantine.replay import Replayed, replay
-from app.store.quarantine.selection import Selection
+from app.store.read.filters import RejectedFilter
 from tests.support.entries import save
 from tests.support.pipeline import POLICY, signed_up_with, stored, with_properties
 from tests.support.rejections import RECEIVED_AT, commit, count, read, rejection
@@ -38,7 +38,7 @@ def passing(number: int = 1, **options: Any) -> Rejection:
 
 async def run(
     engine: AsyncEngine,
-    selection: Selection | None = None,
+    selection: RejectedFilter | None = None,
     *,
     policy: Policy = POLICY,
     limit: int = 100,
@@ -46,7 +46,7 @@ async def run(
     batches: list[Replayed] = []
     await replay(
         engine,
-        selection or Selection(),
+        selection or RejectedFilter(),
         policy=policy,
         report=batches.append,
         limit=limit,
@@ -147,7 +147,7 @@ async def test_one_that_ends_between_batches_is_finished_by_the_next(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await replay(engine, Selection(), policy=POLICY, report=end, limit=100)
+        await replay(engine, RejectedFilter(), policy=POLICY, report=end, limit=100)
     assert await places(engine) == (100, 100, 150)
     assert total(await run(engine)) == (150, 0, {})
     assert await places(engine) == (250, 250, 0)
@@ -323,20 +323,27 @@ async def test_a_payload_that_is_no_json_fails_alone(engine: AsyncEngine) -> Non
 @pytest.mark.parametrize(
     ("selection", "moved"),
     [
-        (Selection(), "abcd"),
-        (Selection(reason="other"), "b"),
-        (Selection(event="account_added_user"), ""),
-        (Selection(event="signed_up"), "abcd"),
-        (Selection(source="crm"), "c"),
-        (Selection(since=RECEIVED_AT), "abc"),
-        (Selection(since=RECEIVED_AT + timedelta(microseconds=1)), "a"),
-        (Selection(until=RECEIVED_AT), "bcd"),
-        (Selection(until=RECEIVED_AT - timedelta(microseconds=1)), "d"),
-        (Selection(reason="unknown_event", source="billing", until=RECEIVED_AT), "d"),
+        (RejectedFilter(), "abcd"),
+        (RejectedFilter(reason="other"), "b"),
+        (RejectedFilter(event="account_added_user"), ""),
+        (RejectedFilter(event="signed_up"), "abcd"),
+        (RejectedFilter(source="crm"), "c"),
+        (RejectedFilter(since=RECEIVED_AT), "abc"),
+        (RejectedFilter(since=RECEIVED_AT + timedelta(microseconds=1)), "a"),
+        (RejectedFilter(until=RECEIVED_AT + timedelta(microseconds=1)), "bcd"),
+        (RejectedFilter(until=RECEIVED_AT), "d"),
+        (
+            RejectedFilter(
+                reason="unknown_event",
+                source="billing",
+                until=RECEIVED_AT + timedelta(microseconds=1),
+            ),
+            "d",
+        ),
     ],
 )
 async def test_only_what_is_selected_is_moved_or_deleted(
-    engine: AsyncEngine, selection: Selection, moved: str
+    engine: AsyncEngine, selection: RejectedFilter, moved: str
 ) -> None:
     second = timedelta(seconds=1)
     rows: list[tuple[Any, dict[str, Any]]] = [
