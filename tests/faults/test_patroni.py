@@ -1,0 +1,163 @@
+"""P1 to P6: a Patroni cluster of three nodes under two instances of the service.
+
+The host of the victim stands first in the URL, the worst place for a failover.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+import pytest
+
+from app.store.dsn import dsn_of
+from app.store.migrations import migrate
+from tests.faults.conftest import NewRow
+from tests.support.faults import actions
+from tests.support.faults.patroni import NODES, PatroniCluster, missing, patroni_cluster
+from tests.support.faults.postgres import Postgres
+from tests.support.faults.sender import Load, under_load
+from tests.support.faults.stage import Serve, Stage, new_key
+
+pytestmark = [pytest.mark.at_length, pytest.mark.timeout(400)]
+
+RATE = 60
+SIZE = 5
+ANSWER_S = 3.0
+BACK_S = 5.0
+
+
+class Fault(NamedTuple):
+    """One fault of the cluster.
+
+    Attributes:
+        begin: what happens to the victim.
+        end: how it ends, some seconds later; None where it does not.
+        seconds: how long it lasts at least.
+    """
+
+    row: str
+    name: str
+    begin: Callable[[PatroniCluster, int], None]
+    end: Callable[[PatroniCluster, int], None] | None
+    seconds: float
+    is_standby: bool = False
+
+
+def freeze_etcd(cluster: PatroniCluster, _: int) -> None:
+    os.kill(cluster.etcd, signal.SIGSTOP)
+
+
+def thaw_etcd(cluster: PatroniCluster, _: int) -> None:
+    os.kill(cluster.etcd, signal.SIGCONT)
+
+
+FAULTS = (
+    Fault("P1", "leader killed", PatroniCluster.kill, PatroniCluster.start, 0),
+    Fault("P2", "leader frozen", PatroniCluster.freeze, PatroniCluster.thaw, 50),
+    Fault("P3", "leader cut off", PatroniCluster.cut, PatroniCluster.mend, 50),
+    Fault("P4", "switchover", lambda c, _: c.switch_over(), None, 0),
+    Fault(
+        "P5",
+        "standby killed",
+        PatroniCluster.kill,
+        PatroniCluster.start,
+        10,
+        True,  # noqa: FBT003 - a named tuple
+    ),
+    Fault("P6", "etcd frozen", freeze_etcd, thaw_etcd, 40),
+)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[PatroniCluster]:
+    lacking = missing()
+    if lacking is not None:
+        pytest.skip(f"a Patroni cluster needs {lacking}")
+    with patroni_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def make_stage(postgres: Postgres, serve: Serve) -> Callable[[str], Awaitable[Stage]]:
+    """Make a stage on a database of the cluster."""
+
+    async def make(url: str) -> Stage:
+        return Stage(postgres, url, await new_key(url), serve, journal=True)
+
+    return make
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_a_fault_of_the_cluster_loses_nothing(
+    fault: Fault,
+    cluster: PatroniCluster,
+    make_stage: Callable[[str], Awaitable[Stage]],
+    tmp_path: Path,
+    new_row: NewRow,
+) -> None:
+    leader = await asyncio.to_thread(cluster.until_whole)
+    standby = cluster.synchronous_standby()
+    assert standby is not None
+    victim = standby if fault.is_standby else leader
+    others = [node for node in NODES if node != victim]
+    database = f"row_{fault.row.lower()}"
+    await execute(
+        cluster.url(leader, database="postgres"), f"CREATE DATABASE {database}"
+    )
+    url = cluster.url(victim, *others, database=database)
+    await migrate(url)
+    stage = await make_stage(url)
+    instances = [stage.start(data_dir=str(tmp_path / name)) for name in ("a", "b")]
+    endpoints = [instance.endpoint for instance in instances]
+
+    row = new_row(fault.row, f"{fault.name}, {RATE} requests/s, two instances")
+    async with under_load(endpoints[0], stage.key, rate=RATE, size=SIZE) as load:
+        alternating = asyncio.create_task(alternate(load, endpoints))
+        await load.until_confirmed(200)
+        await asyncio.to_thread(fault.begin, cluster, victim)
+        lasting = asyncio.create_task(end_later(fault, cluster, victim))
+        waits_for = None if fault.is_standby or fault.row == "P6" else victim
+        if fault.row == "P6":
+            await lasting
+        await asyncio.to_thread(cluster.until_leader, other_than=waits_for)
+        back_s = await load.until_new("stored", within_s=60)
+        await lasting
+        await load.until_confirmed(200, within_s=60)
+        alternating.cancel()
+    async with asyncio.timeout(120):
+        while not await load.ledger.present(url):
+            await actions.lasting(0.2)
+    row.verdict(await load.ledger.check(url))
+    slowest = max(answer.seconds for answer in load.answers)
+    row.seconds("longest answer", slowest, at_most=ANSWER_S)
+    row.seconds("stored again after a leader is there", back_s, at_most=BACK_S)
+    refused = sum(answer.status != 200 for answer in load.answers)
+    row.at_most("answers other than 200", refused + load.unanswered.total(), 0)
+    row.settle()
+
+
+async def alternate(load: Load, endpoints: list[tuple[str, int]]) -> None:
+    """Send new connections to each instance in turn."""
+    turn = 0
+    while True:
+        turn += 1
+        load.endpoint = endpoints[turn % len(endpoints)]
+        await actions.lasting(0.05)
+
+
+async def end_later(fault: Fault, cluster: PatroniCluster, victim: int) -> None:
+    await actions.lasting(fault.seconds)
+    if fault.end is not None:
+        await asyncio.to_thread(fault.end, cluster, victim)
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn_of(url))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
