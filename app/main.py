@@ -24,6 +24,7 @@ from app.ingest.counting import metric_labels
 from app.ingest.dispatch import Dispatcher
 from app.ingest.routes import TRACK_ROUTES
 from app.logs import RequestLog, configure_logs
+from app.metrics.catalog import WORKERS_BY_DECLARATIONS
 from app.metrics.counters import Metrics
 from app.pages.api_reference import reference_routes
 from app.pages.error_handlers import install_error_handlers
@@ -52,7 +53,8 @@ def create_app(
     """
     configure_logs(settings.log_level)
     catalog = load_catalog(settings) if catalog is None else catalog
-    metrics = Metrics(metric_labels(), metrics_dir)
+    metrics = Metrics(metric_labels() | {"digest": (catalog.digest,)}, metrics_dir)
+    metrics.set(WORKERS_BY_DECLARATIONS, catalog.digest, to=1)
     requests = RequestLog(
         sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
     )
@@ -74,7 +76,7 @@ def create_app(
     )
     # The scheme and the client behind a proxy, which event routes do not use.
     app.add_middleware(ProxyHeadersMiddleware)
-    app.include_router(health_routes(service.readiness))
+    app.include_router(health_routes(service.readiness, declarations=catalog.digest))
     app.include_router(schema_routes(catalog))
     app.include_router(service.metrics_routes)
     files = StaticFiles()

@@ -39,6 +39,11 @@ class Ready(BaseModel):
     since: datetime | None = Field(
         default=None, description="Time since when events are buffered."
     )
+    declarations: str | None = Field(
+        default=None,
+        description="Digest of the event declarations, to compare instances.",
+        examples=["6b86b273ff34fce1"],
+    )
 
 
 class _Problem(NamedTuple):
@@ -132,8 +137,13 @@ def _takes_events(outage: OfflineBuffer) -> bool:
     return outage.takes and outage.knows_a_sender
 
 
-def health_routes(readiness: Readiness) -> APIRouter:
-    """Return the routes `/livez` and `/readyz`."""
+def health_routes(readiness: Readiness, *, declarations: str) -> APIRouter:
+    """Return the routes `/livez` and `/readyz`.
+
+    Args:
+        readiness: tells what happens to events now.
+        declarations: digest of the event declarations.
+    """
     routes = APIRouter(tags=["health"])
 
     # Some probes send HEAD.
@@ -150,6 +160,7 @@ def health_routes(readiness: Readiness) -> APIRouter:
         response_model_exclude_none=True,
     )
     async def readyz() -> Ready:
-        return await readiness.ask()
+        ready = await readiness.ask()
+        return ready.model_copy(update={"declarations": declarations})
 
     return routes

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import typer
 
 from app.components.catalog import read_declarations
+from app.declarations.declaration_set import DeclarationSet
 from app.embedded import cluster_exists, running
 from app.errors import ConfigurationError, EmbeddedPostgresError
 from app.settings import Settings
@@ -76,19 +77,28 @@ def open_database(settings: Settings, *, create: bool = False) -> Iterator[Datab
 
 
 @contextmanager
-def open_migrated(settings: Settings, *, create: bool = False) -> Iterator[Database]:
+def open_migrated(
+    settings: Settings,
+    *,
+    create: bool = False,
+    declarations: DeclarationSet | None = None,
+) -> Iterator[Database]:
     """Open the database; update schema and views if it is the embedded one.
 
     Only `rollcall migrate` changes the schema of another database.
+
+    Args:
+        settings: settings that name the database.
+        create: whether to create a missing embedded cluster.
+        declarations: events that get a view; None to read them as the settings say.
     """
     with open_database(settings, create=create) as database:
         if database.bin_dir is not None:
             with operator_errors(database.url):
                 asyncio.run(migrate(database.url))
                 asyncio.run(drop_empty_weeks(database.url))
-                asyncio.run(
-                    update_views(database.url, read_declarations(settings).declarations)
-                )
+                declared = declarations or read_declarations(settings)
+                asyncio.run(update_views(database.url, declared.declarations))
         yield database
 
 

@@ -16,6 +16,7 @@ from app.cli.configuration import read_settings
 from app.cli.database import Database, echo_err, open_migrated
 from app.cli.quickstart import quickstart_message
 from app.cli.signals import ignore_signals
+from app.components.catalog import read_declarations
 from app.errors import DatabaseError
 from app.http.descriptors import raise_descriptor_limit
 from app.logs import configure_logs
@@ -51,12 +52,13 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     signal.signal(signal.SIGHUP, _ignore_reload)
+    declarations = read_declarations(settings)
     manager = service_manager()
     with (
         _listening(settings, manager) as listener,
         snapshot_directory() as metrics_dir,
         closing(_supervisor(settings, listener, manager, metrics_dir)) as supervisor,
-        open_migrated(settings, create=True) as database,
+        open_migrated(settings, create=True, declarations=declarations) as database,
     ):
         can_buffer = _has_snapshot(settings)
         prepare_journal(settings.data_dir, wanted=settings.journal)
@@ -66,9 +68,10 @@ def serve(
             "database_url": database.url,
             "workers": settings.workers,
             "metrics_dir": metrics_dir and str(metrics_dir),
+            "declarations": declarations.to_json(),
         }
         try:
-            asyncio.run(supervisor.run(config))
+            asyncio.run(supervisor.run(config, reread=partial(_reread, settings)))
         finally:
             ignore_signals()  # the embedded Postgres is still to be stopped
 
@@ -78,6 +81,11 @@ def _leave(number: int, frame: FrameType | None) -> None:
     del number, frame
     ignore_signals()
     sys.exit(0)
+
+
+def _reread(settings: Settings) -> dict[str, object]:
+    """The declarations as they are now, for new workers."""
+    return {"declarations": read_declarations(settings).to_json()}
 
 
 def _ignore_reload(number: int, frame: FrameType | None) -> None:

@@ -1,6 +1,5 @@
 """All declarations that a service accepts, read from directories."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
@@ -10,7 +9,7 @@ from typing import NamedTuple, Self
 from app.declarations.toml_file import DeclarationFile, Problem, read_declaration
 from app.errors import ConfigurationError
 from app.events.catalog import Catalog, built_in_catalog
-from app.events.declaration import Declaration
+from app.events.declaration import Declaration, digest_of
 
 MAX_FILES = 1_000
 _MAX_REPORTED = 20
@@ -28,8 +27,7 @@ class DeclarationSet(NamedTuple):
     @property
     def digest(self) -> str:
         """A short digest, equal where all declarations are equal."""
-        digests = " ".join(each.digest for each in self.declarations)
-        return hashlib.blake2b(digests.encode(), digest_size=8).hexdigest()
+        return digest_of(self.declarations)
 
     def catalog(self, *, accepts_undeclared: bool = False) -> Catalog:
         """The built-in events and the declared ones.

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from typing_extensions import override
 
 from app.events import account_added_user, signed_up
-from app.events.declaration import Declaration
+from app.events.declaration import Declaration, digest_of
 from app.events.declared import declared_event_type
 from app.events.envelope import Envelope
 from app.events.event_type import EventType
@@ -81,6 +81,11 @@ class Catalog(Mapping[str, EventType]):
     def __reduce__(self) -> tuple[Any, ...]:
         make = partial(Catalog, accepts_undeclared=self.accepts_undeclared)
         return make, (self._built_in, tuple(self.declarations.values()))
+
+    @property
+    def digest(self) -> str:
+        """Digest of the declarations, to compare workers and instances."""
+        return digest_of(self.declarations.values())
 
     def find(self, name: str) -> EventType | None:
         """The event type of this name; None for an unknown name."""

@@ -146,5 +146,11 @@ MAINTENANCE_SUCCEEDED_AT = _gauge(
 )
 WORKERS = _gauge("workers", "Worker processes that serve requests.")
 WORKER_CRASHES = _counter("worker_crashes", "Workers that failed or were killed.")
+WORKERS_BY_DECLARATIONS = _gauge(
+    "workers_by_declarations",
+    "Workers by the digest of their event declarations; all should have the same.",
+    "digest",
+    sparse=True,
+)
 CPU_SECONDS = _counter("cpu_seconds", "CPU time of the workers, user and system.")
 MEMORY_BYTES = _gauge("resident_memory_bytes", "Resident memory of the workers.")

@@ -9,10 +9,10 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app.errors import WorkerError
+from app.errors import OperatorError, WorkerError
 from app.logs import fields
 from app.metrics.snapshots import fold_snapshot
 from app.serving.limits import RELOAD_DRAIN_S
@@ -74,13 +74,20 @@ class Supervisor:
         for worker in self._slots:
             worker.abort()
 
-    async def run(self, config: Mapping[str, object]) -> None:
+    async def run(
+        self,
+        config: Mapping[str, object],
+        *,
+        reread: Callable[[], Mapping[str, object]] = dict,
+    ) -> None:
         """Serve until SIGTERM or SIGINT; a second one kills the workers.
 
         SIGHUP replaces the workers.
 
         Args:
             config: settings of each worker that its environment does not have.
+            reread: reads the part of `config` that may change, at SIGHUP. It raises
+                OperatorError if that is not valid; then the workers keep the old one.
 
         Raises:
             WorkerError: no worker could start.
@@ -92,7 +99,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._on_sighup)
         for worker in self._slots:
             self._begin(worker)
-        reloads = asyncio.create_task(self._reload_on_request())
+        reloads = asyncio.create_task(self._reload_on_request(reread))
         await self._stopping.wait()
         reloads.cancel()
         self._notifier.stopping()
@@ -162,11 +169,18 @@ class Supervisor:
         except OSError:
             log.exception("metrics of a worker lost", extra=fields(pid=worker.pid))
 
-    async def _reload_on_request(self) -> None:
+    async def _reload_on_request(
+        self, reread: Callable[[], Mapping[str, object]]
+    ) -> None:
         while True:
             await self._reload_requested.wait()
             self._reload_requested.clear()
             self._notifier.reloading()
+            try:
+                # Also for workers that replace crashed ones.
+                self._config = {**self._config, **await asyncio.to_thread(reread)}
+            except OperatorError as error:
+                log.error("reload: configuration kept: %s", error.detail)  # noqa: TRY400 - the detail says it all
             old = await self._replace_workers()
             self._notifier.ready()
             await self._wait_for_exit(old, RELOAD_DRAIN_S + self._stop_s)

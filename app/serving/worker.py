@@ -25,6 +25,8 @@ from typing import Any
 import uvloop
 from pydantic import SecretStr
 
+from app.components.catalog import make_catalog
+from app.declarations.declaration_set import DeclarationSet
 from app.ingest.dispatch import Dispatcher
 from app.logs import configure_logs
 from app.main import create_app
@@ -32,6 +34,7 @@ from app.serving.server import Server
 from app.settings import Settings
 
 _CONTROL = 0
+_CHUNK_BYTES = 64 * 1024
 # Net allocations after which the garbage collector looks at the youngest objects.
 _GC_THRESHOLD = 20_000
 
@@ -48,23 +51,34 @@ def main(listener: int) -> None:
         database_url=SecretStr(config["database_url"]), workers=config["workers"]
     )
     configure_logs(settings.log_level)
-    make_app = partial(_make_app, settings, directory and Path(directory))
+    make_app = partial(
+        _make_app, settings, directory and Path(directory), config.get("declarations")
+    )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(make_app, settings, socket.socket(fileno=listener)))
 
 
 def _read_config() -> dict[str, Any]:
     """Wait for the configuration; the imports above are most of the start."""
-    with open(_CONTROL, "rb", buffering=0, closefd=False) as control:
-        line = control.readline()
-    if not line:  # the parent has ended
-        sys.exit(0)
+    line = b""
+    with socket.socket(fileno=os.dup(_CONTROL)) as control:
+        while not line.endswith(b"\n"):
+            # Take nothing behind the line: a command may follow.
+            seen = control.recv(_CHUNK_BYTES, socket.MSG_PEEK)
+            if not seen:  # the parent has ended
+                sys.exit(0)
+            line += control.recv(seen.find(b"\n") + 1 or len(seen))
     config: dict[str, Any] = json.loads(line)
     return config
 
 
-def _make_app(settings: Settings, metrics_dir: Path | None) -> Dispatcher:
-    app = create_app(settings, metrics_dir)
+def _make_app(
+    settings: Settings, metrics_dir: Path | None, declarations: str | None
+) -> Dispatcher:
+    catalog = None  # a parent of an older release hands no declarations over
+    if declarations is not None:
+        catalog = make_catalog(settings, DeclarationSet.from_json(declarations))
+    app = create_app(settings, metrics_dir, catalog)
     # Objects made so far stay: scanning them again and again for garbage takes a sixth
     # of a worker's time.
     gc.collect()

@@ -43,7 +43,11 @@ async def test_it_lives_and_is_ready(api: Api) -> None:
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
     assert (ready.status_code, ready.json()) == (
         200,
-        {"status": "ready", "events": "stored"},
+        {
+            "status": "ready",
+            "events": "stored",
+            "declarations": CATALOG.digest,
+        },
     )
 
 

@@ -6,14 +6,14 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
-from app.errors import WorkerError
+from app.errors import OperatorError, WorkerError
 from app.metrics.catalog import EVENTS
 from app.metrics.counters import Metrics
 from app.metrics.snapshots import Snapshot, read_snapshots, write_snapshot
@@ -95,6 +95,7 @@ async def supervising(
     *,
     metrics_dir: Path | None = None,
     notifier: Notifier | None = None,
+    reread: Callable[[], Mapping[str, object]] = dict,
     **settings: float,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A supervisor, which gets SIGTERM at the end."""
@@ -105,7 +106,7 @@ async def supervising(
         notifier=notifier or Notifier(None),
         metrics_dir=metrics_dir,
     )
-    running = asyncio.create_task(supervisor.run({}))
+    running = asyncio.create_task(supervisor.run({}, reread=reread))
     await asyncio.sleep(0)  # now it handles signals
     yield running
     if not running.done():
@@ -186,6 +187,34 @@ async def test_reload_keeps_the_workers_if_the_new_one_does_not_start(
         assert not running.done()
         os.kill(os.getpid(), signal.SIGHUP)
         await logged(caplog, "worker replaced")
+
+
+async def test_reload_hands_the_new_configuration_to_every_later_worker(
+    listener: socket.socket, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO)
+    answers: list[dict[str, object] | OperatorError] = [
+        {"declarations": "new"},
+        OperatorError("events/a.toml:1: wrong"),
+    ]
+
+    def reread() -> Mapping[str, object]:
+        answer = answers.pop(0)
+        if isinstance(answer, OperatorError):
+            raise answer
+        return answer
+
+    record = f'read config; echo "$config" >> {tmp_path}/configs; printf . >&0; '
+    scripts = Scripts(f"{record} exec head -c 1")
+    async with supervising(scripts, listener, reread=reread):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await logged(caplog, "worker replaced")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await logged(caplog, "worker replaced", times=2)
+    configs = (tmp_path / "configs").read_text().splitlines()
+
+    assert configs == ["{}", '{"declarations": "new"}', '{"declarations": "new"}']
+    assert "events/a.toml:1: wrong" in caplog.text
 
 
 async def test_reload_keeps_the_workers_if_no_process_can_be_made(
