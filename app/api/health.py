@@ -152,7 +152,7 @@ def health_routes(readiness: Readiness, *, declarations: str) -> APIRouter:
     async def livez() -> Alive:
         return Alive()
 
-    @routes.head("/readyz", include_in_schema=False)
+    @routes.head("/readyz", include_in_schema=False, response_model_exclude_none=True)
     @routes.get(
         "/readyz",
         summary="Whether events can be taken in durably",
