@@ -26,7 +26,7 @@ _EXAMPLES_OF_ALIASES = 2
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What FastAPI documents for errors."""
+    """Documentation of error responses, for FastAPI."""
     return {status: _problem(status) for status in statuses}
 
 

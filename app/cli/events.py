@@ -116,7 +116,7 @@ def show(
         bool, typer.Option("--schema", help="Print the event's JSON Schema.")
     ] = False,
 ) -> None:
-    """Show one event: what it means, its properties and a sample."""
+    """Show one event: its description, its properties and a sample."""
     catalog = read_declarations(read_settings()).catalog()
     if name not in catalog:
         raise OperatorError(

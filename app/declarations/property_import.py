@@ -155,7 +155,7 @@ def _enum_of(schema: Schema) -> list[str] | None:
 
 
 def _without_null(schema: Schema, root: Schema, lost: list[str]) -> tuple[Schema, bool]:
-    """The schema of values that are not null, and whether null is one of them."""
+    """The schema of all values except null, and whether null is valid, too."""
     kinds = schema.get("type")
     if isinstance(kinds, list) and "null" in kinds:
         rest = [kind for kind in kinds if kind != "null"]

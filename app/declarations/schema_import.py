@@ -27,7 +27,7 @@ class ImportedEvent(NamedTuple):
     Attributes:
         name: of the event.
         document: keys of `Declaration`.
-        lost: what the declaration does not express, with its place.
+        lost: constraints that the declaration does not express, with their place.
     """
 
     name: str

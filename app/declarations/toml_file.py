@@ -34,7 +34,7 @@ class Problem(NamedTuple):
     Attributes:
         file: path of the file.
         line: line number, from 1.
-        message: where in the declaration, what is wrong and what is expected.
+        message: place in the declaration, the error and the expected value.
     """
 
     file: Path
@@ -53,7 +53,7 @@ class DeclarationFile(NamedTuple):
     Attributes:
         path: where it is.
         text: its content.
-        declaration: what it declares.
+        declaration: the declaration in it.
     """
 
     path: Path

@@ -1,1 +1,1 @@
-"""What an event is: pure functions and models, without I/O, clock or settings."""
+"""Models and declarations of events; pure, without I/O, clock or settings."""

@@ -40,8 +40,8 @@ class AccountAddedUser(Envelope):
     """A user was added to an account.
 
     Send it each time that a user joins an account, invited or as the one who opened
-    it, with the role that the user has there. Sent again with another role it stands
-    beside the first: nothing is overwritten, and the latest tells how things are.
+    it, with the role that the user has there. A second event with another role is
+    stored in addition to the first: nothing is overwritten, and the latest one counts.
     """
 
     event: Literal["account_added_user"]

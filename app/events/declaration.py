@@ -26,7 +26,7 @@ from app.events.reserved_names import why_reserved
 
 MAX_PROPERTIES = 200
 _SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# Fields that a message id pattern may name, beside `properties.NAME`.
+# Fields that a message id pattern may name, in addition to `properties.NAME`.
 _PATTERN_FIELDS = frozenset({"event", "user_id", "group_id", "timestamp"})
 _SAMPLE_FIELDS = {
     "user_id": str,
@@ -191,7 +191,7 @@ class Declaration(BaseModel):
 
     @model_validator(mode="after")
     def _check_sample(self) -> Self:
-        """Require what pages and code samples show of every sample."""
+        """Require the fields that pages and code samples show."""
         try:
             sample = json.loads(self.sample)
         except (ValueError, RecursionError) as error:

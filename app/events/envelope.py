@@ -1,4 +1,4 @@
-"""The envelope: what every event carries, under all the names it is sent with."""
+"""The envelope: the fields of every event, with all names that senders use."""
 
 from typing import Annotated, Any
 
@@ -14,8 +14,8 @@ MESSAGE_NAMES = ("message_id", "messageId")
 TIMESTAMP_NAMES = ("timestamp",)
 SDK_TIMESTAMP_NAMES = ("originalTimestamp",)
 IDEMPOTENCY_HEADER = "Idempotency-Key"
-# Fields that SDKs of the Segment family, of June and of Jitsu send beside the envelope.
-# Some change with each retry, so they are no part of an event's content.
+# Further fields that SDKs of the Segment family, June and Jitsu send. Some change with
+# each retry, so they do not belong to the content of an event.
 SDK_FIELDS = frozenset(
     {
         *("type", "sentAt", "sent_at", "receivedAt", "integrations", "channel"),
@@ -46,7 +46,7 @@ class Properties(BaseModel):
 
 
 class Envelope(BaseModel):
-    """What every event carries, under its canonical names."""
+    """The fields of every event, with their canonical names."""
 
     model_config = ConfigDict(strict=True)
 

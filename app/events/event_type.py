@@ -24,7 +24,7 @@ class EventType:
         recommended: preferred names of properties that senders should provide.
         warns_about_missing: whether an event without a recommended property gets
             the warning `missing_recommended`.
-        nouns: for properties that are no text, the type in error messages.
+        nouns: type in error messages of properties other than texts.
         sdk_title: the event's name in SDKs, if it is not the name in title case.
         message_id: how senders should build the message id, with the names of
             fields in braces.

@@ -3,7 +3,7 @@
 The schemas use the field names that senders use. Every stored event fits its schema,
 unless it had to be cleaned first (NaN, NUL, lone surrogates). A fitting event can still
 be rejected, because a schema cannot express that a timestamp is valid, that two names
-of a field have the same value, that the id `1.0` is no integer, or the limits of depth
+of a field have the same value, that the id `1.0` is rejected, or the limits of depth
 and size.
 """
 

@@ -20,24 +20,32 @@ SAMPLE: dict[str, Any] = {
     "timestamp": "20-11-23T22:28:55.111Z",
 }
 
-# One @ with something on both sides, no white space, no control characters: what a
-# mailbox cannot be without, and no more, so that international addresses pass.
-# Spelt out because `\s` is not the same in Rust as in the dialect of JSON Schema.
-_NO_SPACE = r"[^@\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
-_EMAIL = f"^{_NO_SPACE}@{_NO_SPACE}$"
-# RFC 5321 section 4.5.3.1.3, less the angle brackets of a path.
+# White space, control characters (Cc) and invisible ones (Cf). Listed because `\s` and
+# categories differ between Rust and the dialect of JSON Schema, which has no escape for
+# characters above U+FFFF either.
+_NOT_IN_EMAIL = (
+    r"\x00-\x20\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680"
+    r"\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ufeff\ufff9-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
+)
+# One @ with something on both sides: the least that an address needs, so that
+# international addresses pass.
+_PART = f"[^@{_NOT_IN_EMAIL}]+"
+_EMAIL = f"^{_PART}@{_PART}$"
+# RFC 5321 section 4.5.3.1.3, without the angle brackets of a path.
 _MAX_EMAIL = 254
 
 Email = Annotated[str, Field(pattern=_EMAIL, max_length=_MAX_EMAIL)]
 
 
 class SignedUpProperties(Properties):
-    """What is known of the user."""
+    """Data about the user."""
 
     email: Email | None = Field(
         default=None,
-        description="The email of the user: one `@` with something on both sides, and "
-        "no white space.",
+        description="The email of the user: one `@` with something on both sides, no "
+        "white space and no invisible characters.",
     )
     user_email: Email | None = Field(
         default=None, description="Read where `email` is absent."

@@ -41,7 +41,7 @@ _MESSAGES = {
     "too_long": (ErrorCode.TOO_LONG, "At most {max_length} items are accepted."),
     "string_pattern_mismatch": (
         ErrorCode.INVALID_EMAIL,
-        "An email is one @ with something on both sides and no white space.",
+        "An email has one @ and no white space or invisible characters.",
     ),
     "model_type": (ErrorCode.INVALID_TYPE, "This must be an object."),
     "greater_than_equal": (

@@ -15,7 +15,7 @@ class ViewColumn(NamedTuple):
         name: of the column.
         names: names of the property in JSON, in reading order.
         type: Postgres type.
-        comment: what the property says.
+        comment: description of the property.
     """
 
     name: str

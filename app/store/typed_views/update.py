@@ -21,7 +21,7 @@ _MAX_COLUMNS = 1_600
 
 
 class ViewChange(NamedTuple):
-    """What happened to the view of one event.
+    """Change of the view of one event.
 
     Attributes:
         event: name of the event and of its view.
