@@ -35,7 +35,8 @@ ERRORS: dict[ErrorCode, Explanation] = {
         "A text is longer than its limit, which the message names.", "Shorten it."
     ),
     ErrorCode.INVALID_EMAIL: Explanation(
-        "`email` is not one `@` with something on both sides, without white space and invisible characters.",
+        "`email` is not one `@` with something on both sides, without white space and "
+        "invisible characters.",
         "Send the address alone, without a name.",
     ),
     ErrorCode.VALUE_NOT_ALLOWED: Explanation(
