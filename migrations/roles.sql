@@ -3,6 +3,8 @@
 --   rollcall_reader    SELECT on everything but the hashes of keys; a service whose
 --                      pages and routes shall read needs it, too
 --
+--   rollcall_operator  what the operators' actions on the pages do: manage keys,
+--                      correct, replay and purge; without it the pages only read
 --   rollcall_eraser    what `rollcall erase` and `rollcall export --subject` do
 --
 -- Run this as the owner of the tables (who also runs `rollcall migrate` and
@@ -18,7 +20,7 @@ DECLARE
     role_name text;
 BEGIN
     FOREACH role_name IN ARRAY ARRAY[
-        'rollcall_service', 'rollcall_reader', 'rollcall_eraser'
+        'rollcall_service', 'rollcall_reader', 'rollcall_operator', 'rollcall_eraser'
     ] LOOP
         IF to_regrole(role_name) IS NULL THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
@@ -29,8 +31,11 @@ END
 $do$;
 
 GRANT SELECT ON alembic_version TO rollcall_service;
-GRANT SELECT (id, key_hash, source, scope, revoked_at) ON write_keys
-    TO rollcall_service;
+GRANT SELECT (id, key_hash, source, scope, revoked_at, expires_at, last_used_on),
+    UPDATE (last_used_on) ON write_keys TO rollcall_service;
+-- It adds to the audit log and deletes its oldest months, but cannot change it.
+GRANT INSERT ON audit_log TO rollcall_service, rollcall_operator, rollcall_eraser;
+GRANT EXECUTE ON FUNCTION rollcall_expire_audit(integer) TO rollcall_service;
 -- It signs browsers in and out; a code is made by the owner, and used once.
 GRANT INSERT, DELETE, SELECT ON sessions TO rollcall_service;
 GRANT DELETE, SELECT ON sign_in_codes TO rollcall_service;
@@ -51,10 +56,11 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT SELECT ON
     events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,
-    sources, leases, erasures, event_declarations, alembic_version
+    sources, leases, erasures, audit_log, event_declarations, alembic_version
     TO rollcall_reader;
-GRANT SELECT (id, source, scope, created_at, revoked_at) ON write_keys
-    TO rollcall_reader;
+GRANT SELECT
+    (id, source, scope, created_at, revoked_at, expires_at, note, last_used_on)
+    ON write_keys TO rollcall_reader;
 -- The typed views of declared events; `rollcall migrate` records each.
 DO $do$
 DECLARE
@@ -67,6 +73,15 @@ END
 $do$;
 GRANT SELECT (key_id, created_at, expires_at) ON sessions, sign_in_codes
     TO rollcall_reader;
+
+-- Actions on the pages, for keys of the scope operate. Key hashes stay unreadable.
+GRANT SELECT
+    (id, source, scope, created_at, revoked_at, expires_at, note, last_used_on),
+    INSERT, UPDATE (revoked_at, expires_at) ON write_keys TO rollcall_operator;
+GRANT SELECT, INSERT ON sources, events, event_ids TO rollcall_operator;
+GRANT SELECT, INSERT, UPDATE, DELETE ON rejected_events, rejected_drops
+    TO rollcall_operator;
+GRANT SELECT ON alembic_version TO rollcall_operator;
 
 -- Erasure of a person; the rewrite of tables afterwards needs their owner.
 GRANT SELECT, UPDATE, DELETE ON events, rejected_events TO rollcall_eraser;

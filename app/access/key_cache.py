@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from app.errors import OverloadedError
 
@@ -18,7 +18,8 @@ MAX_ENTRIES = 10_000
 # Look-ups that wait for their turn; more would wait longer than a request may.
 MAX_WAITING = 1_000
 
-LookUp = Callable[[bytes], Awaitable[str | None]]
+# Holder of a key: a source, or a reader with its scope.
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=256)
@@ -26,14 +27,14 @@ def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-class Known(NamedTuple):
+class Known(NamedTuple, Generic[T]):
     """An answer, and until when it is trusted, on the cache's clock."""
 
-    source: str | None
+    source: T | None
     until: float
 
 
-class KeyCache:
+class KeyCache(Generic[T]):
     """A cache in front of the table of keys, safe against a flood of unknown ones.
 
     One look-up is under way at a time and one for each key, so that guessing keys
@@ -48,10 +49,10 @@ class KeyCache:
 
     def __init__(
         self,
-        fetch: LookUp,
+        fetch: Callable[[bytes], Awaitable[T | None]],
         *,
         trust_s: float,
-        known: Callable[[bytes], str | None] | None = None,
+        known: Callable[[bytes], T | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._look_up = fetch
@@ -59,25 +60,36 @@ class KeyCache:
         self._trust_s = trust_s
         self._clock = clock
         # Apart, so that a flood of unknown keys cannot push out the known ones.
-        self._known: OrderedDict[bytes, Known] = OrderedDict()
-        self._unknown: OrderedDict[bytes, Known] = OrderedDict()
+        self._known: OrderedDict[bytes, Known[T]] = OrderedDict()
+        self._unknown: OrderedDict[bytes, Known[T]] = OrderedDict()
         # Look-ups that somebody waits for: of keys that were known, which go first,
         # and of others.
-        self._pending: dict[bytes, asyncio.Future[str | None]] = {}
+        self._pending: dict[bytes, asyncio.Future[T | None]] = {}
         self._due: deque[bytes] = deque()
         self._new: deque[bytes] = deque()
         self._worker: asyncio.Task[None] | None = None
+        self._used: set[bytes] = set()
 
-    def get_cached(self, key: bytes) -> Known | None:
+    def take_used(self) -> set[bytes]:
+        """Return the hashes of the keys used since the last call."""
+        used, self._used = self._used, set()
+        return used
+
+    def get_cached(self, key: bytes) -> Known[T] | None:
         """What is known of a key without asking; None where that is too old."""
         digest = _digest(key)
         source = self._source_of_known(digest)
         if source is not None:
+            self._used.add(digest)
             return Known(source, math.inf)
-        known = self._known.get(digest) or self._unknown.get(digest)
+        known = self._known.get(digest)
+        if known is not None and self._clock() < known.until:
+            self._used.add(digest)
+            return known
+        known = self._unknown.get(digest)
         return known if known is not None and self._clock() < known.until else None
 
-    async def source_of(self, key: bytes) -> str | None:
+    async def source_of(self, key: bytes) -> T | None:
         """The source that a live key belongs to; None for any other.
 
         Raises:
@@ -99,7 +111,7 @@ class KeyCache:
         digest = _digest(key)
         return digest in self._known or self._source_of_known(digest) is not None
 
-    def last_known(self, key: bytes) -> str | None:
+    def last_known(self, key: bytes) -> T | None:
         """The source of a key when it was last looked up, however long ago.
 
         For what may be shown while the database does not respond.
@@ -111,7 +123,7 @@ class KeyCache:
         """Look a key up anew when it comes next."""
         self._known.pop(_digest(key), None)
 
-    def _enqueue(self, digest: bytes) -> asyncio.Future[str | None]:
+    def _enqueue(self, digest: bytes) -> asyncio.Future[T | None]:
         if digest in self._known:
             self._due.append(digest)
         elif len(self._pending) < MAX_WAITING:
@@ -136,7 +148,7 @@ class KeyCache:
             else:
                 self._pending.pop(digest).set_result(source)
 
-    async def _refresh(self, digest: bytes) -> str | None:
+    async def _refresh(self, digest: bytes) -> T | None:
         # The answer is as old as the question.
         asked_at = self._clock()
         source = await self._look_up(digest)
@@ -145,6 +157,7 @@ class KeyCache:
         if source is None:
             cache, trust_s = self._unknown, UNKNOWN_TRUST_S
         else:
+            self._used.add(digest)
             cache, trust_s = self._known, self._trust_s
         cache[digest] = Known(source, asked_at + trust_s)
         if len(cache) > MAX_ENTRIES:

@@ -1,9 +1,10 @@
-"""Who reads: a read key in a header, or a browser that has signed in with one.
+"""Who reads: a key in a header, or a browser that has signed in with one.
 
-As FastAPI dependencies: `Depends(readers.required)` for programs,
-`Depends(readers.on_page)` for pages.
+FastAPI dependencies: `Depends(readers.required)` for programs,
+`Depends(readers.on_page)` for pages. The reader is then in `request.state.access`.
 """
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
@@ -18,49 +19,62 @@ from app.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from app.store.keys import scopes
+from app.store.keys.scopes import Reader
 
 
 class SignInRequiredError(Exception):
-    """A page that needs a reader is asked for by a browser that has none."""
+    """A page that needs a reader is requested by a browser that is not signed in."""
 
 
 class ReaderAuth:
-    """Knows who reads.
+    """Authenticates readers.
 
     Args:
-        keys: of read keys.
-        sessions: of the tokens in cookies.
+        keys: keys that are no write keys.
+        sessions: tokens in cookies.
+        on_read: callback for each authenticated request, for the audit log.
     """
 
-    def __init__(self, *, keys: KeyCache, sessions: KeyCache) -> None:
+    def __init__(
+        self,
+        *,
+        keys: KeyCache[Reader],
+        sessions: KeyCache[Reader],
+        on_read: Callable[[Reader, str], None] = lambda _reader, _path: None,
+    ) -> None:
         self._keys = keys
         self._sessions = sessions
+        self._on_read = on_read
 
     async def find(self, request: Request) -> str | None:
-        """Who reads; None where there is neither a key nor a cookie that is worth it.
+        """Return the name of the reader; None without a key and a session.
 
-        The header decides where there is one, as for those who write. For pages,
-        `request.state.reader` says the same afterwards.
+        A header decides before a cookie, as for senders. For pages,
+        `request.state.reader` holds the name afterwards, too.
 
         Raises:
-            ReaderRequiredError: the header has no read key.
+            ReaderRequiredError: the header has no key that reads all sources.
             UnavailableError, OverloadedError: it could not be looked up.
         """
-        try:
-            key = key_from_headers(first_headers(request.scope["headers"]))
-        except UnauthorizedError as error:
-            raise ReaderRequiredError(error.detail) from None
+        reader = await self._find(request)
+        if reader is not None and not scopes.may_read(reader.scope):
+            request.state.reader = None
+            raise _refused(reader)
+        return None if reader is None else reader.name
+
+    async def _find(self, request: Request) -> Reader | None:
+        key = _key_of(request)
         if key is not None:
             reader = await self._keys.source_of(key)
             if reader is None:
                 raise ReaderRequiredError(
-                    "This is no read key, or it is unknown or revoked."
+                    "This is no read key, or it is unknown, expired or revoked."
                 )
         else:
             token = request.cookies.get(SESSION_COOKIE)
-            reader = token and await self._sessions.source_of(token.encode())
-        request.state.reader = reader or None
-        return reader or None
+            reader = await self._sessions.source_of(token.encode()) if token else None
+        return _remember(request, reader)
 
     def is_known(self, headers: list[tuple[bytes, bytes]]) -> bool:
         """Whether a client shows a key or session that was live when last looked up.
@@ -88,19 +102,19 @@ class ReaderAuth:
         try:
             return await self.find(request)
         except (UnavailableError, OverloadedError):
-            key = key_from_headers(first_headers(request.scope["headers"]))
-            token = request.cookies.get(SESSION_COOKIE, "").encode()
+            key = _key_of(request)
             if key is not None:
                 reader = self._keys.last_known(key)
             else:
+                token = request.cookies.get(SESSION_COOKIE, "").encode()
                 reader = self._sessions.last_known(token)
-            if reader is None:
+            if reader is None or not scopes.may_read(reader.scope):
                 raise
-            request.state.reader = reader
-            return reader
+            _remember(request, reader)
+            return reader.name
 
     async def required(self, request: Request) -> str:
-        """Who reads.
+        """Return the reader of all sources; for programs.
 
         Raises:
             ReaderRequiredError: nobody who may.
@@ -108,14 +122,28 @@ class ReaderAuth:
         """
         reader = await self.find(request)
         if reader is None:
-            raise ReaderRequiredError(
-                "Reading needs a read key (`rollcall keys create --scope read`), such "
-                "as in `Authorization: Bearer KEY`; a browser signs in at /sign-in."
-            )
+            raise _nobody()
+        self._count(request)
         return reader
 
+    async def required_for_a_source(self, request: Request) -> str:
+        """As `required`, but `read:SOURCE` is enough: see `source_limit`.
+
+        Raises:
+            ReaderRequiredError: nobody who may.
+            UnavailableError, OverloadedError: it could not be looked up.
+        """
+        reader = await self._find(request)
+        if reader is None:
+            raise _nobody()
+        is_limited = scopes.only_source(reader.scope) is not None
+        if not is_limited and not scopes.may_read(reader.scope):
+            raise _refused(reader)
+        self._count(request)
+        return reader.name
+
     async def on_page(self, request: Request) -> str:
-        """Who reads; a browser that is not signed in is sent to where it can.
+        """Return the reader; a browser that is not signed in is sent to sign in.
 
         Raises:
             SignInRequiredError: nobody has signed in.
@@ -125,15 +153,64 @@ class ReaderAuth:
         reader = await self.find(request)
         if reader is None:
             raise SignInRequiredError
+        self._count(request)
         return reader
 
+    def _count(self, request: Request) -> None:
+        route = request.scope.get("route")
+        self._on_read(request.state.access, getattr(route, "path", request.url.path))
+
     def forget(self, token: bytes) -> None:
-        """Believe a token no longer that this worker has known."""
+        """Look a token up again when it comes next."""
         self._sessions.forget(token)
 
 
+async def may_operate(request: Request) -> bool:
+    """Whether the reader of a request, already authenticated, is an operator."""
+    reader: Reader | None = getattr(request.state, "access", None)
+    return reader is not None and scopes.may_operate(reader.scope)
+
+
+def source_limit(request: Request) -> str | None:
+    """Return the only source that the reader may see; None for all of them."""
+    reader: Reader = request.state.access
+    return scopes.only_source(reader.scope)
+
+
+def _key_of(request: Request) -> bytes | None:
+    try:
+        return key_from_headers(first_headers(request.scope["headers"]))
+    except UnauthorizedError as error:
+        raise ReaderRequiredError(error.detail) from None
+
+
+def _remember(request: Request, reader: Reader | None) -> Reader | None:
+    request.state.access = reader
+    request.state.reader = None if reader is None else reader.name
+    return reader
+
+
+def _nobody() -> ReaderRequiredError:
+    return ReaderRequiredError(
+        "Reading needs a read key (`rollcall keys create --scope read`), such "
+        "as in `Authorization: Bearer KEY`; a browser signs in at /sign-in."
+    )
+
+
+def _refused(reader: Reader) -> ReaderRequiredError:
+    source = scopes.only_source(reader.scope)
+    if source is not None:
+        return ReaderRequiredError(
+            f"This key reads only the source {source}: use it for /v1/events and "
+            "/v1/rejected."
+        )
+    return ReaderRequiredError(
+        f"This key has the scope {reader.scope}, which reads no events."
+    )
+
+
 def install_readers(app: FastAPI) -> None:
-    """Have the app send browsers to the page where they sign in."""
+    """Make the app send browsers to the page where they sign in."""
 
     @app.exception_handler(SignInRequiredError)
     async def sign_in_first(request: Request, _: Exception) -> Response:

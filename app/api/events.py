@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.access.readers import ReaderAuth
+from app.access.readers import ReaderAuth, source_limit
 from app.api.cursor import read_cursor, write_cursor
 from app.api.openapi import READER_SECURITY, problem_responses
 from app.api.query import EventQuery, PageQuery, RejectedQuery
@@ -20,7 +20,7 @@ from app.api.rows import (
     page_json,
     row_json,
 )
-from app.errors import InvalidParameterError, NotFoundError
+from app.errors import ForbiddenError, InvalidParameterError, NotFoundError
 from app.store.read.events import (
     EventRow,
     KeysetPosition,
@@ -60,7 +60,7 @@ def read_routes(readers: ReaderAuth, turns: QueryLimiter) -> APIRouter:
     routes = APIRouter(
         prefix="/v1",
         tags=["reading"],
-        dependencies=[Depends(readers.required), Depends(_no_repeats)],
+        dependencies=[Depends(readers.required_for_a_source), Depends(_no_repeats)],
     )
 
     async def page_of(read: _Read, query: PageQuery, request: Request) -> Response:
@@ -78,7 +78,7 @@ def read_routes(readers: ReaderAuth, turns: QueryLimiter) -> APIRouter:
     async def events(
         request: Request, query: Annotated[EventQuery, Query()]
     ) -> Response:
-        wanted = EventFilter(**query.filters())
+        wanted = EventFilter(**_allowed(request, query.filters()))
         return await page_of(partial(read_events, wanted=wanted), query, request)
 
     @routes.get(
@@ -87,14 +87,16 @@ def read_routes(readers: ReaderAuth, turns: QueryLimiter) -> APIRouter:
     async def rejected(
         request: Request, query: Annotated[RejectedQuery, Query()]
     ) -> Response:
-        wanted = RejectedFilter(**query.filters())
+        wanted = RejectedFilter(**_allowed(request, query.filters()))
         return await page_of(partial(read_rejected, wanted=wanted), query, request)
 
     @routes.get(
         "/events/{id}", summary="A stored event", response_model=StoredEvent, **_ONE
     )
-    async def event(event_id: Annotated[UUID, Path(alias="id")]) -> Response:
-        wanted = EventFilter(id=event_id)
+    async def event(
+        request: Request, event_id: Annotated[UUID, Path(alias="id")]
+    ) -> Response:
+        wanted = EventFilter(**_allowed(request, {"id": event_id}))
         return await one_of(partial(read_events, wanted=wanted))
 
     @routes.get(
@@ -103,8 +105,10 @@ def read_routes(readers: ReaderAuth, turns: QueryLimiter) -> APIRouter:
         response_model=StoredRejection,
         **_ONE,
     )
-    async def rejection(rejection_id: Annotated[UUID, Path(alias="id")]) -> Response:
-        wanted = RejectedFilter(id=rejection_id)
+    async def rejection(
+        request: Request, rejection_id: Annotated[UUID, Path(alias="id")]
+    ) -> Response:
+        wanted = RejectedFilter(**_allowed(request, {"id": rejection_id}))
         return await one_of(partial(read_rejected, wanted=wanted))
 
     return routes
@@ -114,6 +118,16 @@ async def _no_repeats(request: Request) -> None:
     names = [name for name, _ in request.query_params.multi_items()]
     if len(names) > len({*names}):
         raise InvalidParameterError("Each query parameter may be there once.")
+
+
+def _allowed(request: Request, filters: dict[str, Any]) -> dict[str, Any]:
+    """Limit the filters to the source of a key with the scope `read:SOURCE`."""
+    source = source_limit(request)
+    if source is None:
+        return filters
+    if filters.get("source") not in (None, source):
+        raise ForbiddenError(f"This key reads only the source {source}.")
+    return {**filters, "source": source}
 
 
 def _query_of(query: PageQuery, request: Request) -> list[object]:

@@ -13,6 +13,7 @@ from app.metrics.catalog import DATABASE_UP
 from app.metrics.collector import expose
 from app.metrics.counters import Metrics
 from app.store.keys.keys import hash_key
+from app.store.keys.scopes import Reader, may_scrape
 
 
 class _ScraperAuth:
@@ -22,7 +23,7 @@ class _ScraperAuth:
     because metrics are needed most then.
     """
 
-    def __init__(self, key_cache: KeyCache) -> None:
+    def __init__(self, key_cache: KeyCache[Reader]) -> None:
         self._keyring = key_cache
         # Operators create these keys, so there are few.
         self._valid: set[bytes] = set()
@@ -36,7 +37,9 @@ class _ScraperAuth:
         """
         key = key_from_headers(headers)
         if key is None:
-            raise UnauthorizedError("Send a read key: `Authorization: Bearer KEY`.")
+            raise UnauthorizedError(
+                "Send a key of the scope metrics or read: `Authorization: Bearer KEY`."
+            )
         digest = hash_key(key)
         try:
             reader = await self._keyring.source_of(key)
@@ -44,14 +47,17 @@ class _ScraperAuth:
             if digest in self._valid:
                 return
             raise
-        if reader is None:
+        if reader is None or not may_scrape(reader.scope):
             self._valid.discard(digest)
-            raise UnauthorizedError("The read key is unknown or revoked.")
+            raise UnauthorizedError(
+                "The key is unknown, expired or revoked, or its scope is not one of "
+                "metrics, read, operate and erase."
+            )
         self._valid.add(digest)
 
 
 def metrics_routes(
-    key_cache: KeyCache,
+    key_cache: KeyCache[Reader],
     *,
     metrics: Metrics,
     check_database: Callable[[], Awaitable[None]],
@@ -69,7 +75,7 @@ def metrics_routes(
     @routes.get(
         "/metrics",
         summary="Metrics of all workers, for Prometheus",
-        description="Needs a read key.",
+        description="Needs a key of the scope `metrics` or `read`.",
         response_class=PlainTextResponse,
         responses=problem_responses(401, 503),
         openapi_extra={"security": [{"bearer": []}]},

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 
+from app.access.readers import may_operate
 from app.components.live import LiveComponents
 from app.components.readers import ReadComponents
 from app.pages.console.actions import action_routes
@@ -49,7 +50,7 @@ class ConsoleComponents:
         watching: LiveComponents,
     ) -> None:
         """Add the routes."""
-        operators = Operators(reading.readers, _nobody_operates)
+        operators = Operators(reading.readers, may_operate)
         app.include_router(
             rejected_routes(
                 pages,
@@ -89,7 +90,3 @@ class ConsoleComponents:
     async def close(self) -> None:
         """Close the connections."""
         await self._engine.dispose()
-
-
-async def _nobody_operates(_: Request) -> bool:
-    return False

@@ -42,7 +42,7 @@ class IngestServices:
     def __init__(  # noqa: PLR0913 - the parts of the pipeline
         self,
         *,
-        key_cache: KeyCache,
+        key_cache: KeyCache[str],
         writer: Writer,
         policy: Policy,
         limits: TrackLimits,

@@ -3,14 +3,21 @@
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeAlias
+from typing import TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
 from app.logs import fields
-from app.store.keys.keys import find_reader, find_source, has_write_keys
+from app.store.audit import expire_audit
+from app.store.keys.keys import (
+    find_reader,
+    find_source,
+    has_write_keys,
+    record_use,
+)
+from app.store.keys.scopes import Reader
 from app.store.keys.snapshot_file import LiveKey, live_keys
 from app.store.migrations import check_schema
 from app.store.quarantine.retention import expire_rejected
@@ -21,7 +28,8 @@ from app.store.write.partitions import ensure_partitions
 
 log = logging.getLogger(__name__)
 
-Find: TypeAlias = Callable[..., Awaitable[str | None]]
+T = TypeVar("T")
+
 
 _UPKEEP_TIMEOUT_S = 10.0
 
@@ -48,13 +56,39 @@ class ServiceQueries:
         """
         return await self._find(find_source, key_hash)
 
-    async def reader_of_key(self, key_hash: bytes) -> str | None:
-        """Who reads with a live read key; None for every other key.
+    async def reader_of_key(self, key_hash: bytes) -> Reader | None:
+        """The holder of a live key that is no write key; None for every other key.
 
         Raises:
             UnavailableError: the database did not answer.
         """
         return await self._find(find_reader, key_hash)
+
+    async def record_use(self, hashes: list[bytes]) -> int:
+        """Record today as the day of the last use of keys; returns how many changed.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+        return await ask(
+            self._engine,
+            partial(record_use, hashes=hashes),
+            timeout_s=_UPKEEP_TIMEOUT_S,
+            failure="The use of keys could not be recorded.",
+        )
+
+    async def expire_audit(self, *, days: int) -> int:
+        """Delete old months of the audit log; returns how many rows.
+
+        Raises:
+            UnavailableError: the database did not do it.
+        """
+        return await ask(
+            self._engine,
+            partial(expire_audit, days=days),
+            timeout_s=_UPKEEP_TIMEOUT_S,
+            failure="Old months of the audit log could not be deleted.",
+        )
 
     async def check_ready(self) -> None:
         """Whether events can be stored now.
@@ -147,7 +181,9 @@ class ServiceQueries:
 
         return await expire_events(self._engine, limit=limit, report=report) or 0
 
-    async def _find(self, find: Find, key_hash: bytes) -> str | None:
+    async def _find(
+        self, find: Callable[..., Awaitable[T | None]], key_hash: bytes
+    ) -> T | None:
         return await ask(
             self._engine,
             partial(find, key_hash=key_hash),

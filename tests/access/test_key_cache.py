@@ -65,7 +65,7 @@ def table() -> Table:
 
 
 @pytest.fixture
-def key_cache(table: Table, clock: Clock) -> KeyCache:
+def key_cache(table: Table, clock: Clock) -> KeyCache[str]:
     return KeyCache(table.fetch, trust_s=TRUST_S, clock=clock)
 
 
@@ -76,7 +76,7 @@ async def ticks() -> None:
 
 
 async def test_a_known_key_is_trusted_for_its_time_and_no_longer(
-    key_cache: KeyCache, table: Table, clock: Clock
+    key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     assert await key_cache.source_of(b"rc_known") == "billing"
     clock.now += TRUST_S - 0.001
@@ -88,7 +88,7 @@ async def test_a_known_key_is_trusted_for_its_time_and_no_longer(
 
 
 async def test_a_revoked_key_dies_when_its_trust_ends(
-    key_cache: KeyCache, table: Table, clock: Clock
+    key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     assert await key_cache.source_of(b"rc_known") == "billing"
     table.revoke(b"rc_known")
@@ -99,7 +99,7 @@ async def test_a_revoked_key_dies_when_its_trust_ends(
 
 
 async def test_the_trust_counts_from_the_question_not_from_the_answer(
-    key_cache: KeyCache, table: Table, clock: Clock
+    key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     table.open.clear()
     waiting = asyncio.create_task(key_cache.source_of(b"rc_known"))
@@ -113,7 +113,7 @@ async def test_the_trust_counts_from_the_question_not_from_the_answer(
 
 
 async def test_an_unknown_key_is_asked_for_once_a_second(
-    key_cache: KeyCache, table: Table, clock: Clock
+    key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     assert await key_cache.source_of(b"rc_new") is None
     table.add(b"rc_new", "crm")
@@ -125,7 +125,7 @@ async def test_an_unknown_key_is_asked_for_once_a_second(
 
 
 async def test_a_key_that_was_never_asked_for_works_at_once(
-    key_cache: KeyCache, table: Table
+    key_cache: KeyCache[str], table: Table
 ) -> None:
     assert await key_cache.source_of(b"rc_known") == "billing"
     table.add(b"rc_new", "crm")
@@ -133,7 +133,7 @@ async def test_a_key_that_was_never_asked_for_works_at_once(
 
 
 async def test_many_who_ask_for_one_key_ask_once(
-    key_cache: KeyCache, table: Table
+    key_cache: KeyCache[str], table: Table
 ) -> None:
     table.open.clear()
     waiting = [asyncio.create_task(key_cache.source_of(b"rc_known")) for _ in range(50)]
@@ -145,7 +145,7 @@ async def test_many_who_ask_for_one_key_ask_once(
 
 
 async def test_one_look_up_is_under_way_at_a_time(
-    key_cache: KeyCache, table: Table
+    key_cache: KeyCache[str], table: Table
 ) -> None:
     table.open.clear()
     waiting = [asyncio.create_task(key_cache.source_of(b"%d" % n)) for n in range(50)]
@@ -158,7 +158,7 @@ async def test_one_look_up_is_under_way_at_a_time(
 
 
 async def test_who_leaves_does_not_end_the_look_up_of_the_others(
-    key_cache: KeyCache, table: Table
+    key_cache: KeyCache[str], table: Table
 ) -> None:
     table.open.clear()
     first = asyncio.create_task(key_cache.source_of(b"rc_known"))
@@ -175,7 +175,7 @@ async def test_who_leaves_does_not_end_the_look_up_of_the_others(
 
 
 async def test_a_failed_look_up_fails_those_who_wait_and_is_not_remembered(
-    key_cache: KeyCache, table: Table
+    key_cache: KeyCache[str], table: Table
 ) -> None:
     table.error = UnavailableError("The database is away.")
     failed = await asyncio.gather(
@@ -188,7 +188,7 @@ async def test_a_failed_look_up_fails_those_who_wait_and_is_not_remembered(
 
 
 async def test_a_flood_of_unknown_keys_is_forgotten_and_drives_out_no_known_one(
-    key_cache: KeyCache, table: Table
+    key_cache: KeyCache[str], table: Table
 ) -> None:
     await key_cache.source_of(b"rc_known")
     for number in range(MAX_ENTRIES + 1):
@@ -202,7 +202,9 @@ async def test_a_flood_of_unknown_keys_is_forgotten_and_drives_out_no_known_one(
     assert table.times_asked(b"0") == 2, "the oldest is kept"
 
 
-async def test_known_keys_are_as_bounded(key_cache: KeyCache, table: Table) -> None:
+async def test_known_keys_are_as_bounded(
+    key_cache: KeyCache[str], table: Table
+) -> None:
     for number in range(MAX_ENTRIES + 1):
         table.add(b"%d" % number, "source")
         await key_cache.source_of(b"%d" % number)
@@ -214,7 +216,7 @@ async def test_known_keys_are_as_bounded(key_cache: KeyCache, table: Table) -> N
 
 
 async def test_a_key_that_is_looked_up_again_counts_as_new(
-    key_cache: KeyCache, table: Table, clock: Clock
+    key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     await key_cache.source_of(b"rc_known")
     clock.now += TRUST_S
@@ -232,7 +234,7 @@ async def test_a_key_that_is_looked_up_again_counts_as_new(
 
 
 async def test_a_flood_waits_in_a_bounded_queue_that_known_keys_may_still_join(
-    key_cache: KeyCache, table: Table, clock: Clock
+    key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     await key_cache.source_of(b"rc_known")
     clock.now += TRUST_S
@@ -254,7 +256,7 @@ async def test_a_flood_waits_in_a_bounded_queue_that_known_keys_may_still_join(
 
 
 async def test_key_that_was_known_goes_before_keys_that_never_were(
-    key_cache: KeyCache, table: Table, clock: Clock
+    key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     table.add(b"rc_known", "billing")
     await key_cache.source_of(b"rc_known")

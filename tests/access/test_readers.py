@@ -1,14 +1,20 @@
 """Who reads, as routes of any kind ask for it."""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, Request
 
-from app.access.key_cache import KeyCache, LookUp
-from app.access.readers import ReaderAuth, install_readers
+from app.access.key_cache import KeyCache
+from app.access.readers import (
+    ReaderAuth,
+    install_readers,
+    may_operate,
+    source_limit,
+)
 from app.access.session_cookie import SESSION_COOKIE
 from app.errors import UnavailableError
 from app.ingest.dispatch import REQUEST_ID, Receive, Send
@@ -17,9 +23,15 @@ from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
 from app.store.keys.keys import hash_key
+from app.store.keys.scopes import Reader
 from tests.support.read_api import bearer
 
-KNOWN = {hash_key(b"rc_read_ann"): "ann", hash_key(b"token"): "bob"}
+KNOWN = {
+    hash_key(b"rc_read_ann"): Reader("ann", "1", "read"),
+    hash_key(b"token"): Reader("bob", "2", "operate"),
+    hash_key(b"rc_metrics_prom"): Reader("prom", "3", "metrics"),
+    hash_key(b"rc_read_crm"): Reader("eve", "4", "read:crm"),
+}
 COOKIE = {"cookie": f"{SESSION_COOKIE}=token"}
 
 
@@ -46,6 +58,19 @@ class Bench:
         ) -> list[str]:
             return [reader, request.state.reader]
 
+        @app.get("/limited")
+        async def limited(
+            request: Request, _: Annotated[str, Depends(readers.required_for_a_source)]
+        ) -> list[str | None]:
+            access: Reader = request.state.access
+            return [access.key_id, source_limit(request)]
+
+        @app.get("/actions")
+        async def actions(
+            request: Request, _: Annotated[str, Depends(readers.on_page)]
+        ) -> bool:
+            return await may_operate(request)
+
         @app.get("/open")
         async def anyone(
             reader: Annotated[str | None, Depends(readers.find)],
@@ -63,8 +88,8 @@ class Bench:
             transport=httpx.ASGITransport(named), base_url="http://rollcall"
         )
 
-    def fetch(self, kind: str) -> LookUp:
-        async def find(digest: bytes) -> str | None:
+    def fetch(self, kind: str) -> Callable[[bytes], Awaitable[Reader | None]]:
+        async def find(digest: bytes) -> Reader | None:
             self.asked[kind] += 1
             if self.away:
                 raise UnavailableError("Away.")
@@ -140,3 +165,23 @@ async def test_an_outage_is_503_for_those_who_are_not_known_yet(bench: Bench) ->
         assert (told.status_code, told.json()["code"]) == (503, "unavailable")
         assert told.headers["retry-after"]
         assert (await bench.get(path, COOKIE)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api", "/page", "/open", "/actions"])
+@pytest.mark.parametrize("key", ["rc_metrics_prom", "rc_read_crm"])
+async def test_a_limited_key_reads_no_more_than_its_scope(
+    bench: Bench, path: str, key: str
+) -> None:
+    assert (await bench.get(path, bearer(key))).status_code == 401
+
+
+async def test_a_key_for_one_source_reads_that_source(bench: Bench) -> None:
+    limited = await bench.get("/limited", bearer("rc_read_crm"))
+    assert limited.json() == ["4", "crm"]
+    assert (await bench.get("/limited", bearer("rc_read_ann"))).json() == ["1", None]
+    assert (await bench.get("/limited", bearer("rc_metrics_prom"))).status_code == 401
+
+
+async def test_only_an_operator_may_take_actions(bench: Bench) -> None:
+    assert (await bench.get("/actions", bearer("rc_read_ann"))).json() is False
+    assert (await bench.get("/actions", COOKIE)).json() is True

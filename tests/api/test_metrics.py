@@ -20,10 +20,12 @@ from app.metrics.counters import Metrics
 from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
-from app.store.keys.keys import create_key, hash_key, revoke_key
+from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
+from app.store.keys.scopes import Reader
 from tests.support.app_client import Api
 from tests.support.metric_figures import Figures
 from tests.support.pipeline import SIGNED_UP, signed_up_with
+from tests.support.read_api import bearer
 
 PROMETHEUS_ACCEPTS = (
     "application/openmetrics-text;version=1.0.0;q=0.6;escaping=allow-utf-8,"
@@ -65,7 +67,7 @@ async def test_only_a_read_key_opens_it(api: Api, read_key: str) -> None:
 async def test_a_revoked_key_opens_it_no_more(api: Api, read_key: str) -> None:
     assert (await scrape(api, read_key)).status_code == 200
     async with api.engine.begin() as connection:
-        await revoke_key(connection, key_or_id=read_key)
+        await revoke_key(connection, id_=key_id(hash_key(read_key.encode())))
     async with asyncio.timeout(10):
         while (await scrape(api, read_key)).status_code != 401:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -178,11 +180,13 @@ class Database:
     def __init__(self) -> None:
         self.error: Exception | None = None
         self.keys = {b"rc_read_known"}
+        self.scope = "metrics"
 
-    async def reader_of_key(self, digest: bytes) -> str | None:
+    async def reader_of_key(self, digest: bytes) -> Reader | None:
         if isinstance(self.error, UnavailableError):
             raise self.error
-        return "p" if digest in {hash_key(key) for key in self.keys} else None
+        is_known = digest in {hash_key(key) for key in self.keys}
+        return Reader("p", "1", self.scope) if is_known else None
 
     async def check(self) -> None:
         if self.error is not None:
@@ -242,3 +246,15 @@ async def test_while_it_is_away_a_key_that_was_not_good_is_not(
     # Never seen: nobody can say, and 401 would not be the truth.
     assert (await ask(client, "rc_read_other")).status_code == 503
     assert (await client.get("/metrics")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [("metrics", 200), ("read", 200), ("operate", 200), ("read:crm", 401)],
+)
+async def test_metrics_need_a_key_that_reads_every_source(
+    client: httpx.AsyncClient, database: Database, scope: str, status: int
+) -> None:
+    database.scope = scope
+    answer = await client.get("/metrics", headers=bearer("rc_read_known"))
+    assert answer.status_code == status

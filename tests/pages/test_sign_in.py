@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app.access.session_cookie import SESSION_COOKIE
 from app.pages.sign_in import local_path
 from app.store.keys.codes import create_code
-from app.store.keys.keys import revoke_key
+from app.store.keys.keys import hash_key, key_id, revoke_key
 from tests.support.app_client import Api, serving, settings
 from tests.support.pipeline import SIGNED_UP
 from tests.support.read_api import OURS, bearer, browser, read_key
@@ -168,7 +168,7 @@ async def test_a_session_ends_with_its_key(
     await sign_in(tab, key=key)
     assert await is_in(tab)
     async with api.engine.begin() as connection:
-        await revoke_key(connection, key_or_id=key)
+        await revoke_key(connection, id_=key_id(hash_key(key.encode())))
     assert not await is_in(tab)
 
 

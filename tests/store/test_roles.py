@@ -252,12 +252,16 @@ async def test_the_service_signs_in_and_out_and_reads_only_if_it_is_let(
         session = await sessions.sign_in(secret.encode(), is_code=is_code)
         assert session is not None
         token = session.token.encode()
-        assert await sessions.reader_of(hash_key(token)) == "ann"
+        signed_in = await sessions.reader_of(hash_key(token))
+        assert signed_in is not None
+        assert signed_in.name == "ann"
         await sessions.sign_out(token)
         assert await sessions.reader_of(hash_key(token)) is None
     assert await sessions.expire() == 0
     lookups = ServiceQueries(service, timeout_s=5)
-    assert await lookups.reader_of_key(hash_key(key.encode())) == "ann"
+    reader = await lookups.reader_of_key(hash_key(key.encode()))
+    assert reader is not None
+    assert reader.name == "ann"
 
     wanted = partial(read_events, wanted=EventFilter(user_id="u1"), limit=1)
     await commit(service, record(), timeout_s=10)

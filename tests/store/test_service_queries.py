@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import SchemaError, UnavailableError
 from app.store.engine import create_engine
-from app.store.keys.keys import create_key, hash_key, revoke_key
+from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.service_queries import ServiceQueries
 from app.store.tables.events import rejected_events
 from tests.support.entries import rejection, rows, save
@@ -57,14 +57,15 @@ async def test_a_live_key_has_a_source_and_others_have_none(
     async with engine.begin() as connection:
         live = await create_key(connection, source="billing")
         revoked = await create_key(connection, source="billing")
-        await revoke_key(connection, key_or_id=revoked)
+        await revoke_key(connection, id_=key_id(hash_key(revoked.encode())))
         reads = await create_key(connection, source="ann", scope="read")
 
     async def source_of(key: str) -> str | None:
         return await lookups(engine).source_of_key(hash_key(key.encode()))
 
     async def reader_of(key: str) -> str | None:
-        return await lookups(engine).reader_of_key(hash_key(key.encode()))
+        found = await lookups(engine).reader_of_key(hash_key(key.encode()))
+        return found and found.name
 
     assert await source_of(live) == "billing"
     assert await source_of(revoked) is None

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.store.keys.keys import Scope, create_key
+from app.store.keys.keys import create_key
 from app.store.operator_session import in_operator_transaction
 from tests.conftest import Admin
 
@@ -33,7 +33,7 @@ class Database:
         [[value]] = self.rows(statement, **parameters)
         return value
 
-    def key(self, source: str = "billing-backend", *, scope: Scope = "write") -> str:
+    def key(self, source: str = "billing-backend", *, scope: str = "write") -> str:
         """A new key."""
         make = partial(create_key, source=source, scope=scope)
         return self.admin.runner.run(in_operator_transaction(self.url, make))

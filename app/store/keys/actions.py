@@ -51,7 +51,7 @@ class KeyActions:
             UnavailableError: the database did not respond.
         """
         try:
-            return (await self._ask(partial(revoke_key, key_or_id=id_))).source
+            return (await self._ask(partial(revoke_key, id_=id_))).source
         except KeyNotFoundError as error:
             raise NotFoundError(error.detail) from None
 

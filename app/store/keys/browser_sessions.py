@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.keys.keys import hash_key
+from app.store.keys.scopes import Reader
 from app.store.query import ask
 from app.store.read.limiter import QueryLimiter
 
@@ -23,7 +24,8 @@ _FAILURE = "Who reads could not be looked up in time; try again."
 _BY_KEY = text("""
 WITH key AS (
     SELECT id, source FROM write_keys
-    WHERE key_hash = :secret AND scope = 'read' AND revoked_at IS NULL
+    WHERE key_hash = :secret AND scope IN ('read', 'operate', 'erase')
+        AND revoked_at IS NULL AND coalesce(expires_at > now(), true)
 ), session AS (
     INSERT INTO sessions (token_hash, key_id, expires_at)
     SELECT :token_hash, id, now() + :life FROM key
@@ -36,7 +38,8 @@ WITH used AS (
     RETURNING key_id
 ), key AS (
     SELECT id, source FROM used JOIN write_keys ON id = key_id
-    WHERE scope = 'read' AND revoked_at IS NULL
+    WHERE scope IN ('read', 'operate', 'erase')
+        AND revoked_at IS NULL AND coalesce(write_keys.expires_at > now(), true)
 ), session AS (
     INSERT INTO sessions (token_hash, key_id, expires_at)
     SELECT :token_hash, id, now() + :life FROM key
@@ -44,9 +47,10 @@ WITH used AS (
 SELECT source FROM key
 """)
 _FIND = text("""
-SELECT source FROM sessions JOIN write_keys ON id = key_id
-WHERE token_hash = :token_hash AND expires_at > now()
-    AND scope = 'read' AND revoked_at IS NULL
+SELECT source, id, scope FROM sessions JOIN write_keys ON id = key_id
+WHERE token_hash = :token_hash AND sessions.expires_at > now()
+    AND scope IN ('read', 'operate', 'erase')
+    AND revoked_at IS NULL AND coalesce(write_keys.expires_at > now(), true)
 """)
 _END = text("DELETE FROM sessions WHERE token_hash = :token_hash")
 _EXPIRE = text("""
@@ -108,18 +112,17 @@ class Sessions:
         reader = await self._one_at_a_time.ask(begin)
         return None if reader is None else Session(token, reader)
 
-    async def reader_of(self, token_hash: bytes) -> str | None:
-        """Who is signed in with a token; None where nobody is.
+    async def reader_of(self, token_hash: bytes) -> Reader | None:
+        """Return who is signed in with a token; None for an unknown token.
 
         Raises:
             UnavailableError: the database did not answer.
         """
 
-        async def find(connection: AsyncConnection) -> str | None:
-            found: str | None = await connection.scalar(
-                _FIND, {"token_hash": token_hash}
-            )
-            return found
+        async def find(connection: AsyncConnection) -> Reader | None:
+            rows = await connection.execute(_FIND, {"token_hash": token_hash})
+            row = rows.one_or_none()
+            return None if row is None else Reader(*row)
 
         return await self._ask(find)
 

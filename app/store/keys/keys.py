@@ -1,28 +1,39 @@
-"""Keys: making, listing, revoking and looking them up.
+"""Keys: create, rotate, list, revoke and look up.
 
-A key is a prefix and 192 random bits; only its SHA-256 is stored. So long a random
-text needs no slow hash and no salt: there is nothing to guess. The prefix tells a
-person what a key is for; what it may do is decided by its row.
+A key is a prefix and 192 random bits; only its SHA-256 is stored. A random text of
+that length needs no slow hash and no salt, because it cannot be guessed. The prefix
+tells a person what a key is for; its row decides.
 Every function runs in the caller's transaction.
 """
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, TypeAlias
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import KeyNotFoundError
-from app.store.keys.sources import ensure_source
+from app.errors import ConfigurationError, KeyNotFoundError
+from app.store.audit import record_action
+from app.store.keys.scopes import Reader, Scope, only_source
+from app.store.keys.sources import check_source_name, ensure_source
 from app.store.tables.events import write_keys
 
-Scope: TypeAlias = Literal["write", "read"]
-
-PREFIXES: dict[Scope, str] = {"write": "rc_", "read": "rc_read_"}
+PREFIX = "rc_"
 _RANDOM_BYTES = 24
+_GIVEN_KEY = re.compile(r"rc_[A-Za-z0-9_-]{32,200}")
+_ID = re.compile(r"[0-9a-f]{12}")
 _ID_LENGTH = 12
 _SHOWN = (
     write_keys.c.id,
@@ -30,122 +41,212 @@ _SHOWN = (
     write_keys.c.created_at,
     write_keys.c.revoked_at,
     write_keys.c.scope,
+    write_keys.c.expires_at,
+    write_keys.c.note,
+    write_keys.c.last_used_on,
 )
 
 
-def _find_owner(scope: Scope) -> Select[str]:
-    return select(write_keys.c.source).where(
-        write_keys.c.key_hash == bindparam("key_hash"),
-        write_keys.c.scope == scope,
-        write_keys.c.revoked_at.is_(None),
+def is_live() -> ColumnElement[bool]:
+    """Return the condition that a key is neither revoked nor expired."""
+    return write_keys.c.revoked_at.is_(None) & or_(
+        write_keys.c.expires_at.is_(None), write_keys.c.expires_at > func.now()
     )
 
 
-_HAS_WRITE_KEYS = select(
-    select(write_keys.c.id)
-    .where(write_keys.c.scope == "write", write_keys.c.revoked_at.is_(None))
-    .exists()
+_BY_HASH = write_keys.c.key_hash == bindparam("key_hash")
+# Run for every key that a worker sees for the first time: compiled and prepared once.
+_FIND_SOURCE = select(write_keys.c.source).where(
+    _BY_HASH, write_keys.c.scope == Scope.WRITE, is_live()
 )
-# Asked for every key that a worker sees anew: compiled once, prepared once.
-_FIND_SOURCE = _find_owner("write")
-_FIND_READER = _find_owner("read")
+_FIND_READER = select(write_keys.c.source, write_keys.c.id, write_keys.c.scope).where(
+    _BY_HASH, write_keys.c.scope != Scope.WRITE, is_live()
+)
+_HAS_WRITE_KEYS = select(
+    select(write_keys.c.id).where(write_keys.c.scope == Scope.WRITE, is_live()).exists()
+)
+_RECORD_USE = text("""
+UPDATE write_keys SET last_used_on = current_date
+WHERE key_hash = ANY(:hashes) AND last_used_on IS DISTINCT FROM current_date
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A key as an operator sees it.
+    """A key as an operator sees it; times are aware UTC.
 
     Attributes:
-        id: its public name, the first 12 hex digits of its SHA-256.
-        source: the sender that it belongs to; of a read key, who reads with it.
-        created_at: aware UTC.
-        revoked_at: aware UTC; None while it is live.
-        scope: what it is for.
+        id: public name, the first 12 hex digits of the key's SHA-256.
+        source: source of the sender, or name of the holder.
+        created_at: when the key was created.
+        revoked_at: when it was revoked; None if it was not.
+        scope: what it may do.
+        expires_at: when it stops working; None if it never does.
+        note: remark of the operator, if there is one.
+        last_used_on: day of the last use; None if it was never used.
     """
 
     id: str
     source: str
     created_at: datetime
     revoked_at: datetime | None
-    scope: Scope
+    scope: str
+    expires_at: datetime | None
+    note: str | None
+    last_used_on: date | None
 
 
 def hash_key(key: bytes) -> bytes:
-    """The 32 bytes under which a key is stored."""
+    """Return the 32 bytes under which a key is stored."""
     return hashlib.sha256(key).digest()
 
 
-async def create_key(
-    connection: AsyncConnection, *, source: str, scope: Scope = "write"
+def key_id(key_hash: bytes) -> str:
+    """Return the public id of a key."""
+    return key_hash.hex()[:_ID_LENGTH]
+
+
+async def create_key(  # noqa: PLR0913 - the columns of a key
+    connection: AsyncConnection,
+    *,
+    source: str,
+    scope: str = Scope.WRITE,
+    actor: str = "service",
+    expires_in: timedelta | None = None,
+    note: str | None = None,
+    given: str | None = None,
 ) -> str:
-    """Make a key for a source, and the source if it is new.
+    """Create a key for a source, and the source if it is new.
 
     Args:
         connection: in the caller's transaction.
-        source: who writes with it, or who reads.
-        scope: a `read` key reads the events of all sources, and writes nothing.
+        source: who writes with the key, or who holds it.
+        scope: what the key may do.
+        actor: who creates it, for the audit log.
+        expires_in: time until it stops working; by default it never does.
+        note: remark for `keys list`.
+        given: key from a secret store; repeating the call with it changes nothing.
 
     Returns:
-        The key. It cannot be shown again: nothing stored leads back to it.
+        The key. It cannot be shown again, because only its hash is stored.
 
     Raises:
-        ConfigurationError: the source's name is not one.
+        ConfigurationError: the source, the scope or the given key is not valid.
     """
+    _check_scope(scope)
+    if given is not None and await _is_known(connection, given, source, scope):
+        return given
     await ensure_source(connection, name=source)
-    key = PREFIXES[scope] + secrets.token_urlsafe(_RANDOM_BYTES)
+    key = given or _prefix_of(scope) + secrets.token_urlsafe(_RANDOM_BYTES)
     key_hash = hash_key(key.encode())
     row = {
-        "id": _id_of(key_hash),
+        "id": key_id(key_hash),
         "key_hash": key_hash,
         "source": source,
         "scope": scope,
+        "note": note,
+        "expires_at": None if expires_in is None else func.now() + expires_in,
     }
     await connection.execute(insert(write_keys).values(row))
+    await record_action(
+        connection,
+        "key.create",
+        actor=actor,
+        subject=key_id(key_hash),
+        source=source,
+        scope=scope,
+    )
+    return key
+
+
+async def rotate_key(
+    connection: AsyncConnection, *, id_: str, actor: str, keep: timedelta
+) -> str:
+    """Create a successor of a key, with the same source, scope and note.
+
+    Args:
+        connection: in the caller's transaction.
+        id_: id of the key.
+        actor: who rotates it, for the audit log.
+        keep: time for which the old key still works.
+
+    Raises:
+        KeyNotFoundError: no live key has this id.
+    """
+    rows = await connection.execute(
+        update(write_keys)
+        .where(write_keys.c.id == _checked_id(id_), is_live())
+        .values(
+            expires_at=func.least(
+                func.coalesce(write_keys.c.expires_at, text("'infinity'")),
+                func.now() + keep,
+            )
+        )
+        .returning(write_keys.c.source, write_keys.c.scope, write_keys.c.note)
+    )
+    old = rows.one_or_none()
+    if old is None:
+        raise KeyNotFoundError(
+            f"No live key has the id {id_}: see `rollcall keys list`."
+        )
+    key = await create_key(
+        connection, source=old.source, scope=old.scope, note=old.note, actor=actor
+    )
+    await record_action(
+        connection,
+        "key.rotate",
+        actor=actor,
+        subject=id_,
+        successor=key_id(hash_key(key.encode())),
+    )
     return key
 
 
 async def list_keys(connection: AsyncConnection) -> list[KeyRow]:
-    """All keys, live and revoked, by source and then the oldest first."""
+    """Return all keys, live and revoked, by source and then the oldest first."""
     rows = await connection.execute(
         select(*_SHOWN).order_by(write_keys.c.source, write_keys.c.created_at)
     )
     return [KeyRow(*row) for row in rows]
 
 
-async def revoke_key(connection: AsyncConnection, *, key_or_id: str) -> KeyRow:
+async def revoke_key(
+    connection: AsyncConnection, *, id_: str, actor: str = "service"
+) -> KeyRow:
     """Revoke a key for good; one that is revoked already keeps its time.
 
     Args:
         connection: in the caller's transaction.
-        key_or_id: the key itself, or its id.
+        id_: id of the key.
+        actor: who revokes it, for the audit log.
 
     Raises:
-        KeyNotFoundError: there is no such key; the text does not repeat it.
+        KeyNotFoundError: there is no such key, or the text is a key and no id.
     """
-    is_key = key_or_id.startswith(PREFIXES["write"])
-    id_ = _id_of(hash_key(key_or_id.encode())) if is_key else key_or_id.lower()
     rows = await connection.execute(
         update(write_keys)
-        .where(write_keys.c.id == id_)
+        .where(write_keys.c.id == _checked_id(id_))
         .values(revoked_at=func.coalesce(write_keys.c.revoked_at, func.now()))
         .returning(*_SHOWN)
     )
     row = rows.one_or_none()
     if row is None:
-        raise KeyNotFoundError(
-            "There is no such key; `rollcall keys list` shows the ids of all."
-        )
+        raise KeyNotFoundError(f"No key has the id {id_}: see `rollcall keys list`.")
+    await record_action(
+        connection, "key.revoke", actor=actor, subject=row.id, source=row.source
+    )
     return KeyRow(*row)
 
 
 async def find_source(connection: AsyncConnection, *, key_hash: bytes) -> str | None:
-    """The source that a live write key belongs to; None for every other key."""
+    """Return the source of a live write key; None for every other key."""
     return await connection.scalar(_FIND_SOURCE, {"key_hash": key_hash})
 
 
-async def find_reader(connection: AsyncConnection, *, key_hash: bytes) -> str | None:
-    """Who reads with a live read key; None for every other key."""
-    return await connection.scalar(_FIND_READER, {"key_hash": key_hash})
+async def find_reader(connection: AsyncConnection, *, key_hash: bytes) -> Reader | None:
+    """Return the holder of a live key that is no write key; None for every other."""
+    row = (await connection.execute(_FIND_READER, {"key_hash": key_hash})).one_or_none()
+    return None if row is None else Reader(*row)
 
 
 async def has_write_keys(connection: AsyncConnection) -> bool:
@@ -153,5 +254,59 @@ async def has_write_keys(connection: AsyncConnection) -> bool:
     return bool(await connection.scalar(_HAS_WRITE_KEYS))
 
 
-def _id_of(key_hash: bytes) -> str:
-    return key_hash.hex()[:_ID_LENGTH]
+async def record_use(connection: AsyncConnection, *, hashes: list[bytes]) -> int:
+    """Record today as the day of the last use; return the number of changed rows."""
+    return (await connection.execute(_RECORD_USE, {"hashes": hashes})).rowcount
+
+
+def _check_scope(scope: str) -> None:
+    source = only_source(scope)
+    if source is not None:
+        check_source_name(source)
+    elif scope not in {*Scope}:
+        raise ConfigurationError(
+            f"There is no scope {scope!r}: choose one of {', '.join(Scope)}, or "
+            "read:SOURCE for one source."
+        )
+
+
+def _prefix_of(scope: str) -> str:
+    name = scope.partition(":")[0]
+    return PREFIX if name == Scope.WRITE else f"{PREFIX}{name}_"
+
+
+def _checked_id(id_: str) -> str:
+    """Return the id, or refuse a key: a command line is visible to other users."""
+    if id_.startswith(PREFIX):
+        raise KeyNotFoundError(
+            "This is a key, and keys are named by their id, which `rollcall keys list` "
+            "shows. A key on a command line may have been seen by others: revoke it."
+        )
+    if not _ID.fullmatch(id_.lower()):
+        raise KeyNotFoundError("An id has 12 hex digits: see `rollcall keys list`.")
+    return id_.lower()
+
+
+async def _is_known(
+    connection: AsyncConnection, given: str, source: str, scope: str
+) -> bool:
+    """Whether a given key exists already, with the same source and scope."""
+    if not _GIVEN_KEY.fullmatch(given):
+        raise ConfigurationError(
+            "The key from the standard input must be rc_ and at least 32 characters "
+            "of A-Z a-z 0-9 _ -, such as `echo rc_$(openssl rand -hex 24)` makes."
+        )
+    rows = await connection.execute(
+        select(
+            write_keys.c.source, write_keys.c.scope, is_live().label("is_live")
+        ).where(write_keys.c.key_hash == hash_key(given.encode()))
+    )
+    row = rows.one_or_none()
+    if row is None:
+        return False
+    if (row.source, row.scope, row.is_live) != (source, scope, True):
+        raise ConfigurationError(
+            f"The key exists, but it belongs to {row.source} with the scope "
+            f"{row.scope}, or it is revoked or expired: use another one."
+        )
+    return True

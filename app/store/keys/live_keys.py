@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from app.errors import UnavailableError
+from app.store.keys.keys import key_id
+from app.store.keys.scopes import Reader, Scope
 from app.store.keys.snapshot_file import KeySnapshotFile, LiveKey
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ class LiveKeys:
         self._clock = clock
         self._trusted_until = 0.0
         self._sources: dict[bytes, str] = {}
-        self._readers: dict[bytes, str] = {}
+        self._readers: dict[bytes, Reader] = {}
         self._is_written = True
 
     def source_of(self, key_hash: bytes) -> str | None:
@@ -53,8 +55,8 @@ class LiveKeys:
             return None
         return source
 
-    def reader_of(self, key_hash: bytes) -> str | None:
-        """Whose read key this is; None if it is not known."""
+    def reader_of(self, key_hash: bytes) -> Reader | None:
+        """Return the holder of a key that is no write key; None if it is unknown."""
         if self._clock() >= self._trusted_until:
             return None
         return self._readers.get(key_hash)
@@ -115,9 +117,12 @@ class LiveKeys:
 
     def _learn(self, keys: list[LiveKey], *, until: float) -> None:
         self._trusted_until = until
+        live = [key for key in keys if not key.is_expired]
         self._sources = {
-            key.key_hash: key.source for key in keys if key.scope == "write"
+            key.key_hash: key.source for key in live if key.scope == Scope.WRITE
         }
         self._readers = {
-            key.key_hash: key.source for key in keys if key.scope == "read"
+            key.key_hash: Reader(key.source, key_id(key.key_hash), key.scope)
+            for key in live
+            if key.scope != Scope.WRITE
         }

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import Double, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.files import replace_file, try_lock
+from app.store.keys.keys import is_live
 from app.store.tables.events import write_keys
 
 log = logging.getLogger(__name__)
@@ -25,24 +26,36 @@ NAME = "keys.json"
 _PATIENCE_S = 3.0
 _PAUSE_S = 0.05
 _LIVE = (
-    select(write_keys.c.key_hash, write_keys.c.source, write_keys.c.scope)
-    .where(write_keys.c.revoked_at.is_(None))
+    select(
+        write_keys.c.key_hash,
+        write_keys.c.source,
+        write_keys.c.scope,
+        cast(func.extract("epoch", write_keys.c.expires_at), Double),
+    )
+    .where(is_live())
     .order_by(write_keys.c.key_hash)
 )
 
 
 class LiveKey(NamedTuple):
-    """A key that has not been revoked.
+    """A key that is neither revoked nor expired.
 
     Attributes:
-        key_hash: its SHA-256.
-        source: whose it is.
-        scope: what it is for.
+        key_hash: SHA-256 of the key.
+        source: source or holder of the key.
+        scope: what the key may do.
+        expires_at: Unix time at which it stops working; None if it never does.
     """
 
     key_hash: bytes
     source: str
     scope: str
+    expires_at: float | None = None
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the key stopped working since it was read from Postgres."""
+        return self.expires_at is not None and self.expires_at <= time.time()
 
 
 async def live_keys(connection: AsyncConnection) -> list[LiveKey]:
@@ -103,7 +116,12 @@ class KeySnapshotFile:
 
     def _replace(self, keys: list[LiveKey]) -> None:
         rows = [
-            {"hash": key.key_hash.hex(), "source": key.source, "scope": key.scope}
+            {
+                "hash": key.key_hash.hex(),
+                "source": key.source,
+                "scope": key.scope,
+                "expires_at": key.expires_at,
+            }
             for key in keys
         ]
         replace_file(self._path, orjson.dumps({"keys": rows}))
@@ -111,11 +129,15 @@ class KeySnapshotFile:
 
 def _key_of(row: dict[str, object]) -> LiveKey:
     key_hash, source, scope = row["hash"], row["source"], row["scope"]
+    expires_at = row.get("expires_at")  # absent in files of the release before
     if not (
-        isinstance(key_hash, str) and isinstance(source, str) and isinstance(scope, str)
+        isinstance(key_hash, str)
+        and isinstance(source, str)
+        and isinstance(scope, str)
+        and isinstance(expires_at, float | None)
     ):
-        raise TypeError("a key is not three texts")
-    return LiveKey(bytes.fromhex(key_hash), source, scope)
+        raise TypeError("a field of a key has the wrong type")
+    return LiveKey(bytes.fromhex(key_hash), source, scope, expires_at)
 
 
 async def publish_keys(connection: AsyncConnection, *, file: KeySnapshotFile) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     LargeBinary,
     Table,
@@ -73,7 +74,7 @@ write_keys = Table(
     column(
         "source",
         Text,
-        "The source that whoever holds the key writes as; of a read key, who reads",
+        "The source of the events sent with the key; of other scopes, the holder",
         ForeignKey("sources.name"),
     ),
     column("created_at", INSTANT, "When the key was made", server_default=func.now()),
@@ -81,11 +82,24 @@ write_keys = Table(
     column(
         "scope",
         Text,
-        "What the key is for: write sends events, read reads all of them",
-        CheckConstraint("scope IN ('write', 'read')", name="scope"),
+        "write, metrics, read, read:SOURCE, operate or erase",
+        CheckConstraint(
+            "scope ~ '^(write|metrics|read|read:[a-z0-9][a-z0-9._-]{0,62}"
+            "|operate|erase)$'",
+            name="scope",
+        ),
         server_default=text("'write'"),
     ),
-    comment="The keys that may write, or read; made and revoked by `rollcall keys`",
+    optional(
+        "expires_at", INSTANT, "When the key stops working; NULL if it never does"
+    ),
+    optional("note", Text, "Remark of the operator; NULL if there is none"),
+    optional(
+        "last_used_on",
+        Date,
+        "Day (UTC) of the last use, recorded once an hour; NULL if never used",
+    ),
+    comment="The keys of senders, readers and operators; `rollcall keys` manages them",
 )
 
 sessions = Table(

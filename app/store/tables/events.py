@@ -19,12 +19,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.store.tables.access import sessions, sign_in_codes, sources, write_keys
+from app.store.tables.audit import audit_log
 from app.store.tables.columns import INSTANT, column, metadata, optional
 from app.store.tables.declarations import event_declarations
 from app.store.tables.erasures import erasures
 from app.store.tables.leases import leases
 
 __all__ = [
+    "audit_log",
     "erasures",
     "event_declarations",
     "event_ids",

@@ -1,5 +1,7 @@
 import hashlib
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
@@ -9,18 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.errors import ConfigurationError, KeyNotFoundError
 from app.store.keys.keys import (
     KeyRow,
-    Scope,
     create_key,
     find_reader,
     find_source,
+    has_write_keys,
     hash_key,
+    key_id,
     list_keys,
+    record_use,
     revoke_key,
+    rotate_key,
 )
-from app.store.tables.events import sources, write_keys
+from app.store.keys.scopes import Reader, Scope, may_create
+from app.store.tables.events import audit_log, sources, write_keys
 
 
-async def create(engine: AsyncEngine, source: str, scope: Scope = "write") -> str:
+async def create(engine: AsyncEngine, source: str, scope: str = "write") -> str:
     async with engine.begin() as connection:
         return await create_key(connection, source=source, scope=scope)
 
@@ -30,14 +36,18 @@ async def find(engine: AsyncEngine, key: str) -> str | None:
         return await find_source(connection, key_hash=hash_key(key.encode()))
 
 
-async def reader(engine: AsyncEngine, key: str) -> str | None:
+async def reader(engine: AsyncEngine, key: str) -> Reader | None:
     async with engine.connect() as connection:
         return await find_reader(connection, key_hash=hash_key(key.encode()))
 
 
-async def revoke(engine: AsyncEngine, key_or_id: str) -> KeyRow:
+def id_of(key: str) -> str:
+    return key_id(hash_key(key.encode()))
+
+
+async def revoke(engine: AsyncEngine, id_: str) -> KeyRow:
     async with engine.begin() as connection:
-        return await revoke_key(connection, key_or_id=key_or_id)
+        return await revoke_key(connection, id_=id_, actor="cli:ann")
 
 
 async def test_a_new_key_leads_to_its_source_and_to_no_other(
@@ -69,7 +79,10 @@ async def test_a_key_is_for_one_thing_alone(engine: AsyncEngine) -> None:
         "billing",
         None,
     )
-    assert (await find(engine, reads), await reader(engine, reads)) == (None, "ann")
+    assert (await find(engine, reads), await reader(engine, reads)) == (
+        None,
+        Reader("ann", id_of(reads), "read"),
+    )
     assert reads.startswith("rc_read_")
     assert len(reads.removeprefix("rc_read_")) * 6 == 192
     async with engine.connect() as connection:
@@ -83,7 +96,7 @@ async def test_a_key_is_for_one_thing_alone(engine: AsyncEngine) -> None:
 async def test_a_revoked_read_key_is_dead(engine: AsyncEngine) -> None:
     key = await create(engine, "ann", "read")
 
-    assert (await revoke(engine, key)).scope == "read"
+    assert (await revoke(engine, id_of(key))).scope == "read"
     assert await reader(engine, key) is None
 
 
@@ -158,14 +171,14 @@ async def test_the_database_refuses_a_hash_that_is_no_sha256(
             await connection.execute(write_keys.insert().values(row))
 
 
-@pytest.mark.parametrize("by", ["key", "id", "upper case id"])
+@pytest.mark.parametrize("form", [str.lower, str.upper])
 async def test_a_revoked_key_is_dead_and_its_neighbour_lives(
-    engine: AsyncEngine, by: str
+    engine: AsyncEngine, form: Callable[[str], str]
 ) -> None:
     key, neighbour = await create(engine, "billing"), await create(engine, "billing")
     id_ = hash_key(key.encode()).hex()[:12]
 
-    row = await revoke(engine, {"key": key, "id": id_}.get(by, id_.upper()))
+    row = await revoke(engine, form(id_))
 
     assert (row.id, row.source) == (id_, "billing")
     assert row.revoked_at is not None
@@ -177,7 +190,7 @@ async def test_a_revoked_key_is_dead_and_its_neighbour_lives(
 async def test_a_key_revoked_twice_keeps_its_first_time(engine: AsyncEngine) -> None:
     key = await create(engine, "billing")
 
-    assert await revoke(engine, key) == await revoke(engine, key)
+    assert await revoke(engine, id_of(key)) == await revoke(engine, id_of(key))
 
 
 @pytest.mark.parametrize("unknown", ["rc_nobody-has-this", "000000000000", ""])
@@ -191,9 +204,146 @@ async def test_revoking_an_unknown_key_says_where_to_look(
     assert "nobody-has-this" not in str(caught.value)
 
 
+async def test_revoking_by_the_key_itself_is_refused(engine: AsyncEngine) -> None:
+    key = await create(engine, "billing")
+
+    with pytest.raises(KeyNotFoundError, match="may have been seen") as caught:
+        await revoke(engine, key)
+    assert key not in str(caught.value)
+    assert await find(engine, key) == "billing"
+
+
+async def make(engine: AsyncEngine, **options: Any) -> str:
+    async with engine.begin() as connection:
+        return await create_key(connection, source="billing", **options)
+
+
+@pytest.mark.parametrize("scope", [*Scope, "read:crm"])
+async def test_a_key_has_the_scope_that_it_was_created_with(
+    engine: AsyncEngine, scope: str
+) -> None:
+    key = await make(engine, scope=scope)
+    assert key.startswith("rc_")
+    found = await reader(engine, key)
+    if scope == "write":
+        assert (await find(engine, key), found) == ("billing", None)
+    else:
+        assert await find(engine, key) is None
+        assert found == Reader("billing", id_of(key), scope)
+
+
+@pytest.mark.parametrize("scope", ["admin", "read:", "read:A", "write:crm", ""])
+async def test_an_unknown_scope_is_refused(engine: AsyncEngine, scope: str) -> None:
+    with pytest.raises(ConfigurationError):
+        await make(engine, scope=scope)
+
+
+def test_no_scope_creates_a_stronger_one() -> None:
+    scopes = [*Scope, "read:crm"]
+    granted = {
+        (one, other) for one in scopes for other in scopes if may_create(one, other)
+    }
+    assert granted == {
+        *(("operate", other) for other in scopes if other != "erase"),
+        *(("erase", other) for other in scopes),
+    }
+
+
+async def test_an_expired_key_is_dead(engine: AsyncEngine) -> None:
+    for scope in ("write", "read"):
+        key = await make(engine, scope=scope, expires_in=timedelta(days=30))
+        assert await find(engine, key) or await reader(engine, key)
+        async with engine.begin() as connection:
+            await connection.execute(
+                text("UPDATE write_keys SET expires_at = now() WHERE id = :id"),
+                {"id": id_of(key)},
+            )
+        assert not await find(engine, key)
+        assert not await reader(engine, key)
+        async with engine.begin() as connection:
+            assert not await has_write_keys(connection)
+
+
+async def test_the_successor_of_a_rotated_key_works_beside_it_for_a_while(
+    engine: AsyncEngine,
+) -> None:
+    old = await make(engine, note="backend in Oslo")
+    async with engine.begin() as connection:
+        new = await rotate_key(
+            connection, id_=id_of(old), actor="cli:ann", keep=timedelta(hours=24)
+        )
+    assert await find(engine, old) == await find(engine, new) == "billing"
+    async with engine.begin() as connection:
+        rows = {row.id: row for row in await list_keys(connection)}
+        again = rotate_key(
+            connection, id_=id_of(old), actor="cli:ann", keep=timedelta(days=90)
+        )
+        await again
+        kept = {row.id: row for row in await list_keys(connection)}[id_of(old)]
+    first, second = rows[id_of(old)], rows[id_of(new)]
+    assert second.note == "backend in Oslo"
+    assert second.expires_at is None
+    assert first.expires_at is not None
+    left = first.expires_at - datetime.now(UTC)
+    assert timedelta(hours=23) < left < timedelta(hours=25)
+    assert kept.expires_at == first.expires_at  # rotation never extends a life
+
+
+async def test_a_given_key_may_be_repeated_and_belongs_to_one_source(
+    engine: AsyncEngine,
+) -> None:
+    given = "rc_" + "k" * 40
+    assert await make(engine, given=given) == await make(engine, given=given) == given
+    assert await find(engine, given) == "billing"
+    for source, scope in (("crm", "write"), ("billing", "read")):
+        with pytest.raises(ConfigurationError, match="belongs to billing"):
+            async with engine.begin() as connection:
+                await create_key(connection, source=source, scope=scope, given=given)
+    await revoke(engine, id_of(given))
+    with pytest.raises(ConfigurationError, match="revoked"):
+        await make(engine, given=given)
+
+
+@pytest.mark.parametrize("given", ["", "secret", "rc_short", "rc_" + "k" * 31 + "/"])
+async def test_a_given_key_that_is_weak_is_refused(
+    engine: AsyncEngine, given: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="at least 32 characters"):
+        await make(engine, given=given)
+
+
+async def test_the_day_of_the_last_use_is_recorded_once(engine: AsyncEngine) -> None:
+    used, idle = await make(engine), await make(engine)
+    hashes = [hash_key(used.encode()), hash_key(b"rc_unknown")]
+    async with engine.begin() as connection:
+        assert await record_use(connection, hashes=hashes) == 1
+        assert await record_use(connection, hashes=hashes) == 0
+        rows = {row.id: row.last_used_on for row in await list_keys(connection)}
+    assert rows == {id_of(used): datetime.now(UTC).date(), id_of(idle): None}
+
+
+async def test_every_change_of_a_key_is_in_the_audit_log(engine: AsyncEngine) -> None:
+    key = await make(engine, actor="cli:ann")
+    async with engine.begin() as connection:
+        await rotate_key(
+            connection, id_=id_of(key), actor="key:123", keep=timedelta(hours=1)
+        )
+    await revoke(engine, id_of(key))
+    async with engine.begin() as connection:
+        rows = (await connection.execute(select(audit_log))).all()
+    assert [(row.actor, row.action) for row in rows] == [
+        ("cli:ann", "key.create"),
+        ("key:123", "key.create"),
+        ("key:123", "key.rotate"),
+        ("cli:ann", "key.revoke"),
+    ]
+    assert [row.subject for row in rows][::2] == [id_of(key)] * 2
+    assert key not in str(rows)
+
+
 async def test_keys_are_listed_by_source_and_age(engine: AsyncEngine) -> None:
     keys = [await create(engine, source) for source in ("crm", "billing", "crm")]
-    await revoke(engine, keys[0])
+    await revoke(engine, id_of(keys[0]))
 
     async with engine.connect() as connection:
         rows = await list_keys(connection)

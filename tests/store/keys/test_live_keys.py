@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from app.errors import UnavailableError
-from app.store.keys.keys import create_key, hash_key, revoke_key
+from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.keys.live_keys import LiveKeys
 from app.store.keys.snapshot_file import (
     NAME,
@@ -139,7 +139,7 @@ async def test_the_file_holds_no_key_and_is_for_the_service_alone(
     assert key not in path.read_text()
 
     async with engine.begin() as connection:
-        await revoke_key(connection, key_or_id=key)
+        await revoke_key(connection, id_=key_id(hash_key(key.encode())))
     async with engine.begin() as connection:
         assert await publish_keys(connection, file=file)
     assert [each.source for each in file.read() or []] == ["ann"]
