@@ -218,6 +218,12 @@ class Settings(BaseSettings):
         "`timestamp`: delete each event by the time at which it happened, and reject "
         "older events on arrival.",
     )
+    audit_retention_days: int = Field(
+        default=365,
+        ge=90,
+        le=36_500,
+        description="Days that the audit log is kept; whole months are deleted.",
+    )
     key_cache_seconds: float = Field(
         default=4.0,
         ge=0,

@@ -12,6 +12,7 @@ from app.pages.render import Pages
 from app.pages.sign_in import sign_in_routes
 from app.store.engine import create_engine, watch_pool
 from app.store.keys.browser_sessions import Sessions
+from app.store.keys.scopes import Reader
 from app.store.read.limiter import QueryLimiter
 from app.store.service_queries import ServiceQueries
 
@@ -36,6 +37,7 @@ class ReadComponents:
         trust_s: seconds for which a key or session is cached.
         metrics: metrics of the connections in use.
         known: the reader of a key's hash, where it is known without a look-up.
+        on_read: callback for each request that reads payloads.
     """
 
     def __init__(
@@ -44,7 +46,8 @@ class ReadComponents:
         *,
         trust_s: float,
         metrics: Metrics,
-        known: Callable[[bytes], str | None] | None = None,
+        known: Callable[[bytes], Reader | None] | None = None,
+        on_read: Callable[[Reader, str], None],
     ) -> None:
         # A separate pool, so that readers never take a connection from the writer.
         self._engine = create_engine(
@@ -58,6 +61,7 @@ class ReadComponents:
         self.readers = ReaderAuth(
             keys=self.keys,
             sessions=KeyCache(self.sessions.reader_of, trust_s=trust_s),
+            on_read=on_read,
         )
 
     def install(self, app: FastAPI, pages: Pages) -> None:

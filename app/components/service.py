@@ -10,6 +10,7 @@ from importlib.metadata import version
 from app.access.key_cache import KeyCache
 from app.api.health import Readiness
 from app.api.metrics import metrics_routes
+from app.components.access_recorder import AccessRecorder
 from app.components.console import ConsoleComponents
 from app.components.live import LiveComponents
 from app.components.policy import event_policy, quarantining
@@ -80,6 +81,7 @@ class Service:
             url, event_policy(settings, catalog), data_dir=settings.data_dir
         )
         self._lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
+        self._recorder = AccessRecorder(self._lookups, metrics)
         self._outage: OfflineBuffer | None = None
         if prepare_journal(settings.data_dir, wanted=settings.journal):
             self._outage = OfflineBuffer(
@@ -95,6 +97,7 @@ class Service:
             trust_s=settings.key_cache_seconds,
             metrics=self.metrics,
             known=self._outage.known_keys.reader_of if self._outage else None,
+            on_read=self._recorder.count_read,
         )
         self._writer = Writer(self._committer(settings), outage=self._outage)
         self._drain_s = settings.drain_timeout_seconds
@@ -106,6 +109,9 @@ class Service:
             ),
             "sessions": self.reading.sessions.expire,
             "indexes": partial(index_closed_weeks, url),
+            "audit": partial(
+                self._lookups.expire_audit, days=settings.audit_retention_days
+            ),
         }
         if settings.retention_days is not None:
             self._upkeep["events"] = partial(
@@ -135,12 +141,14 @@ class Service:
             self.watching.home_reports,
             version("rollcall"),
         )
+        senders = KeyCache(
+            self._lookups.source_of_key,
+            trust_s=settings.key_cache_seconds,
+            known=self._outage.known_keys.source_of if self._outage else None,
+        )
+        self._recorder.watch(senders.take_used, self.reading.keys.take_used)
         self.ingest = IngestServices(
-            key_cache=KeyCache(
-                self._lookups.source_of_key,
-                trust_s=settings.key_cache_seconds,
-                known=self._outage.known_keys.source_of if self._outage else None,
-            ),
+            key_cache=senders,
             writer=self._writer,
             policy=event_policy(settings, catalog),
             limits=TrackLimits(
@@ -192,12 +200,14 @@ class Service:
         ]
         chores.append(asyncio.create_task(self.metrics.keep_publishing()))
         chores.append(asyncio.create_task(self.monitor.run()))
+        chores.append(asyncio.create_task(self._recorder.run()))
         try:
             yield
         finally:
             for chore in chores:
                 chore.cancel()
             await self._writer.stop()
+            await self._recorder.flush()
             if self._outage is not None:
                 await self._outage.stop(within_s=self._drain_s)
             await self.watching.close()

@@ -15,7 +15,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "result": ("stored", "duplicate", "rejected", "buffered", "ignored", "valid"),
     "kind": tuple(_KINDS.split()),
     "pool": ("writing", "reading"),
-    "task": ("partitions", "retention", "sessions", "indexes", "events"),
+    "task": ("partitions", "retention", "sessions", "indexes", "events", "audit"),
 }
 
 
@@ -137,6 +137,9 @@ DATABASE_UP = _gauge(
 )
 MAINTENANCE_FAILURES = _counter(
     "maintenance_failures", "Failed hourly maintenance tasks.", "task"
+)
+AUDIT_FAILURES = _counter(
+    "audit_failures", "Failed attempts to write reads and key use to the audit log."
 )
 MAINTENANCE_SUCCEEDED_AT = _gauge(
     "maintenance_success_timestamp_seconds",

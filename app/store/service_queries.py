@@ -1,7 +1,7 @@
 """What is asked of the database beside the writing, each within a time of its own."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
 from app.logs import fields
-from app.store.audit import expire_audit
+from app.store.audit import expire_audit, record_action
 from app.store.keys.keys import (
     find_reader,
     find_source,
@@ -64,17 +64,48 @@ class ServiceQueries:
         """
         return await self._find(find_reader, key_hash)
 
-    async def record_use(self, hashes: list[bytes]) -> int:
+    async def record_use(self, hashes: list[bytes], ids: list[str]) -> int:
         """Record today as the day of the last use of keys; returns how many changed.
+
+        Args:
+            hashes: hashes of keys.
+            ids: ids of keys, whose sessions were used.
 
         Raises:
             UnavailableError: the database did not answer.
         """
         return await ask(
             self._engine,
-            partial(record_use, hashes=hashes),
+            partial(record_use, hashes=hashes, ids=ids),
             timeout_s=_UPKEEP_TIMEOUT_S,
             failure="The use of keys could not be recorded.",
+        )
+
+    async def record_reads(self, reads: Mapping[str, Mapping[str, int]]) -> None:
+        """Add a row to the audit log for each key that read payloads.
+
+        Args:
+            reads: number of requests by key id and path.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+
+        async def insert(connection: AsyncConnection) -> None:
+            for id_, paths in reads.items():
+                await record_action(
+                    connection,
+                    "read",
+                    actor=f"key:{id_}",
+                    requests=sum(paths.values()),
+                    paths=dict(paths),
+                )
+
+        await ask(
+            self._engine,
+            insert,
+            timeout_s=_UPKEEP_TIMEOUT_S,
+            failure="The audit log could not be written.",
         )
 
     async def expire_audit(self, *, days: int) -> int:

@@ -67,7 +67,8 @@ _HAS_WRITE_KEYS = select(
 )
 _RECORD_USE = text("""
 UPDATE write_keys SET last_used_on = current_date
-WHERE key_hash = ANY(:hashes) AND last_used_on IS DISTINCT FROM current_date
+WHERE (key_hash = ANY(:hashes) OR id = ANY(:ids))
+    AND last_used_on IS DISTINCT FROM current_date
 """)
 
 
@@ -254,9 +255,18 @@ async def has_write_keys(connection: AsyncConnection) -> bool:
     return bool(await connection.scalar(_HAS_WRITE_KEYS))
 
 
-async def record_use(connection: AsyncConnection, *, hashes: list[bytes]) -> int:
-    """Record today as the day of the last use; return the number of changed rows."""
-    return (await connection.execute(_RECORD_USE, {"hashes": hashes})).rowcount
+async def record_use(
+    connection: AsyncConnection, *, hashes: list[bytes], ids: list[str]
+) -> int:
+    """Record today as the day of the last use; return the number of changed rows.
+
+    Args:
+        connection: in the caller's transaction.
+        hashes: hashes of the keys that were used.
+        ids: ids of the keys whose sessions were used.
+    """
+    parameters = {"hashes": hashes, "ids": ids}
+    return (await connection.execute(_RECORD_USE, parameters)).rowcount
 
 
 def _check_scope(scope: str) -> None:

@@ -316,8 +316,8 @@ async def test_the_day_of_the_last_use_is_recorded_once(engine: AsyncEngine) -> 
     used, idle = await make(engine), await make(engine)
     hashes = [hash_key(used.encode()), hash_key(b"rc_unknown")]
     async with engine.begin() as connection:
-        assert await record_use(connection, hashes=hashes) == 1
-        assert await record_use(connection, hashes=hashes) == 0
+        assert await record_use(connection, hashes=hashes, ids=[]) == 1
+        assert await record_use(connection, hashes=hashes, ids=[id_of(used)]) == 0
         rows = {row.id: row.last_used_on for row in await list_keys(connection)}
     assert rows == {id_of(used): datetime.now(UTC).date(), id_of(idle): None}
 
