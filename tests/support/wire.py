@@ -31,6 +31,10 @@ class Wire:
         body = self._stream.read(int(headers.get("content-length", 0)))
         return status, headers, body.decode()
 
+    def end(self) -> None:
+        """Say that nothing more will be sent."""
+        self._connection.shutdown(socket.SHUT_WR)
+
     def is_silent(self) -> bool:
         """Whether the service has neither said anything nor left."""
         readable, _, _ = select.select([self._connection], [], [], 0)
