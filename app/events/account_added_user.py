@@ -58,4 +58,6 @@ EVENT_TYPE = EventType(
     sample=SAMPLE,
     require_one_of=(("user_role", "role"),),
     recommended=("user_name", "user_email"),
+    # A user can leave the account and join it again.
+    message_id="{event}:{group_id}:{user_id}:{timestamp}",
 )

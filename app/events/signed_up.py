@@ -76,4 +76,5 @@ EVENT_TYPE = EventType(
     sample=SAMPLE,
     require_one_of=(("email", "user_email"),),
     recommended=("name",),
+    message_id="{event}:{user_id}",
 )

@@ -51,6 +51,7 @@ class EventDoc(NamedTuple):
         parameters: fields of the envelope.
         properties: fields of `properties`.
         sample: a documented event.
+        message_id: how to build the message id, with names of fields in braces.
         errors: errors that can reject the event, by code.
         warnings: warnings that the event can get, by code.
     """
@@ -60,6 +61,7 @@ class EventDoc(NamedTuple):
     parameters: list[FieldDoc]
     properties: list[FieldDoc]
     sample: dict[str, Any]
+    message_id: str | None
     errors: dict[str, Explanation]
     warnings: dict[str, Explanation]
 
@@ -117,6 +119,7 @@ def event_doc(event_type: EventType) -> EventDoc:
         ],
         _properties(event_type, values),
         schema["examples"][0],
+        event_type.message_id,
         {code: text for code, text in ERRORS.items() if code not in excluded_codes},
         {code: text for code, text in WARNINGS.items() if code not in excluded_codes},
     )

@@ -62,7 +62,7 @@ class Snippets:
         """
         if not _ADDRESS.fullmatch(address):
             address = PLACEHOLDER_ADDRESS
-        event = _exemplary(told.sample)
+        event = _exemplary(told)
 
         def write(template: str, **more: str) -> str:
             made = self._templates.get_template(f"{template}.txt")
@@ -115,18 +115,15 @@ class Snippets:
         ]
 
 
-def _exemplary(sample: dict[str, Any]) -> dict[str, Any]:
+def _exemplary(doc: EventDoc) -> dict[str, Any]:
     """The sample as it is best sent: with a message id and a timestamp in full."""
+    sample = doc.sample
     if "message_id" in sample:  # a declared event, whose sample is complete
         return sample
     instant, _ = read_text(sample["timestamp"], two_digit_year="ymd")
-    group = (sample.get("context") or {}).get("group_id")
-    named = [sample["event"], *([group] if group else []), sample["user_id"]]
-    return {
-        **sample,
-        "timestamp": format_timestamp(instant),
-        "message_id": ":".join(named),
-    }
+    complete = {**sample, "timestamp": format_timestamp(instant)}
+    fields = {**sample.get("context", {}), **complete}
+    return {**complete, "message_id": (doc.message_id or "{event}").format(**fields)}
 
 
 def _json(value: Any, spaces: int = 2) -> str:
