@@ -43,6 +43,17 @@ class Settings(BaseSettings):
         "`postgresql://user:password@host/name`. Unset: Rollcall runs its own Postgres "
         "in the data directory.",
     )
+    pooler: Literal["none", "transaction"] = Field(
+        default="none",
+        description="`transaction` if the database URL leads to a pooler such as "
+        "PgBouncer 1.21 or later, in whatever mode it pools: session settings then "
+        "travel with each transaction.",
+    )
+    read_url: SecretStr | None = Field(
+        default=None,
+        description="URL of a database to read from, such as a standby: for pages, the "
+        "read API and `export`. Unset: the database itself.",
+    )
     data_dir: Path = Field(
         default=Path(".rollcall"),
         description="Directory of the embedded Postgres, the journal and the "

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import typer
 
 from app.components.catalog import read_declarations
+from app.components.database import database_url
 from app.declarations.declaration_set import DeclarationSet
 from app.embedded import cluster_exists, running
 from app.errors import ConfigurationError, EmbeddedPostgresError
@@ -57,8 +58,9 @@ def open_database(settings: Settings, *, create: bool = False) -> Iterator[Datab
         ConfigurationError: no database is configured, and the embedded is forbidden.
         EmbeddedPostgresError: the embedded Postgres cannot be started.
     """
-    if settings.database_url is not None:
-        yield Database(settings.database_url.get_secret_value(), None)
+    url = database_url(settings)
+    if url is not None:
+        yield Database(url, None)
         return
     if settings.embedded == "off":
         raise ConfigurationError(

@@ -22,6 +22,7 @@ from app.cli.csv_output import CsvLines
 from app.cli.database import echo_err, open_checked
 from app.cli.quarantine.filters import Source, read_since
 from app.cli.subject_export import export_subject
+from app.components.database import read_url
 from app.components.policy import event_policy
 from app.errors import OperatorError
 from app.pipeline.person import Person
@@ -128,7 +129,8 @@ def export(  # noqa: PLR0913 - each is an option of the command
     is_csv = (form or _form_of(output)) is OutputFormat.CSV
     lines = CsvLines(raw=raw_cells) if is_csv else _ndjson_lines
     count = 0
-    with open_checked(read_settings()) as database, _opened(output) as out:
+    settings = read_settings()
+    with open_checked(settings) as database, _opened(output) as out:
 
         def write(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
             nonlocal count
@@ -138,7 +140,7 @@ def export(  # noqa: PLR0913 - each is an option of the command
 
         asyncio.run(
             export_events(
-                database.url,
+                read_url(settings, default=database.url),
                 filters,
                 typed=typed or (is_csv and event is not None),
                 write=write,

@@ -16,8 +16,9 @@ from app.store.keys.scopes import Reader
 from app.store.read.limiter import QueryLimiter
 from app.store.service_queries import ServiceQueries
 
-# Two for queries, one for signing in, one for key lookups.
-_CONNECTIONS = 4
+# One for signing in, one for key lookups.
+_ACCESS_CONNECTIONS = 2
+_QUERY_CONNECTIONS = 2
 # Their sum stays below the time limit of a response during an outage.
 _LOOKUP_TIMEOUT_S = 1.0
 _READ_TIMEOUT_S = 1.75
@@ -33,7 +34,8 @@ class ReadComponents:
         sessions: browser sessions.
 
     Args:
-        url: URL of the database.
+        url: URL of the database, for keys and sessions.
+        read_url: URL of the database that queries read.
         trust_s: seconds for which a key or session is cached.
         metrics: metrics of the connections in use.
         known: the reader of a key's hash, where it is known without a look-up.
@@ -44,19 +46,23 @@ class ReadComponents:
         self,
         url: str,
         *,
+        read_url: str,
         trust_s: float,
         metrics: Metrics,
         known: Callable[[bytes], Reader | None] | None = None,
         on_read: Callable[[Reader, str], None],
     ) -> None:
-        # A separate pool, so that readers never take a connection from the writer.
+        # Separate pools, so that readers never take a connection from the writer.
         self._engine = create_engine(
-            url, pool_size=_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
+            url, pool_size=_ACCESS_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
         )
-        watch_pool(self._engine, metrics, name="reading")
+        self._query_engine = create_engine(
+            read_url, pool_size=_QUERY_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
+        )
+        watch_pool(self._query_engine, metrics, name="reading")
         lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self.keys = KeyCache(lookups.reader_of_key, trust_s=trust_s, known=known)
-        self.turns = QueryLimiter(self._engine, timeout_s=_READ_TIMEOUT_S)
+        self.turns = QueryLimiter(self._query_engine, timeout_s=_READ_TIMEOUT_S)
         self.sessions = Sessions(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self.readers = ReaderAuth(
             keys=self.keys,
@@ -72,4 +78,5 @@ class ReadComponents:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._query_engine.dispose()
         await self._engine.dispose()

@@ -12,6 +12,7 @@ from app.api.health import Readiness
 from app.api.metrics import metrics_routes
 from app.components.access_recorder import AccessRecorder
 from app.components.console import ConsoleComponents
+from app.components.database import database_url, read_url
 from app.components.live import LiveComponents
 from app.components.policy import event_policy, quarantining
 from app.components.readers import ReadComponents
@@ -64,18 +65,19 @@ class Service:
         catalog: Catalog,
         requests: RequestLog,
     ) -> None:
-        if settings.database_url is None:
+        url = database_url(settings)
+        if url is None:
             raise ConfigurationError(
                 "ROLLCALL_DATABASE_URL is not set; `rollcall serve` runs a Postgres "
                 "of its own, a bare app needs one."
             )
-        url = settings.database_url.get_secret_value()
+        reading_url = read_url(settings, default=url)
         self._engine = create_engine(
             url, command_timeout_s=settings.commit_timeout_seconds
         )
         self.metrics = metrics
         self.watching = LiveComponents(
-            url, commit_s=settings.commit_timeout_seconds, catalog=catalog
+            reading_url, commit_s=settings.commit_timeout_seconds, catalog=catalog
         )
         self.console = ConsoleComponents(
             url, event_policy(settings, catalog), data_dir=settings.data_dir
@@ -94,6 +96,7 @@ class Service:
             )
         self.reading = ReadComponents(
             url,
+            read_url=reading_url,
             trust_s=settings.key_cache_seconds,
             metrics=self.metrics,
             known=self._outage.known_keys.reader_of if self._outage else None,

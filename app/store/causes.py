@@ -37,9 +37,19 @@ _CAUSES = {
     "08P01": Cause(
         "connection",
         "connection parameters refused",
-        "A pooler such as PgBouncer refuses a parameter of the login:"
-        " docs/operations.md says how to run behind one.",
+        "If ROLLCALL_DATABASE_URL leads to a pooler such as PgBouncer, set"
+        " ROLLCALL_POOLER=transaction.",
         is_configuration=True,
+    ),
+    **dict.fromkeys(
+        ("26000", "42P05"),
+        Cause(
+            "other",
+            "prepared statements lost",
+            "The pooler does not support them: use PgBouncer 1.21 or later with"
+            " max_prepared_statements above 0.",
+            is_configuration=True,
+        ),
     ),
     "25006": Cause(
         "read_only",

@@ -33,7 +33,10 @@ T = TypeVar("T")
 
 _UPKEEP_TIMEOUT_S = 10.0
 
-_IS_READ_ONLY = text("SELECT current_setting('transaction_read_only') = 'on'")
+_SESSION = text(
+    "SELECT current_setting('transaction_read_only') = 'on' AS is_read_only,"
+    " current_setting('synchronous_commit') AS synchronous_commit"
+)
 
 
 class ServiceQueries:
@@ -225,12 +228,20 @@ class ServiceQueries:
 
 async def _check_ready(connection: AsyncConnection) -> None:
     await check_schema(connection)
-    if await connection.scalar(_IS_READ_ONLY):
-        # The session can stay so when the database no longer is.
+    session = (await connection.execute(_SESSION)).one()
+    if session.is_read_only:
+        # A session stays read-only when the database no longer is.
         await connection.invalidate()
         raise UnavailableError(
             "The database takes no writes: it is read-only.",
             reason="database is read-only",
+        )
+    if session.synchronous_commit != "on":
+        raise UnavailableError(
+            "Commits would not be durable: synchronous_commit is"
+            f" {session.synchronous_commit}. A pooler drops the session settings: set"
+            " ROLLCALL_POOLER=transaction.",
+            reason="commits are not durable",
         )
     if missing := await missing_rights(connection):
         raise UnavailableError(
