@@ -42,7 +42,7 @@ class ReadComponents:
         on_read: callback for each request that reads payloads.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two databases and three policies of keys
         self,
         url: str,
         *,
