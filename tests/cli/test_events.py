@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
-from app.cli import _commands as build_commands
+from app.cli import build_commands
 from app.declarations.declaration_set import ready_files
 from app.errors import OperatorError
 from tests.support.declared import TRIAL, trial_with, write_trial

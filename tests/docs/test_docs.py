@@ -9,7 +9,7 @@ import pytest
 import typer
 from pydantic import TypeAdapter
 
-from app.cli import _commands as build_commands
+from app.cli import build_commands
 from app.errors import REQUEST_ERRORS
 from app.events import account_added_user, signed_up
 from app.events.catalog import Catalog
