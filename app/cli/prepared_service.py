@@ -1,0 +1,82 @@
+"""The database of a service that starts."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
+import typer
+
+from app.cli.database import Database, echo_err, open_migrated
+from app.cli.quickstart import quickstart_message
+from app.components.catalog import read_declarations
+from app.errors import DatabaseError
+from app.settings import Settings
+from app.store.journal.fallback import journal_directory, prepare_journal
+from app.store.journal.inspection import find_journals
+from app.store.keys.snapshot_file import KeySnapshotFile
+from app.store.startup import check_database
+
+
+class PreparedService(NamedTuple):
+    """What the workers of a service need.
+
+    Attributes:
+        database_url: URL of the database.
+        reread: reads the declarations of events as they are now.
+    """
+
+    database_url: str
+    reread: Callable[[], dict[str, object]]
+
+
+@contextmanager
+def prepared_service(settings: Settings, address: str) -> Iterator[PreparedService]:
+    """Open and check the database, prepare the journal, and print the address.
+
+    Args:
+        settings: settings of the service.
+        address: URL of the listening socket.
+    """
+    declarations = read_declarations(settings)
+    with open_migrated(settings, create=True, declarations=declarations) as database:
+        can_buffer = _has_snapshot(settings)
+        prepare_journal(settings.data_dir, wanted=settings.journal)
+        _check_database(database.url, can_buffer=can_buffer)
+        _announce(settings, address, database)
+        yield PreparedService(database.url, partial(_read_again, settings))
+
+
+def _read_again(settings: Settings) -> dict[str, object]:
+    return {"declarations": read_declarations(settings).to_json()}
+
+
+def _has_snapshot(settings: Settings) -> bool:
+    """Whether an earlier run left keys or events on this machine."""
+    if settings.journal == "off":
+        return False
+    journals = find_journals(journal_directory(settings.data_dir))
+    return bool(journals or KeySnapshotFile(settings.data_dir).read())
+
+
+def _check_database(url: str, *, can_buffer: bool) -> None:
+    """Refuse a wrong configuration; start without a database that may come back."""
+    try:
+        asyncio.run(check_database(url, can_buffer=can_buffer))
+    except DatabaseError as error:
+        echo_err(f"Starting without the database, not ready yet. {error.detail}")
+
+
+def _announce(settings: Settings, address: str, database: Database) -> None:
+    typer.echo(f"Rollcall listens on {address}")
+    if database.bin_dir is not None:
+        message = quickstart_message(
+            database.url,
+            settings.data_dir,
+            address=address,
+            is_terminal=sys.stdout.isatty(),
+        )
+        typer.echo(message)
+    sys.stdout.flush()
