@@ -95,7 +95,7 @@ async def test_new_code_counts_from_the_restart_on_and_broken_code_never(
     assert service.workers() == [worker]
     assert version(service) == old
 
-    main.write_text(good.replace(f'version="{old}"', 'version="99.0"'))
+    main.write_text(good.replace('version=version("rollcall")', 'version="99.0"'))
     service.signal(signal.SIGHUP)
     await eventually(lambda: renewed(service, [worker]))
     assert version(service) == "99.0"
