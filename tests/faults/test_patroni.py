@@ -6,6 +6,7 @@ The host of the victim stands first in the URL, the worst place for a failover.
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -56,7 +57,7 @@ def thaw_etcd(cluster: PatroniCluster, _: int) -> None:
 
 
 FAULTS = (
-    Fault("P1", "leader killed", PatroniCluster.kill, PatroniCluster.start, 0),
+    Fault("P1", "leader killed", PatroniCluster.kill, PatroniCluster.start, 40),
     Fault("P2", "leader frozen", PatroniCluster.freeze, PatroniCluster.thaw, 50),
     Fault("P3", "leader cut off", PatroniCluster.cut, PatroniCluster.mend, 50),
     Fault("P4", "switchover", lambda c, _: c.switch_over(), None, 0),
@@ -137,6 +138,8 @@ async def test_a_fault_of_the_cluster_loses_nothing(
     row.seconds("stored again after a leader is there", back_s, at_most=BACK_S)
     refused = sum(answer.status != 200 for answer in load.answers)
     row.at_most("answers other than 200", refused + load.unanswered.total(), 0)
+    statuses = Counter(answer.status for answer in load.answers)
+    row.told("answers", f"{dict(statuses)}, {load.ledger.statuses}")
     row.settle()
 
 
