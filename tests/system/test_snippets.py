@@ -12,7 +12,7 @@ import pytest
 from typing_extensions import override
 
 from app.pages.event_docs import event_doc
-from app.pages.snippets import PLACEHOLDER_KEY, Snippets
+from app.pages.snippets import PLACEHOLDER_ADDRESS, PLACEHOLDER_KEY, Snippets
 from app.pipeline.timestamp import format_timestamp, read_text
 from tests.support.pipeline import CATALOG
 from tests.support.tenant import Tenant
@@ -70,14 +70,16 @@ def test_a_snippet_stores_the_sample(
     tenant: Tenant, tmp_path: Path, number: int, event: str
 ) -> None:
     told = event_doc(CATALOG[event])
-    snippet = Snippets().write(told, address=tenant.service.address)[number]
+    snippet = Snippets().write(told, address=PLACEHOLDER_ADDRESS)[number]
     page = tenant.client.get(f"/events/{event}").text
     shown = Figures(page).texts[snippet.install or snippet.label]
     assert shown.strip() == snippet.code.strip()
     if snippet.language == "shell" and shutil.which("curl") is None:
         pytest.skip("curl is not here")
 
+    # A script of the page does both for its reader.
     code = shown.replace(PLACEHOLDER_KEY, tenant.key)
+    code = code.replace(PLACEHOLDER_ADDRESS, tenant.service.address)
     done = subprocess.run(  # noqa: S603 - our own page
         list(command(snippet.language, code, tmp_path)),
         capture_output=True,
