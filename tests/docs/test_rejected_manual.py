@@ -128,7 +128,7 @@ async def test_each_command_runs_as_printed(
 
 
 def test_each_filter_is_described_and_its_spans_are_read() -> None:
-    rows = table(MANUAL, "See them")
+    rows = table(MANUAL, "List rejected events")
     assert [row["filter"] for row in rows] == [
         "`--reason`",
         "`--event`",
