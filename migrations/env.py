@@ -1,4 +1,4 @@
-"""What Alembic runs for each of its commands.
+"""The environment of Alembic's commands.
 
 `app.store.migrations`, which this file imports and which finds it by name, passes a
 connection that holds the lock on the schema. A developer's `alembic` passes none; then

@@ -1,8 +1,10 @@
-"""`rollcall journal`: what waits on this machine's disk for Postgres."""
+"""`rollcall journal`: events on this machine's disk that wait for Postgres."""
 
 import asyncio
 import time
 from functools import partial
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,12 +13,13 @@ from rich.table import Table
 from app.cli.configuration import read_settings
 from app.cli.database import open_checked
 from app.components.policy import quarantining
+from app.settings import Settings
 from app.store.journal.fallback import journal_directory
 from app.store.journal.inspection import JournalStatus, drain_free, find_journals
 from app.store.operator_session import run_with_engine
 
 journal = typer.Typer(
-    help="See and store what waits on this machine for Postgres.",
+    help="Show and store the events that wait on this machine for Postgres.",
     no_args_is_help=True,
 )
 
@@ -37,12 +40,24 @@ def status() -> None:
 
 
 @journal.command()
-def drain() -> None:
-    """Store what waits in journals that no running process owns; safe to repeat.
+def drain(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="Only this journal, such as a copy from a lost machine.",
+        ),
+    ] = None,
+) -> None:
+    """Store the entries of journals that no running process owns; safe to repeat.
 
-    The exit status is 1 where some of it is left.
+    The exit status is 1 if some entries are left.
     """
     settings = read_settings()
+    if file is not None:
+        _drain(settings, file.parent, file)
+        return
     directory = journal_directory(settings.data_dir)
     found = find_journals(directory)
     owned = sum(each.state == "owned" for each in found)
@@ -51,11 +66,16 @@ def drain() -> None:
     if not any(each.state == "free" for each in found):
         typer.echo("Nothing else waits.")
         return
+    _drain(settings, directory, None)
+
+
+def _drain(settings: Settings, directory: Path, file: Path | None) -> None:
     work = partial(
         drain_free,
         directory=directory,
         timeout_s=settings.commit_timeout_seconds,
         quarantine=quarantining(settings)(),
+        file=file,
     )
     with open_checked(settings) as database:
         drained = asyncio.run(run_with_engine(database.url, work))

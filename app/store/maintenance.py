@@ -1,4 +1,4 @@
-"""What is done to the database once an hour, whoever sends."""
+"""Hourly maintenance of the database."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ _PAUSE_S = 3600.0
 async def run_hourly(
     task: str, work: Callable[[], Awaitable[int]], *, metrics: Metrics
 ) -> None:
-    """Work once an hour, now first; what fails is tried again the next hour.
+    """Run a task now and every hour; a failed run is repeated the next hour.
 
     Args:
-        task: what metrics call it.
-        work: raises UnavailableError where the database does not do it.
-        metrics: count failures, and say when it last succeeded.
+        task: name of the task in metrics.
+        work: raises UnavailableError if the database fails.
+        metrics: count failures, and hold the time of the last success.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""One question to the database, answered within its time or not at all."""
+"""Queries with a time limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,16 +21,16 @@ async def ask(
     timeout_s: float,
     failure: str,
 ) -> T:
-    """Ask in a transaction; again, while there is time, if its session was lost.
+    """Run a query in a transaction; again, within the limit, if its session was lost.
 
     Args:
-        engine: one of its connections is used.
-        question: may be asked twice.
-        timeout_s: for all of it.
-        failure: what to say where there is no answer.
+        engine: pool that the connection is taken from.
+        question: the query; it may run twice.
+        timeout_s: time limit of all attempts.
+        failure: error message.
 
     Raises:
-        UnavailableError: there is none; what Postgres said is its context.
+        UnavailableError: Postgres did not respond in time, or refused.
     """
     deadline = asyncio.get_running_loop().time() + timeout_s
     while True:
@@ -38,6 +38,6 @@ async def ask(
             async with transaction(engine, deadline=deadline) as connection:
                 return await question(connection)
         except DATABASE_ERRORS as error:
-            # One from the pool may have died while it was idle.
+            # A pooled connection may have been lost while it was idle.
             if not getattr(error, "connection_invalidated", False):
                 raise UnavailableError(failure, reason=cause_of(error).reason) from None

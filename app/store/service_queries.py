@@ -1,4 +1,4 @@
-"""What is asked of the database beside the writing, each within a time of its own."""
+"""Queries of the service besides storing events, each with its own time limit."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,11 +40,11 @@ _SESSION = text(
 
 
 class ServiceQueries:
-    """Questions to the database.
+    """Queries of the service.
 
     Args:
-        engine: shared with the writer; each question uses one connection.
-        timeout_s: for one question.
+        engine: shared with the writer; each query uses one connection.
+        timeout_s: time limit of one query.
     """
 
     def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
@@ -55,15 +55,15 @@ class ServiceQueries:
         """The source of a live write key; None for every other key.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not respond.
         """
         return await self._find(find_source, key_hash)
 
     async def reader_of_key(self, key_hash: bytes) -> Reader | None:
-        """The holder of a live key that is no write key; None for every other key.
+        """The holder of a live key that is not a write key; None for every other key.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not respond.
         """
         return await self._find(find_reader, key_hash)
 
@@ -72,10 +72,10 @@ class ServiceQueries:
 
         Args:
             hashes: hashes of keys.
-            ids: ids of keys, whose sessions were used.
+            ids: ids of keys with a browser session in use.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not respond.
         """
         return await ask(
             self._engine,
@@ -91,7 +91,7 @@ class ServiceQueries:
             reads: number of requests by key id and path.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not respond.
         """
 
         async def insert(connection: AsyncConnection) -> None:
@@ -115,7 +115,7 @@ class ServiceQueries:
         """Delete old months of the audit log; returns how many rows.
 
         Raises:
-            UnavailableError: the database did not do it.
+            UnavailableError: the database failed.
         """
         return await ask(
             self._engine,
@@ -125,24 +125,24 @@ class ServiceQueries:
         )
 
     async def check_ready(self) -> None:
-        """Whether events can be stored now.
+        """Check that events can be stored now.
 
         Raises:
-            UnavailableError: the database does not answer, or takes no writes.
+            UnavailableError: the database does not respond, or is read-only.
             SchemaError: its schema is older than this code needs.
         """
         await ask(
             self._engine,
             _check_ready,
             timeout_s=self._timeout_s,
-            failure="The database does not answer.",
+            failure="The database does not respond.",
         )
 
     async def has_write_keys(self) -> bool:
         """Whether any live write key exists.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not respond.
         """
         return await ask(
             self._engine,
@@ -155,7 +155,7 @@ class ServiceQueries:
         """All keys that have not been revoked.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not respond.
         """
         return await ask(
             self._engine,
@@ -168,7 +168,7 @@ class ServiceQueries:
         """Make the partitions of the weeks ahead; returns how many were new.
 
         Raises:
-            UnavailableError: the database did not do it.
+            UnavailableError: the database failed.
         """
         return await ask(
             self._engine,
@@ -178,19 +178,19 @@ class ServiceQueries:
         )
 
     async def expire_rejected(self, *, days: int) -> int:
-        """Delete what has been in quarantine for longer; returns how many events.
+        """Delete rejected events that are older; returns how many.
 
-        In small transactions, and passing over rows that are locked: nobody waits.
+        It uses small transactions and skips locked rows, so nobody waits for it.
 
         Raises:
-            UnavailableError: the database did not do it, or not to the end.
+            UnavailableError: the database failed before the end.
         """
         expired = 0
         while batch := await ask(
             self._engine,
             partial(expire_rejected, days=days),
             timeout_s=_UPKEEP_TIMEOUT_S,
-            failure="What is too old in quarantine could not be deleted.",
+            failure="Expired rejected events could not be deleted.",
         ):
             expired += batch
         return expired
@@ -202,7 +202,7 @@ class ServiceQueries:
             Number of events deleted.
 
         Raises:
-            UnavailableError: the database did not do it, or not to the end.
+            UnavailableError: the database failed before the end.
         """
 
         def report(partition: str, events: int, seconds: float) -> None:
@@ -233,7 +233,7 @@ async def _check_ready(connection: AsyncConnection) -> None:
         # A session stays read-only when the database no longer is.
         await connection.invalidate()
         raise UnavailableError(
-            "The database takes no writes: it is read-only.",
+            "The database is read-only.",
             reason="database is read-only",
         )
     if session.synchronous_commit != "on":

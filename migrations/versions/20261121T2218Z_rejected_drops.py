@@ -1,4 +1,4 @@
-"""What the quarantine needs to hold to a cap: a cheap count, and a count of drops."""
+"""The cap of the quarantine: an index for counting, and a table of drops."""
 
 from migrations.statements import execute_script
 

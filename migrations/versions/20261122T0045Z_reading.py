@@ -1,4 +1,4 @@
-"""What reading needs: read keys, and browsers that are signed in with them."""
+"""Read keys, and browsers that are signed in with them."""
 
 from migrations.statements import execute_script
 
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a column, whose default makes write keys of all there are, and tables."""
+    """Add the scope of keys, `write` for all existing ones, and tables."""
     execute_script("tables/reading_v1.sql")
 
 

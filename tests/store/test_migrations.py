@@ -19,7 +19,9 @@ from app.store.migrations import check_schema, migrate, migration_connection
 from app.store.tables.events import metadata
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAD = "20261127T2110Z"
+HEAD = max(
+    path.name.partition("_")[0] for path in (ROOT / "migrations/versions").glob("*.py")
+)
 NEWER = "20990101T0000Z"
 MIGRATE = """
 import asyncio, sys

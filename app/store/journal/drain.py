@@ -1,4 +1,4 @@
-"""From the journal to Postgres, the oldest first, beside the live traffic."""
+"""Draining the journal: oldest entries first, at the same time as live traffic."""
 
 import asyncio
 import logging
@@ -16,22 +16,22 @@ log = logging.getLogger(__name__)
 _MAX_ENTRIES = 500
 _FIRST_ENTRIES = 50
 _SHRINK = 8
-# How soon there is another look at the journal, and at orphaned files.
+# Seconds between two looks at the journal, and at files without an owner.
 _PAUSE_S = 0.2
 _LOOK_S = 2.0
 
 
 class Drain:
-    """Empties the journal whenever Postgres commits, and so closes the circuit.
+    """Moves the journal to Postgres, and closes the circuit breaker when that works.
 
-    What Postgres has confirmed is removed from the journal after that. If a process
-    ends in between, the next one has it confirmed again: an insert of what is there
-    already changes nothing.
+    Entries are removed from the journal after Postgres has confirmed them. If the
+    process ends in between, the next one confirms them again: inserting an event that
+    is stored already changes nothing.
 
     Args:
-        journal: emptied, and given the files of processes that have died.
-        committer: apart from the writer's, so that neither waits for the other.
-        circuit: closed here, where it is open and a commit succeeds.
+        journal: emptied; also adopts the files of processes that have ended.
+        committer: separate from the writer's, so that neither waits for the other.
+        circuit: closed when a commit succeeds.
         check: raises UnavailableError or SchemaError while nothing can be stored.
 
     Attributes:
@@ -58,11 +58,11 @@ class Drain:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look for what waits; needs a running event loop."""
+        """Start the drain's task; needs a running event loop."""
         self._task = asyncio.create_task(self._run(), name="drain")
 
     async def stop(self, *, within_s: float) -> None:
-        """Store what can be stored in that time; the rest stays in its files."""
+        """Store as many entries as the time allows; the others stay in their files."""
         deadline = time.monotonic() + within_s
         self._stopping = True
         if self._task is not None:
@@ -114,7 +114,7 @@ class Drain:
                         log.warning("a journal was adopted")
                 if self._circuit.is_open or self._journal.waiting:
                     more = await self.store_page()
-                    # As long as it took, so that at most half of the time is ours.
+                    # As long as the work took, so that draining takes at most half.
                     pause = min(time.monotonic() - began, pause) if more else pause
             except Exception:
                 log.exception("draining failed")
@@ -132,11 +132,11 @@ class Drain:
         return True
 
     async def _settle(self, page: Page) -> list[int]:
-        """Commit what can be; returns the places of what Postgres has confirmed."""
+        """Commit a page; returns the places of the entries that were confirmed."""
         try:
             outcomes = await self._committer.commit(page.entries)
         except Exception:
-            # A defect, which would else be met for ever.
+            # A defect, which would otherwise stop the drain for ever.
             log.exception("draining failed")
             if len(page.entries) == 1:
                 await self._journal.skip(page)
@@ -145,7 +145,7 @@ class Drain:
         return [seq for seq, outcome in settled if outcome is not None]
 
     async def _take_less(self, page: Page) -> None:
-        """Find what fails, and pass over it where it fails alone."""
+        """Narrow down on the failing entry, and postpone it if it fails alone."""
         self._limit = max(1, len(page.seqs) // _SHRINK)
         if len(page.seqs) == 1 and await self._is_back():
             page.file.postpone(page.seqs[-1])

@@ -1,4 +1,4 @@
-"""What stands in for Postgres while it is away: a journal, and the keys as known."""
+"""The replacement of Postgres during an outage: a journal, and a snapshot of keys."""
 
 import asyncio
 import logging
@@ -28,19 +28,20 @@ log = logging.getLogger(__name__)
 
 
 def journal_directory(data_dir: Path) -> Path:
-    """Where the journals of all processes on a data directory are."""
+    """The directory of the journals of all processes on a data directory."""
     return data_dir / "journal"
 
 
 def prepare_journal(data_dir: Path, *, wanted: Literal["auto", "on", "off"]) -> bool:
-    """Whether there can and shall be a journal; then its directory has been tried.
+    """Whether to keep a journal; its directory has then been written to.
 
     Args:
-        data_dir: made where it is missing.
-        wanted: `on` is an error where it cannot be, `auto` is not.
+        data_dir: created if it is missing.
+        wanted: with `on`, a directory that cannot be written is an error; with `auto`,
+            there is no journal then.
 
     Raises:
-        ConfigurationError: it must be, and cannot.
+        ConfigurationError: the journal is required and cannot be kept.
     """
     if wanted == "off":
         return False
@@ -49,8 +50,8 @@ def prepare_journal(data_dir: Path, *, wanted: Literal["auto", "on", "off"]) -> 
     except OSError as error:
         if wanted == "on":
             raise ConfigurationError(
-                f"There can be no journal in {data_dir}: {error.strerror}. "
-                "Mend that, or set ROLLCALL_DATA_DIR to another directory."
+                f"The journal cannot be kept in {data_dir}: {error.strerror}. "
+                "Make it writable, or set ROLLCALL_DATA_DIR to another directory."
             ) from None
         log.warning("there is no journal", extra=fields(error=error.strerror))
         return False
@@ -58,20 +59,20 @@ def prepare_journal(data_dir: Path, *, wanted: Literal["auto", "on", "off"]) -> 
 
 
 class OfflineBuffer:
-    """Everything of one process that is there for the time without Postgres.
+    """The parts of one process that work without Postgres.
 
     Args:
-        data_dir: its directory `journal` has been prepared.
-        max_bytes: of what waits in the journal of this process.
-        committer: for what is drained; the writer has another.
-        key_trust_s: how long the keys are trusted while Postgres answers.
-        lookups: tell whether Postgres is back, and which keys are live.
-        metrics: show what waits.
+        data_dir: data directory whose `journal` directory has been prepared.
+        max_bytes: most bytes of entries in the journal of this process.
+        committer: used for draining; the writer has another.
+        key_trust_s: seconds for which keys are trusted while Postgres responds.
+        lookups: queries for readiness and live keys.
+        metrics: metrics of the journal.
 
     Attributes:
-        circuit: open while Postgres is taken to be away.
-        journal: takes events meanwhile.
-        known_keys: say meanwhile who sends.
+        circuit: open while Postgres is considered unavailable.
+        journal: takes events in that time.
+        known_keys: identifies senders in that time.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it joins
@@ -108,12 +109,12 @@ class OfflineBuffer:
 
     @property
     def is_on(self) -> bool:
-        """Whether Postgres is taken to be away."""
+        """Whether Postgres is considered unavailable."""
         return self.circuit.is_open
 
     @property
     def takes(self) -> bool:
-        """Whether events can be taken durably without it, as far as is known."""
+        """Whether the journal is expected to take events."""
         return self.journal.takes and not self._drain.is_barred
 
     @property
@@ -134,7 +135,7 @@ class OfflineBuffer:
         self._drain.start()
 
     async def stop(self, *, within_s: float) -> None:
-        """Store what can be stored in that time; the rest waits on the disk."""
+        """Store as many entries as the time allows; the others stay on the disk."""
         if self._keys_up is not None:
             self._keys_up.cancel()
         await self._drain.stop(within_s=within_s)

@@ -59,13 +59,19 @@ def find_journals(directory: Path) -> list[JournalStatus]:
 
 
 async def drain_free(
-    engine: AsyncEngine, directory: Path, *, timeout_s: float, quarantine: Quarantine
+    engine: AsyncEngine,
+    directory: Path,
+    *,
+    timeout_s: float,
+    quarantine: Quarantine,
+    file: Path | None = None,
 ) -> Drained:
     """Store the entries of journals without an owner.
 
     Args:
         engine: engine of the database.
         directory: existing directory of the journals.
+        file: only this journal, such as a copy of another machine's.
         timeout_s: time limit of one commit.
         quarantine: keeps rejected events.
     """
@@ -79,7 +85,7 @@ async def drain_free(
         check=lookups.check_ready,
     )
     try:
-        journals = await journal.adopt()
+        journals = await journal.adopt(file)
         waiting = journal.waiting
         attempts = 0
         while journal.waiting and attempts < _ATTEMPTS:

@@ -98,9 +98,13 @@ class Journal:
         """Leave the damaged entries of a page to the operator."""
         await self._run(lambda: self._shelf.skip(page.file, page.seqs))
 
-    async def adopt(self) -> int:
-        """Adopt the files whose owners have ended; returns their number."""
-        return await self._run(self._shelf.adopt)
+    async def adopt(self, path: Path | None = None) -> int:
+        """Adopt the files whose owners have ended; returns their number.
+
+        Args:
+            path: only this file, of whatever directory.
+        """
+        return await self._run(lambda: self._shelf.adopt(path))
 
     async def close(self) -> None:
         """Close all files; another process may adopt them with their entries."""

@@ -110,13 +110,18 @@ class JournalSet:
         file.settle(seqs)
         self._leave_if_done(file)
 
-    def adopt(self) -> int:
-        """Adopt the files whose owners have ended; returns their number."""
+    def adopt(self, path: Path | None = None) -> int:
+        """Adopt the files whose owners have ended; returns their number.
+
+        Args:
+            path: only this file, of whatever directory.
+        """
         before = len(self._adopted)
         mine = {file.path for file in self._files}
-        for path in sorted(self._directory.glob(f"*{SUFFIX}")):
-            if path not in mine:
-                self._adopt(path)
+        every = sorted(self._directory.glob(f"*{SUFFIX}"))
+        for each in every if path is None else [path]:
+            if each not in mine:
+                self._adopt(each)
         return len(self._adopted) - before
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What operators ask of the quarantine, and delete from it."""
+"""Queries and deletions of operators in the quarantine."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -20,13 +20,13 @@ _LISTED = [column for column in _COLUMNS if column is not _COLUMNS.payload]
 
 
 class SelectionCounts(NamedTuple):
-    """What a selection holds.
+    """Number of rejected events in a selection.
 
     Attributes:
-        events: all of them.
-        conflicts: of these, with the reason `id_conflict`.
-        truncated: of the others, those whose payload was cut.
-        newest: when the last of them was received; None where there is none.
+        events: all events.
+        conflicts: events with the reason `id_conflict`.
+        truncated: other events whose payload was cut.
+        newest: receipt of the newest event; None if there is none.
     """
 
     events: int
@@ -41,12 +41,12 @@ class SelectionCounts(NamedTuple):
 
     @property
     def replayable(self) -> int:
-        """Those that a replay judges."""
+        """Number of events that a replay validates again."""
         return self.events - self.conflicts - self.truncated
 
 
 class Drops(NamedTuple):
-    """How many events of a source were not kept, and in which minutes."""
+    """Number of events of a source that were not kept, with first and last minute."""
 
     source: str
     events: int
@@ -55,7 +55,7 @@ class Drops(NamedTuple):
 
 
 class RejectedListing(NamedTuple):
-    """What a selection holds, the newest of it, and what was not kept."""
+    """Counts of a selection, its newest rows, and the events that were not kept."""
 
     survey: SelectionCounts
     rows: list[dict[str, Any]]
@@ -65,12 +65,12 @@ class RejectedListing(NamedTuple):
 async def overview(
     connection: AsyncConnection, selection: RejectedFilter, *, limit: int
 ) -> RejectedListing:
-    """Count what is selected, and read the newest of it.
+    """Count a selection and read its newest rows.
 
     Args:
         connection: in a transaction.
-        selection: of events; of drops only its source and its start hold.
-        limit: rows that are read, without their payload.
+        selection: filter; drops are filtered by its source and start alone.
+        limit: number of rows to read, without their payload.
     """
     rows = await connection.execute(
         select(*_LISTED)
@@ -88,7 +88,7 @@ async def overview(
 async def survey(
     connection: AsyncConnection, selection: RejectedFilter
 ) -> SelectionCounts:
-    """Count what is selected."""
+    """Count a selection."""
     is_conflict = _COLUMNS.reason == ID_CONFLICT.code
     counts = await connection.execute(
         select(
@@ -105,7 +105,7 @@ async def read_rejected(connection: AsyncConnection, id_: str) -> dict[str, Any]
     """All columns of one rejected event.
 
     Raises:
-        EventNotFoundError: there is none with this id.
+        EventNotFoundError: no rejected event has this id.
     """
     try:
         query = select(rejected_events).where(_COLUMNS.id == UUID(id_))
@@ -118,19 +118,19 @@ async def read_rejected(connection: AsyncConnection, id_: str) -> dict[str, Any]
 
 
 async def delete_rejected(connection: AsyncConnection, ids: Iterable[UUID]) -> None:
-    """Take these out of quarantine."""
+    """Delete rejected events."""
     await connection.execute(delete(rejected_events).where(_COLUMNS.id.in_(list(ids))))
 
 
 async def purge(
     engine: AsyncEngine, selection: RejectedFilter, *, report: Callable[[int], None]
 ) -> None:
-    """Delete what is selected, a thousand rows in a transaction.
+    """Delete a selection, a thousand rows in a transaction.
 
     Args:
-        engine: begins and commits them.
-        selection: give it an end, or it goes on with what comes in.
-        report: is told after each commit how many rows are gone by it.
+        engine: used for one transaction after the other.
+        selection: with an end, else it includes events that arrive meanwhile.
+        report: called after each commit with the number of rows that it deleted.
     """
     after = None
     while True:

@@ -84,7 +84,7 @@ class Replayed(NamedTuple):
 
     @property
     def events(self) -> int:
-        """How many were judged."""
+        """Number of events that were validated again."""
         return self.stored + self.duplicates + len(self.failures)
 
 
@@ -96,17 +96,17 @@ async def replay(
     report: Callable[[Replayed], None],
     limit: int = 500,
 ) -> None:
-    """Judge what is selected anew, and move what passes into `events`.
+    """Validate a selection again, and move the valid events to `events`.
 
-    Left alone are conflicts of ids, where what is stored stays, and events whose
-    payload was cut, as well as rows that another session has locked.
+    Conflicts of ids, events whose payload was cut and rows that another session has
+    locked stay as they are.
 
     Args:
-        engine: begins and commits a transaction for each batch.
-        selection: give it an end, or it goes on with what comes in.
-        policy: today's.
-        report: is told of each batch after its commit.
-        limit: of events in a batch.
+        engine: used for one transaction a batch.
+        selection: with an end, else it includes events that arrive meanwhile.
+        policy: the rules of today.
+        report: called with each batch after its commit.
+        limit: most events in a batch.
     """
     async with engine.begin() as connection:
         await ensure_partitions(connection)
@@ -123,9 +123,9 @@ async def replay(
 
 
 def process_again(row: Waiting, *, policy: Policy) -> Record | Sequence[Issue]:
-    """What is to be stored, judged as of the original receipt; or what is wrong."""
+    """Validate an event as of its original receipt: the record, or the errors."""
     for error in row.errors:
-        # The header itself is not kept whole, so it cannot be judged again.
+        # The header itself is not stored whole, so it cannot be validated again.
         if error["path"] == IDEMPOTENCY_HEADER:
             return [Issue(**error)]
     try:

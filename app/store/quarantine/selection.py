@@ -29,13 +29,13 @@ def next_batch(
 ) -> Select[Any]:
     """The query that locks the next rows in the order of receipt.
 
-    It passes over those that another session has locked: who has them settles them.
+    It skips rows that another session has locked: that session handles them.
 
     Args:
-        selection: give it an end, or there is always more: what just came in.
-        columns: that are read.
-        after: where the batch before ended.
-        limit: rows.
+        selection: with an end, else it includes events that arrive meanwhile.
+        columns: columns to read.
+        after: end of the batch before.
+        limit: number of rows.
     """
     query = select(*columns).where(*selection.conditions())
     if after is not None:

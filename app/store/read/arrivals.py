@@ -140,7 +140,7 @@ class Arrivals:
         self._seen.clear()
 
     async def poll(self, *, limit: int) -> PollResult:
-        """Read what is new; the first poll reads the last hour.
+        """Read new events; the first poll reads the last hour.
 
         Args:
             limit: most stored and most rejected events to read. The newest are read

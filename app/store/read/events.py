@@ -1,6 +1,6 @@
-"""What is stored, as it is read: pages, the newest first, from a place on.
+"""Reading stored and rejected events page by page, the newest first.
 
-Values come as Postgres has them: jsonb is its text, so that no number changes.
+jsonb columns are read as text, so that no number changes.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from app.errors import NotFoundError
 from app.store.read.filters import EventFilter, RejectedFilter
 from app.store.tables.events import events, rejected_events
 
-# Rows are up to 128 KiB each: so many are held at once.
+# Rows held in memory at once; each may have 128 KiB.
 _PORTION = 50
 # A page ends early beyond this.
 _PAGE_BYTES = 4 * 1024 * 1024
@@ -50,12 +50,12 @@ class EventRow:
 
     @property
     def place(self) -> "KeysetPosition":
-        """Where it stands in the order of storing."""
+        """Its position in the order of storing."""
         return KeysetPosition(self.stored_at, self.id)
 
     @property
     def size(self) -> int:
-        """Characters of what may be long."""
+        """Number of characters in its long columns."""
         texts = (self.properties, self.context, self.warnings, self.extra)
         return sum(map(len, texts))
 
@@ -66,7 +66,7 @@ class RejectedRow:
 
     Attributes:
         errors: JSON text, and so are the warnings.
-        payload: what was sent, as ASCII-escaped JSON, which may be cut short.
+        payload: the payload as ASCII-escaped JSON, which may be cut short.
     """
 
     id: UUID
@@ -86,12 +86,12 @@ class RejectedRow:
 
     @property
     def place(self) -> "KeysetPosition":
-        """Where it stands in the order of receipt."""
+        """Its position in the order of receipt."""
         return KeysetPosition(self.received_at, self.id)
 
     @property
     def size(self) -> int:
-        """Characters of what may be long."""
+        """Number of characters in its long columns."""
         return len(self.payload) + len(self.errors) + len(self.warnings)
 
 

@@ -189,7 +189,7 @@ class Committer:
     ) -> None:
         """Keep the records that conflict with a stored event, and note which are kept.
 
-        What was stored beside them is committed and stays so, however this ends.
+        The other records of the batch are committed and stay so, however this ends.
         """
         places: list[int] = []
         rejections: list[Rejection] = []

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.journal.inspection import Drained, drain_free
-from app.store.journal.journal import Journal
+from app.store.journal.journal import Journal, prepare
 from app.store.journal.journal_file import JournalFile
 from app.store.journal.sqlite import connect, measure
 from app.store.quarantine.caps import Quarantine
@@ -134,6 +134,26 @@ async def test_an_entry_that_is_gone_already_is_not_counted_twice(
     change(path, "DELETE FROM entries WHERE seq = 1")
     await journal.settle(page, [1, 2])
     assert journal.waiting == 1
+
+
+async def test_drain_of_a_copied_file_stores_that_file_alone(
+    engine: AsyncEngine, directory: Path, tmp_path: Path
+) -> None:
+    await left_behind(directory, record("own"))
+    elsewhere = tmp_path / "elsewhere"
+    prepare(elsewhere)
+    original = await left_behind(elsewhere, *records(3))
+    copied = tmp_path / "copied.sqlite3"
+    copied.write_bytes(original.read_bytes())
+
+    drained = await drain_free(
+        engine, tmp_path, timeout_s=5, quarantine=Quarantine(), file=copied
+    )
+
+    assert drained == Drained(journals=1, settled=3, left=0)
+    assert await counts(engine) == (3, 3, 0)
+    assert not copied.exists()
+    assert original.exists()
 
 
 async def test_what_is_damaged_is_not_told_to_be_stored(
