@@ -25,10 +25,12 @@ class PreparedService(NamedTuple):
 
     Attributes:
         database_url: URL of the database.
+        declarations: the accepted declarations of events, as JSON.
         reread: reads the declarations of events as they are now.
     """
 
     database_url: str
+    declarations: str
     reread: Callable[[], dict[str, object]]
 
 
@@ -46,7 +48,9 @@ def prepared_service(settings: Settings, address: str) -> Iterator[PreparedServi
         prepare_journal(settings.data_dir, wanted=settings.journal)
         _check_database(database.url, can_buffer=can_buffer)
         _announce(settings, address, database)
-        yield PreparedService(database.url, partial(_read_again, settings))
+        yield PreparedService(
+            database.url, declarations.to_json(), partial(_read_again, settings)
+        )
 
 
 def _read_again(settings: Settings) -> dict[str, object]:

@@ -52,8 +52,8 @@ def serve(
         _prepared(settings, address_of(listener)) as prepared,
     ):
         config = {
-            **prepared.reread(),
             "database_url": prepared.database_url,
+            "declarations": prepared.declarations,
             "workers": settings.workers,
             "metrics_dir": metrics_dir and str(metrics_dir),
         }
