@@ -33,8 +33,9 @@ class _Command(NamedTuple):
 COMMANDS = {
     "serve": _Command("serve", "Start the service."),
     "migrate": _Command("migrate", "Bring the schema up to date."),
+    "check": _Command("check", "Check database, machine and settings."),
     "events": _Command("events", "Event declarations."),
-    "keys": _Command("keys", "Write keys and read keys."),
+    "keys": _Command("keys", "Create, rotate, list and revoke keys."),
     "journal": _Command("journal", "Events that wait on this machine for Postgres."),
     "rejected": _Command("quarantine.commands", "Rejected events."),
     "validate": _Command("validate", "Validate the events of a file; store nothing."),

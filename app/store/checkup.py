@@ -1,0 +1,223 @@
+"""Check of a database: the findings of `rollcall check` that need SQL."""
+
+import time
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import SchemaError
+from app.store.migrations import check_schema
+from app.store.rights import missing_rights
+
+_CLOCK_DIFFERENCE = timedelta(seconds=2)
+_WEEKS_AHEAD = 2
+_ROOM = 0.8
+_OLDEST_VERSION = 150000
+
+_SERVER = text("""
+SELECT
+    current_setting('server_version') AS version,
+    current_setting('server_version_num')::integer AS number,
+    current_setting('fsync') AS fsync,
+    current_setting('full_page_writes') AS full_page_writes,
+    current_setting('synchronous_commit') AS synchronous_commit,
+    current_setting('data_checksums') AS data_checksums,
+    current_setting('max_connections')::integer AS max_connections,
+    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+        AS connections,
+    pg_is_in_recovery() AS is_standby,
+    coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
+        AS is_encrypted,
+    inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8' AS is_local,
+    extract(epoch FROM clock_timestamp())::float8 AS clock,
+    pg_size_pretty(pg_database_size(current_database())) AS size
+""")
+_BACKEND = text("SELECT pg_backend_pid(), current_setting('application_name')")
+_WEEKS = text("""
+SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'
+    AND to_date(right(relname, 8), 'YYYYMMDD') > now()::date
+""")
+_QUARANTINE = text("""
+SELECT source, count(*) AS events, sum(payload_bytes)::bigint AS bytes
+FROM rejected_events GROUP BY source ORDER BY events DESC
+""")
+
+
+class Finding(NamedTuple):
+    """Result of one check.
+
+    Attributes:
+        name: what was checked.
+        value: what was found.
+        remedy: what to do; None if all is well.
+    """
+
+    name: str
+    value: str
+    remedy: str | None = None
+
+
+async def check_database(
+    engine: AsyncEngine, *, is_pooled: bool, max_events: int, max_bytes: int
+) -> list[Finding]:
+    """Run every check of a database.
+
+    Args:
+        engine: engine as the service makes it.
+        is_pooled: whether the settings declare a pooler.
+        max_events: cap of the rejected events of one source.
+        max_bytes: cap of their bytes.
+    """
+    async with engine.connect() as connection:
+        server = await check_server(connection)
+        await connection.commit()
+        pooler = await check_pooler(connection, is_expected=is_pooled)
+        content = await check_content(
+            connection, max_events=max_events, max_bytes=max_bytes
+        )
+        return [*server, pooler, *content]
+
+
+async def check_server(connection: AsyncConnection) -> list[Finding]:
+    """Check the server, and the settings as this connection really has them."""
+    began = time.time()
+    row = (await connection.execute(_SERVER)).one()
+    asked_at = (began + time.time()) / 2
+    return [
+        _version(row),
+        *(
+            _must_be_on(row, name, remedy)
+            for name, remedy in (
+                ("fsync", "Set fsync = on: a power failure can destroy the database."),
+                ("full_page_writes", "Set full_page_writes = on."),
+                (
+                    "synchronous_commit",
+                    "A pooler resets it: connect to Postgres directly, or declare it.",
+                ),
+            )
+        ),
+        Finding("data checksums", row.data_checksums),
+        _standby(row),
+        _encryption(row),
+        _connections(row),
+        _clock(timedelta(seconds=row.clock - asked_at)),
+        Finding("database size", row.size),
+    ]
+
+
+async def check_pooler(connection: AsyncConnection, *, is_expected: bool) -> Finding:
+    """Detect a pooler that gives each transaction another server connection.
+
+    Args:
+        connection: connection without a transaction.
+        is_expected: whether the database URL declares the pooler.
+    """
+    seen = set()
+    for _ in range(4):
+        seen.add(tuple((await connection.execute(_BACKEND)).one()))
+        await connection.commit()
+    is_pooled = len(seen) > 1 or next(iter(seen))[1] != "rollcall"
+    if not is_pooled:
+        return Finding("pooler", "none in transaction mode")
+    if is_expected:
+        return Finding("pooler", "in transaction mode, as declared")
+    return Finding(
+        "pooler",
+        "in transaction mode",
+        "Connect to Postgres directly, or declare the pooler: docs/operations.md.",
+    )
+
+
+async def check_content(
+    connection: AsyncConnection, *, max_events: int, max_bytes: int
+) -> list[Finding]:
+    """Check schema, rights, partitions and quarantine.
+
+    Args:
+        connection: connection to the database.
+        max_events: cap of the rejected events of one source.
+        max_bytes: cap of their bytes.
+    """
+    try:
+        await check_schema(connection)
+    except SchemaError as error:
+        return [Finding("schema", "too old or missing", error.detail)]
+    missing = await missing_rights(connection)
+    if missing:
+        remedy = "Run migrations/roles.sql as the owner, and grant rollcall_service."
+        return [Finding("rights", f"no {', '.join(missing)}", remedy)]
+    weeks: int = (await connection.execute(_WEEKS)).scalar_one()
+    ahead = "Start the service, which creates them, and look in its log."
+    return [
+        Finding("schema", "current"),
+        Finding("rights", "sufficient for the service"),
+        Finding("weeks ahead", str(weeks), None if weeks >= _WEEKS_AHEAD else ahead),
+        await _quarantine(connection, max_events=max_events, max_bytes=max_bytes),
+    ]
+
+
+def _version(row: Row[Any]) -> Finding:
+    is_old = row.number < _OLDEST_VERSION
+    return Finding(
+        "server", row.version, "Upgrade to Postgres 15 or later." if is_old else None
+    )
+
+
+def _must_be_on(row: Row[Any], name: str, remedy: str) -> Finding:
+    value = getattr(row, name)
+    return Finding(name, value, None if value == "on" else remedy)
+
+
+def _standby(row: Row[Any]) -> Finding:
+    if not row.is_standby:
+        return Finding("role of the server", "primary")
+    remedy = "Point the URL at the primary, or add target_session_attrs=read-write."
+    return Finding("role of the server", "standby", remedy)
+
+
+def _encryption(row: Row[Any]) -> Finding:
+    if row.is_local or row.is_encrypted:
+        return Finding("encryption", "TLS" if row.is_encrypted else "local connection")
+    remedy = "Add sslmode=verify-full and sslrootcert to the URL."
+    return Finding("encryption", "none", remedy)
+
+
+def _connections(row: Row[Any]) -> Finding:
+    value = f"{row.connections} of {row.max_connections}"
+    is_full = row.connections > _ROOM * row.max_connections
+    remedy = "Raise max_connections, or run fewer workers." if is_full else None
+    return Finding("connections", value, remedy)
+
+
+def _clock(ahead: timedelta) -> Finding:
+    value = f"{ahead.total_seconds():+.1f} s"
+    remedy = "Synchronise the clocks of this machine and the database server."
+    is_wrong = abs(ahead) > _CLOCK_DIFFERENCE
+    return Finding("clock of the server", value, remedy if is_wrong else None)
+
+
+async def _quarantine(
+    connection: AsyncConnection, *, max_events: int, max_bytes: int
+) -> Finding:
+    try:
+        rows = (await connection.execute(_QUARANTINE)).all()
+    except Exception as error:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) != "42501":
+            raise
+        return Finding("quarantine", "not readable with this role")
+    full = [
+        row.source
+        for row in rows
+        if row.events >= _ROOM * max_events or row.bytes >= _ROOM * max_bytes
+    ]
+    value = f"{sum(row.events for row in rows)} events of {len(rows)} sources"
+    if not full:
+        return Finding("quarantine", value)
+    remedy = (
+        f"Nearly full for {', '.join(full)}: further rejected events are only counted. "
+        "See `rollcall rejected list`, then replay or purge."
+    )
+    return Finding("quarantine", value, remedy)
