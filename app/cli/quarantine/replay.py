@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -15,6 +17,7 @@ from app.cli.database import open_checked
 from app.cli.quarantine.filters import Event, Reason, Since, Source
 from app.cli.quarantine.output import print_issue
 from app.components.policy import event_policy
+from app.pipeline.fields.corrections import Corrections, is_correctable
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine.queries import SelectionCounts, survey
 from app.store.quarantine.replay import Failure, Replayed
@@ -22,25 +25,77 @@ from app.store.quarantine.replay import replay as replay_selected
 from app.store.read.filters import RejectedFilter
 
 
-def replay(
+def read_corrections(texts: Iterable[str]) -> dict[str, str]:
+    """The fields that `--set` gives.
+
+    Raises:
+        BadParameter: one of them is not FIELD=VALUE with a field of an event.
+    """
+    fields: dict[str, str] = {}
+    for text in texts:
+        path, equals, value = text.partition("=")
+        if not equals or not is_correctable(path) or path in fields:
+            raise typer.BadParameter(
+                f"{text} is not FIELD=VALUE with a field such as user_id, group_id, "
+                "timestamp, event, message_id or properties.email, each once.",
+                param_hint="--set",
+            )
+        fields[path] = value
+    return fields
+
+
+def replay(  # noqa: PLR0913 - each is an option of the command
     *,
     reason: Reason = None,
     event: Event = None,
     source: Source = None,
     since: Since = None,
+    ids: Annotated[
+        list[UUID] | None,
+        typer.Option("--id", metavar="ID", help="One event. Repeatable."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Correct a field of all selected events, as user_id=42 or "
+            "properties.email=a@example.com. Repeatable.",
+        ),
+    ] = None,
+    accept_placeholder: Annotated[
+        bool,
+        typer.Option(
+            "--accept-placeholder",
+            help="Take a placeholder such as `none` for a real user or group id.",
+        ),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Name each event that still fails.")
     ] = False,
 ) -> None:
-    """Judge them by today's rules, and store what passes; safe to repeat.
+    """Process rejected events by today's rules, and store the valid ones.
 
-    The exit status is 0 once all were judged, even if some still fail: they stay in
-    quarantine as they were.
+    It is safe to repeat. The exit status is 0 once all were processed, even if some
+    still fail: they stay in quarantine as they were.
     """
     settings = read_settings()
     selection = RejectedFilter(
-        reason=reason, event=event, source=source, since=since, is_corrected=False
+        reason=reason,
+        event=event,
+        source=source,
+        since=since,
+        ids=tuple(ids) if ids else None,
+        is_corrected=False,
     )
+    corrections = Corrections(
+        read_corrections(set_ or ()), accepts_placeholders=accept_placeholder
+    )
+    if set_ and selection == RejectedFilter(is_corrected=False):
+        raise typer.BadParameter(
+            "Select the events to correct by --id or another filter.",
+            param_hint="--set",
+        )
     tally: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     with open_checked(settings) as database:
@@ -63,6 +118,7 @@ def replay(
                 selection=replace(selection, until=found.until),
                 policy=event_policy(settings),
                 report=report,
+                corrections=corrections,
             )
             try:
                 asyncio.run(run_with_engine(database.url, work))

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import InvalidJsonError
 from app.events.envelope import IDEMPOTENCY_HEADER
+from app.pipeline.fields.corrections import NO_CORRECTIONS, Corrections
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.process import process_event
@@ -88,12 +89,13 @@ class Replayed(NamedTuple):
         return self.stored + self.duplicates + len(self.failures)
 
 
-async def replay(
+async def replay(  # noqa: PLR0913 - what, by which rules, and whom to inform
     engine: AsyncEngine,
     selection: RejectedFilter,
     *,
     policy: Policy,
     report: Callable[[Replayed], None],
+    corrections: Corrections = NO_CORRECTIONS,
     limit: int = 500,
 ) -> None:
     """Validate a selection again, and move the valid events to `events`.
@@ -106,6 +108,7 @@ async def replay(
         selection: with an end, else it includes events that arrive meanwhile.
         policy: the rules of today.
         report: called with each batch after its commit.
+        corrections: changes to every event before it is processed.
         limit: most events in a batch.
     """
     async with engine.begin() as connection:
@@ -117,12 +120,18 @@ async def replay(
             rows = await _lock(connection, selection, after=after, limit=limit)
             if not rows:
                 return
-            replayed = await _settle(connection, rows, policy=policy)
+            records = [
+                process_again(row, policy=policy, corrections=corrections)
+                for row in rows
+            ]
+            replayed = await _settle(connection, rows, records)
         report(replayed)
         after = Place(rows[-1].received_at, rows[-1].id)
 
 
-def process_again(row: Waiting, *, policy: Policy) -> Record | Sequence[Issue]:
+def process_again(
+    row: Waiting, *, policy: Policy, corrections: Corrections = NO_CORRECTIONS
+) -> Record | Sequence[Issue]:
     """Validate an event as of its original receipt: the record, or the errors."""
     for error in row.errors:
         # The header itself is not stored whole, so it cannot be validated again.
@@ -142,6 +151,7 @@ def process_again(row: Waiting, *, policy: Policy) -> Record | Sequence[Issue]:
             large=len(row.payload) > policy.max_event_bytes,
         ),
         idempotency_key=row.message_id,
+        corrections=corrections,
     )
     return verdict if isinstance(verdict, Record) else verdict.errors
 
@@ -165,16 +175,17 @@ async def _lock(
 
 
 async def _settle(
-    connection: AsyncConnection, rows: list[Waiting], *, policy: Policy
+    connection: AsyncConnection,
+    rows: list[Waiting],
+    results: list[Record | Sequence[Issue]],
 ) -> Replayed:
     passing: list[tuple[Record, Waiting]] = []
     failures: list[Failure] = []
-    for row in rows:
-        verdict = process_again(row, policy=policy)
-        if isinstance(verdict, Record):
-            passing.append((verdict, row))
+    for row, result in zip(rows, results, strict=True):
+        if isinstance(result, Record):
+            passing.append((result, row))
         else:
-            failures.append(Failure(row.id, verdict))
+            failures.append(Failure(row.id, result))
     # Ids are claimed in order even where a refusal splits the batch.
     passing.sort(key=lambda pair: pair[0].id)
     outcomes = await store_each(connection, [record for record, _ in passing])
