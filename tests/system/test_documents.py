@@ -5,10 +5,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from app.embedded import find_binaries
 from app.settings import child_environment
@@ -130,29 +135,110 @@ def test_the_curls_of_reading_read(tenant: Tenant, sender: dict[str, str]) -> No
     assert json.loads(line)["user_id"] == "user_123"
 
 
-@pytest.mark.parametrize("language", ["python", "js"])
-def test_the_code_of_the_readme_delivers_once_and_fails_aloud(
-    language: str, tenant: Tenant, sender: dict[str, str], tmp_path: Path
-) -> None:
+def sample_client(language: str, folder: Path, user: str) -> list[str | Path]:
+    """The command that runs the sample client of the README, with this at its end."""
     if language == "python":
-        interpreter, name = sys.executable, "send.py"
-        code = snippet("Python", "python") + PYTHON_USER
-    else:
-        interpreter, name = program("node"), "send.mjs"
-        code = snippet("Node", "js") + NODE_USER
-    script = tmp_path / name
-    script.write_text(code)
+        script = folder / "send.py"
+        script.write_text(snippet("Python", "python") + user)
+        return [sys.executable, script]
+    script = folder / "send.mjs"
+    script.write_text(snippet("Node", "js") + user)
+    return [program("node"), script]
 
-    first, again = (run(interpreter, script, env=sender) for _ in range(2))
-    refused = run(interpreter, script, env=sender | {"TRACK_KEY": "rc_wrong"})
+
+CLIENTS = [("python", PYTHON_USER), ("js", NODE_USER)]
+
+
+@pytest.mark.parametrize(("language", "user"), CLIENTS)
+def test_sample_client_delivers_once_and_shows_why_it_fails(
+    language: str, user: str, tenant: Tenant, sender: dict[str, str], tmp_path: Path
+) -> None:
+    command = sample_client(language, tmp_path, user)
+
+    first = run(*command, env=sender)
+    again = run(*command, env=sender | {"TRACK_URL": sender["TRACK_URL"] + "/"})
+    refused = run(*command, env=sender | {"TRACK_KEY": "rc_wrong"})
 
     assert (first.stdout, first.returncode) == ("stored\n", 0), first.stderr
     assert (again.stdout, again.returncode) == ("duplicate\n", 0), again.stderr
     assert refused.returncode != 0
-    assert "401" in refused.stderr
+    assert "401: " in refused.stderr
+    assert '"unauthorized"' in refused.stderr
     assert tenant.rows(
         "SELECT user_id, message_id, warnings FROM signed_up WHERE source = :source"
     ) == [("7", "signed_up:7", [])]
+
+
+@pytest.mark.parametrize(("language", "user"), CLIENTS)
+@pytest.mark.parametrize("change", ["id", "email"])
+def test_sample_client_cannot_turn_a_missing_attribute_into_text(
+    language: str,
+    user: str,
+    change: str,
+    tenant: Tenant,
+    tmp_path: Path,
+) -> None:
+    missing = "None" if language == "python" else "undefined"
+    values = {"id": "7", "email": '"ann@example.com"'}
+    separator = "=" if language == "python" else ": "
+    given = f"{change}{separator}{values[change]}"
+    assert given in user
+    command = sample_client(
+        language, tmp_path, user.replace(given, f"{change}{separator}{missing}")
+    )
+
+    env = {"TRACK_URL": tenant.service.address, "TRACK_KEY": tenant.key}
+    done = run(*command, env=env)
+
+    assert done.returncode != 0
+    assert ("required value is missing" if change == "id" else "422: ") in done.stderr
+    assert tenant.rows("SELECT id FROM events WHERE source = :source") == []
+
+
+@pytest.mark.parametrize(("language", "user"), CLIENTS)
+def test_sample_client_waits_as_told_and_logs_a_warning_once(
+    language: str, user: str, tmp_path: Path
+) -> None:
+    twice = user.replace("print(", "after_sign_up(user)\nprint(").replace(
+        "console.log(", "await afterSignUp(user);\nconsole.log("
+    )
+    command = sample_client(language, tmp_path, twice)
+    with busy_service(retry_after_s=3) as (address, times):
+        done = run(*command, env={"TRACK_URL": address, "TRACK_KEY": "rc_any"})
+
+    assert (done.stdout, done.returncode) == ("stored\n", 0), done.stderr
+    assert done.stderr.count("offset_assumed_utc") == 1
+    assert len(times) == 3
+    assert times[1] - times[0] >= 3
+
+
+@contextmanager
+def busy_service(*, retry_after_s: int) -> Iterator[tuple[str, list[float]]]:
+    """A service that has no time at first, and then warns; and when it was asked."""
+    times: list[float] = []
+    warning = {"code": "offset_assumed_utc", "path": "timestamp", "message": "M."}
+    body = json.dumps({"results": [{"status": "stored", "warnings": [warning]}]})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            times.append(time.monotonic())
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(503 if len(times) == 1 else 200)
+            self.send_header("Retry-After", str(retry_after_s))
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", times
+        server.shutdown()
+        thread.join()
 
 
 def test_the_sql_of_the_quick_start_runs(tenant: Tenant) -> None:
