@@ -17,7 +17,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_REQUIRE_VIRTUALENV := 1
 
-.PHONY: help run test check fix bench faults lock clean
+.PHONY: help run test check fix bench faults senders lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ bench: $(VENV)/runtime ## Measure against the baseline and the limits (needs wrk
 
 faults: $(VENV)/node ## Break everything, one fault after the other (SOAK=seconds for the soak)
 	$(BIN)/python -m pytest tests/faults --faults --soak=$(SOAK) --numprocesses=0
+
+senders: $(VENV)/node ## Send with clients of other languages (PHP, Ruby, Go, Java), where they are installed
+	$(BIN)/python -m pytest tests/system/test_clients.py -m senders --numprocesses=0
 
 lock: $(VENV)/dev ## Resolve the dependencies anew into the three lock files
 	$(LOCK) --upgrade -o requirements.lock
