@@ -135,7 +135,7 @@ def test_each_filter_is_described_and_its_spans_are_read() -> None:
         "`--source`",
         "`--since`",
     ]
-    examples = re.findall(r"`([^`]+)`", rows[-1]["keeps"])
+    examples = re.findall(r"`([^`]+)`", rows[-1]["matches"])
     assert len(examples) == 6
     for example in examples:
         assert read_since(example) < datetime.now(UTC) + timedelta(seconds=1)
