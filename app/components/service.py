@@ -24,7 +24,7 @@ from app.ingest.counting import register_admission_gauges
 from app.ingest.limits import TrackLimits
 from app.ingest.services import IngestServices
 from app.logs import RequestLog, fields
-from app.metrics.catalog import BODIES_WAITING
+from app.metrics.catalog import BODIES_WAITING, QUARANTINE_FILL, WEEKS_AHEAD
 from app.metrics.collector import SnapshotCollector
 from app.metrics.counters import Metrics
 from app.metrics.totals import totals
@@ -106,7 +106,7 @@ class Service:
         self._drain_s = settings.drain_timeout_seconds
         self._upkeep: dict[str, Callable[[], Awaitable[int]]] = {
             # Four weeks ahead; if this fails for a month, the writer mends it.
-            "partitions": self._lookups.make_partitions,
+            "partitions": self._make_partitions,
             "retention": partial(
                 self._lookups.expire_rejected, days=settings.quarantine_retention_days
             ),
@@ -219,11 +219,18 @@ class Service:
             await self._engine.dispose()
             self.metrics.mark_stopped()
 
+    async def _make_partitions(self) -> int:
+        made = await self._lookups.make_partitions()
+        self.metrics.set(WEEKS_AHEAD, to=await self._lookups.weeks_ahead())
+        return made
+
     def _committer(self, settings: Settings) -> Committer:
         """Each counts as a worker of its own towards the caps of the quarantine."""
+        quarantine = quarantining(settings)()
+        self.metrics.register_sources(QUARANTINE_FILL, quarantine.fill)
         return Committer(
             self._engine,
             timeout_s=settings.commit_timeout_seconds,
-            quarantine=quarantining(settings)(),
+            quarantine=quarantine,
             metrics=self.metrics,
         )

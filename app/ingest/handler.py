@@ -419,6 +419,8 @@ class TrackRequest:
         services.metrics.count_request(
             self._route.path, response.status, took_s, response.counts
         )
+        if self.source is not None:
+            services.metrics.count_source(self.source, response.counts)
         self._client.respond(response, self._request_id)
         services.requests.add(
             request_id=self._request_id,

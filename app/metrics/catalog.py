@@ -9,6 +9,8 @@ OTHER = "other"
 UNANSWERED = "0"
 _STATUSES = "0 200 303 304 400 401 403 404 405 408 413 415 422 429 431 500 503"
 _KINDS = "connection timeout lock conflict resources read_only shutdown"
+# The label `source` takes at most this many sources; the others are `other`.
+MAX_SOURCES = 1000
 # `app.ingest.counting` adds the sets of `route`, `code`, `reason` and `warning`.
 LABELS: dict[str, tuple[str, ...]] = {
     "status": tuple(_STATUSES.split()),
@@ -154,6 +156,26 @@ WORKERS_BY_DECLARATIONS = _gauge(
     "Workers by the digest of their event declarations; all should have the same.",
     "digest",
     sparse=True,
+)
+SOURCE_EVENTS = _counter(
+    "source_events", "Events in responses, by source.", "source", "result", sparse=True
+)
+SOURCE_LAST_EVENT = _gauge(
+    "source_last_event_timestamp_seconds",
+    "Last event of a source that was not rejected; absent before the first one.",
+    "source",
+    across="max",
+    sparse=True,
+)
+QUARANTINE_FILL = _gauge(
+    "quarantine_fill_ratio",
+    "Part of a source's quarantine cap in use, as of its last rejected event.",
+    "source",
+    across="max",
+    sparse=True,
+)
+WEEKS_AHEAD = _gauge(
+    "partition_weeks_ahead", "Future weeks that have a partition.", across="max"
 )
 CPU_SECONDS = _counter("cpu_seconds", "CPU time of the workers, user and system.")
 MEMORY_BYTES = _gauge("resident_memory_bytes", "Resident memory of the workers.")

@@ -15,12 +15,17 @@ from itertools import product
 from pathlib import Path
 
 from app.metrics import catalog
-from app.metrics.catalog import LABELS, METRICS, OTHER, Metric
+from app.metrics.catalog import LABELS, MAX_SOURCES, METRICS, OTHER, Metric
 from app.metrics.snapshots import SEPARATOR, Snapshot, write_snapshot
 
 log = logging.getLogger(__name__)
 
 _PUBLISH_INTERVAL_S = 1.0
+# Results of events that a source has delivered.
+_ACCEPTED = {"stored", "duplicate", "buffered"}
+
+# Values of a gauge by source.
+SourceReader = Callable[[], Mapping[str, float]]
 
 
 class Metrics:
@@ -52,7 +57,9 @@ class Metrics:
             if status != OTHER
         }
         self._parts = {m.name: [_key(m, part) for part in m.parts] for m in METRICS}
+        self._sources: dict[str, str] = {}
         self._readers: dict[str, Callable[[], float]] = {}
+        self._source_readers: list[tuple[Metric, SourceReader]] = []
         self._cpu_seconds = 0.0
 
     def series(self, metric: Metric) -> Iterable[tuple[str, ...]]:
@@ -79,6 +86,15 @@ class Metrics:
         self.observe(catalog.REQUEST_SECONDS, seconds)
         for result, count in counts.items():
             self.add(catalog.EVENTS, result, amount=count)
+
+    def count_source(self, source: str, counts: Mapping[str, int]) -> None:
+        """Count the events of one request by result, for their source."""
+        label = self._source_label(source)
+        for result, count in counts.items():
+            key = _key(catalog.SOURCE_EVENTS, label, result)
+            self._counters[key] = self._counters.get(key, 0.0) + count
+        if counts.keys() & _ACCEPTED:
+            self.set(catalog.SOURCE_LAST_EVENT, label, to=time.time())
 
     def count_commit(self, events: int, seconds: float) -> None:
         """Count a committed transaction."""
@@ -110,8 +126,23 @@ class Metrics:
         """Read these gauges at each `publish`; `values` are of their labels."""
         self._readers |= {_key(metric, *values): readers[metric] for metric in readers}
 
+    def register_sources(self, metric: Metric, read: SourceReader) -> None:
+        """Read a gauge of all sources at each `publish`."""
+        self._source_readers.append((metric, read))
+
+    def _source_label(self, source: str) -> str:
+        label = self._sources.get(source)
+        if label is None:
+            if len(self._sources) >= MAX_SOURCES:
+                return OTHER
+            label = self._sources[source] = source.replace(SEPARATOR, " ")
+        return label
+
     def publish(self) -> Snapshot:
         """Read the gauges and write the snapshot; returns it."""
+        for metric, read_sources in self._source_readers:
+            for source, value in read_sources().items():
+                self.set(metric, self._source_label(source), to=value)
         for key, read in self._readers.items():
             self._gauges[key] = _read(read)
         cpu_seconds = time.process_time()

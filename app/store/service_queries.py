@@ -33,6 +33,11 @@ T = TypeVar("T")
 
 _UPKEEP_TIMEOUT_S = 10.0
 
+_WEEKS_AHEAD = text(
+    "SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
+    " WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'"
+    " AND to_date(right(relname, 8), 'YYYYMMDD') > (now() AT TIME ZONE 'UTC')::date"
+)
 _SESSION = text(
     "SELECT current_setting('transaction_read_only') = 'on' AS is_read_only,"
     " current_setting('synchronous_commit') AS synchronous_commit"
@@ -162,6 +167,23 @@ class ServiceQueries:
             live_keys,
             timeout_s=self._timeout_s,
             failure="The keys could not be read.",
+        )
+
+    async def weeks_ahead(self) -> int:
+        """Return the number of future weeks that have a partition.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+
+        async def count(connection: AsyncConnection) -> int:
+            return int(await connection.scalar(_WEEKS_AHEAD) or 0)
+
+        return await ask(
+            self._engine,
+            count,
+            timeout_s=_UPKEEP_TIMEOUT_S,
+            failure="The partitions could not be counted.",
         )
 
     async def make_partitions(self) -> int:

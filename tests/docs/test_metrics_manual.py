@@ -96,7 +96,7 @@ def test_alert_is_well_formed(rule: dict[str, Any]) -> None:
             counted = rf"(?:rate|increase)\({metric.name}(?:\{{[^}}]*\}})?\["
             assert re.search(counted, expr)
     for grouped in re.findall(r"by \((.*?)\)", expr):
-        assert set(grouped.split(", ")) <= OF_PROMETHEUS | {"le"}
+        assert set(grouped.split(", ")) <= OF_PROMETHEUS | {"le", "source"}
 
 
 def test_documented_alerts_are_the_alerts() -> None:

@@ -1,5 +1,6 @@
 """Counting, and what one process exposes of it."""
 
+import time
 import timeit
 from itertools import pairwise
 
@@ -59,6 +60,34 @@ def test_unknown_label_values_are_counted_as_other(metrics: Metrics) -> None:
     assert figures("rollcall_refusals_total", code="other") == 100
     assert figures("rollcall_warnings_total", warning="other") == 100
     assert figures.samples.keys() == before | {other}
+
+
+def test_events_are_counted_by_source(metrics: Metrics) -> None:
+    metrics.count_source("crm", {"stored": 2, "rejected": 1})
+    metrics.count_source("crm", {"stored": 1})
+    metrics.count_source("app\tone", {"rejected": 1})
+    metrics.register_sources(catalog.QUARANTINE_FILL, lambda: {"crm": 0.5})
+
+    figures = figures_of(metrics)
+    counted = "rollcall_source_events_total"
+    assert figures(counted, source="crm", result="stored") == 3
+    assert figures(counted, source="crm", result="rejected") == 1
+    assert figures(counted, source="app one", result="rejected") == 1
+    last = "rollcall_source_last_event_timestamp_seconds"
+    # A source whose events are all rejected has delivered none.
+    assert figures.labels(last, "source") == {"crm"}
+    assert figures(last, source="crm") == pytest.approx(time.time(), abs=60)
+    assert figures("rollcall_quarantine_fill_ratio", source="crm") == 0.5
+
+
+def test_number_of_sources_is_bounded(metrics: Metrics) -> None:
+    for number in range(catalog.MAX_SOURCES + 5):
+        metrics.count_source(f"source-{number}", {"stored": 1})
+
+    figures = figures_of(metrics)
+    sources = figures.labels("rollcall_source_events_total", "source")
+    assert len(sources) == catalog.MAX_SOURCES + 1
+    assert figures("rollcall_source_events_total", source="other", result="stored") == 5
 
 
 def test_gauges_are_read_when_published(metrics: Metrics) -> None:

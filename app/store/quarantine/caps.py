@@ -109,6 +109,16 @@ class Quarantine:
         )
         return [row.id in known for row in rows]
 
+    def fill(self) -> dict[str, float]:
+        """Part of its cap that each source uses, as of its last rejected event."""
+        most_events, most_bytes = self._cap
+        return {
+            source: max(
+                held.events / (most_events or 1), held.payload_bytes / (most_bytes or 1)
+            )
+            for source, held in self._held.items()
+        }
+
     def forget(self) -> None:
         """Read the usage again next time, because a transaction has failed."""
         self._trusted_until.clear()
