@@ -9,13 +9,13 @@ import typer
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked
 from app.pipeline.person import Person
-from app.store.erasure import Erasure, erase_person, find_person, scrub
 from app.store.journal.fallback import journal_directory
 from app.store.journal.traces import (
     JournalTraces,
     erase_from_free_journals,
     find_in_journals,
 )
+from app.store.lifecycle.erasure import Erasure, erase_person, find_person, scrub
 
 
 class Mentions(StrEnum):

@@ -14,7 +14,6 @@ from rich.table import Table
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked
 from app.settings import Settings
-from app.store.audit import command_actor
 from app.store.keys.keys import (
     KeyRow,
     create_key,
@@ -25,6 +24,7 @@ from app.store.keys.keys import (
     rotate_key,
 )
 from app.store.keys.snapshot_file import KeySnapshotFile, publish_keys
+from app.store.lifecycle.audit import command_actor
 from app.store.operator_session import in_operator_transaction
 
 keys = typer.Typer(help="Create, rotate, list and revoke keys.", no_args_is_help=True)

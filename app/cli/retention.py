@@ -11,8 +11,8 @@ from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked
 from app.errors import ConfigurationError
 from app.settings import Settings
+from app.store.lifecycle.retention import Limit, expire_events, expired_weeks
 from app.store.operator_session import in_operator_transaction, run_with_engine
-from app.store.retention import Limit, expire_events, expired_weeks
 
 
 def retention(

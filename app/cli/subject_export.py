@@ -9,8 +9,8 @@ from uuid import UUID
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
 from app.pipeline.timestamp import format_timestamp
-from app.store.erasure import find_person
 from app.store.journal.traces import entries_of
+from app.store.lifecycle.erasure import find_person
 
 _Write = Callable[[bytes], None]
 

@@ -31,11 +31,11 @@ from app.metrics.totals import totals
 from app.pages.home import Home
 from app.pages.state import StateReader
 from app.settings import Settings
-from app.store.email_index import index_closed_weeks
 from app.store.engine import create_engine, watch_pool
 from app.store.journal.fallback import OfflineBuffer, prepare_journal
+from app.store.lifecycle.email_index import index_closed_weeks
+from app.store.lifecycle.retention import Limit
 from app.store.maintenance import run_hourly
-from app.store.retention import Limit
 from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
 from app.store.write.writer import Writer

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
 from app.logs import fields
-from app.store.audit import expire_audit, record_action
 from app.store.keys.keys import (
     find_reader,
     find_source,
@@ -19,10 +18,11 @@ from app.store.keys.keys import (
 )
 from app.store.keys.scopes import Reader
 from app.store.keys.snapshot_file import LiveKey, live_keys
+from app.store.lifecycle.audit import expire_audit, record_action
+from app.store.lifecycle.retention import Limit, expire_events
 from app.store.migrations import check_schema
 from app.store.quarantine.retention import expire_rejected
 from app.store.query import ask
-from app.store.retention import Limit, expire_events
 from app.store.rights import missing_rights
 from app.store.write.partitions import ensure_partitions
 

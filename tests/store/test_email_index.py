@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.email_index import index_closed_weeks
+from app.store.lifecycle.email_index import index_closed_weeks
 from tests.docs.test_sql_manual import QUERIES
 from tests.support.entries import record, save
 from tests.support.rejections import read

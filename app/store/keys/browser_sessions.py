@@ -1,6 +1,6 @@
-"""Browsers that are signed in: what each sends is a random token, stored as a hash.
+"""Browser sessions: a random token in a cookie, of which the hash is stored.
 
-A session is worth as much as its read key: it ends with it, or when it is over.
+A session has the rights of its read key. It ends with the key, or when it expires.
 """
 
 import secrets
@@ -18,9 +18,9 @@ from app.store.read.limiter import QueryLimiter
 
 SESSION_LIFE = timedelta(hours=12)
 _RANDOM_BYTES = 32
-_FAILURE = "Who reads could not be looked up in time; try again."
+_FAILURE = "The reader could not be looked up in time; try again."
 
-# One statement each, so that a key that is none costs as much as one that is.
+# One statement each, so that an invalid key costs as much as a valid one.
 _BY_KEY = text("""
 WITH key AS (
     SELECT id, source FROM write_keys
@@ -60,11 +60,11 @@ DELETE FROM sessions WHERE expires_at <= now()
 
 
 class Session(NamedTuple):
-    """A browser that has just signed in.
+    """The session of a browser that has just signed in.
 
     Attributes:
-        token: what it sends from now on.
-        reader: who reads.
+        token: token for the cookie.
+        reader: holder of the key.
     """
 
     token: str
@@ -72,7 +72,7 @@ class Session(NamedTuple):
 
 
 class Sessions:
-    """Signs browsers in and out, and knows who they are.
+    """Begins, finds and ends browser sessions.
 
     Args:
         engine: each question uses one of its connections.
@@ -81,13 +81,13 @@ class Sessions:
 
     def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
         self._ask = partial(ask, engine, timeout_s=timeout_s, failure=_FAILURE)
-        # Whoever guesses takes one connection, and leaves the others to readers.
+        # Guessed secrets use one connection, so that the others stay free for readers.
         self._one_at_a_time = QueryLimiter(
             engine, timeout_s=timeout_s, at_once=1, waiting=20, failure=_FAILURE
         )
 
     async def sign_in(self, secret: bytes, *, is_code: bool) -> Session | None:
-        """Begin a session; None where the secret is worth nothing.
+        """Begin a session; None if the secret is not valid.
 
         Args:
             secret: a read key, or a code, which is used up by it.
@@ -139,10 +139,10 @@ class Sessions:
         await self._ask(end)
 
     async def expire(self) -> int:
-        """Delete what is over; returns how many sessions.
+        """Delete expired sessions and codes; returns how many sessions.
 
         Raises:
-            UnavailableError: the database did not do it.
+            UnavailableError: the database failed.
         """
 
         async def delete(connection: AsyncConnection) -> int:

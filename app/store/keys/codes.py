@@ -1,4 +1,4 @@
-"""What a newcomer begins with: keys, and a code that signs a browser in."""
+"""The first keys of a new installation, and codes that sign a browser in."""
 
 import secrets
 from datetime import timedelta
@@ -38,7 +38,7 @@ async def create_code(connection: AsyncConnection, *, key: str) -> str:
 
 
 class StartingKeys(NamedTuple):
-    """What a newcomer begins with.
+    """The first keys of a new installation.
 
     Attributes:
         write: a write key.

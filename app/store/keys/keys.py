@@ -2,7 +2,7 @@
 
 A key is a prefix and 192 random bits; only its SHA-256 is stored. A random text of
 that length needs no slow hash and no salt, because it cannot be guessed. The prefix
-tells a person what a key is for; its row decides.
+shows the purpose of a key to a person; its row decides.
 Every function runs in the caller's transaction.
 """
 
@@ -25,9 +25,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConfigurationError, KeyNotFoundError
-from app.store.audit import record_action
 from app.store.keys.scopes import Reader, Scope, only_source
 from app.store.keys.sources import check_source_name, ensure_source
+from app.store.lifecycle.audit import record_action
 from app.store.tables.events import write_keys
 
 PREFIX = "rc_"
@@ -81,7 +81,7 @@ class KeyRow:
         source: source of the sender, or name of the holder.
         created_at: when the key was created.
         revoked_at: when it was revoked; None if it was not.
-        scope: what it may do.
+        scope: scope of the key.
         expires_at: when it stops working; None if it never does.
         note: remark of the operator, if there is one.
         last_used_on: day of the last use; None if it was never used.
@@ -121,9 +121,9 @@ async def create_key(  # noqa: PLR0913 - the columns of a key
 
     Args:
         connection: in the caller's transaction.
-        source: who writes with the key, or who holds it.
-        scope: what the key may do.
-        actor: who creates it, for the audit log.
+        source: source of the sender, or name of the holder.
+        scope: scope of the key.
+        actor: author of the change, for the audit log.
         expires_in: time until it stops working; by default it never does.
         note: remark for `keys list`.
         given: key from a secret store; repeating the call with it changes nothing.
@@ -168,7 +168,7 @@ async def rotate_key(
     Args:
         connection: in the caller's transaction.
         id_: id of the key.
-        actor: who rotates it, for the audit log.
+        actor: author of the change, for the audit log.
         keep: time for which the old key still works.
 
     Raises:
@@ -219,10 +219,10 @@ async def revoke_key(
     Args:
         connection: in the caller's transaction.
         id_: id of the key.
-        actor: who revokes it, for the audit log.
+        actor: author of the change, for the audit log.
 
     Raises:
-        KeyNotFoundError: there is no such key, or the text is a key and no id.
+        KeyNotFoundError: no key has this id, or the text is a key instead of an id.
     """
     rows = await connection.execute(
         update(write_keys)
@@ -245,7 +245,7 @@ async def find_source(connection: AsyncConnection, *, key_hash: bytes) -> str | 
 
 
 async def find_reader(connection: AsyncConnection, *, key_hash: bytes) -> Reader | None:
-    """Return the holder of a live key that is no write key; None for every other."""
+    """Return the holder of a live key other than a write key; None for the rest."""
     row = (await connection.execute(_FIND_READER, {"key_hash": key_hash})).one_or_none()
     return None if row is None else Reader(*row)
 

@@ -1,4 +1,4 @@
-"""The live keys as this process knows them, also while Postgres is away."""
+"""The live keys in this process, also while Postgres is unavailable."""
 
 import asyncio
 import logging
@@ -14,20 +14,20 @@ from app.store.keys.snapshot_file import KeySnapshotFile, LiveKey
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 1.5
-# Whoever has the turn asks Postgres, which takes a second at the most.
+# The process that holds the lock queries Postgres, which takes at most a second.
 _TURNS = 24
 _TURN_PAUSE_S = 0.05
 
 
 class LiveKeys:
-    """All live keys: Postgres's while it answers, else what it last said to anyone.
+    """All live keys: those in Postgres, or the last ones known while it is unavailable.
 
-    A key that is none of these may be new: ask Postgres.
+    Another key may be new: look it up in Postgres.
 
     Args:
         file: shared with the other processes of this machine.
-        ask: all live keys; raises UnavailableError while Postgres is away.
-        trust_s: how long Postgres's answer is trusted while it answers.
+        ask: reads all live keys; raises UnavailableError if Postgres does not respond.
+        trust_s: seconds for which keys are trusted while Postgres responds.
         clock: monotonic seconds.
     """
 
@@ -49,14 +49,14 @@ class LiveKeys:
         self._is_written = True
 
     def source_of(self, key_hash: bytes) -> str | None:
-        """Whose write key this is; None if it is not known."""
+        """The source of a write key; None if the key is unknown."""
         source = self._sources.get(key_hash)
         if source is None or self._clock() >= self._trusted_until:
             return None
         return source
 
     def reader_of(self, key_hash: bytes) -> Reader | None:
-        """Return the holder of a key that is no write key; None if it is unknown."""
+        """Return the holder of a key other than a write key; None if it is unknown."""
         if self._clock() >= self._trusted_until:
             return None
         return self._readers.get(key_hash)
@@ -84,7 +84,7 @@ class LiveKeys:
             return
         keys = await asyncio.to_thread(self._file.read)
         if keys is None:
-            # An unreadable file revokes nothing: what was known last still holds.
+            # An unreadable file revokes nothing: the last keys known still hold.
             self._trusted_until = math.inf
         else:
             self._learn(keys, until=math.inf)
@@ -95,7 +95,7 @@ class LiveKeys:
                 if is_ours:
                     return await self._ask_in_turn()
             await asyncio.sleep(_TURN_PAUSE_S)
-        # Whoever has the turn hangs, and a key that is revoked shall die all the same.
+        # The process that holds the lock hangs; revoked keys must end all the same.
         return await self._ask_and_learn() is not None
 
     async def _ask_in_turn(self) -> bool:

@@ -1,4 +1,4 @@
-"""Scopes of keys: what a key may do, and which keys it may create."""
+"""Scopes of keys: the rights of a key, and the keys that it may create."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Scope(StrEnum):
 
 
 class Reader(NamedTuple):
-    """Holder of a key that is no write key.
+    """Holder of a key other than a write key.
 
     Attributes:
         name: source of the key.

@@ -43,7 +43,7 @@ class LiveKey(NamedTuple):
     Attributes:
         key_hash: SHA-256 of the key.
         source: source or holder of the key.
-        scope: what the key may do.
+        scope: scope of the key.
         expires_at: Unix time at which it stops working; None if it never does.
     """
 
@@ -141,10 +141,10 @@ def _key_of(row: dict[str, object]) -> LiveKey:
 
 
 async def publish_keys(connection: AsyncConnection, *, file: KeySnapshotFile) -> bool:
-    """Have the file hold what the database does; whether that was done.
+    """Write the live keys of the database to the file; returns whether it succeeded.
 
     Args:
-        connection: at READ COMMITTED, after the commit of what has changed.
+        connection: at READ COMMITTED, after the commit of a change.
         file: in the data directory.
     """
     deadline = time.monotonic() + _PATIENCE_S

@@ -12,10 +12,10 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 def check_source_name(name: str) -> None:
-    """Refuse what cannot name a source.
+    """Refuse an invalid name of a source.
 
     Raises:
-        ConfigurationError: saying what a name is.
+        ConfigurationError: the name is not valid.
     """
     if not _NAME.fullmatch(name):
         raise ConfigurationError(

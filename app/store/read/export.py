@@ -30,7 +30,7 @@ from app.store.tables.events import events
 _PORTION = 1_000
 # For one portion: with a filter, all of the table may have to be read for the first.
 _PORTION_TIMEOUT_S = 3600.0
-# Whoever reads the output may take its time in between.
+# The reader of the output may be slow.
 _NO_IDLE_TIMEOUT = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 _JSON = ("properties", "context", "warnings", "extra")
@@ -67,14 +67,14 @@ Write = Callable[[Sequence[str], Sequence[Sequence[Any]]], None]
 async def export_events(
     url: str, filters: EventFilter, *, typed: bool, write: Write
 ) -> None:
-    """Hand all matching events on, in no certain order and in bounded memory.
+    """Pass all matching events on, in any order and in bounded memory.
 
     Args:
-        url: of the database.
-        filters: which events.
-        typed: whether to read the typed view of the one event, not the table.
-        write: given the names of the columns and some rows, at least once; jsonb is
-            `JsonText`. What it raises ends the export.
+        url: URL of the database.
+        filters: selection of events.
+        typed: whether to read the typed view of the one event instead of the table.
+        write: called at least once with the names of the columns and some rows; jsonb
+            is `JsonText`. An exception from it ends the export.
 
     Raises:
         DatabaseError: the database did not take part to the end.

@@ -65,7 +65,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class SourcePage:
-    """What is known of a source; counts are of the last day.
+    """Figures of a source; counts are of the last day.
 
     Attributes:
         name: of the source.

@@ -48,7 +48,7 @@ _BATCHES_AHEAD = 2
 _GC_THRESHOLD = 100_000
 
 
-async def backfill(  # noqa: PLR0913 - what to do, by what rules, and whom to inform
+async def backfill(  # noqa: PLR0913 - input, rules and receivers
     url: str,
     *,
     source: str,
@@ -63,8 +63,8 @@ async def backfill(  # noqa: PLR0913 - what to do, by what rules, and whom to in
     Args:
         url: of the database.
         source: registered if it is new.
-        batches: picklable, as are `process` and what it returns.
-        process: turns a batch into entries, and into what `report` receives.
+        batches: picklable, as are `process` and its results.
+        process: turns a batch into entries, and into the information for `report`.
         quarantine: keeps the rejected events.
         report: called for each batch once it is committed.
         import_id: stored with each event, so that the import can be undone.

@@ -17,11 +17,11 @@ _ANALYZE = text("ANALYZE events, event_ids")
 
 
 class ImportContent(NamedTuple):
-    """What an import has left in the database.
+    """Number of rows of an import.
 
     Attributes:
-        events: that it stored.
-        rejected: its rejected events.
+        events: stored events.
+        rejected: rejected events.
     """
 
     events: int
@@ -29,10 +29,10 @@ class ImportContent(NamedTuple):
 
 
 async def count_import(connection: AsyncConnection, import_id: UUID) -> ImportContent:
-    """Count what an import has left.
+    """Count the rows of an import.
 
     Raises:
-        EventNotFoundError: nothing of it is there.
+        EventNotFoundError: there are none.
     """
     stored = select(func.count()).where(events.c.import_id == import_id)
     rejected = select(func.count()).where(

@@ -20,8 +20,8 @@ from app.pipeline.person import Person
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
 from app.store.journal.traces import JournalTraces
+from app.store.lifecycle.subject import Trace, find_traces
 from app.store.operator_session import operator_errors
-from app.store.subject import Trace, find_traces
 
 # Rewriting a table locks it; larger ones are left to the operator.
 MAX_SCRUB_BYTES = 1024**3
