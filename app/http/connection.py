@@ -24,6 +24,8 @@ CONNECTION_SERVICES = "connection_services"
 # that has shown a known key, and on any other.
 MAX_PIPELINED = 100
 MAX_PIPELINED_WITHOUT_KEY = 1
+# A request that arrives meanwhile is still answered within 3 s of its last byte.
+_BACK_OFF_S = 0.5
 # Of bodies on a connection that has shown no known key: seconds for any, and bytes a
 # second beyond them.
 _BODY_GRACE_S = 2.0
@@ -87,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._is_advancing = False
         # Why nothing is read: its handler holds enough, or what follows is refused.
         self._is_body_held = False
+        self._is_backing_off = False
         self._is_refused = False
         self._is_paused = False
         # Set while the client does not take what was written.
@@ -195,6 +198,17 @@ class Connection(asyncio.Protocol):
     def trust(self) -> None:
         """A request on this connection carries a known key."""
         self.has_known_key = True
+
+    def back_off(self) -> None:
+        """Read nothing for a moment: the client was refused for load."""
+        if not self._is_backing_off:
+            self._is_backing_off = True
+            self._pause_or_resume()
+            self._loop.call_later(_BACK_OFF_S, self._end_back_off)
+
+    def _end_back_off(self) -> None:
+        self._is_backing_off = False
+        self._pause_or_resume()
 
     def hold(self, *, held: bool) -> None:
         """Stop reading the body, or go on."""
@@ -356,6 +370,7 @@ class Connection(asyncio.Protocol):
         pauses = bool(
             self._waiting
             or self._is_body_held
+            or self._is_backing_off
             or self._is_refused
             or self._writable is not None
         )

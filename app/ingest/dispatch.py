@@ -218,6 +218,9 @@ class _AsgiClient:
     def trust(self) -> None:
         """Of no use here."""
 
+    def back_off(self) -> None:
+        """The server reads ahead as it likes."""
+
     async def serve(self, request: TrackRequest, receive: Receive, send: Send) -> None:
         """Push the body in, and send the response."""
         more = True

@@ -68,6 +68,13 @@ class Client(Protocol):
     def trust(self) -> None:
         """The request carries a known key."""
 
+    def back_off(self) -> None:
+        """Leave the client's next request unread for a moment: it is refused for load.
+
+        Refusing costs a part of what accepting does. A client that sends again at once
+        would otherwise take the time for which it was refused.
+        """
+
 
 class TrackRequest:
     """One request, from its headers to its response.
@@ -410,6 +417,7 @@ class TrackRequest:
         self._services.metrics.add(REFUSALS, error.code)
         if isinstance(error, OverloadedError):
             self._services.note_overload()
+            self._client.back_off()
         self._respond(problem_response(error, request_id=self._request_id))
 
     def _respond(self, response: TrackResponse) -> None:

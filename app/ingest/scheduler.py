@@ -56,7 +56,7 @@ class Ticket:
         start: called when its turn has come.
     """
 
-    __slots__ = ("epoch", "is_active", "is_done", "queue", "start", "units")
+    __slots__ = ("at", "epoch", "is_active", "is_done", "queue", "start", "units")
 
     def __init__(
         self, queue: SourceQueue, units: int, start: Callable[[], None]
@@ -66,7 +66,8 @@ class Ticket:
         self.start = start
         self.is_active = False
         self.is_done = False
-        # The scheduler's when the work began.
+        # When it began to wait, and the scheduler's epoch when the work began.
+        self.at = 0.0
         self.epoch = 0
 
 
@@ -153,6 +154,7 @@ class Scheduler:
             self._rate.start()
         if not queue.tickets:
             self._rounds.append(queue)
+        ticket.at = self._clock()
         queue.tickets.append(ticket)
         queue.pending += units
         self._pending += units
@@ -270,9 +272,14 @@ class Scheduler:
         return not self._alone_from
 
     def _expected_wait_s(self, queue: SourceQueue) -> float:
+        first = self._next(queue)
+        if first is None:
+            return 0.0
         # Sources take turns: for each unit of its own queue one of every other.
         ahead = min(self._pending, queue.pending * max(1, len(self._rounds)))
-        return ahead / self._rate.get()
+        # The rate may have fallen since it was measured: whoever comes now waits at
+        # least about as long as the first one has waited.
+        return max(ahead / self._rate.get(), self._clock() - first.at)
 
 
 def _nothing() -> None:

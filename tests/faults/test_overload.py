@@ -1,4 +1,4 @@
-"""F19 and F20: more comes than can be taken, from all or from one."""
+"""F19 and F20: more arrives than can be processed, from all senders or from one."""
 
 import pytest
 
@@ -8,18 +8,15 @@ from tests.support.faults.flood import Figures, flooding
 from tests.support.faults.stage import Stage
 
 # In flight at the peak, by events in a body; and more bodies than any peak takes.
-CLOSED = {1: (128, 120_000), 100: (32, 4_000)}
-# More than the service takes at a time.
-OPEN = 2_000
-
-KNOWN = pytest.mark.xfail(
-    strict=False,
-    reason="refusals and turns cost a worker too much; docs/guarantees.md says so",
-)
+CLOSED = {1: (128, 160_000), 100: (32, 4_000)}
+MANY, MOST = 2_000, 10_000
+SECONDS = 8
+# Below this, a p99 of the other source is good whatever it was when all was quiet.
+GOOD_S = 0.03
 
 
 async def peak(stage: Stage, *, batch: int) -> Figures:
-    """What it takes of senders who wait for each answer."""
+    """Throughput with senders that wait for each response."""
     connections, count = CLOSED[batch]
     async with flooding(
         stage, batch=batch, connections=connections, seconds=6, count=count
@@ -31,32 +28,50 @@ async def peak(stage: Stage, *, batch: int) -> Figures:
 
 @pytest.mark.at_length
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("batch", [pytest.param(1, marks=KNOWN), 100])
-async def test_f19_three_times_what_it_can_take(
-    stage: Stage, new_row: NewRow, batch: int
+@pytest.mark.parametrize(
+    ("loop", "batch", "connections", "at_least"),
+    [
+        ("closed", 1, MANY, 0.85),
+        ("open", 1, MANY, 0.85),
+        ("closed", 1, MOST, 0.7),
+        ("open", 100, MANY, 0.85),
+    ],
+)
+async def test_f19_three_times_what_it_can_take(  # noqa: PLR0913, PLR0917 - a case has parts
+    stage: Stage,
+    new_row: NewRow,
+    loop: str,
+    batch: int,
+    connections: int,
+    at_least: float,
 ) -> None:
-    row = new_row("F19", f"3x overload, open loop, bodies of {batch}")
+    row = new_row(
+        "F19", f"overload, {loop} loop, {connections} connections, bodies of {batch}"
+    )
     stage.start()
     most = await peak(stage, batch=batch)
     async with flooding(
-        stage, batch=batch, connections=OPEN, seconds=8, rate=3 * most.rate
+        stage,
+        batch=batch,
+        connections=connections,
+        seconds=SECONDS,
+        rate=3 * most.rate if loop == "open" else 0.0,
+        count=round(3 * most.rate * SECONDS),
     ) as flood:
         figures = await flood
-    goodput = figures.rate / most.rate
     row.told(
         "besides",
         f"peak {most.rate * batch:.0f} events/s, then {figures.rate * batch:.0f};"
         f" {len(figures.refused)} bodies refused,"
         f" the last of 100 went out {figures.late * 1000:.0f} ms late",
     )
-    row.at_least("goodput of the peak", goodput, 0.8)
+    row.at_least("goodput of the peak", figures.rate / most.rate, at_least)
+    row.seconds("99% of accepted within", figures.stored_p99, at_most=2.0)
     row.seconds("99% of refusals within", figures.refusal_p99, at_most=0.1)
-    row.told("every refusal within", f"{max(figures.refused, default=0):.2f} s")
     row.at_most("other than 2xx and 503/429", figures.others, 0)
     row.settle()
 
 
-@KNOWN
 @pytest.mark.at_length
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("batch", CLOSED)
@@ -69,7 +84,7 @@ async def test_f20_one_source_floods(stage: Stage, new_row: NewRow, batch: int) 
         await trial.load.until_confirmed(1_000)
         quiet = p99(trial.load, first)
         async with flooding(
-            stage, batch=batch, connections=OPEN, seconds=10, rate=2 * most.rate
+            stage, batch=batch, connections=MANY, seconds=10, rate=2 * most.rate
         ) as flood:
             first = len(trial.load.answers)
             figures = await flood
@@ -80,6 +95,6 @@ async def test_f20_one_source_floods(stage: Stage, new_row: NewRow, batch: int) 
         f" {len(figures.refused)} bodies refused",
     )
     row.told("p99", f"{quiet * 1000:.1f} ms quiet, {busy * 1000:.1f} ms flooded")
-    row.ratio("p99 of the other source", busy / quiet, at_most=2)
+    row.seconds("p99 of the other source", busy, at_most=max(3 * quiet, GOOD_S))
     row.at_most("failed to the other source", trial.failed, 0)
     row.settle()

@@ -176,11 +176,14 @@ def test_source_is_alone_again_a_minute_later(work: Work) -> None:
     for _ in range(SHARED + 1):
         work.send("flood")
     assert work.scheduler.waiting == 1
-    work.loop.now += 61
-    work.send("flood")
+    work.loop.advance(STALL_S)
     work.loop.advance()
+    work.loop.now += 61
+    work.started.clear()
+    for _ in range(SLOTS - 1):
+        work.send("flood")
 
-    assert work.scheduler.waiting == 0
+    assert len(work.started) == SLOTS - 1
 
 
 def saturate(work: Work, rate: float) -> None:
@@ -222,3 +225,14 @@ def test_rate_is_forgotten_after_a_while(work: Work) -> None:
     work.loop.now += 6
     for _ in range(100):
         work.send("billing")
+
+
+def test_request_is_refused_where_the_first_in_its_queue_has_waited_too_long(
+    work: Work,
+) -> None:
+    for _ in range(SLOTS + 1):
+        work.send("billing")
+    work.loop.now += 1.6
+    with pytest.raises(OverloadedError):
+        work.scheduler.check("billing")
+    work.scheduler.check("quiet")

@@ -79,6 +79,7 @@ class FakeClient:
         self.held: list[bool] = []
         self.is_invited = False
         self.is_trusted = False
+        self.backs_off = False
 
     def respond(self, response: TrackResponse, request_id: str) -> None:
         assert request_id == "request-1"
@@ -93,6 +94,9 @@ class FakeClient:
 
     def trust(self) -> None:
         self.is_trusted = True
+
+    def back_off(self) -> None:
+        self.backs_off = True
 
 
 def raise_refusal(response: TrackResponse) -> None:
