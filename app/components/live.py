@@ -16,7 +16,7 @@ from app.store.read.reports import ReportRunner
 
 # One polls for arrivals, one runs reports.
 _CONNECTIONS = 2
-# Of a report. A poll for arrivals has one second.
+# Timeout of a report. A poll for arrivals has one second.
 _TIMEOUT_S = 5.0
 # Time of a transaction besides its statements, such as the confirmation of a commit.
 _MARGIN_S = 1.0

@@ -63,7 +63,7 @@ class Chart(NamedTuple):
     """A chart.
 
     Attributes:
-        title: what is counted.
+        title: name of the counted events.
         series: labels of the series.
         buckets: in the order of time.
         ticks: labels of the vertical axis, from the top to 0, at equal distances.
@@ -96,7 +96,7 @@ def bar_chart(
     """Lay out a chart.
 
     Args:
-        title: what is counted.
+        title: name of the counted events.
         buckets: label of each, at least one.
         series: bars that stand beside each other in each bucket.
         axis: short label of each bucket, for the horizontal axis.

@@ -77,7 +77,7 @@ def overview_routes(
 
     Args:
         pages: renders the page.
-        readers: who may see it.
+        readers: authenticates readers.
         overview: the reports.
         events: names in the catalog, in their order.
     """

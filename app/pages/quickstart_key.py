@@ -14,7 +14,7 @@ def quickstart_key_routes(readers: ReaderAuth, *, data_dir: Path) -> APIRouter:
     """`/quickstart-key`.
 
     Args:
-        readers: who may ask: a signed-in reader, over loopback.
+        readers: authenticates readers.
         data_dir: holds `quickstart.key` if `rollcall serve` runs its own Postgres.
     """
     routes = APIRouter(include_in_schema=False)

@@ -1,4 +1,4 @@
-"""`/events` and a page for each event, made from the models that validate them."""
+"""`/events` and a page for each event, generated from the validating models."""
 
 import json
 from functools import cache
@@ -16,7 +16,7 @@ _OTHERS = 5
 
 
 def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
-    """`/events` and `/events/{event}`; anyone may read them."""
+    """`/events` and `/events/{event}`, which are public."""
     routes = APIRouter(include_in_schema=False)
     snippets = Snippets()
     summaries = event_summaries(catalog)
@@ -50,6 +50,8 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
             return pages.render(
                 "no_event.html", request=request, status=404, events=summaries
             )
-        raise NotFoundError("There is no such event; GET /schemas lists them.")
+        raise NotFoundError(
+            "There is no event with this name. GET /schemas lists all events."
+        )
 
     return routes

@@ -1,8 +1,8 @@
-"""Templates in, HTML out: everything escaped, nothing inline, strict headers.
+"""Render templates: everything escaped, nothing inline, strict headers.
 
-What a page shows was sent by anybody. Three things stand between that and a script
-that runs: Jinja escapes all that it is given, the policy lets no script run but the
-files of this service, and no script of ours makes HTML out of text.
+Pages show text from strangers. Three things keep it from running as a script: Jinja
+escapes every value, the Content-Security-Policy allows only the scripts of this
+service, and those scripts insert text as text.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
-    # A page says who is signed in, and may show what was sent.
+    # Pages name the signed-in reader and may show payloads.
     "Cache-Control": "no-store",
 }
 
@@ -37,11 +37,11 @@ class Pages:
     """Renders the templates of this package.
 
     Args:
-        files: what the pages load.
+        files: style sheets and scripts.
     """
 
     def __init__(self, files: StaticFiles) -> None:
-        # Unconditional, whatever a template's name ends in.
+        # Escaping does not depend on the suffix of a template.
         self._templates = Environment(
             loader=PackageLoader("app.pages"),
             autoescape=True,
@@ -56,32 +56,32 @@ class Pages:
     def render(
         self, name: str, *, request: Request, status: int = 200, **context: Any
     ) -> HTMLResponse:
-        """A page with the headers that every page has.
+        """Render a page with the headers of all pages.
 
         Args:
-            name: of a template, which extends `base.html`.
-            request: where it comes from says which link of the menu is this page;
-                its `state.reader`, where it is set, who is signed in.
+            name: of the template, which extends `base.html`.
+            request: its path marks the current link of the menu; `state.reader`, if
+                set, is the signed-in reader.
             status: the HTTP status.
-            context: what the template names; one that is missing is an error.
+            context: variables of the template. A missing one is an error.
         """
         html = self._templates.get_template(name).render(
             context,
             here=request.url.path,
             reader=getattr(request.state, "reader", None),
-            # Pages for anyone ask no database whether it still holds.
+            # Public pages do not look up whether the session is still valid.
             has_session=SESSION_COOKIE in request.cookies,
         )
         return HTMLResponse(html, status_code=status, headers=_HEADERS)
 
 
 def prose(text: str) -> Markup:
-    """Our own words, with what stands between backticks as code."""
+    """Our own text as HTML; parts between backticks become code."""
     code = Markup("<code>{}</code>")
     parts = enumerate(text.split("`"))
     return Markup().join(code.format(p) if i % 2 else escape(p) for i, p in parts)
 
 
 def wants_html(request: Request) -> bool:
-    """Whether a browser asks, and no program."""
+    """Whether the client accepts HTML, as browsers do."""
     return "text/html" in request.headers.get("accept", "")

@@ -26,7 +26,7 @@ class Result:
     """Result of one report.
 
     Attributes:
-        report: what was run.
+        report: the report that was run.
         rows: None if it did not finish in time.
     """
 

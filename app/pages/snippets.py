@@ -1,4 +1,4 @@
-"""Code to copy: an event sent from the languages and SDKs that the tests send with."""
+"""Code samples: an event sent with the languages and SDKs that the tests use."""
 
 import json
 import re
@@ -10,10 +10,10 @@ from app.pages.event_docs import EventDoc
 from app.pipeline.timestamp import format_timestamp, read_text
 
 PLACEHOLDER_KEY = "YOUR_WRITE_KEY"
-# A script of the pages puts the address that the browser knows in its place.
+# A script of the page replaces it by the address that the browser uses.
 PLACEHOLDER_ADDRESS = "http://127.0.0.1:8000"
 
-# What is copied into a shell must be an address and nothing else.
+# Snippets are pasted into a shell, so only a plain address is inserted.
 _ADDRESS = re.compile(r"https?://(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 _PYTHON_NAMES = {"true": "True", "false": "False", "null": "None"}
 _PYTHON_SDKS = {
@@ -29,7 +29,7 @@ class Snippet(NamedTuple):
     Attributes:
         label: the language, or the SDK's package.
         language: `shell`, `python` or `node`.
-        install: the command that installs what it needs, if anything.
+        install: the command that installs its dependencies, or None.
         code: to run as it is, but for the key.
     """
 
@@ -53,16 +53,16 @@ class Snippets:
         self._templates.globals["python"] = _python
         self._templates.globals["key"] = PLACEHOLDER_KEY
 
-    def write(self, told: EventDoc, *, address: str) -> list[Snippet]:
+    def write(self, doc: EventDoc, *, address: str) -> list[Snippet]:
         """All snippets of an event.
 
         Args:
-            told: the event.
-            address: of this service, as its reader knows it.
+            doc: the event.
+            address: base URL of this service.
         """
         if not _ADDRESS.fullmatch(address):
             address = PLACEHOLDER_ADDRESS
-        event = _exemplary(told)
+        event = _exemplary(doc)
 
         def write(template: str, **more: str) -> str:
             made = self._templates.get_template(f"{template}.txt")
@@ -116,9 +116,9 @@ class Snippets:
 
 
 def _exemplary(doc: EventDoc) -> dict[str, Any]:
-    """The sample as it is best sent: with a message id and a timestamp in full."""
+    """The sample with a complete timestamp and a message id."""
     sample = doc.sample
-    if "message_id" in sample:  # a declared event, whose sample is complete
+    if "message_id" in sample:  # the sample of a declared event is complete
         return sample
     instant, _ = read_text(sample["timestamp"], two_digit_year="ymd")
     complete = {**sample, "timestamp": format_timestamp(instant)}

@@ -1,4 +1,4 @@
-"""State of the service: what happens to an event that is sent now.
+"""State of the service: whether new events are stored, buffered or refused.
 
 It comes from memory and from the metrics of all workers, so it is known during an
 outage of the database.
@@ -43,7 +43,7 @@ class State(NamedTuple):
     """State at one moment.
 
     Attributes:
-        mode: what happens to an event.
+        mode: how new events are treated.
         since: when this mode began.
         is_exact: whether it began then, or earlier than this process knows.
         waiting: events in the journals.
@@ -65,7 +65,7 @@ class State(NamedTuple):
 
     @property
     def explanation(self) -> str:
-        """What the mode means for senders."""
+        """The consequence for senders."""
         return EXPLANATIONS[self.mode]
 
 
@@ -73,7 +73,7 @@ class StateReader:
     """Reads the state and remembers when it changed.
 
     Args:
-        probe: asks what happens to an event.
+        probe: asks whether events are stored or buffered.
         totals: reads the metrics.
         now: the wall clock.
     """

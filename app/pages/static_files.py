@@ -1,7 +1,7 @@
-"""The style sheet, scripts and icon of the pages, under a name that changes with them.
+"""Style sheets, scripts and icon of the pages, below a digest of their contents.
 
-All of them stand below one digest, so that a module imports another by its plain
-name, and browsers may keep each for ever.
+All files share one digest, so a module imports another by its plain name, and
+browsers may cache each for ever.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ class StaticFiles:
         """The path of a file, such as `rollcall.css`.
 
         Raises:
-            KeyError: there is no such file.
+            KeyError: the file does not exist.
         """
         _ = self._files[name]
         return f"/static/{self._digest}/{name}"
@@ -63,10 +63,10 @@ class StaticFiles:
         return [self.url(name) for name in self._files]
 
     def answer(self, digest: str, name: str, *, if_none_match: str) -> Response:
-        """The file; under another digest, too, as replicas are replaced one by one.
+        """The file. An older digest works, too: replicas are replaced one by one.
 
         Raises:
-            NotFoundError: there is no such file.
+            NotFoundError: the file does not exist.
         """
         file = self._files.get(name)
         if file is None:

@@ -1,7 +1,7 @@
-"""The pages in a real browser: Debian's Chromium, driven by Playwright.
+"""Pages in a real browser: Debian's Chromium, driven by Playwright.
 
-One browser a worker, one service a module, one profile a test. Whatever a browser
-complains of fails the test in which it did.
+One browser for each test process, one service for each module, one profile for each
+test. A console error, a policy violation or a dialog fails the test.
 """
 
 import os
@@ -30,7 +30,7 @@ Judge = Callable[[Page], Awaitable[None]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One loop for the session: the browser lives as long as it does."""
+    """Run all tests in one event loop, in which the browser lives."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
@@ -41,7 +41,7 @@ async def browser() -> AsyncIterator[Browser]:
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
         pytest.skip("no chromium is here; .ci/run installs it where it may")
-    # Chromium's sandbox is made of what root does not need and does not get.
+    # Chromium's sandbox does not run as root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -55,7 +55,7 @@ async def browser() -> AsyncIterator[Browser]:
 def site(
     admin: Admin, template_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """A running service on a database of the module's own, and keys to it."""
+    """A running service on its own database, and keys to it."""
     directory = tmp_path_factory.mktemp("site")
     with (
         new_database(admin, template_url) as database,
@@ -71,7 +71,7 @@ def site(
 
 @pytest.fixture
 def complaints() -> Complaints:
-    """What the browser complains of; a test that provokes one takes it out."""
+    """Errors of the browser; a test that provokes one removes it."""
     return Complaints()
 
 
@@ -79,7 +79,7 @@ def complaints() -> Complaints:
 async def page(
     browser: Browser, site: Site, complaints: Complaints
 ) -> AsyncIterator[Page]:
-    """A page of a fresh profile at the site; what it complains of fails the test."""
+    """A page of a fresh profile; any error of the browser fails the test."""
     context = await browser.new_context(
         base_url=site.address, viewport=DESKTOP, reduced_motion="reduce"
     )
@@ -103,7 +103,7 @@ async def signed_in(page: Page, site: Site) -> Page:
 
 @pytest.fixture
 def axe() -> Judge:
-    """Judge a page as it stands, light and dark: nothing serious, nothing critical."""
+    """Check a page in light and dark: no serious and no critical finding."""
     if not AXE.is_file():
         pytest.skip("axe-core is not here; make test installs it with npm")
     source = AXE.read_text(encoding="utf-8")

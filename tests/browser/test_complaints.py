@@ -1,4 +1,4 @@
-"""The harness hears what it is there to hear."""
+"""The harness notices every kind of browser error."""
 
 import pytest
 from playwright.async_api import Browser
@@ -22,7 +22,7 @@ from tests.support.browser.site import Site
         ("fetch('/static/0/nope.js')", "status of 404"),
     ],
 )
-async def test_a_complaint_is_heard(
+async def test_browser_error_is_noticed(
     browser: Browser, site: Site, done: str, heard: str
 ) -> None:
     page = await browser.new_page(base_url=site.address)
@@ -30,7 +30,7 @@ async def test_a_complaint_is_heard(
     await complaints.listen(page)
     await page.goto("/")
     await page.evaluate(f"async () => {{ try {{ await ({done}) }} catch {{}} }}")
-    # What is heard is told in order, so once this is there, so is the rest.
+    # Messages arrive in order: after this one, all others have arrived.
     async with page.expect_console_message(lambda message: message.text == "over"):
         await page.evaluate("console.log('over')")
     await page.close()

@@ -1,4 +1,4 @@
-"""Whatever is typed into the form is shown as text, and as nothing else."""
+"""Form of an event page: hostile texts are shown as text."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ SHOWN = 50
 
 
 def welcome(text: str) -> dict[str, Any]:
-    """An event that says it wherever anything may be said."""
+    """A valid event with the text in every free field."""
     return {
         "event": "signed_up",
         "user_id": f"u{text}"[:255],
@@ -27,7 +27,7 @@ def welcome(text: str) -> dict[str, Any]:
 
 
 def refused(text: str) -> dict[str, Any]:
-    """An event that says it where only some things may be said."""
+    """An invalid event with the text in every field."""
     return {
         "event": text,
         "user_id": {text: text},
@@ -39,7 +39,7 @@ def refused(text: str) -> dict[str, Any]:
 
 
 async def check(form: TryOut, events: list[dict[str, Any]]) -> None:
-    """Send some events, and look at all that is shown of them."""
+    """Send events and compare every issue that the page shows."""
     body = json.dumps(events, indent=1, ensure_ascii=False)
     await form.fill(body)
     answer = await form.press("Send")
@@ -63,7 +63,7 @@ async def check(form: TryOut, events: list[dict[str, Any]]) -> None:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("make", [welcome, refused])
-async def test_naughty_strings_are_shown_as_text(
+async def test_form_shows_naughty_strings_as_text(
     page: Page, site: Site, corpora: Path, make: Any
 ) -> None:
     form = await TryOut.open(page, site)
@@ -72,7 +72,7 @@ async def test_naughty_strings_are_shown_as_text(
         await check(form, [make(text) for text in texts[first : first + SHOWN]])
 
 
-async def test_a_row_is_shown_as_it_is_stored(signed_in: Page, site: Site) -> None:
+async def test_form_shows_the_stored_row(signed_in: Page, site: Site) -> None:
     form = await TryOut.open(signed_in, site)
     for text in PAYLOADS:
         await form.fill(welcome(text) | {"message_id": None})
@@ -84,7 +84,7 @@ async def test_a_row_is_shown_as_it_is_stored(signed_in: Page, site: Site) -> No
         assert row["user_id"] == welcome(text)["user_id"]
 
 
-async def test_a_number_is_shown_to_the_digit(signed_in: Page, site: Site) -> None:
+async def test_form_shows_every_digit_of_numbers(signed_in: Page, site: Site) -> None:
     form = await TryOut.open(signed_in, site)
     exact = 2**70 + 1
     await form.fill(welcome("n") | {"properties": {"email": "a@b.c", "n": exact}})

@@ -1,4 +1,4 @@
-"""What arrives is seen within a second, and can be read whole."""
+"""Live page: events appear within a second, and can be opened."""
 
 import asyncio
 import secrets
@@ -30,7 +30,7 @@ def user() -> str:
     return f"user-{secrets.token_hex(4)}"
 
 
-async def test_what_is_stored_is_seen_within_a_second_and_read(
+async def test_live_stored_event_appears_within_a_second(
     page: Page, site: Site, user: str
 ) -> None:
     await watch(page, site)
@@ -54,7 +54,7 @@ async def test_what_is_stored_is_seen_within_a_second_and_read(
     await expect(row.locator("button")).to_be_focused()
 
 
-async def test_what_is_rejected_is_seen_with_its_reasons(
+async def test_live_rejected_event_shows_its_reasons(
     page: Page, site: Site, user: str
 ) -> None:
     await watch(page, site)
@@ -68,7 +68,9 @@ async def test_what_is_rejected_is_seen_with_its_reasons(
     await expect(dialog).to_contain_text('"timestamp": "yesterday"')
 
 
-async def test_a_pause_counts_and_then_shows(page: Page, site: Site, user: str) -> None:
+async def test_live_pause_counts_and_resume_shows(
+    page: Page, site: Site, user: str
+) -> None:
     await watch(page, site)
     await page.click("#pause")
     await send(site, [signed_up(user)])
@@ -78,7 +80,7 @@ async def test_a_pause_counts_and_then_shows(page: Page, site: Site, user: str) 
     await expect(page.locator(ROWS, has_text=user)).to_have_count(1)
 
 
-async def test_a_filter_is_a_link_that_shows_only_what_matches(
+async def test_live_filter_is_part_of_the_address(
     page: Page, site: Site, user: str
 ) -> None:
     await watch(page, site)
@@ -95,7 +97,7 @@ async def test_a_filter_is_a_link_that_shows_only_what_matches(
     await expect(row).to_contain_text("rejected")
 
 
-async def test_the_last_hour_is_drawn(page: Page, site: Site, user: str) -> None:
+async def test_live_chart_shows_last_hour(page: Page, site: Site, user: str) -> None:
     await watch(page, site)
     await send(site, [signed_up(user)])
     bars = page.locator("#minutes rect.series-1")
@@ -104,9 +106,7 @@ async def test_the_last_hour_is_drawn(page: Page, site: Site, user: str) -> None
     await expect(page.locator("#minutes-rows tr")).to_have_count(60, timeout=30_000)
 
 
-async def test_after_a_restart_of_the_stream_no_row_comes_twice(
-    page: Page, site: Site, user: str
-) -> None:
+async def test_live_reconnect_repeats_no_row(page: Page, site: Site, user: str) -> None:
     await watch(page, site)
     await send(site, [signed_up(user)])
     await expect(page.locator(ROWS, has_text=user)).to_have_count(1)
@@ -164,7 +164,7 @@ async def test_live_filter_by_reason_suggests_known_values(
         ("unavailable", "The database does not respond."),
     ],
 )
-async def test_why_a_stream_is_refused_is_told(
+async def test_live_refused_stream_shows_the_reason(
     page: Page, site: Site, complaints: Complaints, code: str, told: str
 ) -> None:
     async def refuse(route: Route) -> None:
@@ -178,7 +178,7 @@ async def test_why_a_stream_is_refused_is_told(
 
 
 @pytest.mark.parametrize("path", ["/live", "/overview"])
-async def test_the_pages_are_accessible_and_fit_a_phone(
+async def test_live_page_is_accessible_and_fits_a_phone(
     page: Page, site: Site, axe: Judge, user: str, path: str
 ) -> None:
     await watch(page, site)
@@ -193,7 +193,7 @@ async def test_the_pages_are_accessible_and_fit_a_phone(
     await axe(page)
 
 
-async def test_the_dialog_is_accessible_and_reached_by_keyboard(
+async def test_live_dialog_is_accessible_by_keyboard(
     page: Page, site: Site, axe: Judge, user: str
 ) -> None:
     await watch(page, site)

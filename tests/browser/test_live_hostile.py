@@ -1,4 +1,4 @@
-"""Whatever is sent is shown as text, wherever arrivals are shown."""
+"""Live page: hostile payloads are shown as text."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ def bodies(texts: list[str]) -> Iterator[list[dict[str, Any]]]:
         yield [hostile(text) for text in part] + [refused(text) for text in part]
 
 
-async def test_scripts_are_shown_as_they_were_sent(page: Page, site: Site) -> None:
+async def test_live_scripts_are_shown_as_text(page: Page, site: Site) -> None:
     await watch(page, site)
     results = await send(site, [hostile(text) for text in SCRIPTS])
     results += await send(site, [refused(text) for text in SCRIPTS])
@@ -77,7 +77,7 @@ async def test_scripts_are_shown_as_they_were_sent(page: Page, site: Site) -> No
         await page.keyboard.press("Escape")
 
 
-async def test_naughty_strings_harm_no_page(
+async def test_live_naughty_strings_are_shown_as_text(
     page: Page, site: Site, naughty: list[str]
 ) -> None:
     await watch(page, site)
@@ -105,7 +105,9 @@ async def test_naughty_strings_harm_no_page(
 
 
 @pytest.mark.parametrize("text", SCRIPTS[:3])
-async def test_a_filter_is_reflected_as_text(page: Page, site: Site, text: str) -> None:
+async def test_live_filter_is_reflected_as_text(
+    page: Page, site: Site, text: str
+) -> None:
     await watch(page, site)
     await page.fill("#source", text)
     await page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""Every page: accessible, light and dark, and at home on a phone."""
+"""Public pages: accessible in light and dark, and on a phone."""
 
 import pytest
 from playwright.async_api import Page, expect
@@ -18,13 +18,13 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_is_accessible(page: Page, axe: Judge, path: str) -> None:
+async def test_page_is_accessible(page: Page, axe: Judge, path: str) -> None:
     await page.goto(path)
     await axe(page)
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_fits_a_phone(page: Page, axe: Judge, path: str) -> None:
+async def test_page_fits_a_phone(page: Page, axe: Judge, path: str) -> None:
     await page.set_viewport_size(PHONE)
     await page.goto(path)
     width = await page.evaluate("document.documentElement.scrollWidth")
@@ -32,14 +32,14 @@ async def test_a_page_fits_a_phone(page: Page, axe: Judge, path: str) -> None:
     await axe(page)
 
 
-async def test_the_keyboard_skips_to_the_content(page: Page) -> None:
+async def test_keyboard_skips_to_the_content(page: Page) -> None:
     await page.goto("/")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     assert await page.evaluate("document.activeElement.id") == "main"
 
 
-async def test_a_browser_signs_in_and_out(signed_in: Page, axe: Judge) -> None:
+async def test_browser_signs_in_and_out(signed_in: Page, axe: Judge) -> None:
     await axe(signed_in)
     await signed_in.get_by_role("button", name="Sign out").click()
     await signed_in.wait_for_url("/sign-in")

@@ -1,4 +1,4 @@
-"""What is told of an event is what its model says, all of it."""
+"""The documentation of an event says everything that its model says."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def of(told: list[FieldDoc], name: str) -> FieldDoc:
 
 
 @pytest.mark.parametrize("event", CATALOG)
-def test_every_field_of_the_model_is_told_once(event: str) -> None:
+def test_event_doc_has_each_field_of_the_model_once(event: str) -> None:
     told, kind = event_doc(CATALOG[event]), CATALOG[event]
     properties = kind.model.model_fields["properties"].annotation
     assert properties is not None
@@ -38,7 +38,7 @@ def test_every_field_of_the_model_is_told_once(event: str) -> None:
 
 
 @pytest.mark.parametrize("event", CATALOG)
-def test_what_is_told_as_required_is(event: str) -> None:
+def test_event_doc_required_fields_are_required(event: str) -> None:
     told = event_doc(CATALOG[event])
     required = {one.names[0] for one in told.parameters if one.need == "required"}
     for one in told.parameters:
@@ -51,7 +51,7 @@ def test_what_is_told_as_required_is(event: str) -> None:
 
 
 @pytest.mark.parametrize("event", CATALOG)
-def test_what_is_told_as_recommended_is_missed(event: str) -> None:
+def test_event_doc_recommended_fields_warn_if_absent(event: str) -> None:
     told = event_doc(CATALOG[event])
     recommended = [o.names[0] for o in told.properties if o.need == "recommended"]
     bare = dict.fromkeys(recommended)
@@ -73,12 +73,12 @@ def test_what_is_told_as_recommended_is_missed(event: str) -> None:
         ("account_added_user", "user_name", "text"),
     ],
 )
-def test_a_type_is_told_in_words(event: str, name: str, kind: str) -> None:
+def test_event_doc_types_are_words(event: str, name: str, kind: str) -> None:
     told = event_doc(CATALOG[event])
     assert of(told.parameters + told.properties, name).kind == kind
 
 
-def test_the_names_of_a_parameter_begin_with_the_one_to_use() -> None:
+def test_event_doc_names_begin_with_the_preferred_one() -> None:
     told = event_doc(CATALOG["account_added_user"])
     assert of(told.parameters, "groupId").names == (
         "context.group_id",
@@ -89,7 +89,7 @@ def test_the_names_of_a_parameter_begin_with_the_one_to_use() -> None:
     assert of(told.properties, "role").names == ("user_role", "role")
 
 
-def test_only_codes_that_can_come_are_told() -> None:
+def test_event_doc_lists_only_possible_codes() -> None:
     signed_up, added = (
         event_doc(CATALOG["signed_up"]),
         event_doc(CATALOG["account_added_user"]),

@@ -29,7 +29,7 @@ async def page_of(api: Api, path: str, status: int = 200) -> httpx.Response:
 
 
 class Loaded(HTMLParser):
-    """What a page loads, and what in it would need a policy less strict."""
+    """Collects the files that a page loads, and everything that the policy forbids."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Loaded(HTMLParser):
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_loads_nothing_but_our_own_files(api: Api, path: str) -> None:
+async def test_page_loads_only_files_of_the_service(api: Api, path: str) -> None:
     loaded = Loaded((await page_of(api, path)).text)
     assert loaded.inline == []
     assert loaded.paths
@@ -64,7 +64,7 @@ async def test_a_page_loads_nothing_but_our_own_files(api: Api, path: str) -> No
 
 
 @pytest.mark.parametrize(("path", "status"), [("/", 200), ("/nope", 404)])
-async def test_a_page_lets_no_script_run_but_ours(
+async def test_page_policy_allows_only_scripts_of_the_service(
     api: Api, path: str, status: int
 ) -> None:
     headers = (await page_of(api, path, status)).headers
@@ -80,7 +80,7 @@ async def test_a_page_lets_no_script_run_but_ours(
     assert headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_browser_gets_a_page_for_an_error_and_a_program_json(api: Api) -> None:
+async def test_error_is_html_for_browsers_and_json_for_programs(api: Api) -> None:
     page = await page_of(api, "/nope", 404)
     assert "There is nothing at this path." in page.text
     assert page.headers["x-request-id"] in page.text
@@ -88,21 +88,21 @@ async def test_a_browser_gets_a_page_for_an_error_and_a_program_json(api: Api) -
     assert told.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_page_of_an_error_has_the_errors_headers(api: Api) -> None:
+async def test_error_page_has_headers_of_the_error(api: Api) -> None:
     response = await api.client.post("/", headers=HTML)
     assert response.status_code == 405
     assert "GET" in response.headers["allow"]
     assert "<h1>" in response.text
 
 
-async def test_a_path_is_not_reflected_as_html(api: Api) -> None:
+async def test_error_page_escapes_the_path(api: Api) -> None:
     hostile = "/%22%3E%3Cscript%3Ealert(1)%3C/script%3E"
     page = await page_of(api, hostile, 404)
     assert "<script>alert" not in page.text
     assert "&#34;" not in re.sub(r"href=\"[^\"]*\"", "", page.text)
 
 
-async def test_a_file_is_kept_for_ever_under_its_own_name_alone(api: Api) -> None:
+async def test_static_file_is_immutable_only_under_its_digest(api: Api) -> None:
     path = StaticFiles().url("rollcall.css")
     first = await api.client.get(path)
     assert first.headers["content-type"] == "text/css; charset=utf-8"
@@ -121,18 +121,18 @@ async def test_a_file_is_kept_for_ever_under_its_own_name_alone(api: Api) -> Non
 @pytest.mark.parametrize(
     "name", ["nope.js", "..%2frender.py", "%2e%2e/render.py", "../render.py", ""]
 )
-async def test_no_other_path_leads_to_a_file(api: Api, name: str) -> None:
+async def test_static_file_unknown_name_is_not_found(api: Api, name: str) -> None:
     response = await api.client.get(f"/static/0/{name}")
     assert response.status_code == 404
 
 
-def test_a_file_that_is_not_there_cannot_be_named() -> None:
+def test_static_file_url_of_missing_file_raises() -> None:
     with pytest.raises(KeyError):
         StaticFiles().url("nope.js")
 
 
 @pytest.mark.parametrize("event", CATALOG)
-async def test_an_event_is_told_in_full(api: Api, event: str) -> None:
+async def test_event_page_has_all_fields_and_codes(api: Api, event: str) -> None:
     page = unescape((await page_of(api, f"/events/{event}")).text)
     told = event_doc(CATALOG[event])
     for one in told.parameters + told.properties:
@@ -146,7 +146,7 @@ async def test_an_event_is_told_in_full(api: Api, event: str) -> None:
     assert f'href="/events/{event}"' in (await page_of(api, "/events")).text
 
 
-async def test_an_unknown_event_leads_to_those_that_are_known(api: Api) -> None:
+async def test_event_page_unknown_name_links_to_known_events(api: Api) -> None:
     page = await page_of(api, "/events/nope", 404)
     for event in CATALOG:
         assert f'href="/events/{event}"' in page.text
@@ -154,19 +154,19 @@ async def test_an_unknown_event_leads_to_those_that_are_known(api: Api) -> None:
     assert (told.status_code, told.json()["code"]) == (404, "not_found")
 
 
-async def test_pages_answer_head(api: Api) -> None:
+async def test_pages_respond_to_head(api: Api) -> None:
     for path in PAGES:
         response = await api.client.head(path, headers=HTML)
         assert (response.status_code, response.content) == (200, b"")
 
 
-async def test_a_hostile_host_is_not_reflected(api: Api) -> None:
+async def test_page_escapes_the_host(api: Api) -> None:
     hostile = {"host": 'a"><script>alert(1)</script>'}
     page = await api.client.get("/events/signed_up", headers=HTML | hostile)
     assert "<script>alert" not in page.text
 
 
-def test_whatever_is_shown_is_escaped() -> None:
+def test_render_escapes_every_value() -> None:
     scope = {"type": "http", "path": '/"><b>', "headers": [], "state": {}}
     hostile = "<script>alert(1)</script>\"'&"
     page = Pages(StaticFiles()).render(
@@ -182,7 +182,7 @@ def test_whatever_is_shown_is_escaped() -> None:
     assert prose("a `<b>` <i>") == "a <code>&lt;b&gt;</code> &lt;i&gt;"
 
 
-def test_a_name_that_a_template_misses_is_an_error() -> None:
+def test_render_missing_variable_raises() -> None:
     scope = {"type": "http", "path": "/", "headers": [], "state": {}}
     with pytest.raises(UndefinedError):
         Pages(StaticFiles()).render(

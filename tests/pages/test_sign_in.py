@@ -30,7 +30,7 @@ ELSEWHERE: list[dict[str, str]] = [
 
 @pytest.fixture
 async def key(api: Api) -> str:
-    """In these tests, a read key."""
+    """A read key."""
     return await read_key(api.engine)
 
 
@@ -43,7 +43,7 @@ async def tab(api: Api) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def api(database_url: str, engine: Any) -> AsyncIterator[Api]:
-    # A worker that trusts nobody for long, so that what is revoked is seen at once.
+    # A worker without a key cache, which notices a revoked key at once.
     trusting_nobody = settings(database_url, key_cache_seconds=0)
     async with serving(trusting_nobody, key="", engine=engine) as api:
         yield api
@@ -61,7 +61,7 @@ async def is_in(tab: httpx.AsyncClient) -> bool:
     return status == 200
 
 
-async def test_a_browser_signs_in_reads_and_signs_out(
+async def test_sign_in_gives_access_until_sign_out(
     tab: httpx.AsyncClient, key: str
 ) -> None:
     assert not await is_in(tab)
@@ -80,7 +80,7 @@ async def test_a_browser_signs_in_reads_and_signs_out(
     assert not await is_in(tab)
 
 
-async def test_who_signs_out_is_out_at_once_where_the_session_was_trusted(
+async def test_sign_out_ends_a_cached_session_at_once(
     database_url: str, engine: Any, key: str
 ) -> None:
     async with serving(settings(database_url), key="", engine=engine) as api:
@@ -94,7 +94,7 @@ async def test_who_signs_out_is_out_at_once_where_the_session_was_trusted(
         assert answer.status_code == 401
 
 
-async def test_the_cookie_is_no_key_and_is_kept_from_scripts_and_other_sites(
+async def test_session_cookie_is_not_the_key_and_is_protected(
     tab: httpx.AsyncClient, key: str
 ) -> None:
     cookie = (await sign_in(tab, key=key)).headers["set-cookie"]
@@ -112,7 +112,7 @@ async def test_the_cookie_is_no_key_and_is_kept_from_scripts_and_other_sites(
         assert flag in out.headers["set-cookie"]
 
 
-async def test_what_is_no_read_key_signs_nobody_in(api: Api, tab: Any) -> None:
+async def test_sign_in_with_invalid_key_is_refused(api: Api, tab: Any) -> None:
     for wrong in ("", "rc_read_unknown", "\u00e4\u0000\u2028", "' OR 1=1 --"):
         answer = await sign_in(tab, key=wrong, next="/overview")
         assert answer.status_code == 401
@@ -124,7 +124,7 @@ async def test_what_is_no_read_key_signs_nobody_in(api: Api, tab: Any) -> None:
 
 
 @pytest.mark.parametrize("from_", ELSEWHERE, ids=str)
-async def test_another_site_can_sign_nobody_in_or_out(
+async def test_sign_in_from_another_site_is_refused(
     tab: httpx.AsyncClient, key: str, from_: dict[str, str]
 ) -> None:
     refused = await tab.post("/sign-in", data={"key": key}, headers=from_)
@@ -148,21 +148,21 @@ async def test_another_site_can_sign_nobody_in_or_out(
     ],
     ids=str,
 )
-async def test_our_own_page_and_programs_sign_in(
+async def test_sign_in_from_own_page_or_program_works(
     tab: httpx.AsyncClient, key: str, from_: dict[str, str]
 ) -> None:
     answer = await tab.post("/sign-in", data={"key": key}, headers=from_)
     assert answer.status_code == 303
 
 
-async def test_nothing_is_changed_by_a_get(tab: httpx.AsyncClient, key: str) -> None:
+async def test_sign_in_by_get_changes_nothing(tab: httpx.AsyncClient, key: str) -> None:
     await sign_in(tab, key=key)
     assert (await tab.get("/sign-out")).status_code == 405
     assert (await tab.get("/sign-in", params={"key": key})).status_code == 200
     assert await is_in(tab)
 
 
-async def test_a_session_ends_with_its_key(
+async def test_session_ends_when_its_key_is_revoked(
     api: Api, tab: httpx.AsyncClient, key: str
 ) -> None:
     await sign_in(tab, key=key)
@@ -172,7 +172,7 @@ async def test_a_session_ends_with_its_key(
     assert not await is_in(tab)
 
 
-async def test_a_code_signs_in_once_and_looking_at_its_link_uses_nothing_up(
+async def test_code_signs_in_once_and_its_link_can_be_opened_before(
     api: Api, tab: httpx.AsyncClient, key: str
 ) -> None:
     async with api.engine.begin() as connection:
@@ -194,7 +194,7 @@ async def test_a_code_signs_in_once_and_looking_at_its_link_uses_nothing_up(
         assert not await is_in(another)
 
 
-async def test_a_cookie_never_writes(
+async def test_session_cookie_cannot_send_events(
     api: Api, tab: httpx.AsyncClient, key: str
 ) -> None:
     await sign_in(tab, key=key)
@@ -205,7 +205,7 @@ async def test_a_cookie_never_writes(
     assert await api.scalar("SELECT count(*) FROM events") == 0
 
 
-async def test_a_header_decides_before_a_cookie(
+async def test_key_in_header_takes_precedence_over_cookie(
     tab: httpx.AsyncClient, key: str
 ) -> None:
     await sign_in(tab, key=key)
@@ -217,9 +217,7 @@ async def test_a_header_decides_before_a_cookie(
 @pytest.mark.parametrize(
     "cookie", ["", "x", "a" * 4000, '"', "\\", "%00", "rc_read_x", "\u00e9"]
 )
-async def test_a_cookie_that_is_none_reads_nothing(
-    tab: httpx.AsyncClient, cookie: str
-) -> None:
+async def test_invalid_cookie_is_refused(tab: httpx.AsyncClient, cookie: str) -> None:
     headers = [(b"cookie", f"{SESSION_COOKIE}={cookie}".encode())]
     refused = await tab.get("/v1/events", headers=headers)
     assert refused.status_code == 401
@@ -235,7 +233,7 @@ async def test_a_cookie_that_is_none_reads_nothing(
         "/v1/events",
     ],
 )
-def test_a_path_of_ours_is_gone_back_to(path: str) -> None:
+def test_local_path_keeps_own_paths(path: str) -> None:
     assert local_path(path) == path
 
 
@@ -263,11 +261,11 @@ def test_a_path_of_ours_is_gone_back_to(path: str) -> None:
         "/sign-out",
     ],
 )
-async def test_nobody_is_led_elsewhere(elsewhere: str) -> None:
+async def test_local_path_replaces_foreign_addresses(elsewhere: str) -> None:
     assert local_path(elsewhere) == "/live"
 
 
-async def test_a_hostile_next_is_neither_followed_nor_reflected(
+async def test_sign_in_hostile_next_is_neither_followed_nor_reflected(
     tab: httpx.AsyncClient, key: str
 ) -> None:
     hostile = '"><script>alert(1)</script>'
@@ -278,7 +276,7 @@ async def test_a_hostile_next_is_neither_followed_nor_reflected(
     assert answer.headers["location"] == "/live"
 
 
-async def test_a_form_has_its_limits(api: Api, tab: httpx.AsyncClient) -> None:
+async def test_sign_in_form_is_limited(api: Api, tab: httpx.AsyncClient) -> None:
     large = await sign_in(tab, key="a" * 10_000)
     assert (large.status_code, large.json()["code"]) == (413, "body_too_large")
     as_json = await tab.post("/sign-in", json={"key": "a"}, headers=OURS)
@@ -296,7 +294,7 @@ async def test_a_form_has_its_limits(api: Api, tab: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
-async def test_openapi_leaves_out_what_is_for_browsers(
+async def test_openapi_omits_routes_for_browsers(
     tab: httpx.AsyncClient, path: str
 ) -> None:
     document = (await tab.get("/openapi.json")).json()

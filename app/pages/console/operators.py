@@ -1,4 +1,4 @@
-"""Actions of the console: who may take them, and from which forms."""
+"""Admission to the actions of the console: scope, session and form token."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias

@@ -76,9 +76,9 @@ def rejected_routes(
 
     Args:
         pages: renders them.
-        readers: who may see them.
+        readers: authenticates readers.
         queries: reads the quarantine.
-        may_operate: who is shown the forms of actions.
+        may_operate: whether to show the forms of actions.
         names: to suggest in the filter.
     """
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])

@@ -33,10 +33,10 @@ def source_routes(
 
     Args:
         pages: renders them.
-        readers: who may see them.
+        readers: authenticates readers.
         queries: reads sources and keys.
         activity: has the report of activity.
-        operators: who is shown the forms of actions.
+        operators: decides whether to show the forms of actions.
     """
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
 

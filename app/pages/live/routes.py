@@ -33,7 +33,7 @@ def live_routes(
 
     Args:
         pages: renders the page.
-        readers: who may watch.
+        readers: authenticates readers.
         feed: the stream.
         names: to suggest in the filter.
     """

@@ -47,7 +47,7 @@ class KeyActions:
         """Revoke a key by its id; returns its source.
 
         Raises:
-            NotFoundError: there is none with this id.
+            NotFoundError: the id is unknown.
             UnavailableError: the database did not respond.
         """
         try:

@@ -40,7 +40,7 @@ _EVENT = """\
 SELECT e.id, e.source, e.event, e.user_id, e.group_id, e."timestamp" AS at
 FROM event_ids AS i JOIN events AS e ON e.stored_at = i.stored_at AND e.id = i.id
 WHERE i.id = CAST(:term AS uuid);"""
-# Closed weeks have an index on the email. Of the open week the latest events are read.
+# Closed weeks have an index on the email; the open week is read up to a limit.
 _EMAIL = """\
 SELECT id, source, event, user_id, group_id, "timestamp" AS at
 FROM (
@@ -96,7 +96,7 @@ class Section:
     """Result of one query.
 
     Attributes:
-        title: what was searched for.
+        title: kind of the search.
         sql: the query that was executed.
         entries: newest first.
     """

@@ -26,7 +26,7 @@ class Report:
 
     Attributes:
         title: heading.
-        about: what is counted and what is not.
+        about: explanation of the counts.
         sql: the statement that is executed.
     """
 

@@ -65,7 +65,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class SourcePage:
-    """Figures of a source; counts are of the last day.
+    """A source with its counts of the last day.
 
     Attributes:
         name: of the source.
@@ -90,7 +90,7 @@ async def list_sources(connection: AsyncConnection) -> Rows:
 
 
 async def read_source(connection: AsyncConnection, *, name: str) -> SourcePage | None:
-    """One source; None if there is none of this name."""
+    """One source; None if the name is unknown."""
     found = await _rows(connection, _SOURCE, source=name)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""What a browser has to say against a page: no test passes that hears any of it."""
+"""Errors that a browser reports about a page; any of them fails the test."""
 
 import re
 from urllib.parse import urlsplit

@@ -14,7 +14,7 @@ class Site:
 
     Attributes:
         service: its process.
-        database: what is behind it; from a test, ask it by `rows`.
+        database: its database; a test reads it by `rows`.
         write_key: of the source `shop`.
         read_key: of the source `desk`.
     """
@@ -29,5 +29,5 @@ class Site:
         return self.service.address
 
     async def rows(self, statement: str, **parameters: object) -> list[Any]:
-        """What is stored; in a thread, because the browser's loop runs in this one."""
+        """Rows of a query, read in another thread than the event loop."""
         return await asyncio.to_thread(self.database.rows, statement, **parameters)
