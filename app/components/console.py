@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from app.access.readers import may_operate
 from app.components.live import LiveComponents
@@ -50,7 +50,7 @@ class ConsoleComponents:
         watching: LiveComponents,
     ) -> None:
         """Add the routes."""
-        operators = Operators(reading.readers, may_operate)
+        operators = Operators(reading.readers, self._may_operate)
         app.include_router(
             rejected_routes(
                 pages,
@@ -86,6 +86,10 @@ class ConsoleComponents:
                 queries=reading.turns,
             )
         )
+
+    async def _may_operate(self, request: Request) -> bool:
+        """Whether the reader has the scope, and the service the rights."""
+        return await may_operate(request) and await self._actions.has_rights()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,24 +1,13 @@
 """Fixtures of the tests of pages."""
 
-from collections.abc import AsyncIterator
-
+import httpx
 import pytest
-from fastapi import Request
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.components import console
-from tests.support.app_client import Api, serving, settings
-
-
-async def _anybody(_: Request) -> bool:
-    return True
+from tests.support.app_client import Api
+from tests.support.console import signed_in
 
 
 @pytest.fixture
-async def operated(
-    database_url: str, engine: AsyncEngine, key: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Api]:
-    """A service in which every reader is an operator."""
-    monkeypatch.setattr(console, "_nobody_operates", _anybody)
-    async with serving(settings(database_url), key=key, engine=engine) as api:
-        yield api
+async def operator(api: Api) -> httpx.AsyncClient:
+    """A browser that is signed in with a key of the scope `operate`."""
+    return await signed_in(api, scope="operate")

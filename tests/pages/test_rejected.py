@@ -4,9 +4,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import text
 
+from app.store.quarantine import actions
 from tests.support.app_client import Api
 from tests.support.console import signed_in, token_of
 from tests.support.pipeline import signed_up_with
@@ -16,6 +18,10 @@ MEND = """
 UPDATE rejected_events
 SET payload = replace(payload, 'yesterday', '2026-11-01T00:00:00Z') WHERE id = :id
 """
+VALID = """{
+  "event": "signed_up", "user_id": "u", "timestamp": "2026-11-01T00:00:00Z",
+  "properties": {"email": "a@b.c"}
+}"""
 ACTIONS = ("replay", "purge", "{id}/check", "{id}/correct")
 
 
@@ -77,28 +83,27 @@ async def test_one_event_shows_payload_and_reasons(api: Api) -> None:
 
 
 async def test_corrected_payload_is_stored_and_the_original_stays(
-    operated: Api,
+    api: Api,
 ) -> None:
-    tab = await signed_in(operated)
-    id_ = await reject(operated)
+    tab = await signed_in(api, scope="operate")
+    id_ = await reject(api)
     form = {"form_token": await token_of(tab), "payload": "{"}
     refused = await tab.post(f"/rejected/{id_}/correct", data=form)
     assert refused.status_code == 422
     assert "invalid_json" in refused.text
 
-    payload = '{"event":"signed_up","user_id":"u","timestamp":"2026-11-01T00:00:00Z",'
-    form["payload"] = payload + '"properties":{"email":"a@b.c","n":1.10}}'
+    form["payload"] = VALID
     checked = (await tab.post(f"/rejected/{id_}/check", data=form)).json()
     assert checked["results"][0]["status"] == "valid"
-    assert await operated.scalar("SELECT count(*) FROM events") == 0
+    assert await api.scalar("SELECT count(*) FROM events") == 0
 
     done = await tab.post(f"/rejected/{id_}/correct", data=form)
     assert (done.status_code, done.headers["location"]) == (303, f"/rejected/{id_}")
-    [[event, received_at, warnings]] = await operated.rows(
+    [[event, received_at, warnings]] = await api.rows(
         "SELECT id, received_at, warnings FROM events"
     )
     assert warnings[-1]["code"] == "corrected_by_operator"
-    [row] = await operated.rows("SELECT * FROM rejected_events")
+    [row] = await api.rows("SELECT * FROM rejected_events")
     assert (row.corrected_as, row.received_at) == (event, received_at)
     assert "yesterday" in row.payload
 
@@ -111,41 +116,40 @@ async def test_corrected_payload_is_stored_and_the_original_stays(
 
 
 async def test_corrected_payload_keeps_the_message_id_of_its_header(
-    operated: Api,
+    api: Api,
 ) -> None:
-    tab = await signed_in(operated)
+    tab = await signed_in(api, scope="operate")
     sent = signed_up_with(timestamp="yesterday")
     sent.pop("message_id", None)
-    response = await operated.post(sent, headers={"idempotency-key": "from-header"})
+    response = await api.post(sent, headers={"idempotency-key": "from-header"})
     [result] = response.json()["results"]
     form = {
         "form_token": await token_of(tab),
-        "payload": '{"event":"signed_up","user_id":"u",'
-        '"timestamp":"2026-11-01T00:00:00Z","properties":{"email":"a@b.c"}}',
+        "payload": VALID,
     }
     await tab.post(f"/rejected/{result['id']}/correct", data=form)
-    assert await operated.scalar("SELECT message_id FROM events") == "from-header"
+    assert await api.scalar("SELECT message_id FROM events") == "from-header"
 
 
-async def test_replay_selected_reports_progress_and_result(operated: Api) -> None:
-    tab = await signed_in(operated)
-    ids = [str(await reject(operated, user_id=f"u{n}")) for n in range(3)]
-    async with operated.engine.begin() as connection:
+async def test_replay_selected_reports_progress_and_result(api: Api) -> None:
+    tab = await signed_in(api, scope="operate")
+    ids = [str(await reject(api, user_id=f"u{n}")) for n in range(3)]
+    async with api.engine.begin() as connection:
         await connection.execute(text(MEND), {"id": ids[0]})
     form = {"form_token": await token_of(tab), "id": ids[:2]}
     page = (await tab.post("/rejected/replay", data=form)).text
     assert "<li>2 of 2 processed</li>" in page
     assert "1 stored, 0 already stored, 1 still rejected." in page
     assert page.rstrip().endswith("</html>")
-    assert await operated.scalar("SELECT count(*) FROM events") == 1
-    assert await operated.scalar("SELECT count(*) FROM rejected_events") == 2
+    assert await api.scalar("SELECT count(*) FROM events") == 1
+    assert await api.scalar("SELECT count(*) FROM rejected_events") == 2
 
 
-async def test_actions_on_a_filter_touch_nothing_else(operated: Api) -> None:
-    tab = await signed_in(operated)
+async def test_actions_on_a_filter_touch_nothing_else(api: Api) -> None:
+    tab = await signed_in(api, scope="operate")
     for number in range(3):
-        await reject(operated, user_id=f"u{number}")
-    kept = await reject(operated, event="nope")
+        await reject(api, user_id=f"u{number}")
+    kept = await reject(api, event="nope")
     form = {
         "form_token": await token_of(tab),
         "all": "yes",
@@ -155,15 +159,15 @@ async def test_actions_on_a_filter_touch_nothing_else(operated: Api) -> None:
     assert "0 stored, 0 already stored, 3 still rejected." in page
     page = (await tab.post("/rejected/purge", data=form)).text
     assert "Purge 3 rejected events?" in page
-    assert await operated.scalar("SELECT count(*) FROM rejected_events") == 4
+    assert await api.scalar("SELECT count(*) FROM rejected_events") == 4
     page = (await tab.post("/rejected/purge", data=form | {"confirmed": "yes"})).text
     assert "3 rejected events deleted" in page
-    assert await operated.scalar("SELECT id FROM rejected_events") == kept
+    assert await api.scalar("SELECT id FROM rejected_events") == kept
 
 
-async def test_action_without_selection_does_nothing(operated: Api) -> None:
-    tab = await signed_in(operated)
-    await reject(operated)
+async def test_action_without_selection_does_nothing(api: Api) -> None:
+    tab = await signed_in(api, scope="operate")
+    await reject(api)
     form = {"form_token": await token_of(tab), "confirmed": "yes"}
     page = (await tab.post("/rejected/purge", data=form)).text
     assert "0 rejected events deleted" in page
@@ -171,6 +175,41 @@ async def test_action_without_selection_does_nothing(operated: Api) -> None:
     assert (bad.status_code, bad.json()["code"]) == (400, "invalid_parameter")
     bad = await tab.post("/rejected/purge", data=form | {"all": "yes", "since": "x"})
     assert (bad.status_code, bad.json()["code"]) == (400, "invalid_parameter")
+
+
+async def test_actions_are_in_the_audit_log_with_ids_and_counts_alone(
+    api: Api, operator: httpx.AsyncClient
+) -> None:
+    corrected, purged = await reject(api), await reject(api, user_id="other")
+    form = {"form_token": await token_of(operator), "payload": VALID}
+    await operator.post(f"/rejected/{corrected}/correct", data=form)
+    form = {"form_token": form["form_token"], "id": str(purged), "confirmed": "yes"}
+    await operator.post("/rejected/replay", data=form)
+    await operator.post("/rejected/purge", data=form)
+    rows = await api.rows(
+        "SELECT actor, action, subject, details FROM audit_log"
+        " WHERE action LIKE 'rejected.%' ORDER BY at"
+    )
+    [event] = await api.rows("SELECT CAST(id AS text) FROM events")
+    key = await api.scalar("SELECT id FROM write_keys WHERE scope = 'operate'")
+    counts = {"stored": 0, "duplicates": 0, "rejected": 1}
+    assert [tuple(row) for row in rows] == [
+        (f"key:{key}", "rejected.correct", str(corrected), {"event": event[0]}),
+        (f"key:{key}", "rejected.replay", None, counts),
+        (f"key:{key}", "rejected.purge", None, {"events": 1}),
+    ]
+
+
+async def test_without_rights_in_the_database_pages_only_read(
+    api: Api, operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "_RIGHTS", text("SELECT false"))
+    id_ = await reject(api)
+    page = (await operator.get(f"/rejected/{id_}")).text
+    assert "<textarea" not in page
+    form = {"form_token": await token_of(operator), "id": str(id_)}
+    refused = await operator.post("/rejected/replay", data=form)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -189,12 +228,12 @@ async def test_actions_of_a_reader_are_forbidden(api: Api, action: str) -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_forged_forms_are_refused(operated: Api, action: str) -> None:
-    tab = await signed_in(operated)
-    id_ = await reject(operated)
+async def test_forged_forms_are_refused(api: Api, action: str) -> None:
+    tab = await signed_in(api, scope="operate")
+    id_ = await reject(api)
     path = f"/rejected/{action.format(id=id_)}"
     form = {"form_token": await token_of(tab), "id": str(id_), "confirmed": "yes"}
-    other = await signed_in(operated)
+    other = await signed_in(api, scope="operate")
     forged: list[tuple[dict[str, str], dict[str, str]]] = [
         (form, {"sec-fetch-site": "cross-site"}),
         (form, {"sec-fetch-site": "same-site"}),
@@ -205,16 +244,14 @@ async def test_forged_forms_are_refused(operated: Api, action: str) -> None:
     for fields, headers in forged:
         refused = await tab.post(path, data=fields, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (403, "cross_site")
-    assert await operated.scalar("SELECT count(*) FROM rejected_events") == 1
+    assert await api.scalar("SELECT count(*) FROM rejected_events") == 1
     assert (await tab.get(path)).status_code in {400, 404, 405}
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_action_without_session_leads_to_sign_in(
-    operated: Api, action: str
-) -> None:
-    id_ = await reject(operated)
-    async with browser(operated) as stranger:
+async def test_action_without_session_leads_to_sign_in(api: Api, action: str) -> None:
+    id_ = await reject(api)
+    async with browser(api) as stranger:
         path = f"/rejected/{action.format(id=id_)}"
         answer = await stranger.post(path, data={"id": str(id_)}, headers=OURS)
     assert answer.status_code == 303

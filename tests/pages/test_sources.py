@@ -2,8 +2,10 @@
 
 import re
 
+import httpx
 import pytest
 
+from app.store.keys.keys import create_key
 from tests.support.app_client import Api
 from tests.support.console import signed_in, token_of
 from tests.support.pipeline import signed_up_with
@@ -37,16 +39,14 @@ async def test_source_shows_activity_verdicts_warnings_and_keys(api: Api) -> Non
 
 
 async def test_created_key_is_shown_once_and_works_until_revoked(
-    operated: Api,
+    api: Api,
 ) -> None:
-    tab = await signed_in(operated)
+    tab = await signed_in(api, scope="operate")
     form = {"form_token": await token_of(tab, "/sources"), "source": "new-source"}
     page = await tab.post("/sources", data=form)
     assert page.headers["cache-control"] == "no-store"
     [key] = re.findall("rc_[A-Za-z0-9_-]{32}", page.text)
-    sent = await operated.post(
-        signed_up_with(), headers={"authorization": f"Bearer {key}"}
-    )
+    sent = await api.post(signed_up_with(), headers={"authorization": f"Bearer {key}"})
     assert sent.status_code == 200
     page = await tab.get("/sources/new-source")
     assert key not in page.text
@@ -57,24 +57,51 @@ async def test_created_key_is_shown_once_and_works_until_revoked(
     assert 'action="/keys' not in (await tab.get("/sources/new-source")).text
 
 
+async def test_rotated_key_works_beside_its_successor(
+    api: Api, operator: httpx.AsyncClient
+) -> None:
+    form = {"form_token": await token_of(operator, "/sources"), "source": SOURCE}
+    page = await operator.get(f"/sources/{SOURCE}")
+    [path] = re.findall('action="(/keys/[0-9a-f]{12}/rotate)"', page.text)
+    page = await operator.post(path, data=form)
+    [successor] = re.findall("rc_[A-Za-z0-9_-]{32}", page.text)
+    for key in (successor, api.key):
+        headers = {"authorization": f"Bearer {key}"}
+        assert (await api.post(signed_up_with(), headers=headers)).status_code == 200
+    expires = "SELECT count(*) FROM write_keys WHERE expires_at IS NOT NULL"
+    assert await api.scalar(expires) == 1
+
+
+async def test_rotation_gives_an_operator_no_stronger_key(
+    api: Api, operator: httpx.AsyncClient
+) -> None:
+    async with api.engine.begin() as connection:
+        await create_key(connection, source=SOURCE, scope="erase")
+    id_ = await api.scalar("SELECT id FROM write_keys WHERE scope = 'erase'")
+    form = {"form_token": await token_of(operator, "/sources"), "source": SOURCE}
+    refused = await operator.post(f"/keys/{id_}/rotate", data=form)
+    assert refused.status_code == 404
+    assert f"/keys/{id_}/rotate" not in (await operator.get(f"/sources/{SOURCE}")).text
+
+
 @pytest.mark.parametrize("name", ["", "Not A Name", "a" * 64, "<script>", "-x"])
-async def test_source_with_invalid_name_is_refused(operated: Api, name: str) -> None:
-    tab = await signed_in(operated)
+async def test_source_with_invalid_name_is_refused(api: Api, name: str) -> None:
+    tab = await signed_in(api, scope="operate")
     form = {"form_token": await token_of(tab, "/sources"), "source": name}
     refused = await tab.post("/sources", data=form)
     assert (refused.status_code, refused.json()["code"]) == (400, "invalid_parameter")
 
 
-async def test_revoking_an_unknown_key_is_not_found(operated: Api) -> None:
-    tab = await signed_in(operated)
+async def test_revoking_an_unknown_key_is_not_found(api: Api) -> None:
+    tab = await signed_in(api, scope="operate")
     form = {"form_token": await token_of(tab, "/sources")}
     assert (await tab.post("/keys/0123456789ab/revoke", data=form)).status_code == 404
     assert (await tab.post("/keys/x/revoke", data=form)).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/sources", "/keys/{id}/revoke"])
+@pytest.mark.parametrize("path", ["/sources", "/keys/{id}/rotate", "/keys/{id}/revoke"])
 async def test_key_actions_of_a_reader_or_a_forged_form_are_refused(
-    api: Api, operated: Api, path: str
+    api: Api, path: str
 ) -> None:
     id_ = await api.scalar("SELECT min(id) FROM write_keys WHERE scope = 'write'")
     path = path.format(id=id_)
@@ -82,7 +109,7 @@ async def test_key_actions_of_a_reader_or_a_forged_form_are_refused(
     form = {"form_token": await token_of(reader), "source": "new-source"}
     refused = await reader.post(path, data=form)
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
-    operator = await signed_in(operated)
+    operator = await signed_in(api, scope="operate")
     for headers, token in (
         ({"sec-fetch-site": "cross-site"}, await token_of(operator)),
         ({}, "x" * 32),

@@ -2,14 +2,16 @@
 
 import httpx
 
+from app.store.keys.keys import create_key
 from tests.support.app_client import Api
-from tests.support.read_api import OURS, browser, read_key
+from tests.support.read_api import OURS, browser
 
 
-async def signed_in(api: Api) -> httpx.AsyncClient:
+async def signed_in(api: Api, *, scope: str = "read") -> httpx.AsyncClient:
     """A browser of a reader, which says that its forms come from our own pages."""
     tab = browser(api)
-    key = await read_key(api.engine)
+    async with api.engine.begin() as connection:
+        key = await create_key(connection, source="desk", scope=scope)
     await tab.post("/sign-in", data={"key": key}, headers=OURS)
     tab.headers.update(OURS)
     return tab

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -51,14 +51,14 @@ def action_routes(
     @routes.post("/rejected/{id_}/check")
     async def check_one(request: Request, id_: UUID) -> Response:
         _, form = await operators.read_action(request)
-        found = await actions.correct(id_, value_of(form, "payload"), check_only=True)
+        found = await actions.check(id_, value_of(form, "payload"))
         return JSONResponse(_verdict(found), headers={"Cache-Control": "no-store"})
 
     @routes.post("/rejected/{id_}/correct")
     async def correct_one(request: Request, id_: UUID) -> Response:
-        _, form = await operators.read_action(request)
+        actor, form = await operators.read_action(request)
         payload = value_of(form, "payload")
-        found = await actions.correct(id_, payload)
+        found = await actions.correct(id_, payload, actor=actor)
         if found.status != "rejected":
             return RedirectResponse(f"/rejected/{id_}", 303)
         return show_event(
@@ -71,16 +71,17 @@ def action_routes(
 
     @routes.post("/rejected/replay")
     async def replay_some(request: Request) -> Response:
-        _, form = await operators.read_action(request)
+        actor, form = await operators.read_action(request)
         selection, counts = await _selected(actions, form)
         page = pages.render(
             "rejected_replay.html", request=request, total=counts.replayable
         )
-        return _stream(page, _replay_progress(actions, selection, counts))
+        run = partial(actions.replay, selection, actor=actor)
+        return _stream(page, _replay_progress(run, counts.replayable))
 
     @routes.post("/rejected/purge")
     async def purge_some(request: Request) -> Response:
-        _, form = await operators.read_action(request)
+        actor, form = await operators.read_action(request)
         selection, counts = await _selected(actions, form)
         if value_of(form, "confirmed") != "yes":
             return pages.render(
@@ -90,7 +91,7 @@ def action_routes(
                 form=form,
                 token=form_token(request),
             )
-        deleted = await actions.purge(selection)
+        deleted = await actions.purge(selection, actor=actor)
         return pages.render("rejected_purged.html", request=request, deleted=deleted)
 
     return routes
@@ -120,22 +121,20 @@ async def _selected(
 
 
 async def _replay_progress(
-    actions: QuarantineActions, selection: RejectedFilter, counts: SelectionCounts
+    run: Callable[..., Coroutine[Any, Any, None]], total: int
 ) -> AsyncIterator[str]:
     """HTML of each batch as it is committed, and of the result."""
     tally: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     batches: asyncio.Queue[Replayed | None] = asyncio.Queue()
-    running = asyncio.create_task(actions.replay(selection, report=batches.put_nowait))
+    running = asyncio.create_task(run(report=batches.put_nowait))
     running.add_done_callback(lambda _: batches.put_nowait(None))
     try:
         while (batch := await batches.get()) is not None:
             tally.update(stored=batch.stored, duplicates=batch.duplicates)
             reasons.update(failure.errors[0].code for failure in batch.failures)
             done = tally.total() + reasons.total()
-            yield Markup("<li>{:,} of {:,} processed</li>\n").format(
-                done, counts.replayable
-            )
+            yield Markup("<li>{:,} of {:,} processed</li>\n").format(done, total)
         failed = running.exception() is not None
     finally:
         # A reader who leaves stops it between two batches.

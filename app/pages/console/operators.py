@@ -29,7 +29,7 @@ class Operators:
         self.may_operate = may_operate
 
     async def read_action(self, request: Request) -> tuple[str, Form]:
-        """The operator who sent a form, and the form.
+        """The operator who sent a form, as the audit log names it, and the form.
 
         Raises:
             SignInRequiredError: nobody is signed in.
@@ -37,7 +37,7 @@ class Operators:
             CrossSiteError: the form was forged.
         """
         refuse_cross_site(request)
-        reader = await self._readers.on_page(request)
+        await self._readers.on_page(request)
         if not await self.may_operate(request):
             raise ForbiddenError(
                 "This needs a key with the scope `operate` "
@@ -45,4 +45,4 @@ class Operators:
             )
         form = await read_form(request, max_bytes=_MAX_FORM_BYTES)
         check_form_token(request, form)
-        return reader, form
+        return f"key:{request.state.access.key_id}", form

@@ -71,20 +71,27 @@ def source_routes(
 def key_action_routes(
     pages: Pages, *, operators: Operators, actions: KeyActions
 ) -> APIRouter:
-    """POST routes that create and revoke keys."""
+    """POST routes that create, rotate and revoke keys."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.post("/sources")
     async def create(request: Request) -> Response:
-        _, form = await operators.read_action(request)
+        actor, form = await operators.read_action(request)
         source = value_of(form, "source").strip()
-        key = await actions.create(source)
+        key = await actions.create(source, actor=actor)
+        return pages.render("key_created.html", request=request, source=source, key=key)
+
+    @routes.post("/keys/{id_}/rotate")
+    async def rotate(request: Request, id_: _KeyId) -> Response:
+        actor, form = await operators.read_action(request)
+        key = await actions.rotate(id_, actor=actor)
+        source = value_of(form, "source")
         return pages.render("key_created.html", request=request, source=source, key=key)
 
     @routes.post("/keys/{id_}/revoke")
     async def revoke(request: Request, id_: _KeyId) -> Response:
-        await operators.read_action(request)
-        source = await actions.revoke(id_)
+        actor, _ = await operators.read_action(request)
+        source = await actions.revoke(id_, actor=actor)
         return RedirectResponse(f"/sources/{source}", 303)
 
     return routes

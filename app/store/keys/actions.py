@@ -1,9 +1,11 @@
 """Actions of operators on write keys, each in a transaction of its own."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import (
@@ -12,17 +14,20 @@ from app.errors import (
     KeyNotFoundError,
     NotFoundError,
 )
-from app.store.keys.keys import create_key, revoke_key
+from app.store.keys.keys import create_key, revoke_key, rotate_key
+from app.store.keys.scopes import Scope
 from app.store.query import ask
 
 T = TypeVar("T")
 
 _TIMEOUT_S = 5.0
+_KEPT = timedelta(days=1)
+_SCOPE = text("SELECT scope FROM write_keys WHERE id = :id")
 _NO_RESPONSE = "The database did not respond in time. Try again."
 
 
 class KeyActions:
-    """Creates and revokes write keys.
+    """Creates, rotates and revokes keys.
 
     Args:
         engine: separate from those of the writer and of readers.
@@ -31,7 +36,7 @@ class KeyActions:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def create(self, source: str) -> str:
+    async def create(self, source: str, *, actor: str) -> str:
         """Create a write key, and the source if it is new; returns the key.
 
         Raises:
@@ -39,11 +44,26 @@ class KeyActions:
             UnavailableError: the database did not respond.
         """
         try:
-            return await self._ask(partial(create_key, source=source))
+            return await self._ask(partial(create_key, source=source, actor=actor))
         except ConfigurationError as error:
             raise InvalidParameterError(error.detail) from None
 
-    async def revoke(self, id_: str) -> str:
+    async def rotate(self, id_: str, *, actor: str) -> str:
+        """Create the successor of a write key; the old key works for another day.
+
+        Keys of other scopes are left out: an operator would get a stronger key.
+
+        Raises:
+            NotFoundError: no live write key has the id.
+            UnavailableError: the database did not respond.
+        """
+        rotate = partial(_rotate_write_key, id_=id_, actor=actor)
+        try:
+            return await self._ask(rotate)
+        except KeyNotFoundError as error:
+            raise NotFoundError(error.detail) from None
+
+    async def revoke(self, id_: str, *, actor: str) -> str:
         """Revoke a key by its id; returns its source.
 
         Raises:
@@ -51,9 +71,19 @@ class KeyActions:
             UnavailableError: the database did not respond.
         """
         try:
-            return (await self._ask(partial(revoke_key, id_=id_))).source
+            row = await self._ask(partial(revoke_key, id_=id_, actor=actor))
         except KeyNotFoundError as error:
             raise NotFoundError(error.detail) from None
+        return row.source
 
     async def _ask(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         return await ask(self._engine, work, timeout_s=_TIMEOUT_S, failure=_NO_RESPONSE)
+
+
+async def _rotate_write_key(
+    connection: AsyncConnection, *, id_: str, actor: str
+) -> str:
+    scope = await connection.scalar(_SCOPE, {"id": id_})
+    if scope != Scope.WRITE:
+        raise KeyNotFoundError("No live write key has this id.")
+    return await rotate_key(connection, id_=id_, actor=actor, keep=_KEPT)

@@ -1,14 +1,17 @@
 """Actions of operators on the quarantine, each in transactions of its own."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import EventNotFoundError, NotFoundError
 from app.pipeline.record import Policy
+from app.store.audit import record_action
 from app.store.quarantine.correct import Correction, correct
 from app.store.quarantine.queries import SelectionCounts, purge, survey
 from app.store.quarantine.replay import Replayed, replay
@@ -18,6 +21,13 @@ from app.store.read.filters import RejectedFilter
 T = TypeVar("T")
 
 _TIMEOUT_S = 10.0
+# Rights of the role rollcall_operator.
+_RIGHTS = text("""
+SELECT has_table_privilege('rejected_events', 'SELECT, INSERT, UPDATE, DELETE')
+    AND has_table_privilege('events', 'INSERT')
+    AND has_any_column_privilege('write_keys', 'UPDATE')
+    AND has_table_privilege('sources', 'INSERT')
+""")
 _NO_RESPONSE = "The database did not respond in time. Try again."
 
 
@@ -32,27 +42,35 @@ class QuarantineActions:
     def __init__(self, engine: AsyncEngine, policy: Policy) -> None:
         self._engine = engine
         self._policy = policy
+        self._has_rights = False
 
-    async def correct(
-        self, id_: UUID, payload: str, *, check_only: bool = False
-    ) -> Correction:
-        """Store a corrected payload, or only check it.
+    async def has_rights(self) -> bool:
+        """Whether the database role of the service may take actions.
+
+        Raises:
+            UnavailableError: the database did not respond.
+        """
+        if not self._has_rights:
+            self._has_rights = await self._ask(_has_rights)
+        return self._has_rights
+
+    async def check(self, id_: UUID, payload: str) -> Correction:
+        """Process a corrected payload without storing it.
 
         Raises:
             NotFoundError: no rejected event waits for it.
             UnavailableError: the database did not respond.
         """
-        work = partial(
-            correct,
-            id_=id_,
-            payload=payload,
-            policy=self._policy,
-            check_only=check_only,
-        )
-        try:
-            return await self._ask(work)
-        except EventNotFoundError as error:
-            raise NotFoundError(error.detail) from None
+        return await self._correct(id_, payload, actor=None)
+
+    async def correct(self, id_: UUID, payload: str, *, actor: str) -> Correction:
+        """Store a corrected payload if it is valid.
+
+        Raises:
+            NotFoundError: no rejected event waits for it.
+            UnavailableError: the database did not respond.
+        """
+        return await self._correct(id_, payload, actor=actor)
 
     async def count(self, selection: RejectedFilter) -> SelectionCounts:
         """Count a selection.
@@ -63,16 +81,71 @@ class QuarantineActions:
         return await self._ask(partial(survey, selection=selection))
 
     async def replay(
-        self, selection: RejectedFilter, *, report: Callable[[Replayed], None]
+        self,
+        selection: RejectedFilter,
+        *,
+        actor: str,
+        report: Callable[[Replayed], None],
     ) -> None:
         """Replay a selection in batches; `report` gets each after its commit."""
-        await replay(self._engine, selection, policy=self._policy, report=report)
+        tally = Counter(stored=0, duplicates=0, rejected=0)
 
-    async def purge(self, selection: RejectedFilter) -> int:
+        def count(batch: Replayed) -> None:
+            tally.update(stored=batch.stored, duplicates=batch.duplicates)
+            tally["rejected"] += len(batch.failures)
+            report(batch)
+
+        try:
+            await replay(self._engine, selection, policy=self._policy, report=count)
+        finally:
+            if tally.total():
+                await self._record("rejected.replay", actor=actor, **tally)
+
+    async def purge(self, selection: RejectedFilter, *, actor: str) -> int:
         """Delete a selection in batches; returns how many events."""
-        deleted: list[int] = []
-        await purge(self._engine, selection, report=deleted.append)
-        return sum(deleted)
+        batches: list[int] = []
+        try:
+            await purge(self._engine, selection, report=batches.append)
+        finally:
+            if batches:
+                await self._record("rejected.purge", actor=actor, events=sum(batches))
+        return sum(batches)
+
+    async def _correct(
+        self, id_: UUID, payload: str, *, actor: str | None
+    ) -> Correction:
+        async def work(connection: AsyncConnection) -> Correction:
+            found = await correct(
+                connection,
+                id_,
+                payload,
+                policy=self._policy,
+                check_only=actor is None,
+            )
+            if actor is not None and found.id is not None:
+                await record_action(
+                    connection,
+                    "rejected.correct",
+                    actor=actor,
+                    subject=str(id_),
+                    event=str(found.id),
+                )
+            return found
+
+        try:
+            return await self._ask(work)
+        except EventNotFoundError as error:
+            raise NotFoundError(error.detail) from None
+
+    async def _record(self, action: str, *, actor: str, **counts: Any) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            await record_action(connection, action, actor=actor, **counts)
+
+        await self._ask(work)
 
     async def _ask(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         return await ask(self._engine, work, timeout_s=_TIMEOUT_S, failure=_NO_RESPONSE)
+
+
+async def _has_rights(connection: AsyncConnection) -> bool:
+    return bool(await connection.scalar(_RIGHTS))

@@ -53,7 +53,7 @@ ORDER BY warnings DESC, code
 LIMIT 50
 """)
 _KEYS = text("""
-SELECT id, scope, created_at, revoked_at
+SELECT id, scope, created_at, revoked_at, expires_at, last_used_on, note
 FROM write_keys
 WHERE source = :source
 ORDER BY revoked_at IS NOT NULL, created_at DESC
