@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import EventNotFoundError, NotFoundError
 from app.pipeline.record import Policy
-from app.store.audit import record_action
+from app.store.lifecycle.audit import record_action
 from app.store.quarantine.correct import Correction, correct
 from app.store.quarantine.queries import SelectionCounts, purge, survey
 from app.store.quarantine.replay import Replayed, replay
