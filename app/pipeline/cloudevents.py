@@ -47,7 +47,7 @@ def canonicalise_cloudevent(sent: dict[str, Any]) -> CanonicalEvent:
     Args:
         sent: the decoded CloudEvent; not modified.
     """
-    event = CanonicalEvent({}, {}, {}, is_cloudevent=True)
+    event = CanonicalEvent({}, {}, {}, [], is_cloudevent=True)
     name_of_type = sent.get("type")
     if isinstance(name_of_type, str):
         name_of_type = name_of_type.rpartition(".")[2]

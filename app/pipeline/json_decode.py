@@ -42,11 +42,12 @@ _NUMBER_CLASSES = bytes(
     else ord(" ")
     for byte in range(256)
 )
+_DIGIT = ord("0")
+_RUN = re.compile(b"0*")
 _LONG_NUMBER = b"0" * 16
 _SMALL_EXPONENT = b"0e-000"
-# Also matches numbers inside a text, if they follow white space or punctuation.
+# Also matches a number inside a text, if it follows white space or punctuation.
 _NUMBER = re.compile(rb"(?<![\w.+\-\"])-?\d[\d.]*(?:[eE][+-]?\d+)?")
-_MAX_EXACT_CHARACTERS = 15
 _LONGEST_TRIED = 400
 _INT64 = range(-(2**63), 2**64)
 # The marks that are counted to count the values of a body.
@@ -148,13 +149,35 @@ def depth_of(value: object) -> int:
 def _has_inexact_number(body: bytes) -> bool:
     """Whether the fast parser would read some number as another one."""
     classes = body.translate(_NUMBER_CLASSES)
-    if _LONG_NUMBER not in classes and _SMALL_EXPONENT not in classes:
-        return False
-    return any(
-        not _is_exact(match[0])
-        for match in _NUMBER.finditer(body)
-        if match.end() - match.start() > _MAX_EXACT_CHARACTERS or b"-" in match[0]
+    return _finds_inexact(body, classes, _LONG_NUMBER) or _finds_inexact(
+        body, classes, _SMALL_EXPONENT
     )
+
+
+def _finds_inexact(body: bytes, classes: bytes, mark: bytes) -> bool:
+    """Whether a number that is not exact stands where the mark is found.
+
+    Args:
+        body: all of it.
+        classes: the body by classes of characters.
+        mark: a part of such a number, by classes.
+    """
+    at = classes.find(mark)
+    while at >= 0:
+        start = at
+        while start and classes[start - 1] == _DIGIT:
+            start -= 1
+            if at - start > _LONGEST_TRIED:
+                return True
+        if body[start - 1 : start] == b"-":
+            start -= 1
+        number = _NUMBER.match(body, start)
+        if number and not _is_exact(number[0]):
+            return True
+        # Past the whole run of digits, so that each character is looked at once.
+        run = _RUN.match(classes, at + 1)
+        at = classes.find(mark, run.end() if run else at + 1)
+    return False
 
 
 def _is_exact(number: bytes) -> bool:

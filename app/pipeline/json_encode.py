@@ -14,10 +14,10 @@ def encode_plain(value: object) -> bytes:
     """Compact UTF-8 JSON with sorted keys, of a value without oddities.
 
     Raises:
-        TypeError: a lone surrogate, an integer beyond 64 bits, a Decimal, over 254
-            levels. NaN and infinities become null: they are for `encode_exactly`.
+        TypeError: a lone surrogate, an integer beyond 64 bits, over 254 levels. NaN
+            and infinities become null: they are for `encode_exactly`.
     """
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(value, _encode_decimal, orjson.OPT_SORT_KEYS)
 
 
 def encode_exactly(value: Any) -> str:
@@ -30,6 +30,12 @@ def encode_exactly(value: Any) -> str:
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
     except (TypeError, RecursionError):
         return "".join(_tokens(value))
+
+
+def _encode_decimal(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(decimal_text(value))
+    raise TypeError(type(value))
 
 
 def decimal_text(number: Decimal) -> str:

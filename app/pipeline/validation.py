@@ -166,11 +166,15 @@ def _check_required_groups(
     place: str,
     sent: dict[str, Any],
 ) -> list[Issue]:
-    return [
-        missing_field(sent, names[0], f"{place}.{names[0]}", names[1:])
-        for names in event_type.require_one_of
-        if all(properties.get(name) is None for name in names)
-    ]
+    errors = []
+    for names in event_type.require_one_of:
+        for name in names:
+            if properties.get(name) is not None:
+                break
+        else:
+            path = f"{place}.{names[0]}"
+            errors.append(missing_field(sent, names[0], path, names[1:]))
+    return errors
 
 
 def _check_recommended(
@@ -178,15 +182,12 @@ def _check_recommended(
 ) -> list[Issue]:
     if not event_type.warns_about_missing:
         return []
-    return [
-        Issue(
-            WarningCode.MISSING_RECOMMENDED,
-            f"{place}.{name}",
-            "This property is recommended.",
-        )
-        for name in event_type.recommended
-        if properties.get(name) is None
-    ]
+    warnings = []
+    for name in event_type.recommended:
+        if properties.get(name) is None:
+            path, message = f"{place}.{name}", "This property is recommended."
+            warnings.append(Issue(WarningCode.MISSING_RECOMMENDED, path, message))
+    return warnings
 
 
 def _explain(

@@ -78,23 +78,25 @@ def canonicalise(
         sent: the decoded event; not modified.
         idempotency_key: the header, where the body was this one object.
     """
-    event = CanonicalEvent({}, {}, {})
-    fields, names = event.fields, event.names
+    fields: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    extra: dict[str, Any] = {}
+    event = CanonicalEvent(fields, names, extra, [])
     _read_group(sent.get("context"), event)
-    several: set[str] = {"group_id"} & fields.keys()
+    several: list[str] = []
     for name, value in sent.items():
         if value is None:
             continue
         canonical = _FIELD_OF.get(name)
         if canonical is None:
             if name not in SDK_FIELDS:
-                event.extra[name] = value
+                extra[name] = value
         elif canonical in fields:
-            several.add(canonical)
+            several.append(canonical)
         else:
             fields[canonical] = value
             names[canonical] = name
-    for canonical in several:
+    for canonical in dict.fromkeys(several):
         _read_in_order(canonical, sent, event)
     if idempotency_key is not None and "message_id" not in fields:
         fields["message_id"] = idempotency_key

@@ -16,6 +16,7 @@ from app.pipeline.fields.sanitize import (
 from app.pipeline.issues import ErrorCode, Issue, WarningCode
 
 _IDS = ("user_id", "group_id", "message_id")
+_OPTIONAL_IDS = ("group_id", "message_id")
 _OBJECTS = ("properties", "context")
 
 
@@ -23,7 +24,7 @@ def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
     """A warning for each unknown field, up to a limit."""
     warnings: list[Issue] = []
     extra = event.extra
-    if event.is_cloudevent:  # which may have any attribute
+    if not extra or event.is_cloudevent:  # which may have any attribute
         return warnings
     for number, key in enumerate(extra, 1):
         message = "This is not a field of an event."
@@ -38,6 +39,20 @@ def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
     return warnings
 
 
+def _is_clean(event: CanonicalEvent) -> bool:
+    """Whether an event of a plain body can be validated and stored as it is."""
+    fields = event.fields
+    user_id = fields.get("user_id")
+    if type(user_id) is not str or is_placeholder(user_id):
+        return False
+    for name in _OPTIONAL_IDS:
+        value = fields.get(name)
+        if value is not None and (type(value) is not str or is_placeholder(value)):
+            return False
+    # An empty array would be read as an empty object.
+    return fields.get("properties") != [] and fields.get("context") != []
+
+
 def clean(
     event: CanonicalEvent,
     sanitizer: Sanitizer,
@@ -45,7 +60,12 @@ def clean(
     *,
     plain: bool,
 ) -> CanonicalEvent:
-    """The event with values that can be validated and stored, as a new object."""
+    """The event with values that can be validated and stored.
+
+    The same object if nothing had to be changed, else a new one.
+    """
+    if plain and _is_clean(event):
+        return event
     fields, extra = dict(event.fields), event.extra
     if not plain:
         for name, value in event.fields.items():
@@ -57,15 +77,24 @@ def clean(
     for name in _IDS:
         if name in fields:
             _read_id(name, fields, event.names[name], sanitizer, corrections)
+    _read_empty_arrays(fields, event.names, sanitizer)
+    return CanonicalEvent(
+        fields, event.names, extra, [], is_cloudevent=event.is_cloudevent
+    )
+
+
+def _read_empty_arrays(
+    fields: dict[str, Any], names: dict[str, str], sanitizer: Sanitizer
+) -> None:
+    """Read an empty array as an empty object, as PHP encodes one."""
     for name in _OBJECTS:
         if fields.get(name) == []:
             fields[name] = {}
             sanitizer.warn(
                 WarningCode.EMPTY_ARRAY_AS_OBJECT,
-                event.names[name],
+                names[name],
                 "The empty array was read as an empty object.",
             )
-    return CanonicalEvent(fields, event.names, extra, is_cloudevent=event.is_cloudevent)
 
 
 def _clean_field(name: str, value: Any, path: str, sanitizer: Sanitizer) -> Any:

@@ -14,18 +14,21 @@ WORDS = frozenset(
     }
 )
 _UNRENDERED = (("{{", "}}"), ("${", "}"))
+# Most ids begin with none of these, and need no closer look.
+_WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_FIRST_CHARACTERS = frozenset("uUnN[0\\{$" + _WHITE_SPACE)
 
 
 def is_placeholder(text: str) -> bool:
     """Whether an id is white space alone, a word for no value, or a bare template.
 
-    An empty text is none of these: it is an error of its own.
+    An empty text is not one: it is an error of its own.
     """
+    if text[:1] not in _FIRST_CHARACTERS:
+        return False
     stripped = text.strip()
-    if stripped.lower() in WORDS:
+    if stripped.lower() in WORDS or not stripped:
         return True
-    if not stripped:
-        return text != ""
     return any(
         stripped.startswith(start) and stripped.endswith(end)
         for start, end in _UNRENDERED

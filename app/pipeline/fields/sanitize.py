@@ -8,7 +8,6 @@ an error.
 import math
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from app.pipeline.issues import ErrorCode, Issue, WarningCode
@@ -76,8 +75,6 @@ class Sanitizer:
             )
         elif isinstance(value, int):
             self.needs_exact_encoding |= not _MIN_64_BIT <= value <= _MAX_64_BIT
-        elif isinstance(value, Decimal):
-            self.needs_exact_encoding = True
         return value
 
     def warn(self, code: WarningCode, path: str, message: str) -> None:

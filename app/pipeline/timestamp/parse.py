@@ -81,7 +81,7 @@ def parse_timestamp(
     """Read the timestamp of an event.
 
     Args:
-        sent: the JSON value; text longer than `timestamp_text.MAX_TEXT` is refused.
+        sent: the JSON value; text longer than `grammar.MAX_TEXT` is refused.
         received_at: aware; `policy.max_future` counts from it.
         policy: the settings.
 
@@ -89,32 +89,36 @@ def parse_timestamp(
         TimestampError: the value has no certain reading, or is outside the limits.
     """
     try:
-        parsed = _parse(sent, policy)
+        instant, raw, warnings = _read(sent, policy)
     except OverflowError:  # outside the years 0001 to 9999 of a datetime
         raise _out_of_range(None, policy, received_at) from None
-    instant = parsed.instant
-    ahead = instant - received_at
-    if instant < policy.earliest_at(received_at) or ahead > policy.max_future:
+    if instant < policy.earliest_at(received_at):
         raise _out_of_range(instant, policy, received_at)
-    if ahead > _AHEAD:
-        return parsed._replace(warnings=(*parsed.warnings, _AHEAD_OF_RECEIPT))
-    return parsed
+    if instant > received_at:
+        ahead = instant - received_at
+        if ahead > policy.max_future:
+            raise _out_of_range(instant, policy, received_at)
+        if ahead > _AHEAD:
+            warnings = (*warnings, _AHEAD_OF_RECEIPT)
+    return ParsedTimestamp(instant, raw, warnings)
+
+
+def _read(
+    sent: str | Number, policy: TimestampPolicy
+) -> tuple[datetime, str, tuple[TimestampWarning, ...]]:
+    # Exact types, because to isinstance a boolean is an int.
+    if type(sent) is str:
+        instant, warnings = read_text(sent, two_digit_year=policy.two_digit_year)
+        return instant, sent, warnings
+    if type(sent) is int or type(sent) is float or type(sent) is Decimal:
+        instant, warnings = read_number(sent)
+        return instant, _number_text(sent), warnings
+    raise invalid(EXPECTED)
 
 
 def assume_received(received_at: datetime) -> ParsedTimestamp:
     """The timestamp of an event that was sent without one."""
     return ParsedTimestamp(received_at, "", (_ASSUMED_RECEIVED,))
-
-
-def _parse(sent: str | Number, policy: TimestampPolicy) -> ParsedTimestamp:
-    # Exact types, because to isinstance a boolean is an int.
-    if type(sent) is str:
-        instant, warnings = read_text(sent, two_digit_year=policy.two_digit_year)
-        return ParsedTimestamp(instant, sent, warnings)
-    if type(sent) is int or type(sent) is float or type(sent) is Decimal:
-        instant, warnings = read_number(sent)
-        return ParsedTimestamp(instant, _number_text(sent), warnings)
-    raise invalid(EXPECTED)
 
 
 def _number_text(number: Number) -> str:
