@@ -1,12 +1,11 @@
 """The catalog of event types. A new built-in event is a file here and a line below."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import partial
 from heapq import nlargest
-from typing import Any, TypeAlias
+from typing import Any
 
-from pydantic import TypeAdapter
 from typing_extensions import override
 
 from app.events import account_added_user, signed_up
@@ -14,8 +13,7 @@ from app.events.declaration import Declaration, digest_of
 from app.events.declared import declared_event_type
 from app.events.envelope import Envelope
 from app.events.event_type import EventType
-
-Validate: TypeAlias = Callable[[dict[str, Any]], object]
+from app.events.validator import Validate, create_validator
 
 _MAX_COMPARED_LENGTH = 64
 # An exact comparison takes 50 microseconds, and a body may hold 5,000 unknown names.
@@ -59,7 +57,7 @@ class Catalog(Mapping[str, EventType]):
         self._validators: dict[str, Validate] = {}
         self._letter_pairs = {name: _letter_pairs(name) for name in self._names}
         # An unknown event is validated against the envelope, to report all errors.
-        self._envelope_validator = TypeAdapter(Envelope).validator.validate_python
+        self._envelope_validator = create_validator(Envelope)
 
     @override
     def __getitem__(self, name: str) -> EventType:
@@ -108,7 +106,7 @@ class Catalog(Mapping[str, EventType]):
             return validate
         if name not in self:
             return self._envelope_validator
-        validate = TypeAdapter(self[name].model).validator.validate_python
+        validate = create_validator(self[name].model)
         self._validators[name] = validate
         return validate
 

@@ -43,7 +43,7 @@ _MESSAGES = {
         ErrorCode.INVALID_EMAIL,
         "An email has one @ and no white space or invisible characters.",
     ),
-    "model_type": (ErrorCode.INVALID_TYPE, "This must be an object."),
+    "dict_type": (ErrorCode.INVALID_TYPE, "This must be an object."),
     "greater_than_equal": (
         ErrorCode.VALUE_OUT_OF_RANGE,
         "This must be at least {ge}.",

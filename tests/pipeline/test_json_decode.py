@@ -335,3 +335,8 @@ def test_the_public_test_suite(corpora: Path) -> None:
         decoded = verdicts[file.name]
         if file.name.startswith("y_") and decoded is not None:
             assert same(decoded.value, json.loads(file.read_bytes())), file.name
+
+
+def test_brackets_in_texts_do_not_hide_the_depth() -> None:
+    body = b'["]",' * 100 + b"1" + b',"["]' * 100
+    assert read(body).deep
