@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -18,6 +18,9 @@ from app.store.write.insert import CONTENT_DIFFERS, CONTENT_DROPPED, Entry, Outc
 
 JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
+
+Result: TypeAlias = dict[str, Any] | orjson.Fragment
+_WITHOUT_ISSUES = frozenset({"stored", "duplicate", "buffered", "valid"})
 
 
 class TrackResponse(NamedTuple):
@@ -67,13 +70,15 @@ def build_response(  # noqa: PLR0913 - the outcome and its request
     ]
     content: dict[str, Any] = {
         "success": not rejected,
-        "message": _summary(tuple(counts.items())) + _first_error(outcomes),
+        "message": _summary(tuple(counts.items())),
         "response_id": request_id,
         "stored": counts.get("stored", 0),
         "duplicates": counts.get("duplicate", 0),
         "rejected": rejected,
         "results": results,
     }
+    if rejected:
+        content["message"] += _first_error(outcomes)
     if "buffered" in counts:
         content["buffered"] = counts["buffered"]
     if route.calls != "track":
@@ -114,15 +119,40 @@ def _first_error(outcomes: list[Outcome]) -> str:
     return ""
 
 
-def _gather(results: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+def _gather(results: list[Result], kind: str) -> list[dict[str, Any]]:
     return [
         {"index": result["index"], **issue}
         for result in results
+        if isinstance(result, dict)
         for issue in result[kind]
     ]
 
 
-def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> dict[str, Any]:
+@lru_cache(maxsize=1_000)
+def _json_text(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> Result:
+    """The entry of one event; as text if there are neither warnings nor errors."""
+    status = outcome.status
+    if (
+        type(entry) is not Record
+        or status not in _WITHOUT_ISSUES
+        or entry.warnings
+        or outcome.differs
+    ):
+        return _detailed_result(index, entry, outcome)
+    return orjson.Fragment(
+        f'{{"index":{index},"status":"{status}","id":"{entry.id}",'
+        f'"event":{_json_text(entry.event)},'
+        f'"timestamp":"{format_timestamp(entry.timestamp)}","warnings":[]}}'
+    )
+
+
+def _detailed_result(
+    index: int, entry: Entry | Ignored, outcome: Outcome
+) -> dict[str, Any]:
     status = outcome.status
     if isinstance(entry, Ignored):
         return {"index": index, "status": status, "warnings": []}

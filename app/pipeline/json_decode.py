@@ -149,6 +149,8 @@ def depth_of(value: object) -> int:
 def _has_inexact_number(body: bytes) -> bool:
     """Whether the fast parser would read some number as another one."""
     classes = body.translate(_NUMBER_CLASSES)
+    if _LONG_NUMBER not in classes and _SMALL_EXPONENT not in classes:
+        return False
     return _finds_inexact(body, classes, _LONG_NUMBER) or _finds_inexact(
         body, classes, _SMALL_EXPONENT
     )

@@ -69,7 +69,7 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
         # A group id in the context is cleaned twice: as an id and in its place.
         warnings = [*dict.fromkeys(sanitizer.warnings), *warnings]
     warnings += warn_of_unknown(event)
-    errors = event.errors + sanitizer.errors + errors + timestamp_issues
+    errors = [*event.errors, *sanitizer.errors, *errors, *timestamp_issues]
     if parsed is None or errors:
         return reject(
             sent,
@@ -81,7 +81,8 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
     for code, message in parsed.warnings:
         path = canonical.names.get("timestamp", "timestamp")
         warnings.append(Issue(code, path, message))
-    warnings += corrections.warnings()
+    if corrections.fields:
+        warnings += corrections.warnings()
     return _record(
         event,
         canonical,

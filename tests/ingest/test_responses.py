@@ -219,3 +219,18 @@ def test_warning_of_the_request_is_listed_without_an_index() -> None:
         [], [], route=SDK, request_id="r", request_warnings=[warning]
     )
     assert json.loads(answer.body)["warnings"] == [warning.as_json()]
+
+
+@pytest.mark.parametrize("name", ["signed_up", 'a"b\\c', "\u00e9\n\u2028", "x" * 200])
+@pytest.mark.parametrize("status", ["stored", "duplicate", "buffered", "valid"])
+def test_result_without_issues_is_the_same_as_one_with_details(
+    record: Record, name: str, status: Any
+) -> None:
+    entry = record._replace(event=name)
+    _, content = answered((entry, Outcome(status)))
+    warned = entry._replace(warnings=(Issue("leap_second", "timestamp", "A text."),))
+    _, with_warning = answered((warned, Outcome(status)))
+
+    [plain], [detailed] = content["results"], with_warning["results"]
+    assert list(plain) == list(detailed)
+    assert plain == detailed | {"warnings": []}
