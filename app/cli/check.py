@@ -15,10 +15,10 @@ from app.cli.database import Database, describe, open_database
 from app.errors import OperatorError
 from app.serving.interpreter import fixed_release
 from app.settings import MIB, Settings
-from app.store.checkup import Finding, check_database
 from app.store.dsn import has_pooler
 from app.store.journal.fallback import journal_directory
 from app.store.journal.inspection import find_journals
+from app.store.operator.checkup import Finding, check_database
 from app.store.operator_session import run_with_engine
 
 _DESCRIPTORS = 4_096

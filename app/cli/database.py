@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 
@@ -12,11 +13,12 @@ from app.components.catalog import read_declarations
 from app.components.database import database_url
 from app.declarations.declaration_set import DeclarationSet
 from app.embedded import cluster_exists, running
-from app.errors import ConfigurationError, EmbeddedPostgresError
+from app.errors import ConfigurationError, DatabaseError, EmbeddedPostgresError
 from app.settings import Settings
+from app.store.lifecycle.audit import command_actor, record_action
 from app.store.migrations import check_schema, drop_empty_weeks, migrate
+from app.store.operator.psql import describe_target
 from app.store.operator_session import in_operator_transaction, operator_errors
-from app.store.psql import describe_target
 from app.store.typed_views.update import update_views
 
 
@@ -43,6 +45,26 @@ def describe(settings: Settings, database: Database) -> str:
     if database.bin_dir is None:
         return f"{target}."
     return f"{target} (embedded, data directory {settings.data_dir.absolute()})."
+
+
+def record_command(
+    database: Database, action: str, *, subject: str | None = None, **details: Any
+) -> None:
+    """Add a row about this command to the audit log; a failure is only reported.
+
+    Args:
+        database: database that the command worked on.
+        action: name of the action, such as `export`.
+        subject: id of its object, if there is one.
+        details: counts and ids.
+    """
+    work = partial(
+        record_action, action=action, actor=command_actor(), subject=subject, **details
+    )
+    try:
+        asyncio.run(in_operator_transaction(database.url, work))
+    except DatabaseError as error:
+        echo_err(f"Not recorded in the audit log. {error.detail}")
 
 
 @contextmanager

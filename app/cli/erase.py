@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked
+from app.cli.database import echo_err, open_checked, record_command
 from app.pipeline.person import Person
 from app.store.journal.fallback import journal_directory
 from app.store.journal.traces import (
@@ -73,6 +73,7 @@ def erase(
             )
         )
         erase_from_free_journals(journals, person)
+        record_command(database, "erase", subject=str(done.receipt))
         left = asyncio.run(scrub(database.url, done.tables))
     if left:
         echo_err(

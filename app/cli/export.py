@@ -19,7 +19,7 @@ import typer
 
 from app.cli.configuration import read_settings
 from app.cli.csv_output import CsvLines
-from app.cli.database import echo_err, open_checked
+from app.cli.database import echo_err, open_checked, record_command
 from app.cli.quarantine.filters import Source, read_since
 from app.cli.subject_export import export_subject
 from app.components.database import read_url
@@ -146,6 +146,7 @@ def export(  # noqa: PLR0913 - each is an option of the command
                 write=write,
             )
         )
+        record_command(database, "export", events=count)
     echo_err(f"{count} events exported.")
 
 
@@ -165,6 +166,7 @@ def _export_subject(person: Person, output: Path | None) -> None:
                 write=write,
             )
         )
+        record_command(database, "export.subject", rows=count)
     echo_err(f"{count} rows exported.")
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked
+from app.cli.database import echo_err, open_checked, record_command
 from app.cli.input.csv_mapping import CsvOptions
 from app.cli.input.csv_reader import allow_long_fields
 from app.cli.input.file import InputFile, open_input
@@ -153,6 +153,13 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
         finally:
             # Also after an error: what was counted is committed.
             run.print_summary()
+            record_command(
+                database,
+                "import",
+                subject=str(run.id),
+                source=source,
+                stored=run.outcomes.stored,
+            )
         if run.outcomes.stored >= _MANY_EVENTS:
             asyncio.run(in_operator_transaction(database.url, analyze))
     if run.content.unreadable or run.outcomes.dropped:

@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.store.journal.fallback import journal_directory, prepare_journal
 from app.store.journal.inspection import find_journals
 from app.store.keys.snapshot_file import KeySnapshotFile
-from app.store.startup import check_database
+from app.store.operator.startup import check_database
 
 
 class PreparedService(NamedTuple):

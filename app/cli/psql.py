@@ -9,7 +9,7 @@ from app.cli.configuration import read_settings
 from app.cli.database import describe, echo_err, open_database
 from app.embedded import find_binaries
 from app.settings import child_environment
-from app.store.psql import psql_environment
+from app.store.operator.psql import psql_environment
 
 
 def psql(context: typer.Context) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked
+from app.cli.database import echo_err, open_checked, record_command
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.store.lifecycle.retention import Limit, expire_events, expired_weeks
@@ -51,6 +51,8 @@ def retention(
                 database.url, partial(expire_events, limit=limit, report=_report)
             )
         )
+        if deleted:
+            record_command(database, "retention", events=deleted)
     if deleted is None:
         echo_err("Another process deletes expired events now.")
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from uuid import UUID
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked
+from app.cli.database import echo_err, open_checked, record_command
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.write import undo
 from app.store.write.undo import ImportContent
@@ -43,6 +43,9 @@ def undo_import(import_id: UUID, *, ask: bool) -> None:
         try:
             asyncio.run(run_with_engine(database.url, work))
         finally:
+            record_command(
+                database, "import.undo", subject=str(import_id), events=events
+            )
             echo_err(f"{events} events and {rejected} rejected events deleted.")
     if events:
         echo_err(

@@ -3,7 +3,7 @@
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.store.causes import cause_of, driver_error, sqlstate_of
+from app.store.operator.causes import cause_of, driver_error, sqlstate_of
 
 # Everything that a use of the database can raise. While connecting, errors of the
 # driver and of the socket arrive without SQLAlchemy's wrapper.

@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConfigurationError, SchemaError
-from app.store.causes import sqlstate_of
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.dsn import has_pooler
 from app.store.engine import create_migration_engine
+from app.store.operator.causes import sqlstate_of
 
 _TAKE_LOCK = select(func.pg_try_advisory_lock(func.hashtext("rollcall_migrations")))
 _TURN_POLL_S = 0.1

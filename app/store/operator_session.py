@@ -7,10 +7,10 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import DatabaseError
-from app.store.causes import cause_of, driver_error, sqlstate_of
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
-from app.store.psql import describe_target
+from app.store.operator.causes import cause_of, driver_error, sqlstate_of
+from app.store.operator.psql import describe_target
 
 T = TypeVar("T")
 

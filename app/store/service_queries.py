@@ -21,9 +21,9 @@ from app.store.keys.snapshot_file import LiveKey, live_keys
 from app.store.lifecycle.audit import expire_audit, record_action
 from app.store.lifecycle.retention import Limit, expire_events
 from app.store.migrations import check_schema
+from app.store.operator.rights import missing_rights
 from app.store.quarantine.retention import expire_rejected
 from app.store.query import ask
-from app.store.rights import missing_rights
 from app.store.write.partitions import ensure_partitions
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.causes import sqlstate_of
 from app.store.db_errors import (
     DATABASE_ERRORS,
     is_data_error,
@@ -14,6 +13,7 @@ from app.store.db_errors import (
     lacks_partition,
 )
 from app.store.engine import create_engine
+from app.store.operator.causes import sqlstate_of
 from tests.support.proxy import Proxy
 
 

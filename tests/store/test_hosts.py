@@ -11,10 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.causes import sqlstate_of
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine, create_migration_engine
 from app.store.hosts import each_host
+from app.store.operator.causes import sqlstate_of
 from tests.support.proxy import Proxy
 from tests.support.sabotage import set_read_only
 

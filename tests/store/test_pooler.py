@@ -8,11 +8,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import ConfigurationError, UnavailableError
-from app.store.causes import cause_of
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.dsn import dsn_of, has_pooler, with_pooler
 from app.store.engine import create_engine
 from app.store.migrations import migrate
+from app.store.operator.causes import cause_of
 from app.store.service_queries import ServiceQueries
 from app.store.transaction import driver_of
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED

@@ -18,8 +18,8 @@ from typing_extensions import override
 from app.embedded import find_binaries
 from app.settings import child_environment
 from app.store.migrations import check_schema
+from app.store.operator.psql import psql_environment
 from app.store.operator_session import in_operator_transaction
-from app.store.psql import psql_environment
 from tests.conftest import Admin
 from tests.support.database import Database
 from tests.support.markdown import blocks, read, section

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked
+from app.cli.database import echo_err, open_checked, record_command
 from app.cli.quarantine.filters import Event, Reason, Since, Source
 from app.cli.quarantine.output import as_json, describe, print_table
 from app.cli.quarantine.replay import replay
@@ -99,4 +99,5 @@ def purge(  # noqa: PLR0913 - each is an option of the command
         work = partial(triage.purge, selection=ended, report=count)
         if found.events:
             asyncio.run(run_with_engine(database.url, work))
+            record_command(database, "rejected.purge", events=gone)
     echo_err(f"{gone} deleted.")

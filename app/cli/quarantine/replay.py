@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from app.cli.configuration import read_settings
-from app.cli.database import open_checked
+from app.cli.database import open_checked, record_command
 from app.cli.quarantine.filters import Event, Reason, Since, Source
 from app.cli.quarantine.output import print_issue
 from app.components.policy import event_policy
@@ -126,6 +126,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
                 # Also where it ends early: what was moved stays moved.
                 progress.stop()
                 _tell(tally, reasons, found)
+                record_command(database, "rejected.replay", stored=tally["stored"])
 
 
 def _progress(*, shown: bool) -> Progress:

@@ -21,9 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from app.errors import DatabaseError
-from app.store.causes import sqlstate_of
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
+from app.store.operator.causes import sqlstate_of
 from app.store.read.filters import EventFilter
 from app.store.tables.events import events
 

@@ -19,13 +19,13 @@ from app.metrics.catalog import COMMIT_FAILURES
 from app.metrics.counters import Metrics
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
-from app.store.causes import cause_of, sqlstate_of
 from app.store.db_errors import (
     DATABASE_ERRORS,
     is_data_error,
     lacks_partition,
 )
 from app.store.engine import single_statement
+from app.store.operator.causes import cause_of, sqlstate_of
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE, Quarantine, reject_record
 from app.store.write.insert import (
     Claim,

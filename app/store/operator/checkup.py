@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import SchemaError
 from app.store.migrations import check_schema
-from app.store.rights import missing_rights
+from app.store.operator.rights import missing_rights
 
 _CLOCK_DIFFERENCE = timedelta(seconds=2)
 _WEEKS_AHEAD = 2

@@ -7,14 +7,14 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConfigurationError, DatabaseError
-from app.store.causes import cause_of, driver_error
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.dsn import dsn_of
 from app.store.engine import create_engine
 from app.store.migrations import check_schema
+from app.store.operator.causes import cause_of, driver_error
+from app.store.operator.psql import describe_target, hosts_of
+from app.store.operator.rights import missing_rights
 from app.store.operator_session import explain
-from app.store.psql import describe_target, hosts_of
-from app.store.rights import missing_rights
 
 _CONNECT_S = 5.0
 _COMMAND_S = 10.0

@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 from app.embedded import find_binaries
 from app.errors import ConfigurationError
 from app.store.engine import create_engine
-from app.store.psql import psql_environment
+from app.store.operator.psql import psql_environment
 from tests.support.proxy import Proxy
 
 WHERE = """

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.checkup import Finding, check_database
+from app.store.operator.checkup import Finding, check_database
 from tests.support.rejections import commit, rejection
 
 ROOMY: dict[str, Any] = {"is_pooled": False, "max_events": 10, "max_bytes": 1 << 20}

@@ -1,0 +1,1 @@
+"""Tools of the operator: causes of errors, checks, rights and psql."""
