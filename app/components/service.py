@@ -19,7 +19,8 @@ from app.components.readers import ReadComponents
 from app.errors import ConfigurationError, UnavailableError
 from app.events.catalog import Catalog
 from app.http.descriptors import max_connections
-from app.http.monitor import ConnectionLimits, ConnectionMonitor
+from app.http.monitor import ConnectionMonitor
+from app.http.timeouts import ConnectionLimits
 from app.ingest.counting import register_admission_gauges
 from app.ingest.limits import TrackLimits
 from app.ingest.services import IngestServices

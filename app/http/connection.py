@@ -11,10 +11,12 @@ from uvicorn.server import ServerState
 from app.errors import InvalidHttpError, RequestError, SlowClientError
 from app.http.application import ApplicationRequest, scope_of
 from app.http.exchange import Exchange
+from app.http.flow import FlowControl
 from app.http.head import RequestHead
-from app.http.monitor import ConnectionMonitor, StalledReaderCheck
+from app.http.monitor import ConnectionMonitor
 from app.http.raw_errors import header_lines, raw_error_response, status_line
 from app.http.reader import RequestReader
+from app.http.timeouts import StalledReaderCheck, limit_of
 from app.ingest.dispatch import Dispatcher
 from app.ingest.responses import TrackResponse
 
@@ -26,10 +28,6 @@ MAX_PIPELINED = 100
 MAX_PIPELINED_WITHOUT_KEY = 1
 # A request that arrives meanwhile is still answered within 3 s of its last byte.
 _BACK_OFF_S = 0.5
-# Of bodies on a connection that has shown no known key: seconds for any, and bytes a
-# second beyond them.
-_BODY_GRACE_S = 2.0
-_MIN_BODY_RATE = 64 * 1024
 
 
 class ConnectionServices(NamedTuple):
@@ -44,7 +42,7 @@ class ConnectionServices(NamedTuple):
     dispatcher: Dispatcher
 
 
-class Connection(asyncio.Protocol):
+class Connection(FlowControl):
     """A connection of a client, as uvicorn's setting `http` takes it.
 
     A request that sends events is pushed to its handler, without a task. Any other
@@ -58,11 +56,8 @@ class Connection(asyncio.Protocol):
         _loop: the running one by default.
 
     Attributes:
-        transport: of asyncio.
         has_known_key: whether a request on it was accepted with a known key.
     """
-
-    transport: asyncio.Transport
 
     def __init__(
         self,
@@ -71,6 +66,7 @@ class Connection(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
+        super().__init__()
         if not config.loaded:
             config.load()
         self._loop = _loop or asyncio.get_running_loop()
@@ -87,13 +83,7 @@ class Connection(asyncio.Protocol):
         self._incoming: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
         self._is_advancing = False
-        # Why nothing is read: its handler holds enough, or what follows is refused.
-        self._is_body_held = False
-        self._is_backing_off = False
         self._is_refused = False
-        self._is_paused = False
-        # Set while the client does not take what was written.
-        self._writable: asyncio.Event | None = None
         self._is_half_closed = False
         self._is_draining = False
         self.has_known_key = False
@@ -132,18 +122,6 @@ class Connection(asyncio.Protocol):
         self._is_half_closed = True
         return True
 
-    @override
-    def pause_writing(self) -> None:
-        self._writable = asyncio.Event()
-        self._pause_or_resume()
-
-    @override
-    def resume_writing(self) -> None:
-        if self._writable is not None:
-            self._writable.set()
-            self._writable = None
-        self._pause_or_resume()
-
     # From the reader
 
     def on_head(
@@ -161,7 +139,7 @@ class Connection(asyncio.Protocol):
             self._begin(exchange)
         else:
             self._waiting.append(exchange)
-            self._pause_or_resume()
+            self.pause("waiting")
 
     def on_chunk(self, chunk: bytes) -> None:
         """Hand on a part of the body."""
@@ -201,20 +179,11 @@ class Connection(asyncio.Protocol):
 
     def back_off(self) -> None:
         """Read nothing for a moment: the client was refused for load."""
-        if not self._is_backing_off:
-            self._is_backing_off = True
-            self._pause_or_resume()
-            self._loop.call_later(_BACK_OFF_S, self._end_back_off)
+        self.pause("back-off")
+        self._loop.call_later(_BACK_OFF_S, self._end_back_off)
 
     def _end_back_off(self) -> None:
-        self._is_backing_off = False
-        self._pause_or_resume()
-
-    def hold(self, *, held: bool) -> None:
-        """Stop reading the body, or go on."""
-        if held != self._is_body_held:
-            self._is_body_held = held
-            self._pause_or_resume()
+        self.pause("back-off", paused=False)
 
     def common_headers(self, exchange: Exchange) -> bytes:
         """The lines that every response begins with; decides whether it is the last."""
@@ -247,17 +216,12 @@ class Connection(asyncio.Protocol):
     def finish(self, exchange: Exchange) -> None:
         """The response is complete: go on with the next request, or end."""
         exchange.is_answered = True
-        self._is_body_held = False
+        self.hold(held=False)
         self._server.total_requests += 1
         if exchange.keep_alive:
             self._advance()
         elif not self.transport.is_closing():
             self.transport.close()
-
-    async def drain(self) -> None:
-        """Wait until the client has taken what was written."""
-        while self._writable is not None:
-            await self._writable.wait()
 
     # From the server and the monitor
 
@@ -293,20 +257,24 @@ class Connection(asyncio.Protocol):
         """
         if self._stalled.is_stuck(self.transport.get_write_buffer_size(), now):
             self.transport.abort()
-        elif self._is_paused:  # it is us who take long
+        elif self.is_paused:  # it is us who take long
             self._reader.since = now
         elif not self.transport.is_closing():
-            self._check_reader(now)
+            self._end_if_late(now)
 
-    def _check_reader(self, now: float) -> None:
-        limits, state = self._monitor.limits, self._reader.state
-        if state == "idle":
-            limit_s = float(self._config.timeout_keep_alive)
-            is_late = self._current is None and now - self._reader.since > limit_s
-        else:
-            limit_s = self._body_limit_s() if state == "body" else limits.header_s
-            is_late = now - self._reader.since > limit_s
-        if not is_late:
+    # Inside
+
+    def _end_if_late(self, now: float) -> None:
+        state = self._reader.state
+        if state == "idle" and self._current is not None:
+            return
+        limit_s = limit_of(
+            self._reader,
+            self._monitor.limits,
+            keep_alive_s=self._config.timeout_keep_alive,
+            has_known_key=self.has_known_key,
+        )
+        if now - self._reader.since <= limit_s:
             return
         if state in {"head", "body"}:
             part = "body" if state == "body" else "headers"
@@ -314,15 +282,6 @@ class Connection(asyncio.Protocol):
             self._refuse(SlowClientError(late))
         else:
             self.transport.close()
-
-    def _body_limit_s(self) -> float:
-        """Without a known key, a body has to arrive at a minimum rate."""
-        limit_s = self._monitor.limits.body_s
-        if self.has_known_key:
-            return limit_s
-        return min(limit_s, _BODY_GRACE_S + self._reader.body_bytes / _MIN_BODY_RATE)
-
-    # Inside
 
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
@@ -364,22 +323,7 @@ class Connection(asyncio.Protocol):
             elif self._reader.state == "idle":
                 self._reader.since = self._loop.time()
         self._is_advancing = False
-        self._pause_or_resume()
-
-    def _pause_or_resume(self) -> None:
-        pauses = bool(
-            self._waiting
-            or self._is_body_held
-            or self._is_backing_off
-            or self._is_refused
-            or self._writable is not None
-        )
-        if pauses != self._is_paused and not self.transport.is_closing():
-            self._is_paused = pauses
-            if pauses:
-                self.transport.pause_reading()
-            else:
-                self.transport.resume_reading()
+        self.pause("waiting", paused=bool(self._waiting))
 
     def _refuse(self, error: RequestError) -> None:
         """Answer a request that no handler can answer, and end the connection."""
@@ -391,7 +335,7 @@ class Connection(asyncio.Protocol):
             last = self._waiting[-1] if self._waiting else current
             last.keep_alive = False
             self._is_refused = True
-            self._pause_or_resume()
+            self.pause("refused")
             return
         begun = current is not None
         if current is None or not (current.is_started or current.is_answered):

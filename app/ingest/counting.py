@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from app.errors import REQUEST_ERRORS
-from app.ingest.admission import ByteBudget
+from app.ingest.load.budget import ByteBudget
+from app.ingest.load.scheduler import Scheduler
 from app.ingest.routes import TRACK_ROUTES
-from app.ingest.scheduler import Scheduler
 from app.metrics.catalog import (
     BYTES_IN_FLIGHT,
     BYTES_IN_FLIGHT_LIMIT,

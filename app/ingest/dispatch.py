@@ -18,8 +18,9 @@ from urllib.parse import unquote_to_bytes
 from app.access.credentials import first_headers
 from app.access.session_cookie import keep_session_cookie
 from app.errors import InternalError, OverloadedError
-from app.ingest.bounds import Bound, Slot
-from app.ingest.handler import Client, TrackRequest
+from app.ingest.handler import TrackRequest
+from app.ingest.lifecycle import Client
+from app.ingest.load.bounds import Bound, Slot
 from app.ingest.problems import problem_response
 from app.ingest.request import Scope
 from app.ingest.responses import TrackResponse

@@ -8,11 +8,9 @@ key or for a thread gets a task, which then calls the same stages.
 """
 
 import asyncio
-import logging
-import time
-from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+
+from typing_extensions import override
 
 from app.access.credentials import (
     find_body_key,
@@ -20,31 +18,18 @@ from app.access.credentials import (
     key_from_headers,
     refused_writer,
 )
-from app.errors import (
-    InternalError,
-    MethodNotAllowedError,
-    OverloadedError,
-    RequestError,
-    UnavailableError,
-)
-from app.ingest.admission import Permit
+from app.errors import MethodNotAllowedError, UnavailableError
 from app.ingest.body import BodyReader, check_headers
 from app.ingest.counting import count_issues
-from app.ingest.problems import problem_response
+from app.ingest.lifecycle import Client, RequestLifecycle
 from app.ingest.request import DEFAULT_OPTIONS, idempotency_key, read_query
-from app.ingest.responses import TrackResponse, build_response
+from app.ingest.responses import build_response, dry_run_outcomes, with_ignored
 from app.ingest.routes import TrackRoute
-from app.ingest.scheduler import Ticket
 from app.ingest.services import IngestServices
-from app.logs import fields
-from app.metrics.catalog import REFUSALS, REQUESTS, UNANSWERED
 from app.pipeline.cloudevents import binary_attributes
 from app.pipeline.record import RequestContext
-from app.pipeline.rejection import Rejection
 from app.pipeline.unpack import Ignored, Unpacked, process_events, unpack
 from app.store.write.insert import Entry, Outcome
-
-log = logging.getLogger(__name__)
 
 # Larger bodies are decoded and processed in a thread, so that others are answered
 # meanwhile; for smaller ones the change of thread costs more than it saves.
@@ -53,30 +38,7 @@ _LARGE_BODY = 256 * 1024
 _SCAN_BYTES = 64 * 1024
 
 
-class Client(Protocol):
-    """The client's side of a request: a connection, or what stands for one."""
-
-    def respond(self, response: TrackResponse, request_id: str) -> None:
-        """Send the response; called once, unless the client left."""
-
-    def invite_body(self) -> None:
-        """Tell a client that asked (`Expect: 100-continue`) to send the body."""
-
-    def hold(self, *, held: bool) -> None:
-        """Stop reading the body, or go on."""
-
-    def trust(self) -> None:
-        """The request carries a known key."""
-
-    def back_off(self) -> None:
-        """Leave the client's next request unread for a moment: it is refused for load.
-
-        Refusing costs a part of what accepting does. A client that sends again at once
-        would otherwise take the time for which it was refused.
-        """
-
-
-class TrackRequest:
+class TrackRequest(RequestLifecycle):
     """One request, from its headers to its response.
 
     Args:
@@ -87,34 +49,19 @@ class TrackRequest:
         headers: lower-case names; of a repeated one the first.
         request_id: ours.
         client: gets the response.
-
-    Attributes:
-        is_done: whether it was answered, or its client left.
-        source: who sends, once that is known.
     """
 
     __slots__ = (
-        "_began",
         "_body",
-        "_client",
         "_content",
         "_early",
         "_entries",
         "_headers",
         "_is_ndjson",
-        "_is_received",
-        "_is_submitted",
         "_method",
         "_options",
-        "_permit",
         "_query",
         "_received_at",
-        "_request_id",
-        "_route",
-        "_services",
-        "_ticket",
-        "is_done",
-        "source",
     )
 
     def __init__(  # noqa: PLR0913 - the parts of a request
@@ -128,27 +75,17 @@ class TrackRequest:
         request_id: str,
         client: Client,
     ) -> None:
-        self._began = time.perf_counter()
-        self._services = services
-        self._route = route
+        super().__init__(services, route, request_id=request_id, client=client)
         self._method = method
         self._query = query
         self._headers = headers
-        self._request_id = request_id
-        self._client = client
         self._received_at = services.clock()
-        self.source: str | None = None
-        self._permit: Permit | None = None
         self._body: BodyReader | None = None
         self._early: list[bytes] = []
         self._content = b""
-        self._ticket: Ticket | None = None
         self._entries: list[Entry | Ignored] = []
         self._is_ndjson = False
         self._options = DEFAULT_OPTIONS
-        self._is_received = False
-        self._is_submitted = False
-        self.is_done = False
 
     def begin(self) -> None:
         """The headers are there."""
@@ -170,26 +107,6 @@ class TrackRequest:
             self._services.deadlines.add(self)
             if self._body is not None:
                 self._try(self._wait_for_turn)
-
-    def disconnect(self) -> None:
-        """The client left; a request that is complete is processed all the same."""
-        if self.is_done or self._is_received:
-            return
-        log.info(
-            "client left",
-            extra=fields(request_id=self._request_id, route=self._route.path),
-        )
-        self._services.metrics.add(REQUESTS, self._route.path, UNANSWERED)
-        self._release()
-
-    def expire(self) -> None:
-        """The time for the response is over."""
-        if self._ticket is not None and not self._ticket.is_active:
-            self._refuse(
-                OverloadedError("This request waited too long; send it again.")
-            )
-        else:
-            self._refuse(UnavailableError("The database did not answer in time."))
 
     # The stages
 
@@ -311,7 +228,7 @@ class TrackRequest:
         self._entries = entries
         events = [entry for entry in entries if not isinstance(entry, Ignored)]
         if self._options.dry_run:
-            self._complete([_verdict(entry) for entry in events])
+            self._complete(dry_run_outcomes(events))
         elif not events:
             self._complete([])
         else:
@@ -331,12 +248,7 @@ class TrackRequest:
 
     def _complete(self, outcomes: list[Outcome]) -> None:
         entries = self._entries
-        if len(outcomes) < len(entries):
-            settled = iter(outcomes)
-            outcomes = [
-                Outcome("ignored") if isinstance(entry, Ignored) else next(settled)
-                for entry in entries
-            ]
+        outcomes = with_ignored(entries, outcomes)
         count_issues(self._services.metrics, entries, outcomes)
         response = build_response(
             entries,
@@ -388,64 +300,8 @@ class TrackRequest:
             raise UnavailableError("The database did not answer in time.") from None
         return _owner(source, key)
 
-    # Ending
-
-    def _try(self, stage: Callable[[], None]) -> None:
-        """Call a stage; what it raises is the response."""
-        if self.is_done:
-            return
-        try:
-            stage()
-        except Exception as error:  # noqa: BLE001 - `_fail` sorts them
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        if self.is_done:
-            return
-        if not isinstance(error, RequestError):
-            log.error(
-                "request failed",
-                exc_info=error,
-                extra=fields(request_id=self._request_id),
-            )
-            error = InternalError(
-                "Rollcall failed; whether the events are in is unknown."
-            )
-        self._refuse(error)
-
-    def _refuse(self, error: RequestError) -> None:
-        self._services.metrics.add(REFUSALS, error.code)
-        if isinstance(error, OverloadedError):
-            self._services.note_overload()
-            self._client.back_off()
-        self._respond(problem_response(error, request_id=self._request_id))
-
-    def _respond(self, response: TrackResponse) -> None:
-        services, took_s = self._services, time.perf_counter() - self._began
-        self._release()
-        # Ahead of the response, so that its reader finds it counted.
-        services.metrics.count_request(
-            self._route.path, response.status, took_s, response.counts
-        )
-        if self.source is not None:
-            services.metrics.count_source(self.source, response.counts)
-        self._client.respond(response, self._request_id)
-        services.requests.add(
-            request_id=self._request_id,
-            route=self._route.path,
-            status=response.status,
-            source=self.source,
-            milliseconds=round(took_s * 1000, 3),
-            **response.counts,
-        )
-
-    def _release(self) -> None:
-        self.is_done = True
-        if self._ticket is not None:
-            self._services.scheduler.leave(self._ticket)
-        if self._permit is not None and not self._is_submitted:
-            self._permit.release()
-        # A large body must not wait for the garbage collector.
+    @override
+    def _forget(self) -> None:
         self._body = None
         self._content = b""
         self._early = []
@@ -456,9 +312,3 @@ def _owner(source: str | None, key: bytes) -> str:
     if source is None:
         raise refused_writer(key)
     return source
-
-
-def _verdict(entry: Entry) -> Outcome:
-    if isinstance(entry, Rejection):
-        return Outcome("rejected", errors=entry.errors)
-    return Outcome("valid")

@@ -41,6 +41,29 @@ class TrackResponse(NamedTuple):
     counts: Mapping[str, int] = MappingProxyType({})
 
 
+def dry_run_outcomes(events: Sequence[Entry]) -> list[Outcome]:
+    """The outcome of each event if nothing is stored."""
+    return [
+        Outcome("rejected", errors=entry.errors)
+        if isinstance(entry, Rejection)
+        else Outcome("valid")
+        for entry in events
+    ]
+
+
+def with_ignored(
+    entries: Sequence[Entry | Ignored], outcomes: list[Outcome]
+) -> list[Outcome]:
+    """An outcome for each entry, from those of the events among them."""
+    if len(outcomes) == len(entries):
+        return outcomes
+    settled = iter(outcomes)
+    return [
+        Outcome("ignored") if isinstance(entry, Ignored) else next(settled)
+        for entry in entries
+    ]
+
+
 def build_response(  # noqa: PLR0913 - the outcome and its request
     entries: list[Entry | Ignored],
     outcomes: list[Outcome],

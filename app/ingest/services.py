@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.access.key_cache import KeyCache
-from app.ingest.admission import ByteBudget
 from app.ingest.limits import TrackLimits
-from app.ingest.scheduler import Scheduler
-from app.ingest.timeout_queue import TimeoutQueue
+from app.ingest.load.budget import ByteBudget
+from app.ingest.load.scheduler import Scheduler
+from app.ingest.load.timeout_queue import TimeoutQueue
 from app.logs import RequestLog, fields
 from app.metrics.counters import Metrics
 from app.pipeline.record import Policy

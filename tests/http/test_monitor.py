@@ -10,7 +10,8 @@ import pytest
 from typing_extensions import override
 
 from app.http.descriptors import max_connections, raise_descriptor_limit
-from app.http.monitor import ConnectionLimits, ConnectionMonitor, StalledReaderCheck
+from app.http.monitor import ConnectionMonitor
+from app.http.timeouts import ConnectionLimits, StalledReaderCheck
 from app.metrics.counters import Metrics
 from tests.support.metric_figures import figures_of
 

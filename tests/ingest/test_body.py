@@ -8,8 +8,8 @@ from app.errors import (
     OverloadedError,
     UnsupportedMediaError,
 )
-from app.ingest.admission import ByteBudget
 from app.ingest.body import BodyReader, Framing, check_headers
+from app.ingest.load.budget import ByteBudget
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -31,7 +31,7 @@ MAX_JOURNALED = 10_000
 class Writer:
     """Commits submissions in order of arrival.
 
-    The callers bound the entries in flight (`app.ingest.admission`). A submission whose
+    The callers bound the entries in flight (`app.ingest.load`). A submission whose
     waiter has stopped waiting (`Waiter.is_done`) before its commit begins is dropped.
 
     Args:

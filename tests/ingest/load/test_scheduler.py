@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from app.errors import OverloadedError
-from app.ingest.scheduler import STALL_S, Scheduler, Ticket
+from app.ingest.load.scheduler import STALL_S, Scheduler, Ticket
 
 SLOTS = 8
 SHARED = 2

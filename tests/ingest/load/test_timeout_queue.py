@@ -4,7 +4,7 @@ import asyncio
 
 from typing_extensions import override
 
-from app.ingest.timeout_queue import TimeoutQueue
+from app.ingest.load.timeout_queue import TimeoutQueue
 
 
 class Item:

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from app.errors import OverloadedError
-from app.ingest.bounds import Bound, Slot
 from app.ingest.dispatch import Dispatcher
+from app.ingest.load.bounds import Bound, Slot
 from tests.support.tracking import TRACK, Bench
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import OverloadedError, TooManyRequestsError
-from app.ingest.admission import ByteBudget
+from app.ingest.load.budget import ByteBudget
 
 
 def test_budget_is_usable_to_the_last_byte_and_no_further() -> None:

@@ -1,0 +1,65 @@
+"""Flow control of a connection: when nothing is read, and when a writer waits."""
+
+import asyncio
+from typing import Literal
+
+from typing_extensions import override
+
+# A request waits behind the one under way; its handler holds enough of the body; the
+# client was refused for load; what follows is refused; the client does not read.
+Reason = Literal["waiting", "body", "back-off", "refused", "writing"]
+
+
+class FlowControl(asyncio.Protocol):
+    """A protocol that pauses reading for any of several reasons.
+
+    Attributes:
+        transport: of asyncio.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._reasons: set[Reason] = set()
+        # Set while the client does not take what was written.
+        self._writable: asyncio.Event | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is read."""
+        return bool(self._reasons)
+
+    def pause(self, reason: Reason, *, paused: bool = True) -> None:
+        """Stop reading for a reason, or go on if there is no other."""
+        was_paused = bool(self._reasons)
+        if paused:
+            self._reasons.add(reason)
+        else:
+            self._reasons.discard(reason)
+        if was_paused == bool(self._reasons) or self.transport.is_closing():
+            return
+        if self._reasons:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def hold(self, *, held: bool) -> None:
+        """Stop reading the body, or go on."""
+        self.pause("body", paused=held)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken what was written."""
+        while self._writable is not None:
+            await self._writable.wait()
+
+    @override
+    def pause_writing(self) -> None:
+        self._writable = asyncio.Event()
+        self.pause("writing")
+
+    @override
+    def resume_writing(self) -> None:
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+        self.pause("writing", paused=False)

@@ -1,0 +1,170 @@
+"""The life of a request: it ends exactly once, with a response or without a client."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from app.errors import InternalError, OverloadedError, RequestError, UnavailableError
+from app.ingest.load.budget import Permit
+from app.ingest.load.scheduler import Ticket
+from app.ingest.problems import problem_response
+from app.ingest.responses import TrackResponse
+from app.ingest.routes import TrackRoute
+from app.ingest.services import IngestServices
+from app.logs import fields
+from app.metrics.catalog import REFUSALS, REQUESTS, UNANSWERED
+
+log = logging.getLogger(__name__)
+
+
+class Client(Protocol):
+    """The client's side of a request: a connection, or what stands for one."""
+
+    def respond(self, response: TrackResponse, request_id: str) -> None:
+        """Send the response; called once, unless the client left."""
+
+    def invite_body(self) -> None:
+        """Tell a client that asked (`Expect: 100-continue`) to send the body."""
+
+    def hold(self, *, held: bool) -> None:
+        """Stop reading the body, or go on."""
+
+    def trust(self) -> None:
+        """The request carries a known key."""
+
+    def back_off(self) -> None:
+        """Leave the client's next request unread for a moment: it is refused for load.
+
+        Refusing costs a part of what accepting does. A client that sends again at once
+        would otherwise take the time for which it was refused.
+        """
+
+
+class RequestLifecycle:
+    """What a request holds, and how it ends.
+
+    Args:
+        services: what all requests share.
+        route: where it was sent.
+        request_id: ours.
+        client: gets the response.
+
+    Attributes:
+        is_done: whether it was answered, or its client left.
+        source: who sends, once that is known.
+    """
+
+    __slots__ = (
+        "_began",
+        "_client",
+        "_is_received",
+        "_is_submitted",
+        "_permit",
+        "_request_id",
+        "_route",
+        "_services",
+        "_ticket",
+        "is_done",
+        "source",
+    )
+
+    def __init__(
+        self,
+        services: IngestServices,
+        route: TrackRoute,
+        *,
+        request_id: str,
+        client: Client,
+    ) -> None:
+        self._began = time.perf_counter()
+        self._services = services
+        self._route = route
+        self._request_id = request_id
+        self._client = client
+        self.source: str | None = None
+        self._permit: Permit | None = None
+        self._ticket: Ticket | None = None
+        self._is_received = False
+        self._is_submitted = False
+        self.is_done = False
+
+    def disconnect(self) -> None:
+        """The client left; a request that is complete is processed all the same."""
+        if self.is_done or self._is_received:
+            return
+        log.info(
+            "client left",
+            extra=fields(request_id=self._request_id, route=self._route.path),
+        )
+        self._services.metrics.add(REQUESTS, self._route.path, UNANSWERED)
+        self._release()
+
+    def expire(self) -> None:
+        """The time for the response is over."""
+        if self._ticket is not None and not self._ticket.is_active:
+            self._refuse(
+                OverloadedError("This request waited too long; send it again.")
+            )
+        else:
+            self._refuse(UnavailableError("The database did not answer in time."))
+
+    def _try(self, stage: Callable[[], None]) -> None:
+        """Call a stage; what it raises is the response."""
+        if self.is_done:
+            return
+        try:
+            stage()
+        except Exception as error:  # noqa: BLE001 - `_fail` sorts them
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self.is_done:
+            return
+        if not isinstance(error, RequestError):
+            log.error(
+                "request failed",
+                exc_info=error,
+                extra=fields(request_id=self._request_id),
+            )
+            error = InternalError(
+                "Rollcall failed; whether the events are in is unknown."
+            )
+        self._refuse(error)
+
+    def _refuse(self, error: RequestError) -> None:
+        self._services.metrics.add(REFUSALS, error.code)
+        if isinstance(error, OverloadedError):
+            self._services.note_overload()
+            self._client.back_off()
+        self._respond(problem_response(error, request_id=self._request_id))
+
+    def _respond(self, response: TrackResponse) -> None:
+        services, took_s = self._services, time.perf_counter() - self._began
+        self._release()
+        # Ahead of the response, so that its reader finds it counted.
+        services.metrics.count_request(
+            self._route.path, response.status, took_s, response.counts
+        )
+        if self.source is not None:
+            services.metrics.count_source(self.source, response.counts)
+        self._client.respond(response, self._request_id)
+        services.requests.add(
+            request_id=self._request_id,
+            route=self._route.path,
+            status=response.status,
+            source=self.source,
+            milliseconds=round(took_s * 1000, 3),
+            **response.counts,
+        )
+
+    def _release(self) -> None:
+        self.is_done = True
+        if self._ticket is not None:
+            self._services.scheduler.leave(self._ticket)
+        if self._permit is not None and not self._is_submitted:
+            self._permit.release()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is large: it must not wait for the garbage collector."""

@@ -1,0 +1,1 @@
+"""What is in flight: budgets of bytes, bounds, turns and deadlines."""
