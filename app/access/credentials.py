@@ -1,7 +1,6 @@
-"""Who sends: which header carries the key.
+"""Credentials: the key that a request carries in a header or in its body.
 
-The first that is present decides, and nothing falls through: a wrong key in one
-place is never mended by a right one in another.
+The first header that is present decides: a right key in a later one does not help.
 """
 
 import base64
@@ -48,7 +47,7 @@ def key_from_headers(headers: dict[bytes, bytes]) -> bytes | None:
 
 
 def refused_writer(key: bytes) -> UnauthorizedError:
-    """What to tell whoever sends with a key that is no live write key."""
+    """The error for a key that does not write."""
     if key.startswith(_READ_PREFIX):
         return UnauthorizedError("This is a read key, which writes nothing.")
     if not key.startswith(_PREFIX):

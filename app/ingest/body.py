@@ -1,6 +1,6 @@
-"""What was sent: the bytes of a body, within their limits.
+"""The body of a request: its headers checked, its bytes decompressed within limits.
 
-RFC 9110 section 8.3 and 8.4, RFC 8259; one representation of each, nothing guessed.
+RFC 9110 sections 8.3 and 8.4.
 """
 
 from collections.abc import Callable
@@ -33,16 +33,16 @@ class Framing(NamedTuple):
 def check_headers(
     headers: dict[bytes, bytes], *, max_bytes: int, lenient: bool = False
 ) -> Framing:
-    """Refuse what the headers alone condemn.
+    """Check the headers that describe a body.
 
     Args:
         headers: lower-case names.
         max_bytes: of one body.
-        lenient: whether a type that says nothing of the body is no reason.
+        lenient: whether a type that clients set on their own means JSON.
 
     Raises:
         UnsupportedMediaError: the media type or the content coding is not supported.
-        BodyTooLargeError: it says of itself that it is.
+        BodyTooLargeError: the declared length is over the limit.
     """
     # A CloudEvent in binary mode need not name the type of its data.
     lenient = lenient or b"ce-specversion" in headers

@@ -19,7 +19,7 @@ else:
 _GZIP = 16 + zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
 _DEFLATE_METHOD = 8
-# Decompressed at a time; whoever takes it may refuse the rest.
+# Bytes decompressed at a time; the caller may refuse the rest.
 _STEP_BYTES = 64 * 1024
 # RFC 9659: a decoder for HTTP supports windows of 8 MiB, and needs to support no more.
 _MAX_ZSTD_WINDOW_LOG = 23

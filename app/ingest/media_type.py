@@ -27,8 +27,8 @@ def read_media_type(content_type: bytes, *, lenient: bool) -> MediaType:
     """The format of a body, from its Content-Type.
 
     Args:
-        content_type: the header, empty if there is none. A proxy may have joined equal
-            values with commas.
+        content_type: the header, or empty if it is absent. A proxy may have joined
+            equal values with commas.
         lenient: whether a type that clients set on their own means JSON.
 
     Raises:

@@ -11,9 +11,9 @@ Scope = MutableMapping[str, Any]
 
 
 def idempotency_key(headers: dict[bytes, bytes]) -> str | None:
-    """The header `Idempotency-Key`; what in it is not UTF-8 becomes surrogates.
+    """The header `Idempotency-Key`; invalid UTF-8 becomes surrogates.
 
-    No id may hold one of those, so such a key rejects its event and is named.
+    An id must not contain surrogates, so such a key rejects its event by name.
     """
     key = headers.get(b"idempotency-key")
     return None if key is None else key.decode(errors="surrogateescape")
@@ -24,7 +24,7 @@ class QueryOptions(NamedTuple):
 
     Attributes:
         dry_run: whether to process the events and store nothing.
-        warnings: unknown parameters, where they are no error.
+        warnings: unknown parameters, on routes that accept them.
     """
 
     dry_run: bool

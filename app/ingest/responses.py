@@ -24,13 +24,13 @@ _WITHOUT_ISSUES = frozenset({"stored", "duplicate", "buffered", "valid"})
 
 
 class TrackResponse(NamedTuple):
-    """What goes back over the wire.
+    """The response to a request.
 
     Attributes:
         status: the HTTP status.
         body: JSON.
         media_type: of the body.
-        headers: beside the type, the length and the request id.
+        headers: in addition to type, length and request id.
         counts: events by result, for the log.
     """
 

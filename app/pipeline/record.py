@@ -1,4 +1,4 @@
-"""What is stored of an event, and what it is made with."""
+"""The record of an event, and the inputs that it is made from."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from app.pipeline.timestamp import TimestampPolicy
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an event may be; from the settings.
+    """Limits and rules of an event, from the settings.
 
     Attributes:
         timestamps: how they are read and which are taken.
@@ -27,11 +27,11 @@ class Policy:
 
 
 class RequestContext(NamedTuple):
-    """Who sent a body, and when.
+    """Source and time of one request.
 
     Attributes:
         source: the name of the source that the key belongs to.
-        received_at: when the request arrived, aware UTC; fixed once.
+        received_at: the time at which the request arrived, aware UTC; fixed once.
         request_id: of this service, as in the response.
         assumes_receipt: whether an event with a message id and without a timestamp
             gets the time of receipt.
@@ -44,7 +44,7 @@ class RequestContext(NamedTuple):
 
 
 class Body(NamedTuple):
-    """What holds for all events of a decoded body.
+    """Traits that all events of a decoded body share.
 
     Attributes:
         plain: from `Decoded`.
@@ -65,7 +65,7 @@ class Record(NamedTuple):
         timestamp: aware UTC.
         properties: JSON text.
         context: JSON text.
-        warnings: all that the answer says.
+        warnings: all warnings of the response.
         content_hash: 16 bytes.
         sent: the event as decoded; written out only if it must be quarantined.
         extra: unknown top-level fields, JSON text of an object.

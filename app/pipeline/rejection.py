@@ -1,4 +1,4 @@
-"""What is kept of an event that is not stored."""
+"""Rejections: the rows of events that are not stored."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ class Rejection:
     Attributes:
         id: UUID as text; equal for the same payload with the same reason.
         event: the name as sent, made storable and cut to 255 characters.
-        message_id: likewise.
+        message_id: as sent, made storable and cut to 255 characters.
         reason: the code of the first error.
         payload: the event's JSON before repair, ASCII, at most 128 KiB of it.
         payload_bytes: of the payload before it was cut.
@@ -54,10 +54,10 @@ def reject(
 
     Args:
         sent: the event as decoded.
-        request_context: who sent it, and when.
+        request_context: its source and time of receipt.
         errors: at least one; the first gives the reason.
-        warnings: what was found beside them.
-        message_id: the one that holds where the event has none of its own.
+        warnings: further issues of the event.
+        message_id: used if the event has none of its own.
     """
     payload = encode_exactly(sent)
     name = message = None

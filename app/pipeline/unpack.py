@@ -72,7 +72,7 @@ def unpack(  # noqa: PLR0913 - the limits and the form of a body
         max_values: of any kind in one body; far more would take far more memory than
             their bytes.
         is_ndjson: whether each line is a body of its own.
-        attributes: of a CloudEvent in binary mode, whose data is the body.
+        attributes: of a CloudEvent in binary mode; its data is the body.
 
     Raises:
         InvalidJsonError, InvalidBodyError, TooManyEventsError, TooManyValuesError,
@@ -88,7 +88,7 @@ def unpack(  # noqa: PLR0913 - the limits and the form of a body
     else:
         decoded = _decode(body, policy)
         if attributes is not None:
-            # Headers can hold bytes that are no UTF-8, which no id may have.
+            # A header may hold invalid UTF-8, which an id must not.
             value = attributes | {"data": decoded.value}
             decoded = decoded._replace(value=value, plain=False)
         events = _events_in(decoded.value)

@@ -1,4 +1,4 @@
-"""Placeholders: texts that programs write as an id where there is no value."""
+"""Placeholders: texts that programs write as an id in place of a missing value."""
 
 # docs/wire.md lists them; compared without surrounding white space, in lower case.
 WORDS = frozenset(

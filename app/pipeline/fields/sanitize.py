@@ -16,7 +16,7 @@ from app.pipeline.json_decode import MAX_INTEGER_DIGITS, OutOfRangeNumber
 # Issues of one code for one event; the last one says that no more are listed.
 MAX_WARNINGS = 16
 _MAX_KEY_IN_PATH = 64
-# Of a whole path, so that the issues of an event cannot outgrow the event.
+# Limit of a whole path, so that the issues of an event cannot outgrow the event.
 MAX_PATH = 256
 _MAX_64_BIT = 2**64 - 1
 _MIN_64_BIT = -(2**63)

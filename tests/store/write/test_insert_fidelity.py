@@ -156,3 +156,31 @@ async def test_numbers_read_back_as_they_were_sent(engine: AsyncEngine) -> None:
 
     row = (await columns_of(engine, events, entry.source))[entry.id]
     assert exactly(row["properties"])["numbers"] == [Decimal(repr(n)) for n in numbers]
+
+
+NUMBERS = (
+    "12345678901234567890.123456789",
+    "0.1234567890123456789012",
+    "9007199254740993.0",
+    "100000000000000000000000.5",
+    "0." + "0" * 399 + "1",
+    "-0.30000000000000004",
+    "0." + "7" * 16_383,
+    "9" * 1_000,
+)
+
+
+async def test_every_digit_of_a_number_comes_back(engine: AsyncEngine) -> None:
+    sent = signed_up_with(extra_field=["NUMBERS"])
+    sent["properties"]["n"] = sent["context"] = None
+    body = json.dumps(sent).replace('"n": null', f'"n": [{",".join(NUMBERS)}]')
+    body = body.replace('"NUMBERS"', ",".join(NUMBERS))
+    record = stored(body.encode(), request_context=RECEIPT._replace(source="digits"))
+    await save(engine, record)
+
+    rows = await columns_of(engine, events, "digits")
+    [row] = rows.values()
+    read = json.loads(row["properties"], parse_float=str, parse_int=str)
+    assert read["n"] == [*NUMBERS]
+    extra = json.dumps(row["extra"], default=str)
+    assert json.loads(extra)["extra_field"]
