@@ -82,12 +82,14 @@ def export(  # noqa: PLR0913 - each is an option of the command
     ] = None,
     typed: Annotated[
         bool,
-        typer.Option(
-            "--typed", help="With --event: a column for each property, in NDJSON, too."
-        ),
+        typer.Option("--typed", help="With --event: a column for each property."),
     ] = False,
     raw_cells: Annotated[
-        bool, typer.Option("--raw-cells", help="CSV that no spreadsheet will open.")
+        bool,
+        typer.Option(
+            "--raw-cells",
+            help="Do not escape formulas. Unsafe to open in a spreadsheet.",
+        ),
     ] = False,
     subject: Annotated[
         str | None,
@@ -102,9 +104,9 @@ def export(  # noqa: PLR0913 - each is an option of the command
         typer.Option("--email", help="Email address of the --subject; repeatable."),
     ] = None,
 ) -> None:
-    """Write the stored events to stdout or to a file.
+    """Write stored events to stdout or to a file.
 
-    With --event, CSV has the columns of that event's view.
+    With --event and --typed, the columns are those of the view of that event.
     """
     if subject is not None:
         _export_subject(Person(subject, email or []), output)
@@ -142,7 +144,7 @@ def export(  # noqa: PLR0913 - each is an option of the command
             export_events(
                 read_url(settings, default=database.url),
                 filters,
-                typed=typed or (is_csv and event is not None),
+                typed=typed,
                 write=write,
             )
         )

@@ -164,7 +164,9 @@ async def test_a_declared_event_is_validated_imported_and_exported(
         2,
         good["properties"],
     )
-    as_csv = await on_database("export", "--event", "trial_started", "--format", "csv")
+    as_csv = await on_database(
+        "export", *["--typed", "--event", "trial_started", "--format", "csv"]
+    )
     header, line = as_csv.stdout.splitlines()
     assert header.endswith(",plan,seats")
     assert line.endswith(",team,2")

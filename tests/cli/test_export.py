@@ -137,7 +137,9 @@ async def test_csv_of_one_event_has_the_columns_of_its_view(
     [record] = await fill(engine, ADDED_USER | {"properties": mixed})
 
     result = await run_aside(
-        export, "--event", "account_added_user", "--format", "csv", url=database_url
+        export,
+        *["--typed", "--event", "account_added_user", "--format", "csv"],
+        url=database_url,
     )
 
     [row] = table(result)
@@ -201,7 +203,7 @@ async def check_cells(engine: AsyncEngine, url: str, texts: Sequence[str]) -> No
             for user, text in names.items()
         ),
     )
-    options = ["--event", "signed_up", "--format", "csv"]
+    options = ["--event", "signed_up", "--typed", "--format", "csv"]
 
     safe = table(await run_aside(export, *options, url=url))
     raw = table(await run_aside(export, *options, "--raw-cells", url=url))
