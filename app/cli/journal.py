@@ -16,6 +16,7 @@ from app.components.policy import quarantining
 from app.settings import Settings
 from app.store.journal.fallback import journal_directory
 from app.store.journal.inspection import JournalStatus, drain_free, find_journals
+from app.store.operator.psql import describe_target
 from app.store.operator_session import run_with_engine
 
 journal = typer.Typer(
@@ -27,7 +28,8 @@ journal = typer.Typer(
 @journal.command()
 def status() -> None:
     """List the journals: their entries, bytes, the age of the oldest, their state."""
-    directory = journal_directory(read_settings().data_dir)
+    settings = read_settings()
+    directory = journal_directory(settings.data_dir.absolute())
     table = Table("journal", "state", "entries", "bytes", "oldest", box=None)
     found = find_journals(directory)
     for each in found:
@@ -36,7 +38,12 @@ def status() -> None:
         width = None if typer.get_text_stream("stdout").isatty() else 200
         Console(width=width).print(table)
     entries = sum(each.held.entries for each in found if each.held is not None)
-    typer.echo(f"{entries} events wait in {directory}.")
+    target = (
+        "the embedded Postgres"
+        if settings.database_url is None
+        else describe_target(settings.database_url.get_secret_value())
+    )
+    typer.echo(f"{entries} events wait in {directory}. They go to: {target}.")
 
 
 @journal.command()
