@@ -128,6 +128,17 @@ async def test_a_locked_table_holds_nobody_for_long(
     await single.dispose()
 
 
+async def test_a_locked_table_is_named_although_the_last_attempt_was_cut(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    single = create_engine(database_url, pool_size=1, command_timeout_s=0.4)
+    async with engine.begin() as holder, committing(single, timeout_s=0.5) as committer:
+        await holder.execute(text("LOCK TABLE event_ids"))
+        assert await committer.commit(batch()) == [None] * 4
+        assert committer.failure == "table or row locked"
+    await single.dispose()
+
+
 async def test_a_missing_table_rejects_nothing_and_heals(engine: AsyncEngine) -> None:
     await run(engine, "ALTER TABLE event_ids RENAME TO away")
     await assert_gives_up(engine)
