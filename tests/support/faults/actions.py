@@ -112,7 +112,10 @@ async def fail_commits(stage: Stage, *, seconds: float) -> None:
 
 
 async def cut_commits(stage: Stage, *, times: int, answered: bool) -> None:
-    """F7: the connection breaks before the COMMIT arrives, or after it was done."""
+    """F7: the connection breaks before a commit arrives, or after it was done.
+
+    A batch of good events is one statement, which commits by itself.
+    """
     proxy = stage.proxy
     assert proxy is not None
     hits = asyncio.Semaphore(0)
@@ -122,7 +125,7 @@ async def cut_commits(stage: Stage, *, times: int, answered: bool) -> None:
         hits.release()
 
     for _ in range(times):
-        (proxy.after if answered else proxy.before)(b"COMMIT", cut)
+        (proxy.after if answered else proxy.before)(b"signed_up", cut)
         async with asyncio.timeout(20):
             await hits.acquire()
 
