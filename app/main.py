@@ -95,7 +95,12 @@ def create_app(
     )
     install_error_handlers(app, pages)
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own documented way
-    documents = PublicDocuments(SecurityHeaders(app), public_paths(catalog, files))
+    documents = PublicDocuments(
+        SecurityHeaders(app),
+        public_paths(catalog, files),
+        # With 200 declared events it takes seconds, which the event loop has not.
+        slow={"/openapi.json": app.openapi},
+    )
     dispatcher = Dispatcher(
         TRACK_ROUTES,
         services=service.ingest,

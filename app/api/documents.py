@@ -6,9 +6,10 @@ first response to a public path is kept, with a compressed form and an ETag, and
 later ones are the same object.
 """
 
+import asyncio
 import gzip
 import hashlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from app.access.credentials import KEY_HEADERS
@@ -59,11 +60,20 @@ class PublicDocuments:
     Args:
         app: makes each of them once.
         paths: the public ones.
+        slow: functions that make parts of a document, by path. They run in a thread
+            before the app responds, and keep their results.
     """
 
-    def __init__(self, app: App, paths: PublicPaths) -> None:
+    def __init__(
+        self,
+        app: App,
+        paths: PublicPaths,
+        *,
+        slow: Mapping[str, Callable[[], object]] | None = None,
+    ) -> None:
         self._app = app
         self._paths = paths
+        self._slow = slow or {}
         # By path, and whether the menu offers to sign out.
         self._documents: dict[tuple[str, bool], _Document] = {}
 
@@ -100,6 +110,9 @@ class PublicDocuments:
         async def collect(message: Message) -> None:
             messages.append(message)
 
+        prepare = self._slow.get(key[0])
+        if prepare is not None:
+            await asyncio.to_thread(prepare)
         try:
             # Whoever asks first must not decide what the others get.
             await self._app({**scope, "method": "GET"}, receive, collect)

@@ -34,7 +34,7 @@ COMMANDS = {
     "serve": _Command("serve", "Start the service."),
     "migrate": _Command("migrate", "Bring the schema up to date."),
     "check": _Command("check", "Check database, machine and settings."),
-    "events": _Command("events", "Event declarations."),
+    "events": _Command("events.commands", "Event declarations.", "events"),
     "keys": _Command("keys", "Create, rotate, list and revoke keys."),
     "journal": _Command("journal", "Events that wait on this machine for Postgres."),
     "rejected": _Command("quarantine.commands", "Rejected events."),

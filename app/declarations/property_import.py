@@ -39,7 +39,7 @@ class ImportedProperty(NamedTuple):
     Attributes:
         document: keys of `DeclaredProperty`; None where no type fits.
         nullable: whether null is a valid value.
-        lost: what the declaration does not express.
+        lost: constraints that the declaration does not express.
     """
 
     document: dict[str, Any] | None
@@ -51,7 +51,7 @@ def import_property(schema: Any, root: Schema) -> ImportedProperty:
     """Express the schema of one property.
 
     Args:
-        schema: a schema, or anything else that stood in its place.
+        schema: a schema, or any other JSON value in its place.
         root: the document, in which references are looked up.
     """
     lost: list[str] = []
@@ -177,7 +177,7 @@ def _without_null(schema: Schema, root: Schema, lost: list[str]) -> tuple[Schema
 
 
 def _resolve(schema: Any, root: Schema, lost: list[str]) -> Schema | None:
-    """Follow local references; None where there is no schema at the end."""
+    """Follow local references; None if they do not lead to a schema."""
     for _ in range(_MAX_REFERENCES):
         if not isinstance(schema, Mapping):
             lost.append("everything: it is not a schema")

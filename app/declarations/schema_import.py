@@ -44,7 +44,7 @@ def import_events(document: Any, *, file_name: str) -> list[ImportedEvent]:
         file_name: names the event of a schema that has no title.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the document has another form.
     """
     plan = list(_plan_events(document))
     if plan:

@@ -26,10 +26,12 @@ from app.store.read.filters import EventFilter
 from app.store.read.limiter import QueryLimiter
 from app.store.service_queries import ServiceQueries
 from app.store.transaction import driver_in_transaction
+from app.store.typed_views.update import update_views
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from app.store.write.partitions import ensure_partitions
 from migrations.statements import read_script
 from tests.conftest import Admin
+from tests.support.declared import declaration_of
 from tests.support.entries import commit, committing
 
 OWNER = "rollcall_test_owner"
@@ -126,6 +128,22 @@ async def reader(owned_url: str) -> AsyncIterator[AsyncEngine]:
 
 async def test_making_the_roles_again_changes_nothing(owner: AsyncEngine) -> None:
     await make_roles(owner)
+
+
+async def test_the_reader_reads_the_view_of_a_declared_event(
+    owner: AsyncEngine, owned_url: str, reader: AsyncEngine
+) -> None:
+    await update_views(
+        acting_as(OWNER, owned_url), [declaration_of(plan={"type": "text"})]
+    )
+    with pytest.raises(DBAPIError, match="permission denied"):
+        await run(reader, "SELECT plan FROM trial_started")
+    await make_roles(owner)
+
+    assert await run(reader, "SELECT plan, timestamp_iso FROM trial_started") == []
+    assert await run(reader, "SELECT event FROM event_declarations") == [
+        ("trial_started",)
+    ]
 
 
 async def test_the_service_stores_what_comes_in(
