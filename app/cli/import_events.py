@@ -37,12 +37,12 @@ from app.cli.input.progress import RowProgress
 from app.cli.input.tally import ContentTally, OutcomeTally, summary
 from app.cli.undo_import import undo_import
 from app.components.policy import event_policy, quarantining
+from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.keys.sources import check_source_name
 from app.store.operator_session import in_operator_transaction
 from app.store.write.backfill import backfill
-from app.store.write.insert import Entry, Outcome
 from app.store.write.undo import analyze
 
 # A batch is sent to another process and back, so it is several times as large as one

@@ -36,10 +36,10 @@ from app.components.policy import event_policy
 from app.ingest.responses import build_response
 from app.ingest.routes import TrackRoute
 from app.pipeline.issues import Issue
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.keys.sources import check_source_name
-from app.store.write.insert import Entry, Outcome
 
 _TRACK = TrackRoute("/track")
 
@@ -159,9 +159,9 @@ def _result(result: Entry | UnreadableItem | IgnoredItem) -> dict[str, Any]:
         return {"status": "unreadable", "warnings": [], "errors": [error.as_json()]}
     if isinstance(result, IgnoredItem):
         return {"status": "ignored", "warnings": [], "errors": []}
-    outcome = Outcome("valid")
+    outcome = Outcome(EventStatus.VALID)
     if isinstance(result, Rejection):
-        outcome = Outcome("rejected", errors=result.errors)
+        outcome = Outcome(EventStatus.REJECTED, errors=result.errors)
     answer = build_response(
         [result], [outcome], route=_TRACK, request_id="", dry_run=True
     )

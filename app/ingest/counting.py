@@ -18,8 +18,9 @@ from app.metrics.catalog import (
 )
 from app.metrics.counters import Metrics
 from app.pipeline import codes
+from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.unpack import Ignored
-from app.store.write.insert import CONTENT_DIFFERS, ERASED, Entry, Outcome
+from app.store.write.insert import CONTENT_DIFFERS, ERASED
 
 
 def metric_labels() -> dict[str, tuple[str, ...]]:

@@ -27,9 +27,9 @@ from app.ingest.responses import build_response, dry_run_outcomes, with_ignored
 from app.ingest.routes import TrackRoute
 from app.ingest.services import IngestServices
 from app.pipeline.cloudevents import binary_attributes
+from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import RequestContext
 from app.pipeline.unpack import Ignored, Unpacked, process_events, unpack
-from app.store.write.insert import Entry, Outcome
 
 # Larger bodies are decoded and processed in a thread, so that others are answered
 # meanwhile; for smaller ones the change of thread costs more than it saves.

@@ -10,11 +10,12 @@ import orjson
 
 from app.ingest.routes import TrackRoute
 from app.pipeline.issues import Issue
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.timestamp import format_timestamp
 from app.pipeline.unpack import Ignored
-from app.store.write.insert import CONTENT_DIFFERS, CONTENT_DROPPED, Entry, Outcome
+from app.store.write.insert import CONTENT_DIFFERS, CONTENT_DROPPED
 
 JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
@@ -44,9 +45,9 @@ class TrackResponse(NamedTuple):
 def dry_run_outcomes(events: Sequence[Entry]) -> list[Outcome]:
     """The outcome of each event if nothing is stored."""
     return [
-        Outcome("rejected", errors=entry.errors)
+        Outcome(EventStatus.REJECTED, errors=entry.errors)
         if isinstance(entry, Rejection)
-        else Outcome("valid")
+        else Outcome(EventStatus.VALID)
         for entry in events
     ]
 
@@ -59,7 +60,7 @@ def with_ignored(
         return outcomes
     settled = iter(outcomes)
     return [
-        Outcome("ignored") if isinstance(entry, Ignored) else next(settled)
+        Outcome(EventStatus.IGNORED) if isinstance(entry, Ignored) else next(settled)
         for entry in entries
     ]
 
@@ -83,9 +84,11 @@ def build_response(  # noqa: PLR0913 - the outcome and its request
         dry_run: whether nothing was written.
         request_warnings: about the request as a whole.
     """
-    counts: dict[str, int] = {}
+    by_status: dict[EventStatus, int] = {}
     for outcome in outcomes:
-        counts[outcome.status] = counts.get(outcome.status, 0) + 1
+        by_status[outcome.status] = by_status.get(outcome.status, 0) + 1
+    # Plain texts, because orjson takes no other keys.
+    counts = {status.value: count for status, count in by_status.items()}
     rejected = counts.get("rejected", 0)
     results = [
         _result(index, entry, outcome)

@@ -9,9 +9,9 @@ import pytest
 from app.cli.validate import validate
 from app.ingest.responses import build_response
 from app.ingest.routes import TrackRoute
+from app.pipeline.outcome import EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.unpack import Ignored, process_events, unpack
-from app.store.write.insert import Outcome
 from tests.support.input_files import event, ndjson, run, write
 from tests.support.pipeline import POLICY, RECEIPT, SIGNED_UP, without
 
@@ -42,9 +42,9 @@ def verdicts_of_track(events: list[Any]) -> list[dict[str, Any]]:
     )
     entries = process_events(unpacked, request_context=RECEIPT, policy=POLICY)
     outcomes = [
-        Outcome("valid")
+        Outcome(EventStatus.VALID)
         if isinstance(entry, Record | Ignored)
-        else Outcome("rejected", errors=entry.errors)
+        else Outcome(EventStatus.REJECTED, errors=entry.errors)
         for entry in entries
     ]
     answer = build_response(

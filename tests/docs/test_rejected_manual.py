@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.cli.quarantine.filters import read_since
 from app.pipeline.issues import Issue
+from app.pipeline.outcome import Entry
 from app.store.quarantine.caps import Quarantine
-from app.store.write.insert import Entry
 from tests.support.commands import runner_on
 from tests.support.entries import save
 from tests.support.markdown import blocks, read, table

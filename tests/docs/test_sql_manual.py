@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.pipeline.outcome import Entry
 from app.pipeline.process import process_event
 from app.pipeline.record import Body, Policy, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
 from app.store.engine import create_engine
-from app.store.write.insert import Entry
 from tests.support.entries import save
 
 MANUAL = Path(__file__).parents[2] / "docs" / "sql.md"

@@ -7,16 +7,16 @@ from app.ingest.response_models import ProblemModel, TrackResponseModel
 from app.ingest.responses import TrackResponse, build_response
 from app.ingest.routes import TrackRoute
 from app.pipeline.issues import Issue
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.unpack import IGNORED, Ignored
-from app.store.write.insert import Entry, Outcome
 from tests.support.pipeline import SIGNED_UP, rejected, stored
 
 TRACK = TrackRoute("/track")
 SDK = TrackRoute("/v1/batch", lenient=True, calls="typed")
 API = TrackRoute("/api/track", lists_warnings=True)
-STORED, DUPLICATE = Outcome("stored"), Outcome("duplicate")
+STORED, DUPLICATE = Outcome(EventStatus.STORED), Outcome(EventStatus.DUPLICATE)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def rejection() -> Rejection:
 
 
 def refused(rejection: Rejection, *, kept: bool = True) -> Outcome:
-    return Outcome("rejected", errors=rejection.errors, kept=kept)
+    return Outcome(EventStatus.REJECTED, errors=rejection.errors, kept=kept)
 
 
 def answered(
@@ -141,7 +141,7 @@ def test_a_duplicate_alone_is_a_success(record: Record) -> None:
 
 
 def test_a_duplicate_with_other_content_says_so(record: Record) -> None:
-    _, content = answered((record, Outcome("duplicate", differs=True)))
+    _, content = answered((record, Outcome(EventStatus.DUPLICATE, differs=True)))
 
     [result] = content["results"]
     assert [w["code"] for w in result["warnings"]] == ["content_differs"]
@@ -180,7 +180,7 @@ def test_a_record_that_the_database_refused_shows_where_it_is_kept(
 
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_only_a_dry_run_says_that_it_is_one(record: Record, *, dry_run: bool) -> None:
-    _, content = answered((record, Outcome("valid")), dry_run=dry_run)
+    _, content = answered((record, Outcome(EventStatus.VALID)), dry_run=dry_run)
 
     assert content.get("dry_run") is (dry_run or None)
     assert (content["message"], content["stored"]) == ("1 event valid", 0)
@@ -188,7 +188,9 @@ def test_only_a_dry_run_says_that_it_is_one(record: Record, *, dry_run: bool) ->
 
 
 def test_ignored_calls_are_counted_where_there_can_be_any(record: Record) -> None:
-    _, content = answered((IGNORED, Outcome("ignored")), (record, STORED), route=SDK)
+    _, content = answered(
+        (IGNORED, Outcome(EventStatus.IGNORED)), (record, STORED), route=SDK
+    )
 
     assert (content["ignored"], content["stored"]) == (1, 1)
     assert content["results"][0] == {"index": 0, "status": "ignored", "warnings": []}
@@ -227,9 +229,9 @@ def test_result_without_issues_is_the_same_as_one_with_details(
     record: Record, name: str, status: Any
 ) -> None:
     entry = record._replace(event=name)
-    _, content = answered((entry, Outcome(status)))
+    _, content = answered((entry, Outcome(EventStatus(status))))
     warned = entry._replace(warnings=(Issue("leap_second", "timestamp", "A text."),))
-    _, with_warning = answered((warned, Outcome(status)))
+    _, with_warning = answered((warned, Outcome(EventStatus(status))))
 
     [plain], [detailed] = content["results"], with_warning["results"]
     assert list(plain) == list(detailed)

@@ -8,13 +8,14 @@ from uuid import UUID
 from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.quarantine.caps import Quarantine
 from app.store.tables.events import event_ids, events, rejected_events
 from app.store.transaction import driver_in_transaction
 from app.store.write.committer import Committer
-from app.store.write.insert import Entry, Outcome, store_records
+from app.store.write.insert import store_records
 from tests.support.pipeline import (
     RECEIPT,
     rejected,

@@ -8,11 +8,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.issues import Issue
+from app.pipeline.outcome import Outcome
 from app.pipeline.record import RequestContext
 from app.pipeline.rejection import Rejection, reject
 from app.store.quarantine.caps import Quarantine
 from app.store.transaction import driver_in_transaction
-from app.store.write.insert import Outcome
 from tests.support.entries import save
 
 RECEIVED_AT = datetime(2026, 11, 2, 10, 20, 30, 400500, tzinfo=UTC)

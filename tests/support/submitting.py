@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from app.errors import UnavailableError
-from app.store.write.insert import Entry, Outcome
+from app.pipeline.outcome import Entry, Outcome
 from app.store.write.writer import Writer
 
 

@@ -21,10 +21,10 @@ from app.ingest.routes import TrackRoute
 from app.ingest.services import IngestServices
 from app.logs import RequestLog
 from app.metrics.counters import Metrics
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Policy, Record
 from app.pipeline.timestamp import TimestampPolicy
 from app.store.write.committer import Committer
-from app.store.write.insert import Entry, Outcome
 from app.store.write.writer import Writer
 from tests.support.pipeline import SIGNED_UP
 from tests.support.receiving import Then
@@ -61,8 +61,8 @@ class Commits(Committer):
         if not self.confirms:
             return None
         if isinstance(entry, Record):
-            return Outcome("stored")
-        return Outcome("rejected", errors=entry.errors)
+            return Outcome(EventStatus.STORED)
+        return Outcome(EventStatus.REJECTED, errors=entry.errors)
 
 
 class ClientLeftError(Exception):

@@ -14,10 +14,10 @@ from app.cli.input.items import (
     decode_item,
 )
 from app.ingest.routes import OTHER_CALLS
+from app.pipeline.outcome import Entry
 from app.pipeline.process import process_event
 from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection, reject
-from app.store.write.insert import Entry
 
 
 class IgnoredItem(NamedTuple):

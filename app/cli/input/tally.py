@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from app.cli.input.items import BlankItem, UnreadableItem
 from app.cli.input.process import IgnoredItem, Result
+from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.rejection import Rejection
-from app.store.write.insert import Entry, Outcome
 
 
 class ContentTally:

@@ -15,9 +15,9 @@ from app.errors import InvalidJsonError
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.json_encode import encode_exactly
+from app.pipeline.outcome import Entry
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
-from app.store.write.insert import Entry
 
 _VERSION = 2
 _KINDS: Mapping[str, type[Entry]] = {"record": Record, "rejection": Rejection}

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.logs import fields
+from app.pipeline.outcome import Entry
 from app.store.journal.codec import encode_entry
 from app.store.journal.journal_set import FAILURES, JournalSet, Page
 from app.store.journal.sqlite import JournalStats
-from app.store.write.insert import Entry
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.logs import fields
+from app.pipeline.outcome import Entry
 from app.store.journal.codec import decode_entry
 from app.store.journal.journal_file import JournalEntry, JournalFile
 from app.store.journal.sqlite import SUFFIX, JournalStats, is_corrupt
-from app.store.write.insert import Entry
 
 log = logging.getLogger(__name__)
 

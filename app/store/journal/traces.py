@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.pipeline.json_encode import encode_exactly
+from app.pipeline.outcome import Entry
 from app.pipeline.person import Person
 from app.pipeline.record import Record
 from app.store.journal.codec import decode_entry
 from app.store.journal.lock import ASIDE, JournalLock
 from app.store.journal.sqlite import SUFFIX, connect, read_after
-from app.store.write.insert import Entry
 
 
 class JournalTraces(NamedTuple):

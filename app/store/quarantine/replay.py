@@ -17,6 +17,7 @@ from app.events.envelope import IDEMPOTENCY_HEADER
 from app.pipeline.fields.corrections import NO_CORRECTIONS, Corrections
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
+from app.pipeline.outcome import EventStatus, Outcome
 from app.pipeline.process import process_event
 from app.pipeline.record import Body, Policy, Record, RequestContext
 from app.store.db_errors import DATABASE_ERRORS, is_data_error
@@ -31,7 +32,6 @@ from app.store.write.insert import (
     ERASED,
     REFUSED_AS_ERASED,
     STORED,
-    Outcome,
     store_records,
 )
 from app.store.write.partitions import ensure_partitions
@@ -47,7 +47,7 @@ WAITING_COLUMNS = (
 )
 # To judge a batch of the largest takes seconds in which Postgres is asked nothing.
 _TAKE_TIME = text("SET LOCAL idle_in_transaction_session_timeout = '5min'")
-_REFUSED = Outcome("rejected", errors=(UNSTORABLE,))
+_REFUSED = Outcome(EventStatus.REJECTED, errors=(UNSTORABLE,))
 
 
 class Waiting(NamedTuple):

@@ -26,12 +26,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import DatabaseError, OperatorError
+from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record
 from app.store.keys.sources import ensure_source
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine.caps import Quarantine
 from app.store.write.committer import Committer
-from app.store.write.insert import Entry, Outcome
 
 Batch = TypeVar("Batch")
 BatchInfo = TypeVar("BatchInfo")

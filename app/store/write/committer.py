@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.logs import fields
 from app.metrics.catalog import COMMIT_FAILURES
 from app.metrics.counters import Metrics
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.store.db_errors import (
@@ -27,14 +28,7 @@ from app.store.db_errors import (
 from app.store.engine import single_statement
 from app.store.operator.causes import cause_of, sqlstate_of
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE, Quarantine, reject_record
-from app.store.write.insert import (
-    Claim,
-    Entry,
-    Outcome,
-    claim_and_store,
-    read_claims,
-    resolve_outcomes,
-)
+from app.store.write.insert import Claim, claim_and_store, read_claims, resolve_outcomes
 from app.store.write.kept_connection import KeptConnection
 from app.store.write.partitions import make_partitions
 
@@ -157,7 +151,7 @@ class Committer:
         return [
             next(stored)
             if isinstance(entry, Record)
-            else Outcome("rejected", errors=entry.errors, kept=next(rejected))
+            else Outcome(EventStatus.REJECTED, errors=entry.errors, kept=next(rejected))
             for entry in entries
         ]
 
@@ -236,7 +230,7 @@ class Committer:
     ) -> Outcome | None:
         log.error("event refused by the database", extra=fields(sqlstate=sqlstate))
         if not isinstance(entry, Record):
-            return Outcome("rejected", errors=entry.errors, kept=False)
+            return Outcome(EventStatus.REJECTED, errors=entry.errors, kept=False)
         rejection = reject_record(entry, UNSTORABLE)
         [outcome] = await self._store_or_split([rejection], deadline)
         return outcome and outcome._replace(rejection_id=rejection.id)

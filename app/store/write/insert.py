@@ -6,14 +6,14 @@ opposite orders would wait for each other.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from app.pipeline.issues import Issue
+from app.pipeline.outcome import EventStatus, Outcome
 from app.pipeline.record import Record
-from app.pipeline.rejection import Rejection
 from app.store.quarantine.issues_json import stored_warnings
 
 CONTENT_DIFFERS = Issue(
@@ -70,36 +70,10 @@ _READ_CLAIMS = """
 SELECT id, content_hash, erased_at IS NOT NULL FROM event_ids WHERE id = ANY($1::uuid[])
 """
 
-Entry = Record | Rejection
-
-
-class Outcome(NamedTuple):
-    """What became of one entry.
-
-    Attributes:
-        status: `stored` by this transaction; `duplicate` of an event that was stored
-            before; `rejected`, in quarantine; `buffered`, in the journal; `valid`, of
-            a dry run; `ignored`, of a call that is no event.
-        differs: for a duplicate, whether the stored event has other content.
-        errors: why it was rejected.
-        kept: whether a rejected or differing event is in quarantine.
-        rejection_id: its id there, if only the database rejected it.
-        buffered: whether a rejected event waits in the journal for its place in
-            quarantine.
-    """
-
-    status: Literal["stored", "duplicate", "rejected", "buffered", "valid", "ignored"]
-    differs: bool = False
-    errors: tuple[Issue, ...] = ()
-    kept: bool = True
-    rejection_id: str | None = None
-    buffered: bool = False
-
-
-STORED = Outcome("stored")
-DUPLICATE = Outcome("duplicate")
-CONFLICT = Outcome("duplicate", differs=True)
-REFUSED_AS_ERASED = Outcome("rejected", errors=(ERASED,), kept=False)
+STORED = Outcome(EventStatus.STORED)
+DUPLICATE = Outcome(EventStatus.DUPLICATE)
+CONFLICT = Outcome(EventStatus.DUPLICATE, differs=True)
+REFUSED_AS_ERASED = Outcome(EventStatus.REJECTED, errors=(ERASED,), kept=False)
 
 
 class Claim(NamedTuple):

@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.rejection import Rejection
-from app.store.write.insert import Entry, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -74,5 +74,5 @@ class Submission:
 
 def _buffered(entry: Entry) -> Outcome:
     if isinstance(entry, Rejection):
-        return Outcome("rejected", errors=entry.errors, buffered=True)
-    return Outcome("buffered")
+        return Outcome(EventStatus.REJECTED, errors=entry.errors, buffered=True)
+    return Outcome(EventStatus.BUFFERED)

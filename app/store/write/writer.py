@@ -11,11 +11,11 @@ import logging
 from collections import deque
 
 from app.errors import UnavailableError
+from app.pipeline.outcome import Entry, Outcome
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.fallback import OfflineBuffer
 from app.store.journal.journal import Journal
 from app.store.write.committer import Committer
-from app.store.write.insert import Entry, Outcome
 from app.store.write.submission import Submission, Waiter
 
 log = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from app.errors import SchemaError, UnavailableError
+from app.pipeline.outcome import Entry, Outcome
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal
 from app.store.quarantine.caps import Quarantine
 from app.store.tables.events import events, rejected_events
 from app.store.write.committer import Committer
-from app.store.write.insert import Entry, Outcome
 from tests.support.entries import counts, record, records, rejection, rows, save
 from tests.support.sabotage import mend, raising, sabotage
 

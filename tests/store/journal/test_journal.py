@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from app.pipeline.outcome import Entry
 from app.pipeline.record import Record
 from app.store.journal.codec import encode_entry
 from app.store.journal.inspection import find_journals
 from app.store.journal.journal import Journal, prepare
 from app.store.journal.sqlite import JournalStats, connect
-from app.store.write.insert import Entry
 from tests.support.entries import record, records, rejection
 from tests.support.small_disk import fill, small_disk
 

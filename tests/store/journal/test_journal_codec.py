@@ -8,10 +8,10 @@ from hypothesis import given
 
 from app.pipeline.issues import Issue
 from app.pipeline.json_encode import encode_exactly
+from app.pipeline.outcome import Entry
 from app.pipeline.record import Record
 from app.store.journal.codec import decode_entry, encode_entry
 from app.store.quarantine.caps import ID_CONFLICT, reject_record
-from app.store.write.insert import Entry
 from tests.support.entries import record, rejection
 from tests.support.json_strategies import json_texts, mutated_events
 from tests.support.pipeline import judge_body, signed_up_with

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.pipeline.outcome import Entry
 from app.store.journal.inspection import Drained, drain_free
 from app.store.journal.journal import Journal, prepare
 from app.store.journal.journal_file import JournalFile
 from app.store.journal.sqlite import connect, measure
 from app.store.quarantine.caps import Quarantine
-from app.store.write.insert import Entry
 from tests.support.entries import counts, record, records, rejection
 
 GIB = 1024**3

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import ConfigurationError, OperatorError
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.store.quarantine.caps import Quarantine
 from app.store.tables.events import sources
 from app.store.write.backfill import backfill
-from app.store.write.insert import DUPLICATE, STORED, Entry, Outcome
+from app.store.write.insert import DUPLICATE, STORED
 from tests.support.entries import counts, records, rejection, rows, store
 from tests.support.service import until
 
@@ -67,7 +68,7 @@ async def test_batches_are_stored_in_order_and_reported(
     )
 
     assert [outcomes for outcomes, _ in reports] == [
-        [STORED, Outcome("rejected", errors=bad.errors)],
+        [STORED, Outcome(EventStatus.REJECTED, errors=bad.errors)],
         [],
         [STORED, DUPLICATE],
         [STORED],

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.pipeline.outcome import Entry, Outcome
 from app.store.engine import create_engine
-from app.store.write.insert import DUPLICATE, STORED, Entry, Outcome
+from app.store.write.insert import DUPLICATE, STORED
 from tests.support.entries import commit, counts, record, rejection
 from tests.support.proxy import Act, Proxy
 from tests.support.sabotage import run

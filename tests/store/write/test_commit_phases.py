@@ -7,13 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.engine import create_engine
-from app.store.write.insert import (
-    CONFLICT,
-    DUPLICATE,
-    STORED,
-    Claim,
-    resolve_outcomes,
-)
+from app.store.write.insert import CONFLICT, DUPLICATE, STORED, Claim, resolve_outcomes
 from tests.support.entries import (
     commit,
     committing,

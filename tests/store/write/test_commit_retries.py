@@ -9,8 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.pipeline.outcome import Entry
 from app.store.engine import create_engine
-from app.store.write.insert import STORED, Entry
+from app.store.write.insert import STORED
 from tests.conftest import Admin
 from tests.support.entries import commit, committing, counts, records, rejection
 from tests.support.sabotage import (

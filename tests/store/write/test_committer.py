@@ -6,9 +6,10 @@ from collections.abc import Collection
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.store.tables.events import events, rejected_events
-from app.store.write.insert import CONFLICT, DUPLICATE, STORED, Entry, Outcome
+from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from tests.support.entries import commit, counts, record, records, rejection, rows, save
 from tests.support.sabotage import raising, run, sabotage
 
@@ -138,7 +139,7 @@ async def test_poison_beside_every_other_outcome(engine: AsyncEngine) -> None:
     assert outcomes[:3] == [
         STORED,
         DUPLICATE,
-        Outcome("rejected", errors=refused.errors),
+        Outcome(EventStatus.REJECTED, errors=refused.errors),
     ]
     # The id is taken, so that Postgres is not asked to store this one.
     assert outcomes[3:6] == [CONFLICT, CONFLICT, DUPLICATE]
@@ -196,8 +197,8 @@ async def test_a_rejection_that_cannot_be_kept_says_so_and_harms_nobody(
 
     outcomes = await commit(engine, *entries)
 
-    assert outcomes[0] == Outcome("rejected", errors=lost.errors, kept=False)
-    assert outcomes[2] == Outcome("rejected", errors=kept.errors)
+    assert outcomes[0] == Outcome(EventStatus.REJECTED, errors=lost.errors, kept=False)
+    assert outcomes[2] == Outcome(EventStatus.REJECTED, errors=kept.errors)
     assert outcomes[1] is not None
     assert (outcomes[1].status, outcomes[1].kept) == ("rejected", False)
     assert [error.code for error in outcomes[1].errors] == ["unstorable"]

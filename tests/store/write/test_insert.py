@@ -8,16 +8,10 @@ from hypothesis import strategies as st
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import RequestContext
 from app.store.tables.events import event_ids, events, rejected_events
-from app.store.write.insert import (
-    CONFLICT,
-    DUPLICATE,
-    REFUSED_AS_ERASED,
-    STORED,
-    Entry,
-    Outcome,
-)
+from app.store.write.insert import CONFLICT, DUPLICATE, REFUSED_AS_ERASED, STORED
 from tests.support.entries import counts, record, records, rejection, rows, save
 from tests.support.pipeline import (
     added_user_with,
@@ -222,7 +216,7 @@ async def test_every_field_of_a_rejected_event_is_in_its_row(
 
     [outcome] = await save(engine, entry)
 
-    assert outcome == Outcome("rejected", errors=entry.errors)
+    assert outcome == Outcome(EventStatus.REJECTED, errors=entry.errors)
     [row] = await rows(engine, rejected_events)
     fields = row._asdict()
     payload = fields.pop("payload")
@@ -303,7 +297,7 @@ async def test_erased_id_is_rejected_and_kept_nowhere(engine: AsyncEngine) -> No
 
     assert outcomes == [
         REFUSED_AS_ERASED,
-        Outcome("rejected", errors=rejection().errors),
+        Outcome(EventStatus.REJECTED, errors=rejection().errors),
         REFUSED_AS_ERASED,
         DUPLICATE,
         STORED,

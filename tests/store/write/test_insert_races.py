@@ -12,10 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record
 from app.store.engine import create_engine
 from app.store.operator.causes import sqlstate_of
-from app.store.write.insert import CONFLICT, DUPLICATE, STORED, Entry, Outcome
+from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from tests.support.entries import commit, counts, record, rejection, save, store
 from tests.support.sabotage import run, sabotage
 

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from app.errors import UnavailableError
+from app.pipeline.outcome import Entry, Outcome
 from app.store.engine import create_engine
 from app.store.tables.events import events
 from app.store.write.committer import Committer
-from app.store.write.insert import DUPLICATE, STORED, Entry, Outcome
+from app.store.write.insert import DUPLICATE, STORED
 from app.store.write.writer import MAX_BATCH, Writer
 from tests.support.entries import counts, record
 from tests.support.submitting import submit

@@ -11,18 +11,19 @@ from typing_extensions import override
 
 from app.errors import UnavailableError
 from app.metrics.counters import Metrics
+from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.store.engine import create_engine
 from app.store.journal.fallback import OfflineBuffer, journal_directory, prepare_journal
 from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
-from app.store.write.insert import STORED, Entry, Outcome
+from app.store.write.insert import STORED
 from app.store.write.writer import Writer
 from tests.support.entries import counts, record, records, rejection
 from tests.support.proxy import Proxy
 from tests.support.sabotage import end_other_sessions, run
 from tests.support.submitting import submit
 
-BUFFERED = Outcome("buffered")
+BUFFERED = Outcome(EventStatus.BUFFERED)
 
 
 class Answers(Committer):
@@ -100,7 +101,7 @@ async def test_only_what_is_not_confirmed_is_buffered(
     assert outcomes == [
         STORED,
         BUFFERED,
-        Outcome("rejected", errors=refused.errors, buffered=True),
+        Outcome(EventStatus.REJECTED, errors=refused.errors, buffered=True),
     ]
     page = await outage.journal.read(limit=10)
     assert page is not None
