@@ -27,8 +27,8 @@ from app.logs import RequestLog, configure_logs
 from app.metrics.catalog import WORKERS_BY_DECLARATIONS
 from app.metrics.counters import Metrics
 from app.pages.api_reference import reference_routes
+from app.pages.console.home import home_routes
 from app.pages.error_handlers import install_error_handlers
-from app.pages.home import home_routes
 from app.pages.reference import event_routes
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles, static_routes

@@ -81,10 +81,6 @@ class Readiness:
         self._problem: _Problem | None = None
         self._has_keys = True
 
-    async def outcome(self) -> Literal["stored", "buffered"]:
-        """Return what becomes of an event, as `ask` does, without the reason."""
-        return (await self.ask()).events
-
     async def ask(self) -> Ready:
         """Return the outcome of an event sent now.
 

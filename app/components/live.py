@@ -4,11 +4,11 @@ from fastapi import FastAPI
 
 from app.access.readers import ReaderAuth
 from app.events.catalog import Catalog
-from app.pages.home import home_reports
-from app.pages.known_names import KnownNames
+from app.pages.console.home import home_reports
+from app.pages.console.known_names import KnownNames
+from app.pages.console.overview import Overview, overview_routes
 from app.pages.live.feed import LiveFeed
 from app.pages.live.routes import live_routes
-from app.pages.overview import Overview, overview_routes
 from app.pages.render import Pages
 from app.store.engine import create_engine
 from app.store.read.arrivals import Arrivals

@@ -29,8 +29,8 @@ from app.metrics.catalog import BODIES_WAITING, QUARANTINE_FILL, WEEKS_AHEAD
 from app.metrics.collector import SnapshotCollector
 from app.metrics.counters import Metrics
 from app.metrics.totals import totals
-from app.pages.home import Home
-from app.pages.state import StateReader
+from app.pages.console.home import Home
+from app.pages.console.state import StateReader
 from app.settings import Settings
 from app.store.engine import create_engine, watch_pool
 from app.store.journal.fallback import OfflineBuffer, prepare_journal
@@ -139,7 +139,7 @@ class Service:
         )
         self.home = Home(
             StateReader(
-                self.readiness.outcome,
+                self.readiness.ask,
                 lambda: totals(SnapshotCollector(self.metrics, version="", probed={})),
             ),
             self.watching.home_reports,

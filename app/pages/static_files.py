@@ -41,8 +41,8 @@ class StaticFiles:
 
     def __init__(self) -> None:
         self._files = {
-            path.name: _read(path)
-            for path in sorted(_FOLDER.iterdir())
+            path.relative_to(_FOLDER).as_posix(): _read(path)
+            for path in sorted(_FOLDER.rglob("*"))
             if path.suffix in _TYPES
         }
         every = "".join(name + file.etag for name, file in self._files.items())
@@ -86,7 +86,7 @@ def static_routes(files: StaticFiles) -> APIRouter:
     """`/static/{digest}/{name}`."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.api_route("/static/{digest}/{name}", methods=["GET", "HEAD"])
+    @routes.api_route("/static/{digest}/{name:path}", methods=["GET", "HEAD"])
     async def static(request: Request, digest: str, name: str) -> Response:
         seen = request.headers.get("if-none-match", "")
         return files.answer(digest, name, if_none_match=seen)

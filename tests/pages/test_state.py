@@ -6,9 +6,10 @@ from typing import Literal
 
 import pytest
 
+from app.api.health import Ready
 from app.errors import UnavailableError
-from app.pages.home import sparkline
-from app.pages.state import State, StateReader
+from app.pages.console.home import sparkline
+from app.pages.console.state import State, StateReader
 
 START = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -27,10 +28,10 @@ class Service:
         self.now = START + timedelta(seconds=seconds)
         return await self.reader.read()
 
-    async def _probe(self) -> Literal["stored", "buffered"]:
+    async def _probe(self) -> Ready:
         if self.taking is None:
-            raise UnavailableError("")
-        return self.taking
+            raise UnavailableError("", reason="password refused")
+        return Ready(events=self.taking)
 
     def _read_totals(self) -> Mapping[str, float]:
         return self.totals
@@ -64,7 +65,9 @@ async def test_state_of_an_outage_is_buffering_then_draining_then_storing() -> N
 async def test_state_without_database_and_journal_is_refusing() -> None:
     service = Service()
     service.taking = None
-    assert (await service.at(1)).mode == "refusing"
+    state = await service.at(1)
+    assert state.mode == "refusing"
+    assert state.explanation.endswith(" Cause: password refused.")
 
 
 @pytest.mark.parametrize(

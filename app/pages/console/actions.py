@@ -74,7 +74,7 @@ def action_routes(
         actor, form = await operators.read_action(request)
         selection, counts = await _selected(actions, form)
         page = pages.render(
-            "rejected_replay.html", request=request, total=counts.replayable
+            "console/rejected_replay.html", request=request, total=counts.replayable
         )
         run = partial(actions.replay, selection, actor=actor)
         return _stream(page, _replay_progress(run, counts.replayable))
@@ -85,14 +85,16 @@ def action_routes(
         selection, counts = await _selected(actions, form)
         if value_of(form, "confirmed") != "yes":
             return pages.render(
-                "rejected_purge.html",
+                "console/rejected_purge.html",
                 request=request,
                 counts=counts,
                 form=form,
                 token=form_token(request),
             )
         deleted = await actions.purge(selection, actor=actor)
-        return pages.render("rejected_purged.html", request=request, deleted=deleted)
+        return pages.render(
+            "console/rejected_purged.html", request=request, deleted=deleted
+        )
 
     return routes
 

@@ -34,7 +34,7 @@ def find_routes(
         timeline = timeline_of(sections)
         users = {each.user_id for each in timeline if each.user_id is not None}
         return pages.render(
-            "find.html",
+            "console/find.html",
             request=request,
             term=term,
             sections=sections,

@@ -12,9 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from app.access.readers import ReaderAuth
 from app.api.cursor import read_cursor, write_cursor
 from app.api.query import Instant, Wanted
+from app.pages.console.known_names import KnownNames
 from app.pages.console.operators import OperatorCheck
 from app.pages.forms import form_token
-from app.pages.known_names import KnownNames
 from app.pages.render import Pages
 from app.pipeline.issues import Issue
 from app.store.quarantine.queries import survey
@@ -97,7 +97,7 @@ def rejected_routes(
         fields = query.fields()
         next_cursor = page.last and write_cursor(page.last, query=bound)
         return pages.render(
-            "rejected_list.html",
+            "console/rejected_list.html",
             request=request,
             query=query,
             fields=fields,
@@ -137,7 +137,7 @@ def show_event(
     """
     payload, failures = refused or (row.payload, ())
     return pages.render(
-        "rejected_event.html",
+        "console/rejected_event.html",
         request=request,
         status=422 if failures else 200,
         row=row,

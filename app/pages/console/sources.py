@@ -8,9 +8,9 @@ from fastapi.responses import RedirectResponse
 
 from app.access.readers import ReaderAuth
 from app.errors import NotFoundError
+from app.pages.console.home import sources_of
 from app.pages.console.operators import Operators
 from app.pages.forms import form_token, value_of
-from app.pages.home import sources_of
 from app.pages.render import Pages
 from app.pages.report_cache import ReportCache
 from app.store.keys.actions import KeyActions
@@ -45,7 +45,7 @@ def source_routes(
         found = await queries.ask(list_sources)
         active = {each.name: each for each in sources_of(await activity.results())}
         return pages.render(
-            "sources.html",
+            "console/sources.html",
             request=request,
             sources=[(row, active.get(row["name"])) for row in found],
             can_operate=await operators.may_operate(request),
@@ -58,7 +58,7 @@ def source_routes(
         if source is None:
             raise NotFoundError("There is no source with this name.")
         return pages.render(
-            "source.html",
+            "console/source.html",
             request=request,
             source=source,
             can_operate=await operators.may_operate(request),
@@ -79,14 +79,18 @@ def key_action_routes(
         actor, form = await operators.read_action(request)
         source = value_of(form, "source").strip()
         key = await actions.create(source, actor=actor)
-        return pages.render("key_created.html", request=request, source=source, key=key)
+        return pages.render(
+            "console/key_created.html", request=request, source=source, key=key
+        )
 
     @routes.post("/keys/{id_}/rotate")
     async def rotate(request: Request, id_: _KeyId) -> Response:
         actor, form = await operators.read_action(request)
         key = await actions.rotate(id_, actor=actor)
         source = value_of(form, "source")
-        return pages.render("key_created.html", request=request, source=source, key=key)
+        return pages.render(
+            "console/key_created.html", request=request, source=source, key=key
+        )
 
     @routes.post("/keys/{id_}/revoke")
     async def revoke(request: Request, id_: _KeyId) -> Response:

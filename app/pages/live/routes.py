@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from app.access.readers import ReaderAuth
 from app.errors import RequestError, UnavailableError
-from app.pages.known_names import KnownNames
+from app.pages.console.known_names import KnownNames
 from app.pages.live.feed import LiveFeed
 from app.pages.live.frames import read_watermark
 from app.pages.live.subscribers import BURST, RATE, LiveFilter
@@ -44,7 +44,7 @@ def live_routes(
         request: Request, wanted: Annotated[LiveFilter, Query()]
     ) -> Response:
         return pages.render(
-            "live.html",
+            "console/live.html",
             request=request,
             wanted=wanted,
             names=names,

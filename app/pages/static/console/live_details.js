@@ -1,8 +1,8 @@
 // Dialog with all fields of one row.
 
-import { codeBlock, element } from "./page.js";
+import { codeBlock, element } from "../page.js";
 import { sent } from "./elements.js";
-import { layOut } from "./json_layout.js";
+import { layOut } from "../json_layout.js";
 
 const KINDS = {
   stored: { title: "Stored event", path: "/v1/events/", sql: "event_ids JOIN events USING (id, stored_at)" },

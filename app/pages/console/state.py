@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, TypeAlias
 
-from app.errors import SchemaError, UnavailableError
+from app.api.health import Ready
+from app.errors import UnavailableError
 from app.metrics.catalog import (
     JOURNAL_BYTES,
     JOURNAL_BYTES_LIMIT,
@@ -19,7 +20,7 @@ from app.metrics.catalog import (
 Mode: TypeAlias = Literal["storing", "draining", "buffering", "refusing"]
 
 # Whether events are stored or buffered; raises if they are refused.
-Probe: TypeAlias = Callable[[], Awaitable[Literal["stored", "buffered"]]]
+Probe: TypeAlias = Callable[[], Awaitable[Ready]]
 # Sum of each metric over all workers and labels, by its name.
 Totals: TypeAlias = Callable[[], Mapping[str, float]]
 
@@ -49,6 +50,7 @@ class State(NamedTuple):
         waiting: events in the journals.
         used_bytes: size of the journals.
         limit_bytes: largest size of the journals; 0 without one.
+        reason: cause of an outage.
     """
 
     mode: Mode
@@ -57,6 +59,7 @@ class State(NamedTuple):
     waiting: int
     used_bytes: int
     limit_bytes: int
+    reason: str | None
 
     @property
     def title(self) -> str:
@@ -65,8 +68,9 @@ class State(NamedTuple):
 
     @property
     def explanation(self) -> str:
-        """The consequence for senders."""
-        return EXPLANATIONS[self.mode]
+        """The consequence for senders, and the cause of an outage."""
+        text = EXPLANATIONS[self.mode]
+        return f"{text} Cause: {self.reason}." if self.reason else text
 
 
 class StateReader:
@@ -94,19 +98,19 @@ class StateReader:
 
     async def read(self) -> State:
         """The state now."""
+        mode: Mode
+        reason: str | None
         try:
-            taking = await self._probe()
-        except (UnavailableError, SchemaError):
-            taking = None
+            ready = await self._probe()
+        except UnavailableError as error:
+            mode, reason = "refusing", error.reason
+        else:
+            mode = "storing" if ready.events == "stored" else "buffering"
+            reason = ready.reason
         totals = self._totals()
         waiting = int(totals.get(JOURNAL_EVENTS.name, 0))
-        mode: Mode
-        if taking is None:
-            mode = "refusing"
-        elif taking == "buffered":
-            mode = "buffering"
-        else:
-            mode = "draining" if waiting else "storing"
+        if mode == "storing" and waiting:
+            mode = "draining"
         self._remember(mode, totals.get(JOURNAL_OLDEST_SECONDS.name, 0.0))
         return State(
             mode,
@@ -115,6 +119,7 @@ class StateReader:
             waiting,
             int(totals.get(JOURNAL_BYTES.name, 0)),
             int(totals.get(JOURNAL_BYTES_LIMIT.name, 0)),
+            reason,
         )
 
     def _remember(self, mode: Mode, oldest_s: float) -> None:

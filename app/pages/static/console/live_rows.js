@@ -1,6 +1,6 @@
 // The newest arrivals as rows of a table, at most 200.
 
-import { badge, element } from "./page.js";
+import { badge, element } from "../page.js";
 import { sent } from "./elements.js";
 import { showDetails } from "./live_details.js";
 

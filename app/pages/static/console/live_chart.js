@@ -1,6 +1,6 @@
 // Chart of the last hour: one bar for each minute, drawn again when a count changes.
 
-import { element } from "./page.js";
+import { element } from "../page.js";
 import { grouped, shape } from "./elements.js";
 import "./chart.js";
 

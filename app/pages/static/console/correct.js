@@ -1,9 +1,9 @@
 // Page of a rejected event: lays the payload out, and checks a corrected one.
 
-import { editor } from "./editor.js";
-import { layOut } from "./json_layout.js";
-import { announce, badge, element } from "./page.js";
-import { issueItem, issuesOf } from "./verdict.js";
+import { editor } from "../editor.js";
+import { layOut } from "../json_layout.js";
+import { announce, badge, element } from "../page.js";
+import { issueItem, issuesOf } from "../verdict.js";
 
 const original = document.querySelector("#original code");
 original.textContent = layOut(original.textContent);

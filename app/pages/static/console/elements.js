@@ -1,6 +1,6 @@
 // What the pages of arrivals are made of, beside what every page is.
 
-import { element } from "./page.js";
+import { element } from "../page.js";
 
 /** What somebody sent: isolated, so that it cannot turn the text around it. */
 export function sent(text) {

@@ -95,7 +95,7 @@ def overview_routes(
                 found.rows, events, span=query.span, scale=query.scale
             )
         return pages.render(
-            "overview.html",
+            "console/overview.html",
             request=request,
             query=query,
             spans=list(EVENTS),

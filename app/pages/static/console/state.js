@@ -1,6 +1,6 @@
 // Home: keeps the state and the counts up to date.
 
-import { announce } from "./page.js";
+import { announce } from "../page.js";
 
 const INTERVAL_MS = 2_000;
 const card = document.getElementById("state");

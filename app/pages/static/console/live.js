@@ -1,6 +1,6 @@
 // Live page: server-sent events become rows, a chart and a status line.
 
-import { announce } from "./page.js";
+import { announce } from "../page.js";
 import { grouped } from "./elements.js";
 import { takeMinutes } from "./live_chart.js";
 import { showRows, takeRows } from "./live_rows.js";

@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from app.access.readers import ReaderAuth
 from app.errors import OverloadedError, ReaderRequiredError, UnavailableError
 from app.pages.charts import duration
+from app.pages.console.state import State, StateReader
 from app.pages.render import Pages
 from app.pages.report_cache import ReportCache, Results
-from app.pages.state import State, StateReader
 from app.store.read.reports import ACTIVITY, REASONS, WEEKS, ReportRunner
 
 # Sources that sent something within the week are silent after this time.
@@ -79,7 +79,7 @@ def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
             return pages.render("home.html", request=request)
         state, results = await _read(home)
         return pages.render(
-            "state.html",
+            "console/state.html",
             request=request,
             state=state,
             results=results,
