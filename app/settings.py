@@ -108,9 +108,9 @@ class Settings(BaseSettings):
     )
     unknown_events: Literal["quarantine", "accept"] = Field(
         default="quarantine",
-        description="What happens to an event of an unknown name: `quarantine` rejects "
-        "it; `accept` stores it with the warning `undeclared_event`, and checks its "
-        "envelope only.",
+        description="Treatment of events with an unknown name: `quarantine` rejects "
+        "them; `accept` stores them with the warning `undeclared_event`, and checks "
+        "their envelope only.",
     )
     max_body_bytes: int = Field(
         default=10 * MIB,

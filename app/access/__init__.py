@@ -1,1 +1,1 @@
-"""Authentication: which key or session a request carries, and whose it is."""
+"""Authentication: the key or session of a request, and its holder."""

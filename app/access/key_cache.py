@@ -1,4 +1,4 @@
-"""Who a key belongs to: looked up once, trusted for seconds."""
+"""Cache of key look-ups: each result is trusted for some seconds."""
 
 import asyncio
 import hashlib
@@ -76,7 +76,7 @@ class KeyCache(Generic[T]):
         return used
 
     def get_cached(self, key: bytes) -> Known[T] | None:
-        """What is known of a key without asking; None where that is too old."""
+        """Return the cached result for a key; None if it is missing or too old."""
         digest = _digest(key)
         source = self._source_of_known(digest)
         if source is not None:
@@ -112,15 +112,15 @@ class KeyCache(Generic[T]):
         return digest in self._known or self._source_of_known(digest) is not None
 
     def last_known(self, key: bytes) -> T | None:
-        """The source of a key when it was last looked up, however long ago.
+        """Return the holder of a key as of the last look-up, however long ago.
 
-        For what may be shown while the database does not respond.
+        Pages use it while the database does not respond.
         """
         known = self._known.get(_digest(key))
         return known.source if known is not None else None
 
     def forget(self, key: bytes) -> None:
-        """Look a key up anew when it comes next."""
+        """Look a key up again when it is used next."""
         self._known.pop(_digest(key), None)
 
     def _enqueue(self, digest: bytes) -> asyncio.Future[T | None]:
@@ -141,10 +141,10 @@ class KeyCache(Generic[T]):
             digest = (self._due or self._new).popleft()
             try:
                 source = await self._refresh(digest)
-            except Exception as error:  # noqa: BLE001 - it is raised to whoever waits
+            except Exception as error:  # noqa: BLE001 - raised in the waiting requests
                 pending = self._pending.pop(digest)
                 pending.set_exception(error)
-                pending.exception()  # retrieved, also if nobody waits any more
+                pending.exception()  # retrieved, even if no request waits any more
             else:
                 self._pending.pop(digest).set_result(source)
 

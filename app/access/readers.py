@@ -1,4 +1,4 @@
-"""Who reads: a key in a header, or a browser that has signed in with one.
+"""Authentication of readers: a key in a header, or the session of a browser.
 
 FastAPI dependencies: `Depends(readers.required)` for programs,
 `Depends(readers.on_page)` for pages. The reader is then in `request.state.access`.
@@ -31,7 +31,7 @@ class ReaderAuth:
     """Authenticates readers.
 
     Args:
-        keys: keys that are no write keys.
+        keys: keys of every scope except `write`.
         sessions: tokens in cookies.
         on_read: callback for each authenticated request, for the audit log.
     """

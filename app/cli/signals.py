@@ -1,4 +1,4 @@
-"""What a command finds where it is started: its standard streams, and signals."""
+"""Standard streams and signals of a command."""
 
 import os
 import signal
@@ -10,21 +10,22 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def open_streams() -> None:
-    """Give each standard stream that whoever started us has closed to nobody.
+    """Reopen closed standard streams on /dev/null.
 
-    What is opened next would take its descriptor, which a worker has for its own.
+    Otherwise the next file to be opened would get the descriptor 0, 1 or 2, which a
+    worker process uses for its streams.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            stream = Path(os.devnull).open(mode)  # noqa: SIM115 - as long as we live
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115 - open until the end
             os.set_inheritable(stream.fileno(), True)  # noqa: FBT003 - positional
             setattr(sys, name, stream)
 
 
 def exit_on_signals() -> None:
-    """End by unwinding where a signal would kill us, to stop the embedded Postgres.
+    """Unwind the stack on a fatal signal, so that the embedded Postgres is stopped.
 
-    Not where it is ignored, as nohup(1) has it.
+    Signals that the parent process ignores, as nohup(1) does, stay ignored.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -32,7 +33,7 @@ def exit_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """What is being ended is not to be ended by half."""
+    """Ignore further signals, so that a shutdown runs to its end."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
 
@@ -40,4 +41,4 @@ def ignore_signals() -> None:
 def _unwind(number: int, frame: FrameType | None) -> None:
     del frame
     ignore_signals()
-    sys.exit(128 + number)  # as a shell would tell it
+    sys.exit(128 + number)  # as shells report it

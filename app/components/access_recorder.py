@@ -55,7 +55,7 @@ class AccessRecorder:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what has been collected; keep it if the database does not respond."""
+        """Write the records; keep them if the database does not respond."""
         self._hashes.update(*(take() for take in self._takers))
         reads, self._reads = self._reads, {}
         hashes, self._hashes = self._hashes, set()

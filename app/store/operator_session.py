@@ -29,7 +29,7 @@ def explain(error: BaseException, url: str, *, host: str | None = None) -> str:
     state = sqlstate_of(error)
     code = state or type(driver_error(error)).__name__
     if state and cause.is_configuration:
-        # Such a message names a role, a table or a parameter, never a value.
+        # The message names a role, a table or a parameter, never a value.
         code += f": {driver_error(error)}".partition("\n")[0]
     target = describe_target(url, host=host)
     return f"{target}: {cause.reason} ({code}). {cause.advice}"

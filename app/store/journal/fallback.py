@@ -131,7 +131,7 @@ class OfflineBuffer:
         if reason is not None:
             self.circuit.open(reason)
         await self.known_keys.refresh()
-        self._keys_up = asyncio.create_task(self.known_keys.run_hourly())
+        self._keys_up = asyncio.create_task(self.known_keys.keep_refreshing())
         self._drain.start()
 
     async def stop(self, *, within_s: float) -> None:

@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 _PAUSE_S = 1.5
 # The process that holds the lock queries Postgres, which takes at most a second.
-_TURNS = 24
-_TURN_PAUSE_S = 0.05
+_ATTEMPTS = 24
+_ATTEMPT_PAUSE_S = 0.05
 
 
 class LiveKeys:
@@ -66,14 +66,14 @@ class LiveKeys:
         """Whether any write key is known."""
         return bool(self._sources)
 
-    async def run_hourly(self) -> None:
+    async def keep_refreshing(self) -> None:
         """Refresh every few seconds, until cancelled."""
         while True:
             await asyncio.sleep(_PAUSE_S)
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Learn of keys that were made and revoked; from the file, if need be."""
+        """Read the live keys from Postgres, or from the snapshot during an outage."""
         try:
             if await self._refresh_from_postgres():
                 return
@@ -90,15 +90,15 @@ class LiveKeys:
             self._learn(keys, until=math.inf)
 
     async def _refresh_from_postgres(self) -> bool:
-        for _ in range(_TURNS):
-            with self._file.turn() as is_ours:
-                if is_ours:
-                    return await self._ask_in_turn()
-            await asyncio.sleep(_TURN_PAUSE_S)
+        for _ in range(_ATTEMPTS):
+            with self._file.try_lock() as is_held:
+                if is_held:
+                    return await self._refresh_locked()
+            await asyncio.sleep(_ATTEMPT_PAUSE_S)
         # The process that holds the lock hangs; revoked keys must end all the same.
         return await self._ask_and_learn() is not None
 
-    async def _ask_in_turn(self) -> bool:
+    async def _refresh_locked(self) -> bool:
         keys = await self._ask_and_learn()
         if keys is None:
             return False

@@ -1,8 +1,7 @@
-"""The live keys in a file of the data directory, for while Postgres is away.
+"""Snapshot of the live keys in the data directory, for outages of Postgres.
 
-It holds hashes of keys, never a key. It is read from Postgres and written under a
-lock: a list that was read earlier never follows one that was read later, and so a key
-that has been revoked does not come back.
+It holds hashes of keys, never a key. Keys are read from Postgres and written under one
+lock, so that an older list never replaces a newer one and a revoked key stays revoked.
 """
 
 import logging
@@ -59,15 +58,15 @@ class LiveKey(NamedTuple):
 
 
 async def live_keys(connection: AsyncConnection) -> list[LiveKey]:
-    """All of them, in the caller's transaction."""
+    """Return all live keys, in the caller's transaction."""
     return [LiveKey(*row) for row in await connection.execute(_LIVE)]
 
 
 class KeySnapshotFile:
-    """The file, which all processes on one data directory share.
+    """Snapshot file, shared by all processes with one data directory.
 
     Args:
-        directory: the data directory, which exists.
+        directory: data directory, which exists.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -75,17 +74,17 @@ class KeySnapshotFile:
         self._lock = self._path.with_suffix(".lock")
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
-        """Take the lock, if nobody has it; yields whether it is ours.
+    def try_lock(self) -> Iterator[bool]:
+        """Hold the lock if it is free; yield whether this process holds it.
 
         Raises:
-            OSError: there can be no lock.
+            OSError: the lock file cannot be created.
         """
         with try_lock(self._lock) as lock:
             yield lock is not None
 
     def read(self) -> list[LiveKey] | None:
-        """The keys in the file: none if there is no file; None if it is unreadable."""
+        """Return the keys of the file, if it exists; None if it is unreadable."""
         try:
             rows = orjson.loads(self._path.read_bytes())["keys"]
             return [_key_of(row) for row in rows]
@@ -149,7 +148,7 @@ async def publish_keys(connection: AsyncConnection, *, file: KeySnapshotFile) ->
     """
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
-        with suppress(OSError), file.turn() as is_ours:
+        with suppress(OSError), file.try_lock() as is_ours:
             if is_ours:
                 file.write(await live_keys(connection))
                 return True

@@ -50,9 +50,9 @@ class Finding(NamedTuple):
     """Result of one check.
 
     Attributes:
-        name: what was checked.
-        value: what was found.
-        remedy: what to do; None if all is well.
+        name: subject of the check.
+        value: state of the subject.
+        remedy: sentence that says how to repair it; None if it is in order.
     """
 
     name: str

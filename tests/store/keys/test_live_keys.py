@@ -115,7 +115,7 @@ async def test_a_process_that_hangs_in_its_turn_keeps_no_revoked_key_alive(
     known = known_by(postgres, tmp_path)
     await known.refresh()
     postgres.keys = [TWO]
-    with KeySnapshotFile(tmp_path).turn() as is_theirs:
+    with KeySnapshotFile(tmp_path).try_lock() as is_theirs:
         assert is_theirs
         await known.refresh()
     assert known.source_of(ONE.key_hash) is None
