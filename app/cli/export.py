@@ -240,9 +240,9 @@ def _explained(output: Path | None) -> Iterator[None]:
         yield
     except OSError as error:
         if output is None:
-            # What is left in the buffer must not fail once more at the end.
+            # The rest of the buffer must not fail again when Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # whoever reads has enough
+        if isinstance(error, BrokenPipeError):  # the reader has ended
             raise typer.Exit(1) from None
         raise OperatorError(
             f"Cannot write {output or 'to stdout'}: {error.strerror or error}."

@@ -69,12 +69,12 @@ class _Batch(NamedTuple):
 
 
 class _BatchReport(NamedTuple):
-    """What a batch held.
+    """Content of a batch.
 
     Attributes:
         file: as of the batch.
-        content: what was counted in it.
-        unreadable: what could not be read.
+        content: counts of its items.
+        unreadable: items that could not be read.
         position: as of the batch.
     """
 
@@ -105,8 +105,8 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Store the events of files. Safe to repeat, also after an interruption.
 
-    The exit status is 1 if something in the files is kept nowhere: a line that is no
-    event, or an event for which the quarantine had no room.
+    The exit status is 1 if a part of the files is kept nowhere: a line that cannot be
+    read, or an event for which the quarantine had no room.
     """
     if undo is not None:
         undo_import(undo, ask=not yes)
@@ -151,7 +151,7 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
             with run.progress:
                 asyncio.run(work)
         finally:
-            # Also after an error: what was counted is committed.
+            # Also after an error, because all counted events are committed.
             run.print_summary()
             record_command(
                 database,
@@ -167,7 +167,7 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
 
 
 class _Import:
-    """One run of the command: its id, and what it has counted.
+    """One run of the command: its id and its counts.
 
     Args:
         source: of the events.
@@ -184,7 +184,7 @@ class _Import:
         self._names_files = len(files) > 1
 
     def report(self, committed: Sequence[Outcome], batch: _BatchReport) -> None:
-        """Count a batch that was committed, and name what was not read."""
+        """Count a committed batch, and print its unreadable lines."""
         self.outcomes.add(committed)
         name = f"{batch.file} " if self._names_files else ""
         for number, (line, reason, _) in enumerate(batch.unreadable):

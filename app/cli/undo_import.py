@@ -14,7 +14,7 @@ from app.store.write.undo import ImportContent
 
 
 def undo_import(import_id: UUID, *, ask: bool) -> None:
-    """Delete what an import has stored, and say what that means.
+    """Delete the events of an import, and print the consequences.
 
     Args:
         import_id: as the import has printed it.

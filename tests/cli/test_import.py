@@ -256,7 +256,7 @@ async def test_warnings_of_a_file_are_stored(
 
 @contextmanager
 def importing(url: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The command in a process of its own, which reads what the test writes."""
+    """The command in a process of its own, which reads from the test."""
     with subprocess.Popen(  # noqa: S603 - our own words
         [ROLLCALL, "import", "--source", "crm", *arguments],
         env=environment(database_url=url),
@@ -328,8 +328,8 @@ def test_memory_is_bounded_for_any_size(database_url: str) -> None:
         with process.stdin as stdin:
             for piece in chain([b"["], pieces):
                 stdin.write(piece)
-            # All but what a pipe holds is read; the usage that the kernel tells at
-            # the end would begin with that of this process.
+            # Everything but the buffer of the pipe is read. The kernel's figure at the
+            # end would include this process before it started the command.
             peak = peak_kib(process.pid)
             stdin.write(b"null]")
         assert process.wait() == 0

@@ -30,7 +30,7 @@ from tests.support.pipeline import (
     stored,
 )
 
-# What was mended is stored as mended; what it was before is known no more.
+# Repairs whose original content is not stored.
 CHANGED = {
     "coerced_to_text",
     "event_name_folded",

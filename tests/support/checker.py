@@ -16,7 +16,7 @@ def disagreements(
     """Every statement of a response that the tables do not confirm.
 
     Args:
-        tenant: whose events they are; nobody else sends for it.
+        tenant: the only sender of the events.
         responses: status and body of each.
     """
     events = {

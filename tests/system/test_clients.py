@@ -1,7 +1,7 @@
 """Clients of the languages that backends are written in, each with its own "now".
 
-curl, wget and Perl run in `make test`, the others in `make senders`. What is not
-installed is skipped.
+curl, wget and Perl run in `make test`, the others in `make senders`. Absent
+programs are skipped.
 """
 
 import os

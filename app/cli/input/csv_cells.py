@@ -45,7 +45,7 @@ class CellReader:
 
     Args:
         binding: of the column.
-        mapping: has what holds for all columns.
+        mapping: options for all columns.
         policy: limits of an event.
         is_export: whether `rollcall export` wrote the file, so that apostrophes
             before formulas are undone.

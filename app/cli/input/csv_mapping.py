@@ -21,13 +21,13 @@ _TIME_FIELDS = (*TIMESTAMP_NAMES, *SDK_TIMESTAMP_NAMES)
 _ID_FIELDS = (*USER_NAMES, *GROUP_NAMES, *MESSAGE_NAMES)
 _FIELDS = (*EVENT_NAMES, *_ID_FIELDS, *_TIME_FIELDS)
 _OBJECTS = ("properties", "context")
-# Columns that `rollcall export` writes. They restore what was sent, and are no paths.
+# Columns that `rollcall export` writes. They restore the sent form, and name no field.
 EXPORT_COLUMNS = ("id", "source", "timestamp_raw", "extra", "warnings")
 _EXPORT_SIGN = frozenset({"id", "source", "timestamp_raw", "stored_at"})
 
 
 class CellType(StrEnum):
-    """What a cell holds."""
+    """Type of the cells of a column."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -57,14 +57,14 @@ class ColumnBinding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CsvMapping:
-    """What the options say about CSV.
+    """Options for CSV.
 
     Attributes:
         columns: path in the event to column.
         constants: path to text that all events have there.
-        types: path to what its cells hold.
+        types: path to the type of its cells.
         date_formats: path to the strptime format of its cells.
-        nulls: cells that stand for no value, beside the empty one.
+        nulls: cells that stand for no value; the empty cell always does.
         timezone: of timestamps that have no offset; None for UTC, with a warning.
         delimiter: between cells; None to detect it.
         max_row_lines: a row of more lines is taken for a stray quote; None for the

@@ -65,7 +65,7 @@ class RowReader:
         file: at its header.
         mapping: from columns to fields.
         policy: limits of an event.
-        announce: receives what the operator should know about the columns.
+        announce: receives notes for the operator about the columns.
 
     Raises:
         ConfigurationError: the header is absent, or lacks a column of the mapping.

@@ -16,7 +16,7 @@ from app.pipeline.timestamp import (
 )
 
 _OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)")
-# What the parser warns of where a text has no offset of its own.
+# Warnings of the parser for a text without an offset.
 _NO_OFFSET = frozenset({"offset_assumed_utc", "time_assumed_midnight"})
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
@@ -27,7 +27,7 @@ class CellTime(NamedTuple):
 
     Attributes:
         text: for the pipeline to read.
-        warning: what was done to the cell; None if nothing was.
+        warning: the conversion that was made; None without one.
         error: why no instant can be read; None if one can.
     """
 
@@ -40,7 +40,7 @@ def read_timezone(name: str) -> tzinfo:
     """A time zone by its name, such as Europe/Berlin, or by its offset.
 
     Raises:
-        ConfigurationError: there is none of this name.
+        ConfigurationError: the name is unknown.
     """
     offset = _OFFSET.fullmatch(name)
     if offset is not None:
@@ -60,7 +60,7 @@ class TimeReader:
 
     Args:
         path: of the column, for messages.
-        date_format: strptime format of every cell; None for what the service reads.
+        date_format: strptime format of every cell; None for the formats of `/track`.
         zone: of times without an offset; None to leave them as they are.
         two_digit_year: as the service reads it.
     """

@@ -65,9 +65,9 @@ def restore_sent_form(
 def restore_identity(record: Record, value: Any) -> Record:
     """The record of an exported event, with the id and warnings of the export.
 
-    The warnings tell of repairs that are done already, so that processing finds them
-    no more. A repair also changes the content, from which an id is derived where there
-    is no message id: then the id is taken from the export, if it has the same source.
+    The warnings name repairs that are done already, so processing does not find them
+    again. A repair also changes the content, from which an id is derived without a
+    message id: then the id is taken from the export, if it has the same source.
 
     Args:
         record: of the restored form.

@@ -35,7 +35,7 @@ _COMPRESSIONS: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
     (b"\xfd7zXZ\x00", "xz", lzma.LZMAFile),
     (b"\x28\xb5\x2f\xfd", "zstd", zstd.ZstdFile),
 )
-# What the decompressors raise for data that is cut off, foreign or corrupt.
+# Errors of the decompressors for data that is cut off, foreign or corrupt.
 _DECOMPRESSION_ERRORS = (
     EOFError,
     ValueError,
@@ -259,7 +259,7 @@ def _transcode(stream: BufferedIOBase, mark: bytes, encoding: str) -> Iterator[b
     if encoding == "utf-8":
         yield from _pieces_of(stream)
         return
-    # Lone surrogates become bytes that are no UTF-8, and are named with their line.
+    # Lone surrogates become invalid UTF-8, which is reported with its line.
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
     try:
         for piece in _pieces_of(stream):
@@ -285,7 +285,7 @@ def _pieces_of(stream: BufferedIOBase) -> Iterator[bytes]:
 def _encoding_of(head: bytes) -> tuple[bytes, str] | None:
     """Byte order mark and encoding; None for UTF-8 without a mark.
 
-    UTF-16 without a mark is recognised by the NUL beside each of its first letters.
+    UTF-16 without a mark is recognised by the NUL in each of its first letters.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if head.startswith(mark):

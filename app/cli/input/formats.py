@@ -45,14 +45,14 @@ def read_items(
     policy: Policy,
     announce: Callable[[str], None],
 ) -> Iterator[InputItem]:
-    """Read each event of a file, or what stands there in its place.
+    """Read each event of a file, and the parts that are not events.
 
     Args:
         file: at its beginning.
         form: None to detect it by the file's name and content.
         mapping: options for CSV.
         policy: limits of an event.
-        announce: receives what the operator should know about the file.
+        announce: receives notes for the operator about the file.
 
     Raises:
         ConfigurationError: the file and the options do not fit together.

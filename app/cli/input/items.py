@@ -1,4 +1,4 @@
-"""What a file holds: pieces of JSON, decoded events, and parts that are no event."""
+"""Items of a file: pieces of JSON, decoded events, and parts that are not events."""
 
 import re
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class DecodedItem(NamedTuple):
     Attributes:
         line: where it begins, from 1.
         value: one JSON value.
-        traits: what processing has to know about its JSON.
+        traits: properties of its JSON that processing needs.
         size: bytes in the file.
         warnings: assumptions made while it was read.
         errors: why it must be rejected, if it must.

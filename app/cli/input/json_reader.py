@@ -99,7 +99,7 @@ class JsonReader:
         raise ValueError("The object does not end.")
 
     def _rest_of_line(self) -> tuple[int, bytes | None]:
-        """What is neither an array nor an object ends with its line."""
+        """A value that is neither an array nor an object: it ends with its line."""
         while (end := self._buffer.find(b"\n", self._at)) < 0:
             self._at = len(self._buffer)
             if not self._read_on():

@@ -1,4 +1,4 @@
-"""Process what a file holds, by the rules of `/track`."""
+"""Process the items of a file by the rules of `/track`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ from app.pipeline.rejection import Rejection, reject
 
 
 class IgnoredItem(NamedTuple):
-    """A call of an SDK that is no event, such as `identify`."""
+    """A call of an SDK other than track, such as `identify`."""
 
     line: int
 
@@ -32,7 +32,7 @@ Result = Entry | UnreadableItem | IgnoredItem | BlankItem
 def process_item(
     item: InputItem, *, context: RequestContext, policy: Policy
 ) -> Iterator[tuple[int, Result]]:
-    """Each event of an item, or what is there instead, with its line.
+    """Each result of an item, with its line.
 
     Exported events are processed in the form in which they were sent.
 

@@ -22,10 +22,10 @@ _LINE_EVERY_S = 10.0
 
 
 class RowProgress(AbstractContextManager["RowProgress"]):
-    """Tells on stderr how many rows are done, how fast, and for how long still.
+    """Prints the number of rows, the rate and the remaining time to stderr.
 
     Args:
-        name: of what is being read.
+        name: of the input.
         total: its bytes; None where that is not known.
         console: that writes to stderr.
         clock: monotonic seconds.
@@ -74,7 +74,7 @@ class RowProgress(AbstractContextManager["RowProgress"]):
         self._bar.stop()
 
     def update(self, *, rows: int, position: int) -> None:
-        """Tell how far it is.
+        """Print the progress.
 
         Args:
             rows: done since the beginning.

@@ -10,15 +10,15 @@ from app.pipeline.rejection import Rejection
 
 
 class ContentTally:
-    """Counts what files hold, before anything is stored.
+    """Counts the items of files, before anything is stored.
 
     Attributes:
         events: valid and rejected ones.
         rejected: events with an error.
         errors: by code; an event may have several.
         warnings: by code, of valid and rejected events.
-        unreadable: parts of a file that are no event.
-        ignored: calls of SDKs that are no event.
+        unreadable: parts of a file that cannot be read.
+        ignored: calls of SDKs other than track.
         blank: rows of CSV without content.
     """
 
@@ -54,7 +54,7 @@ class ContentTally:
                 self._add_event(result)
 
     def merge(self, other: "ContentTally") -> None:
-        """Add what another tally has counted."""
+        """Add the counts of another tally."""
         self.events += other.events
         self.rejected += other.rejected
         self.errors += other.errors
@@ -78,7 +78,7 @@ class ContentTally:
                 yield f"{count:11,} {severity} {code}"
 
     def other_lines(self) -> Iterator[str]:
-        """Content that is no event."""
+        """Counts of everything except events."""
         if self.unreadable:
             yield f"{self.unreadable:11,} not read"
         if self.ignored:

@@ -1,4 +1,4 @@
-"""`rollcall rejected`: what was refused, why, and what becomes of it."""
+"""`rollcall rejected`: list, show, replay and purge rejected events."""
 
 import asyncio
 from dataclasses import replace
@@ -18,7 +18,7 @@ from app.store.quarantine import queries as triage
 from app.store.read.filters import RejectedFilter
 
 rejected = typer.Typer(
-    help="See, explain, recover and delete events that were rejected.",
+    help="List, explain, replay and delete rejected events.",
     no_args_is_help=True,
 )
 
@@ -30,10 +30,10 @@ def list_newest(  # noqa: PLR0913 - each is an option of the command
     event: Event = None,
     source: Source = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=1, help="The most that are shown.")] = 50,
-    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of events.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the newest, and count those that were not kept: there was no room."""
+    """List the newest rejected events, and count those that were not kept."""
     ask = partial(
         triage.overview,
         selection=RejectedFilter(

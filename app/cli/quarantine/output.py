@@ -59,7 +59,7 @@ def print_table(overview: RejectedListing) -> None:
             *(Text(_write(cell), no_wrap=True, overflow="ellipsis") for cell in cells)
         )
     console = Console(highlight=False)
-    # Where the terminal is narrower it wraps the lines, so that no id is cut.
+    # A narrower terminal wraps the lines, so that no id is cut.
     console.width = max(console.width, _LEAST_WIDTH)
     console.print(table)
     for drops in overview.drops:
@@ -67,7 +67,7 @@ def print_table(overview: RejectedListing) -> None:
 
 
 def describe(row: dict[str, Any]) -> str:
-    """All of one event: a line for each column, what is wrong, and the payload.
+    """One event in full: a line for each column, its issues, and the payload.
 
     Args:
         row: of `rejected_events`.

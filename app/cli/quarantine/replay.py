@@ -123,7 +123,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
             try:
                 asyncio.run(run_with_engine(database.url, work))
             finally:
-                # Also where it ends early: what was moved stays moved.
+                # Also after an error, because moved events stay moved.
                 progress.stop()
                 _tell(tally, reasons, found)
                 record_command(database, "rejected.replay", stored=tally["stored"])

@@ -10,7 +10,7 @@ from app.store.read.filters import RejectedFilter
 from app.store.tables.events import rejected_events
 
 _COLUMNS = rejected_events.c
-# Of rejected_events_received_at_id_idx.
+# Columns of rejected_events_received_at_id_idx.
 RECEIPT_ORDER = (_COLUMNS.received_at, _COLUMNS.id)
 
 

@@ -71,8 +71,8 @@ async def backfill(  # noqa: PLR0913 - input, rules and receivers
 
     Raises:
         ConfigurationError: the source's name is not valid.
-        DatabaseError: the database has confirmed nothing for a minute. What was
-            reported is stored, and perhaps a part of the batch after it.
+        DatabaseError: the database has confirmed nothing for a minute. All reported
+            batches are stored, and perhaps a part of the next one.
         OperatorError: the worker process was ended.
     """
     await in_operator_transaction(url, partial(ensure_source, name=source))

@@ -58,7 +58,7 @@ async def undo_import(
     Args:
         engine: begins and commits the transactions.
         import_id: as the import has printed it.
-        report: receives after each commit what was deleted by it.
+        report: receives the counts of each commit.
     """
     while True:
         async with engine.begin() as connection:

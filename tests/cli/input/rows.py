@@ -22,7 +22,7 @@ def read(
     types: Sequence[str] = (),
     **options: Any,
 ) -> Iterator[Item]:
-    """The rows of a file; what is announced of it is in `announced`."""
+    """The rows of a file; its announcements are in `announced`."""
     allow_long_fields(POLICY)
     reader = RowReader(
         make_input("e.csv", io.BytesIO(content), total=None),
@@ -34,5 +34,5 @@ def read(
 
 
 def values(found: Iterator[Item]) -> list[Any]:
-    """The events of rows; what is no event as it is."""
+    """The events of rows; other items unchanged."""
     return [each.value if isinstance(each, DecodedItem) else each for each in found]

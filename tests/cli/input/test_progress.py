@@ -7,7 +7,7 @@ from app.cli.input.progress import RowProgress
 
 
 class Clock:
-    """Monotonic seconds that pass when told."""
+    """A clock that a test sets."""
 
     now = 0.0
 
