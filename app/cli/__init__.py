@@ -38,9 +38,11 @@ COMMANDS = {
     "keys": _Command("keys", "Create, rotate, list and revoke keys."),
     "journal": _Command("journal", "Events that wait on this machine for Postgres."),
     "rejected": _Command("quarantine.commands", "Rejected events."),
-    "validate": _Command("validate", "Validate the events of a file; store nothing."),
-    "import": _Command("import_events", "Store the events of a file.", "import_events"),
-    "export": _Command("export", "Write stored events as NDJSON or CSV."),
+    "validate": _Command("files.validate", "Check the events of files; store nothing."),
+    "import": _Command(
+        "files.import_events", "Store the events of files.", "import_events"
+    ),
+    "export": _Command("files.export", "Write stored events as NDJSON or CSV."),
     "retention": _Command("retention", "Delete events older than a limit."),
     "erase": _Command("erase", "Erase one person."),
     "psql": _Command("psql", "Run psql on the configured database."),

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from app.cli.erase import erase
-from app.cli.export import export
+from app.cli.files.export import export
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
 from app.store.journal.fallback import journal_directory

@@ -8,15 +8,16 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, cast
 
-import typer
 from typing_extensions import Buffer, override
+
+from app.cli.input.foreign import refuse_foreign
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -45,23 +46,6 @@ _DECOMPRESSION_ERRORS = (
     zstd.ZstdError,
 )
 
-_ZIP = b"PK\x03\x04"
-_SPREADSHEETS = (b"[Content_Types].xml", b"xl/", b"opendocument.spreadsheet")
-_TAR_AT, _TAR = 257, b"ustar"
-_FOREIGN = (
-    (b"PK\x05\x06", "an empty ZIP archive", "there is nothing in it to read"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as CSV"),
-    (b"PAR1", "a Parquet file", "export it as NDJSON or CSV"),
-    (b"Obj\x01", "an Avro file", "export it as NDJSON or CSV"),
-    (b"ORC", "an ORC file", "export it as NDJSON or CSV"),
-    (b"ARROW1", "an Arrow file", "export it as NDJSON or CSV"),
-    (b"SQLite format 3\x00", "an SQLite database", "export its table as CSV"),
-    (b"PGDMP", "a dump of pg_dump", "export its table with COPY ... CSV HEADER"),
-    (b"\x04\x22\x4d\x18", "compressed with LZ4", "decompress it first"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and name the files in it"),
-    (b"Rar!\x1a\x07", "a RAR archive", "unpack it and name the files in it"),
-    (b"%PDF-", "a PDF document", "only NDJSON, JSON and CSV are read"),
-)
 _BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -208,7 +192,7 @@ def make_input(name: str, file: BufferedIOBase, *, total: int | None) -> InputFi
         if head.startswith(magic):
             head, stream = _wrap(_decompress(decompressor(stream), kind))
             break
-    _refuse_foreign(name, head)
+    refuse_foreign(name, head)
     encoding = _encoding_of(head)
     if encoding is not None:
         head, stream = _wrap(_transcode(stream, *encoding))
@@ -294,22 +278,6 @@ def _encoding_of(head: bytes) -> tuple[bytes, str] | None:
     if start == [True, False, True, False]:
         return b"", "utf-16-le"
     return (b"", "utf-16-be") if start == [False, True, False, True] else None
-
-
-def _refuse_foreign(name: str, head: bytes) -> None:
-    kinds: Iterable[tuple[bytes, str, str]] = _FOREIGN
-    if head.startswith(_ZIP):
-        is_sheet = any(sign in head for sign in _SPREADSHEETS)
-        kinds = [
-            (_ZIP, "an Excel workbook", "save the sheet as CSV")
-            if is_sheet
-            else (_ZIP, "a ZIP archive", "unpack it and name the files in it")
-        ]
-    elif head.startswith(_TAR, _TAR_AT):
-        kinds = [(b"", "a tar archive", "unpack it and name the files in it")]
-    for magic, kind, advice in kinds:
-        if head.startswith(magic):
-            raise typer.BadParameter(f"{name} is {kind}; {advice}.")
 
 
 def _size_of(file: BufferedIOBase) -> int | None:

@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from io import BytesIO
 
-from app.cli.input.csv_dialect import first_line
-from app.cli.input.csv_mapping import CsvMapping
-from app.cli.input.csv_reader import RowReader
 from app.cli.input.file import DamagedInputError, InputFile
 from app.cli.input.items import (
     InputItem,
@@ -20,6 +17,9 @@ from app.cli.input.items import (
     read_lines,
 )
 from app.cli.input.json_reader import JsonReader
+from app.cli.input.table.dialect import first_line
+from app.cli.input.table.mapping import CsvMapping
+from app.cli.input.table.reader import RowReader
 from app.errors import ConfigurationError, InvalidJsonError
 from app.pipeline.json_decode import MAX_BODY_DEPTH, decode
 from app.pipeline.record import Policy

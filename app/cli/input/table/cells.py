@@ -4,10 +4,10 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from app.cli.csv_output import escape_formulas, unescape_formulas
-from app.cli.input.csv_mapping import CellType, ColumnBinding, CsvMapping
-from app.cli.input.csv_time import TimeReader
+from app.cli.files.csv_output import escape_formulas, unescape_formulas
 from app.cli.input.items import FileWarning
+from app.cli.input.table.mapping import CellType, ColumnBinding, CsvMapping
+from app.cli.input.table.times import TimeReader
 from app.errors import InvalidJsonError
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode

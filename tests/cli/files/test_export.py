@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import Result
 
-from app.cli.export import export
-from app.cli.import_events import import_events
+from app.cli.files.export import export
+from app.cli.files.import_events import import_events
 from app.errors import OperatorError
 from app.pipeline.record import Record, RequestContext
 from app.store.read.export import NOT_EXPORTED

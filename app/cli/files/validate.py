@@ -11,8 +11,6 @@ import typer
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err
-from app.cli.input.csv_mapping import CsvMapping, CsvOptions
-from app.cli.input.csv_reader import allow_long_fields
 from app.cli.input.file import open_input
 from app.cli.input.formats import Format, read_items
 from app.cli.input.items import BlankItem, UnreadableItem
@@ -30,6 +28,8 @@ from app.cli.input.options import (
     Timezone,
 )
 from app.cli.input.process import IgnoredItem, Result, process_item
+from app.cli.input.table.mapping import CsvMapping, CsvOptions
+from app.cli.input.table.reader import allow_long_fields
 from app.cli.input.tally import ContentTally
 from app.cli.quarantine.output import print_issue
 from app.components.policy import event_policy

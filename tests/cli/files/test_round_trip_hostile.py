@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.cli.export import export
-from app.cli.import_events import import_events
+from app.cli.files.export import export
+from app.cli.files.import_events import import_events
 from app.store.tables.events import events
 from tests.support.entries import rows
 from tests.support.hostile import hostile_lines

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import Result
 
-from app.cli.import_events import import_events
+from app.cli.files.import_events import import_events
 from app.errors import EventNotFoundError
 from app.store.tables.events import event_ids, events
 from tests.support.entries import counts, rows

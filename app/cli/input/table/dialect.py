@@ -4,8 +4,8 @@ import csv
 import re
 from collections.abc import Callable
 
-from app.cli.input.csv_mapping import CsvMapping
 from app.cli.input.file import InputFile
+from app.cli.input.table.mapping import CsvMapping
 
 _DELIMITERS = ",;\t|"
 # Excel writes and reads this first line.

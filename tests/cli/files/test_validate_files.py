@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.validate import validate
+from app.cli.files.validate import validate
 from tests.support.input_files import event, ndjson, run, write
 from tests.support.pipeline import SIGNED_UP, without
 

@@ -4,10 +4,10 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.cli.input.csv_mapping import CsvOptions
-from app.cli.input.csv_reader import RowReader, allow_long_fields
 from app.cli.input.file import make_input
 from app.cli.input.items import BlankItem, DecodedItem, UnreadableItem
+from app.cli.input.table.mapping import CsvOptions
+from app.cli.input.table.reader import RowReader, allow_long_fields
 from tests.support.pipeline import POLICY
 
 Item = DecodedItem | UnreadableItem | BlankItem

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import Result
 
-from app.cli.import_events import import_events
+from app.cli.files.import_events import import_events
 from app.errors import ConfigurationError, DatabaseError
 from app.pipeline.timestamp import format_timestamp
 from app.store.tables.events import events, rejected_events, sources

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.cli.export import export
-from app.cli.import_events import import_events
+from app.cli.files.export import export
+from app.cli.files.import_events import import_events
 from app.cli.input.items import RawItem
 from app.cli.input.process import process_item
 from app.pipeline.record import Record

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.cli.validate import validate
+from app.cli.files.validate import validate
 from app.ingest.responses import build_response
 from app.ingest.routes import TrackRoute
 from app.pipeline.outcome import EventStatus, Outcome

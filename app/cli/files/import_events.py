@@ -13,8 +13,7 @@ from rich.console import Console
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked, record_command
-from app.cli.input.csv_mapping import CsvOptions
-from app.cli.input.csv_reader import allow_long_fields
+from app.cli.files.undo_import import undo_import
 from app.cli.input.file import InputFile, open_input
 from app.cli.input.formats import read_items
 from app.cli.input.items import InputItem, UnreadableItem
@@ -34,8 +33,9 @@ from app.cli.input.options import (
 )
 from app.cli.input.process import process_item
 from app.cli.input.progress import RowProgress
+from app.cli.input.table.mapping import CsvOptions
+from app.cli.input.table.reader import allow_long_fields
 from app.cli.input.tally import ContentTally, OutcomeTally, summary
-from app.cli.undo_import import undo_import
 from app.components.policy import event_policy, quarantining
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Policy, Record, RequestContext

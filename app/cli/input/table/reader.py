@@ -6,9 +6,6 @@ from typing import Any
 
 from typing_extensions import override
 
-from app.cli.input.csv_cells import CellReader, UnreadableRowError
-from app.cli.input.csv_dialect import find_delimiter
-from app.cli.input.csv_mapping import CsvMapping, is_export
 from app.cli.input.file import InputFile, restore_line_ends
 from app.cli.input.items import (
     BlankItem,
@@ -18,6 +15,9 @@ from app.cli.input.items import (
     may_be_large,
     read_lines,
 )
+from app.cli.input.table.cells import CellReader, UnreadableRowError
+from app.cli.input.table.dialect import find_delimiter
+from app.cli.input.table.mapping import CsvMapping, is_export
 from app.errors import ConfigurationError
 from app.pipeline.issues import Issue
 from app.pipeline.record import Body, Policy

@@ -6,7 +6,7 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.cli.input.csv_time import read_timezone
+from app.cli.input.table.times import read_timezone
 from app.errors import ConfigurationError
 from app.events.envelope import (
     EVENT_NAMES,

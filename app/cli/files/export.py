@@ -18,10 +18,10 @@ import orjson
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.csv_output import CsvLines
 from app.cli.database import echo_err, open_checked, record_command
+from app.cli.files.csv_output import CsvLines
+from app.cli.files.subject_export import export_subject
 from app.cli.quarantine.filters import Source, read_since
-from app.cli.subject_export import export_subject
 from app.components.database import read_url
 from app.components.policy import event_policy
 from app.errors import OperatorError

@@ -1,0 +1,1 @@
+"""Read the rows of CSV files as events."""
