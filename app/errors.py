@@ -12,6 +12,7 @@
     `-- RequestError                     answered as problem JSON (RFC 9457)
         |   code                   status  retryable
         |-- InvalidHttpError          400  no
+        |-- InvalidHostError          400  no
         |-- InvalidJsonError          400  no
         |-- InvalidBodyError          400  no
         |-- EmptyBodyError            400  no
@@ -119,6 +120,14 @@ class InvalidHttpError(RequestError):
     code = "invalid_http"
     status = 400
     title = "The request is not valid HTTP"
+
+
+class InvalidHostError(RequestError):
+    """The host name is not one under which pages are served."""
+
+    code = "invalid_host"
+    status = 400
+    title = "The host name is not allowed"
 
 
 class InvalidJsonError(RequestError):
@@ -342,6 +351,7 @@ class UnavailableError(RequestError):
 # One class for each code, in the order of the tree above.
 REQUEST_ERRORS: tuple[type[RequestError], ...] = (
     InvalidHttpError,
+    InvalidHostError,
     InvalidJsonError,
     InvalidBodyError,
     EmptyBodyError,

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.api.allowed_hosts import AllowedHosts
 from app.api.documents import PublicDocuments, PublicPaths
 from app.api.health import health_routes
 from app.api.openapi import describe
@@ -95,6 +96,7 @@ def create_app(
     )
     install_error_handlers(app, pages)
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own documented way
+    hosts = (settings.allowed_hosts or "").replace(" ", "").split(",")
     documents = PublicDocuments(
         SecurityHeaders(app),
         public_paths(catalog, files),
@@ -104,7 +106,7 @@ def create_app(
     dispatcher = Dispatcher(
         TRACK_ROUTES,
         services=service.ingest,
-        rest=documents,
+        rest=AllowedHosts(documents, [host for host in hosts if host]),
         is_known_reader=service.reading.readers.is_known,
     )
     return dispatcher

@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         le=65535,
         description="Port to listen on; 0 takes any free one.",
     )
+    allowed_hosts: str | None = Field(
+        default=None,
+        description="Host names of pages and read API, separated by commas; `*.a.com` "
+        "stands for all below it. Without it every name is served.",
+    )
     workers: int = Field(
         default=1, ge=1, le=64, description="Number of worker processes."
     )

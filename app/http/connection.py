@@ -1,7 +1,6 @@
 """One connection: HTTP/1.1, with limits on its time and on what waits."""
 
 import asyncio
-from collections import deque
 from typing import Any, NamedTuple
 
 from typing_extensions import override
@@ -11,14 +10,13 @@ from uvicorn.server import ServerState
 from app.errors import InvalidHttpError, RequestError, SlowClientError
 from app.http.application import ApplicationRequest, scope_of
 from app.http.exchange import Exchange
-from app.http.flow import FlowControl
 from app.http.head import RequestHead
 from app.http.monitor import ConnectionMonitor
-from app.http.raw_errors import header_lines, raw_error_response, status_line
+from app.http.output import ResponseOutput
+from app.http.raw_errors import raw_error_response
 from app.http.reader import RequestReader
 from app.http.timeouts import StalledReaderCheck, limit_of
 from app.ingest.dispatch import Dispatcher
-from app.ingest.responses import TrackResponse
 
 # Where the lifespan's state holds the services of a connection.
 CONNECTION_SERVICES = "connection_services"
@@ -26,8 +24,6 @@ CONNECTION_SERVICES = "connection_services"
 # that has shown a known key, and on any other.
 MAX_PIPELINED = 100
 MAX_PIPELINED_WITHOUT_KEY = 1
-# A request that arrives meanwhile is still answered within 3 s of its last byte.
-_BACK_OFF_S = 0.5
 
 
 class ConnectionServices(NamedTuple):
@@ -42,7 +38,7 @@ class ConnectionServices(NamedTuple):
     dispatcher: Dispatcher
 
 
-class Connection(FlowControl):
+class Connection(ResponseOutput):
     """A connection of a client, as uvicorn's setting `http` takes it.
 
     A request that sends events is pushed to its handler, without a task. Any other
@@ -54,9 +50,6 @@ class Connection(FlowControl):
         server_state: of uvicorn; has the headers of every response.
         app_state: what the lifespan yielded.
         _loop: the running one by default.
-
-    Attributes:
-        has_known_key: whether a request on it was accepted with a known key.
     """
 
     def __init__(
@@ -66,27 +59,23 @@ class Connection(FlowControl):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__()
+        services: ConnectionServices = app_state[CONNECTION_SERVICES]
+        super().__init__(
+            _loop or asyncio.get_running_loop(),
+            server_state=server_state,
+            monitor=services.monitor,
+        )
         if not config.loaded:
             config.load()
-        self._loop = _loop or asyncio.get_running_loop()
         self._config = config
-        self._server = server_state
         self._app_state = app_state
-        services: ConnectionServices = app_state[CONNECTION_SERVICES]
-        self._monitor, self._dispatcher = services
+        self._dispatcher = services.dispatcher
         self._reader = RequestReader(self, self._loop.time)
         self._stalled = StalledReaderCheck(self._monitor.limits.write_s)
-        # The exchange whose response is due; the one whose body is being read, which
-        # is that one or the last of those that wait.
-        self._current: Exchange | None = None
+        # The exchange whose body is being read: the current or the last waiting one.
         self._incoming: Exchange | None = None
-        self._waiting: deque[Exchange] = deque()
         self._is_advancing = False
         self._is_refused = False
-        self._is_half_closed = False
-        self._is_draining = False
-        self.has_known_key = False
 
     # From asyncio
 
@@ -152,76 +141,6 @@ class Connection(FlowControl):
         if exchange is not None:
             exchange.end()
             self._advance()
-
-    # From the handlers
-
-    def respond(self, response: TrackResponse, request_id: str) -> None:
-        """Write a whole response to the current request."""
-        exchange = self._current
-        if exchange is None or exchange.is_answered or self.transport.is_closing():
-            return
-        body = b"" if exchange.head.method == b"HEAD" else response.body
-        parts = (
-            status_line(response.status),
-            self.common_headers(exchange),
-            b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
-            % (response.media_type, len(response.body), request_id.encode()),
-            header_lines(response.headers),
-            b"\r\n",
-            body,
-        )
-        self.write(exchange, b"".join(parts))
-        self.finish(exchange)
-
-    def trust(self) -> None:
-        """A request on this connection carries a known key."""
-        self.has_known_key = True
-
-    def back_off(self) -> None:
-        """Read nothing for a moment: the client was refused for load."""
-        self.pause("back-off")
-        self._loop.call_later(_BACK_OFF_S, self._end_back_off)
-
-    def _end_back_off(self) -> None:
-        self.pause("back-off", paused=False)
-
-    def common_headers(self, exchange: Exchange) -> bytes:
-        """The lines that every response begins with; decides whether it is the last."""
-        is_last = not self._waiting and (self._is_draining or self._is_half_closed)
-        if is_last or (exchange.expects_continue and not exchange.is_complete):
-            # A client that was not invited may send its body or not: nobody can tell.
-            exchange.keep_alive = False
-        lines = self._monitor.header_lines(self._server.default_headers)
-        return lines if exchange.keep_alive else lines + b"connection: close\r\n"
-
-    def write(self, exchange: Exchange, data: bytes) -> None:
-        """Write a part of the response."""
-        exchange.is_started = True
-        if not self.transport.is_closing():
-            self.transport.write(data)
-
-    def invite_body(self) -> None:
-        """Tell the client to send the body, if it waits for that."""
-        exchange = self._current
-        if exchange is None or not exchange.expects_continue or exchange.is_started:
-            return
-        exchange.expects_continue = False
-        if not (exchange.is_complete or self.transport.is_closing()):
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def abort(self) -> None:
-        """The response cannot be completed: end the connection."""
-        self.transport.close()
-
-    def finish(self, exchange: Exchange) -> None:
-        """The response is complete: go on with the next request, or end."""
-        exchange.is_answered = True
-        self.hold(held=False)
-        self._server.total_requests += 1
-        if exchange.keep_alive:
-            self._advance()
-        elif not self.transport.is_closing():
-            self.transport.close()
 
     # From the server and the monitor
 
@@ -307,6 +226,7 @@ class Connection(FlowControl):
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
 
+    @override
     def _advance(self) -> None:
         """Begin with the next request, if the current one is done with."""
         if self._is_advancing:

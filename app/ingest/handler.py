@@ -16,7 +16,6 @@ from app.access.credentials import (
     find_body_key,
     key_from_body,
     key_from_headers,
-    refused_writer,
 )
 from app.errors import MethodNotAllowedError, UnavailableError
 from app.ingest.body import BodyReader, check_headers
@@ -117,12 +116,12 @@ class TrackRequest(RequestLifecycle):
         if key is None:
             self._admit(None)
             return
-        known = self._services.key_cache.get_cached(key)
-        if known is None:
+        source = self._services.cached_source(key)
+        if source is None:
             self._client.hold(held=True)
             self._services.run(self._authenticate_slowly(key))
         else:
-            self._admit(_owner(known.source, key))
+            self._admit(source)
 
     def _admit(self, source: str | None) -> None:
         """Check the headers, and make room for the body."""
@@ -181,12 +180,11 @@ class TrackRequest(RequestLifecycle):
     def _process_quickly(self) -> None:
         unpacked = self._unpack()
         if self.source is None:
-            key = key_from_body(unpacked.value)
-            known = self._services.key_cache.get_cached(key)
-            if known is None:
+            source = self._services.cached_source(key_from_body(unpacked.value))
+            if source is None:
                 self._services.run(self._process_slowly(unpacked))
                 return
-            self._identify(_owner(known.source, key))
+            self._identify(source)
         self._submit(self._process(unpacked))
 
     def _unpack(self) -> Unpacked:
@@ -247,8 +245,7 @@ class TrackRequest(RequestLifecycle):
             self._try(partial(self._complete, outcomes))
 
     def _complete(self, outcomes: list[Outcome]) -> None:
-        entries = self._entries
-        outcomes = with_ignored(entries, outcomes)
+        entries, outcomes = self._entries, with_ignored(self._entries, outcomes)
         count_issues(self._services.metrics, entries, outcomes)
         response = build_response(
             entries,
@@ -264,7 +261,7 @@ class TrackRequest(RequestLifecycle):
 
     async def _authenticate_slowly(self, key: bytes) -> None:
         try:
-            source = await self._look_up(key)
+            source = await self._services.find_source(key)
         except Exception as error:  # noqa: BLE001 - `_fail` sorts them
             self._fail(error)
             return
@@ -283,7 +280,9 @@ class TrackRequest(RequestLifecycle):
             if unpacked is None:
                 unpacked = await asyncio.to_thread(self._unpack)
             if self.source is None:
-                self._identify(await self._look_up(key_from_body(unpacked.value)))
+                self._identify(
+                    await self._services.find_source(key_from_body(unpacked.value))
+                )
             process = partial(self._process, unpacked)
             entries = await asyncio.to_thread(process) if is_large else process()
         except Exception as error:  # noqa: BLE001 - `_fail` sorts them
@@ -292,23 +291,9 @@ class TrackRequest(RequestLifecycle):
         if not self.is_done:
             self._try(partial(self._submit, entries))
 
-    async def _look_up(self, key: bytes) -> str:
-        try:
-            async with asyncio.timeout(self._services.limits.answer_s):
-                source = await self._services.key_cache.source_of(key)
-        except TimeoutError:
-            raise UnavailableError("The database did not answer in time.") from None
-        return _owner(source, key)
-
     @override
     def _forget(self) -> None:
         self._body = None
         self._content = b""
         self._early = []
         self._entries = []
-
-
-def _owner(source: str | None, key: bytes) -> str:
-    if source is None:
-        raise refused_writer(key)
-    return source

@@ -7,7 +7,9 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
+from app.access.credentials import refused_writer
 from app.access.key_cache import KeyCache
+from app.errors import UnavailableError
 from app.ingest.limits import TrackLimits
 from app.ingest.load.budget import ByteBudget
 from app.ingest.load.scheduler import Scheduler
@@ -73,6 +75,29 @@ class IngestServices:
         self._logged_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def cached_source(self, key: bytes) -> str | None:
+        """Whose key this is, as far as it is known; None if it must be looked up.
+
+        Raises:
+            UnauthorizedError: it is not a live write key.
+        """
+        known = self.key_cache.get_cached(key)
+        return None if known is None else _owner(known.source, key)
+
+    async def find_source(self, key: bytes) -> str:
+        """Whose key this is.
+
+        Raises:
+            UnauthorizedError: it is not a live write key.
+            UnavailableError: nobody could say in time.
+        """
+        try:
+            async with asyncio.timeout(self.limits.answer_s):
+                source = await self.key_cache.source_of(key)
+        except TimeoutError:
+            raise UnavailableError("The database did not answer in time.") from None
+        return _owner(source, key)
+
     def note_overload(self) -> None:
         """Log that requests are refused, at most once a second, with their number."""
         self._refused += 1
@@ -88,3 +113,9 @@ class IngestServices:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _owner(source: str | None, key: bytes) -> str:
+    if source is None:
+        raise refused_writer(key)
+    return source

@@ -1,0 +1,118 @@
+"""The responses of a connection."""
+
+import asyncio
+from collections import deque
+
+from uvicorn.server import ServerState
+
+from app.http.exchange import Exchange
+from app.http.flow import FlowControl
+from app.http.monitor import ConnectionMonitor
+from app.http.raw_errors import header_lines, status_line
+from app.ingest.responses import TrackResponse
+
+# A request that arrives meanwhile is still answered within 3 s of its last byte.
+_BACK_OFF_S = 0.5
+
+
+class ResponseOutput(FlowControl):
+    """Writes the responses of a connection, in the order of the requests.
+
+    Args:
+        loop: the running one.
+        server_state: of uvicorn; has the headers of every response.
+        monitor: has them as bytes.
+
+    Attributes:
+        has_known_key: whether a request on it was accepted with a known key.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        server_state: ServerState,
+        monitor: ConnectionMonitor,
+    ) -> None:
+        super().__init__()
+        self._loop = loop
+        self._server = server_state
+        self._monitor = monitor
+        # The exchange whose response is due, and those behind it.
+        self._current: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._is_half_closed = False
+        self._is_draining = False
+        self.has_known_key = False
+
+    def respond(self, response: TrackResponse, request_id: str) -> None:
+        """Write a whole response to the current request."""
+        exchange = self._current
+        if exchange is None or exchange.is_answered or self.transport.is_closing():
+            return
+        body = b"" if exchange.head.method == b"HEAD" else response.body
+        parts = (
+            status_line(response.status),
+            self.common_headers(exchange),
+            b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
+            % (response.media_type, len(response.body), request_id.encode()),
+            header_lines(response.headers),
+            b"\r\n",
+            body,
+        )
+        self.write(exchange, b"".join(parts))
+        self.finish(exchange)
+
+    def trust(self) -> None:
+        """A request on this connection carries a known key."""
+        self.has_known_key = True
+
+    def back_off(self) -> None:
+        """Read nothing for a moment: the client was refused for load."""
+        self.pause("back-off")
+        self._loop.call_later(_BACK_OFF_S, self._end_back_off)
+
+    def _end_back_off(self) -> None:
+        self.pause("back-off", paused=False)
+
+    def common_headers(self, exchange: Exchange) -> bytes:
+        """The lines that every response begins with; decides whether it is the last."""
+        is_last = not self._waiting and (self._is_draining or self._is_half_closed)
+        if is_last or (exchange.expects_continue and not exchange.is_complete):
+            # A client that was not invited may send its body or not: nobody can tell.
+            exchange.keep_alive = False
+        lines = self._monitor.header_lines(self._server.default_headers)
+        return lines if exchange.keep_alive else lines + b"connection: close\r\n"
+
+    def write(self, exchange: Exchange, data: bytes) -> None:
+        """Write a part of the response."""
+        exchange.is_started = True
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def invite_body(self) -> None:
+        """Tell the client to send the body, if it waits for that."""
+        exchange = self._current
+        if exchange is None or not exchange.expects_continue or exchange.is_started:
+            return
+        exchange.expects_continue = False
+        if not (exchange.is_complete or self.transport.is_closing()):
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def abort(self) -> None:
+        """The response cannot be completed: end the connection."""
+        self.transport.close()
+
+    def finish(self, exchange: Exchange) -> None:
+        """The response is complete: go on with the next request, or end."""
+        exchange.is_answered = True
+        self.hold(held=False)
+        self._server.total_requests += 1
+        if exchange.keep_alive:
+            self._advance()
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    def _advance(self) -> None:
+        """Begin with the next request, if the current one is done with."""
+        raise NotImplementedError
