@@ -1,11 +1,13 @@
-"""JSON logs: one line an event of the service's life, one canonical line a request.
+"""Logs: one line for each event of the service's life, and one for each request.
 
-No personal data: no body, no key, no id that a sender chose.
+JSON, or plain text on a terminal. No personal data: no body, no key, no id that a
+sender chose.
 """
 
 import asyncio
 import logging
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -34,6 +36,26 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
 
 
+class TextFormatter(logging.Formatter):
+    """A record as plain text for a terminal."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        named = getattr(record, _FIELDS, {})
+        at = datetime.fromtimestamp(record.created, UTC)
+        line = _text(at, record.levelname.lower(), record.getMessage(), named)
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def _text(at: datetime, level: str, message: str, named: Mapping[str, object]) -> str:
+    parts = (f"{k}={v}" for k, v in named.items() if v is not None)
+    line = " ".join((f"{at:%H:%M:%S}", level.ljust(7), message, *parts))
+    # A terminal obeys control characters.
+    return "".join(c if c.isprintable() else "?" for c in line)
+
+
 class RequestLog:
     """One line for each request; those of one moment are written in one go.
 
@@ -43,10 +65,14 @@ class RequestLog:
     Args:
         stream: binary; each write is flushed.
         enabled: whether lines are written at all.
+        is_text: whether lines are plain text instead of JSON.
     """
 
-    def __init__(self, stream: BinaryIO, *, enabled: bool) -> None:
+    def __init__(
+        self, stream: BinaryIO, *, enabled: bool, is_text: bool = False
+    ) -> None:
         self._stream = stream
+        self._is_text = is_text
         self._enabled = enabled
         self._lines: list[bytes] = []
 
@@ -54,8 +80,13 @@ class RequestLog:
         """Add a line with these values; needs a running event loop."""
         if not self._enabled:
             return
-        line = {"at": datetime.now(UTC), "level": "info", "message": "request"}
-        self._lines.append(orjson.dumps(line | values, option=_LINE))
+        now = datetime.now(UTC)
+        if self._is_text:
+            line = f"{_text(now, 'info', 'request', values)}\n".encode()
+        else:
+            named = {"at": now, "level": "info", "message": "request"} | values
+            line = orjson.dumps(named, option=_LINE)
+        self._lines.append(line)
         if len(self._lines) == 1:
             asyncio.get_running_loop().call_soon(self._flush)
 
@@ -68,13 +99,14 @@ class RequestLog:
 
 
 def configure_logs(level: str) -> None:
-    """Send all logs of this process to stderr as JSON.
+    """Send all logs of this process to stderr: text on a terminal, else JSON.
 
     Args:
         level: the least that is logged: debug, info, warning or error.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    is_text = sys.stderr.isatty()
+    handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

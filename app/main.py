@@ -57,7 +57,9 @@ def create_app(
     metrics = Metrics(metric_labels() | {"digest": (catalog.digest,)}, metrics_dir)
     metrics.set(WORKERS_BY_DECLARATIONS, catalog.digest, to=1)
     requests = RequestLog(
-        sys.stderr.buffer, enabled=settings.log_level in {"debug", "info"}
+        sys.stderr.buffer,
+        enabled=settings.log_level in {"debug", "info"},
+        is_text=sys.stderr.isatty(),
     )
     service = Service(settings, metrics=metrics, catalog=catalog, requests=requests)
 
@@ -76,7 +78,10 @@ def create_app(
         redirect_slashes=False,
     )
     # The scheme and the client behind a proxy, which event routes do not use.
-    app.add_middleware(ProxyHeadersMiddleware)
+    app.add_middleware(
+        ProxyHeadersMiddleware,
+        trusted_hosts=settings.trusted_proxies or "127.0.0.1",
+    )
     app.include_router(health_routes(service.readiness, declarations=catalog.digest))
     app.include_router(schema_routes(catalog))
     app.include_router(service.metrics_routes)

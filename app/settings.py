@@ -8,10 +8,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB = 1024
@@ -83,6 +84,12 @@ class Settings(BaseSettings):
     )
     workers: int = Field(
         default=1, ge=1, le=64, description="Number of worker processes."
+    )
+    trusted_proxies: str | None = Field(
+        default=None,
+        description="Addresses and networks of the proxies in front, separated by "
+        "commas. Their `X-Forwarded-For` is believed, and the request log has the "
+        "client's address. Unset: no address is logged.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
@@ -261,6 +268,20 @@ class Settings(BaseSettings):
         if self.earliest_timestamp.tzinfo is None:
             raise ValueError("ROLLCALL_EARLIEST_TIMESTAMP needs an offset, such as Z")
         return self
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str | None) -> str | None:
+        for each in (value or "").split(","):
+            if each.strip():
+                ip_network(each.strip(), strict=False)
+        return value
+
+    @property
+    def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
+        """Networks of the trusted proxies."""
+        parts = map(str.strip, (self.trusted_proxies or "").split(","))
+        return [ip_network(each, strict=False) for each in parts if each]
 
     @property
     def max_future(self) -> timedelta:

@@ -23,6 +23,7 @@ from app.http.monitor import ConnectionMonitor
 from app.http.timeouts import ConnectionLimits
 from app.ingest.counting import register_admission_gauges
 from app.ingest.limits import TrackLimits
+from app.ingest.origin import RequestOrigin
 from app.ingest.services import IngestServices
 from app.logs import RequestLog, fields
 from app.metrics.catalog import BODIES_WAITING, QUARANTINE_FILL, WEEKS_AHEAD
@@ -167,6 +168,7 @@ class Service:
             ),
             metrics=self.metrics,
             requests=requests,
+            origin=RequestOrigin(settings.proxy_networks),
         )
         register_admission_gauges(
             self.metrics,

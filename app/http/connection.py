@@ -82,6 +82,8 @@ class Connection(ResponseOutput):
     @override
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if isinstance(name, tuple) else ""
         self._server.connections.add(self)  # type: ignore[arg-type]  # it knows its own
         self._monitor.add(self)
 

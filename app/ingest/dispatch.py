@@ -46,7 +46,6 @@ _KNOWN_SLOTS = 8
 _UNKNOWN_SLOTS = 2
 _MAX_WAITING = 64
 # Of these the log has method and path, so that a wrong address in a client is found.
-_WRONG_ADDRESS = frozenset({404, 405})
 _MAX_LOGGED_PATH = 200
 _UNPRINTABLE = re.compile("[^ -~]")
 _KEY = re.compile("rc_[A-Za-z0-9_-]+")
@@ -125,7 +124,7 @@ class Dispatcher:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        client = _AsgiClient()
+        client = _AsgiClient(_peer(scope))
         request = self.begin(
             path=scope.get("raw_path") or scope["path"].encode(),
             method=scope["method"],
@@ -183,9 +182,13 @@ class Dispatcher:
         metrics.add(REQUESTS, OTHER, str(status))
         self._services.requests.add(
             request_id=request_id,
+            **_address(scope),
             status=status,
             milliseconds=round((time.perf_counter() - began) * 1000, 3),
-            **(_wrong_address(scope) if status in _WRONG_ADDRESS else {}),
+            **_reader_key(scope),
+            **self._services.origin.fields(
+                first_headers(scope["headers"]), _peer(scope)
+            ),
         )
 
     def _bound_of(self, path: str, headers: Headers) -> Bound | None:
@@ -200,7 +203,8 @@ class Dispatcher:
 class _AsgiClient:
     """Adapts ASGI's `receive` and `send` to a request that is pushed in."""
 
-    def __init__(self) -> None:
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
         self._response: asyncio.Future[tuple[TrackResponse, str]] = (
             asyncio.get_running_loop().create_future()
         )
@@ -258,7 +262,18 @@ def _normalised(path: bytes) -> bytes:
     return path
 
 
-def _wrong_address(scope: Scope) -> dict[str, str]:
+def _reader_key(scope: Scope) -> dict[str, str]:
+    """Id of the reader's key, for the log."""
+    reader = scope["state"].get("access")
+    return {} if reader is None else {"key": reader.key_id}
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _address(scope: Scope) -> dict[str, str]:
     """Method and path for the log: cut, printable, and without a key."""
     path = _KEY.sub("rc_...", scope["path"])[:_MAX_LOGGED_PATH]
     return {

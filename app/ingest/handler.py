@@ -292,6 +292,11 @@ class TrackRequest(RequestLifecycle):
             self._try(partial(self._submit, entries))
 
     @override
+    def _origin(self) -> dict[str, str]:
+        found = self._services.origin.fields(self._headers, self._client.peer)
+        return {"method": self._method, **found}
+
+    @override
     def _forget(self) -> None:
         self._body = None
         self._content = b""

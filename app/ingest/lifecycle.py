@@ -19,7 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class Client(Protocol):
-    """The client's side of a request: a connection, or what stands for one."""
+    """The client's side of a request: a connection, or an adapter of one.
+
+    Attributes:
+        peer: address at the other end of the connection; may be empty.
+    """
+
+    peer: str
 
     def respond(self, response: TrackResponse, request_id: str) -> None:
         """Send the response; called once, unless the client left."""
@@ -156,7 +162,12 @@ class RequestLifecycle:
             source=self.source,
             milliseconds=round(took_s * 1000, 3),
             **response.counts,
+            **self._origin(),
         )
+
+    def _origin(self) -> dict[str, str]:
+        """Return the fields of the log that say where the request comes from."""
+        return {}
 
     def _release(self) -> None:
         self.is_done = True

@@ -14,6 +14,7 @@ from app.ingest.limits import TrackLimits
 from app.ingest.load.budget import ByteBudget
 from app.ingest.load.scheduler import Scheduler
 from app.ingest.load.timeout_queue import TimeoutQueue
+from app.ingest.origin import RequestOrigin
 from app.logs import RequestLog, fields
 from app.metrics.counters import Metrics
 from app.pipeline.record import Policy
@@ -39,6 +40,7 @@ class IngestServices:
         metrics: count what becomes of requests and events.
         requests: the request log.
         clock: the time of receipt, aware UTC.
+        origin: reads the client's address and the trace, for the log.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of the pipeline
@@ -51,6 +53,7 @@ class IngestServices:
         metrics: Metrics,
         requests: RequestLog,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        origin: RequestOrigin | None = None,
     ) -> None:
         self.key_cache = key_cache
         self.writer = writer
@@ -59,6 +62,7 @@ class IngestServices:
         self.metrics = metrics
         self.requests = requests
         self.clock = clock
+        self.origin = origin or RequestOrigin()
         self.scheduler = Scheduler(
             limits.slots,
             shared_slots=max(1, limits.slots // _SHARE_OF_SLOTS),

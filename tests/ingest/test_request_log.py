@@ -1,11 +1,13 @@
 import asyncio
 import io
 import json
+import logging
+import re
 
 import pytest
 from typing_extensions import override
 
-from app.logs import RequestLog
+from app.logs import RequestLog, TextFormatter, fields
 
 
 class Disk(io.BytesIO):
@@ -65,3 +67,25 @@ async def test_where_no_line_is_wanted_none_is_made(disk: Disk) -> None:
     await asyncio.sleep(0)
 
     assert disk.getvalue() == b""
+
+
+async def test_terminal_gets_plain_text_without_control_characters() -> None:
+    stream = io.BytesIO()
+    requests = RequestLog(stream, enabled=True, is_text=True)
+    requests.add(status=404, path="/\x1b[2Jé\n", source=None)
+    await asyncio.sleep(0)
+
+    line = stream.getvalue().decode()
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d info    request status=404 path=/\?\[2Jé\?\n", line
+    )
+
+
+def test_text_formatter_shows_fields_and_traceback() -> None:
+    record = logging.makeLogRecord(
+        {"msg": "worker ended", "levelname": "ERROR", **fields(pid=7)}
+    )
+    record.exc_info = (ValueError, ValueError("why"), None)
+    first, *rest = TextFormatter().format(record).splitlines()
+    assert first.endswith(" error   worker ended pid=7")
+    assert rest == ["ValueError: why"]

@@ -80,6 +80,7 @@ class FakeClient:
         self.is_invited = False
         self.is_trusted = False
         self.backs_off = False
+        self.peer = "192.0.2.1"
 
     def respond(self, response: TrackResponse, request_id: str) -> None:
         assert request_id == "request-1"
