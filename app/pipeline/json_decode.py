@@ -48,7 +48,11 @@ _LONG_NUMBER = b"0" * 16
 _SMALL_EXPONENT = b"0e-000"
 # Also matches a number inside a text, if it follows white space or punctuation.
 _NUMBER = re.compile(rb"(?<![\w.+\-\"])-?\d[\d.]*(?:[eE][+-]?\d+)?")
+# A decimal of so many characters has at most 15 digits, which a double always holds.
+_MAX_EXACT_CHARACTERS = 16
 _LONGEST_TRIED = 400
+# A body with more long numbers is left to the exact parser, which takes less time.
+_MOST_TRIED = 1_000
 _INT64 = range(-(2**63), 2**64)
 # The marks that are counted to count the values of a body.
 _MARKS = b'",[{'
@@ -165,7 +169,9 @@ def _finds_inexact(body: bytes, classes: bytes, mark: bytes) -> bool:
         mark: a part of such a number, by classes.
     """
     at = classes.find(mark)
-    while at >= 0:
+    for _ in range(_MOST_TRIED):
+        if at < 0:
+            return False
         start = at
         while start and classes[start - 1] == _DIGIT:
             start -= 1
@@ -179,7 +185,7 @@ def _finds_inexact(body: bytes, classes: bytes, mark: bytes) -> bool:
         # Past the whole run of digits, so that each character is looked at once.
         run = _RUN.match(classes, at + 1)
         at = classes.find(mark, run.end() if run else at + 1)
-    return False
+    return True
 
 
 def _is_exact(number: bytes) -> bool:
@@ -239,6 +245,8 @@ def _integer(text: str) -> int | OutOfRangeNumber:
 def _fraction(text: str) -> float | Decimal | OutOfRangeNumber:
     """The double that says exactly the same, else a decimal."""
     value = float(text)
+    if len(text) <= _MAX_EXACT_CHARACTERS and "e" not in text and "E" not in text:
+        return value
     if not math.isfinite(value):
         return OutOfRangeNumber(text)
     try:
