@@ -30,7 +30,7 @@ import asyncpg
 from app.embedded import Cluster, running
 from app.pipeline.json_decode import decode
 from app.pipeline.process import process_event
-from app.pipeline.record import Body, Policy, Record, RequestContext
+from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
 from app.settings import child_environment
 from app.store.migrations import migrate
@@ -80,7 +80,7 @@ def judged_batches(path: Path) -> Iterator[list[Record]]:
     """The rows of a file, as many at a time as the command commits."""
     request_context = RequestContext(_SOURCE, datetime.now(UTC), "bench")
     policy = Policy(TimestampPolicy())
-    body = Body(plain=True, deep=False, large=False)
+    body = BodyTraits(plain=True, deep=False, large=False)
     with path.open("rb") as file:
         while lines := list(islice(file, _BATCH)):
             records = []

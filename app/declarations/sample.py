@@ -7,7 +7,7 @@ from app.events.catalog import Catalog
 from app.events.declaration import Declaration
 from app.pipeline.json_decode import decode
 from app.pipeline.process import process_event
-from app.pipeline.record import Body, Policy, Record, RequestContext
+from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
 
 
@@ -29,7 +29,7 @@ def sample_errors(declaration: Declaration, *, received_at: datetime) -> list[st
         decoded.value,
         request_context=RequestContext("sample", received_at, "sample"),
         policy=policy,
-        body=Body(plain=decoded.plain, deep=decoded.deep, large=True),
+        body=BodyTraits(plain=decoded.plain, deep=decoded.deep, large=True),
     )
     if isinstance(verdict, Record):
         if isinstance(decoded.value, dict) and verdict.event == declaration.name:

@@ -17,7 +17,7 @@ from app.pipeline.identity import content_of, hash_content, identify
 from app.pipeline.issues import ErrorCode, Issue
 from app.pipeline.json_decode import depth_of
 from app.pipeline.json_encode import encode_exactly, encode_plain
-from app.pipeline.record import Body, Policy, Record, RequestContext
+from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection, reject
 from app.pipeline.timestamp import (
     ParsedTimestamp,
@@ -33,7 +33,7 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
     *,
     request_context: RequestContext,
     policy: Policy,
-    body: Body,
+    body: BodyTraits,
     idempotency_key: str | None = None,
     corrections: Corrections = NO_CORRECTIONS,
 ) -> Record | Rejection:
@@ -182,7 +182,9 @@ def _no_object(sent: Any) -> Issue:
     return Issue(ErrorCode.INVALID_TYPE, "", message)
 
 
-def _check_size(sent: dict[str, Any], *, policy: Policy, body: Body) -> Issue | None:
+def _check_size(
+    sent: dict[str, Any], *, policy: Policy, body: BodyTraits
+) -> Issue | None:
     if body.deep and depth_of(sent) > policy.max_depth:
         message = f"An event is at most {policy.max_depth} levels deep."
         return Issue(ErrorCode.TOO_DEEP, "", message)

@@ -43,7 +43,7 @@ class RequestContext(NamedTuple):
     assumes_receipt: bool = False
 
 
-class Body(NamedTuple):
+class BodyTraits(NamedTuple):
     """Traits that all events of a decoded body share.
 
     Attributes:

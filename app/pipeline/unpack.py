@@ -19,7 +19,7 @@ from app.pipeline.body_shapes import explain_text, explain_undecodable
 from app.pipeline.json_decode import Decoded, decode, has_more_values
 from app.pipeline.outcome import Entry
 from app.pipeline.process import process_event
-from app.pipeline.record import Body, Policy, RequestContext
+from app.pipeline.record import BodyTraits, Policy, RequestContext
 
 # The size of an event is that of its compact JSON, which may be longer than the
 # payload: 1e15 becomes 1000000000000000.0.
@@ -44,7 +44,7 @@ class Unpacked(NamedTuple):
 
     value: Any
     events: list[Any]
-    body: Body
+    body: BodyTraits
 
     @property
     def is_one_object(self) -> bool:
@@ -99,7 +99,7 @@ def unpack(  # noqa: PLR0913 - the limits and the form of a body
     return Unpacked(
         decoded.value,
         events,
-        Body(
+        BodyTraits(
             plain=decoded.plain,
             deep=decoded.deep,
             large=_MAX_GROWTH * len(body) > policy.max_event_bytes,

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.outcome import Entry
 from app.pipeline.process import process_event
-from app.pipeline.record import Body, Policy, RequestContext
+from app.pipeline.record import BodyTraits, Policy, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
 from app.store.engine import create_engine
 from tests.support.entries import save
@@ -29,7 +29,7 @@ QUERIES = dict(
 NOW = datetime.now(UTC)
 SOME_ID = "00000000-0000-8000-8000-000000000000"
 POLICY = Policy(TimestampPolicy())
-PLAIN = Body(plain=True, deep=False, large=False)
+PLAIN = BodyTraits(plain=True, deep=False, large=False)
 
 
 def ago(**span: float) -> str:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.pipeline.process import process_event
-from app.pipeline.record import Body, Policy, Record
+from app.pipeline.record import BodyTraits, Policy, Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.timestamp import TimestampPolicy
 from tests.support.json_strategies import json_texts, mutated_events, odd_values
@@ -76,7 +76,7 @@ def test_what_was_sent_stays_untouched_and_is_kept_with_its_record(sent: Any) ->
         sent,
         request_context=RECEIPT,
         policy=POLICY,
-        body=Body(plain=False, deep=True, large=True),
+        body=BodyTraits(plain=False, deep=True, large=True),
     )
     assert repr(sent) == before
     assert isinstance(verdict, Rejection) or verdict.sent is sent

@@ -11,7 +11,7 @@ from app.events.catalog import built_in_catalog
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.process import process_event
-from app.pipeline.record import Body, Policy, Record, RequestContext
+from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.pipeline.timestamp import TimestampPolicy
 
@@ -54,7 +54,7 @@ def judge_value(
 ) -> Record | Rejection:
     """The verdict on one value that was found in this body."""
     decoded = decode(body, max_depth=policy.max_depth)
-    flags = Body(decoded.plain, decoded.deep, len(body) > policy.max_event_bytes)
+    flags = BodyTraits(decoded.plain, decoded.deep, len(body) > policy.max_event_bytes)
     return process_event(
         value,
         request_context=request_context,

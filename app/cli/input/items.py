@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from app.cli.input.json_reader import JsonReader
 from app.errors import InvalidJsonError, RequestError
 from app.pipeline.issues import Issue
-from app.pipeline.record import Body, Policy
+from app.pipeline.record import BodyTraits, Policy
 from app.pipeline.unpack import unpack
 
 # The place at the end of an error of the JSON decoder.
@@ -59,7 +59,7 @@ class DecodedItem(NamedTuple):
 
     line: int
     value: Any
-    traits: Body
+    traits: BodyTraits
     size: int
     warnings: tuple[Issue, ...] = ()
     errors: tuple[Issue, ...] = ()

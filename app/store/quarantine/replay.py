@@ -19,7 +19,7 @@ from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.outcome import EventStatus, Outcome
 from app.pipeline.process import process_event
-from app.pipeline.record import Body, Policy, Record, RequestContext
+from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
 from app.store.db_errors import DATABASE_ERRORS, is_data_error
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE
 from app.store.quarantine.queries import delete_rejected
@@ -145,7 +145,7 @@ def process_again(
         decoded.value,
         request_context=RequestContext(row.source, row.received_at, row.request_id),
         policy=policy,
-        body=Body(
+        body=BodyTraits(
             plain=decoded.plain,
             deep=decoded.deep,
             large=len(row.payload) > policy.max_event_bytes,

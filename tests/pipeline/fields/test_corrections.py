@@ -5,7 +5,7 @@ import pytest
 
 from app.pipeline.fields.corrections import Corrections, is_correctable
 from app.pipeline.process import process_event
-from app.pipeline.record import Body, Record
+from app.pipeline.record import BodyTraits, Record
 from app.pipeline.rejection import Rejection
 from tests.support.pipeline import (
     POLICY,
@@ -23,7 +23,7 @@ def replayed(sent: Any, corrections: Corrections) -> Record | Rejection:
         sent,
         request_context=RECEIPT,
         policy=POLICY,
-        body=Body(plain=True, deep=False, large=False),
+        body=BodyTraits(plain=True, deep=False, large=False),
         corrections=corrections,
     )
 

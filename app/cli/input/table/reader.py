@@ -20,7 +20,7 @@ from app.cli.input.table.dialect import find_delimiter
 from app.cli.input.table.mapping import CsvMapping, is_export
 from app.errors import ConfigurationError
 from app.pipeline.issues import Issue
-from app.pipeline.record import Body, Policy
+from app.pipeline.record import BodyTraits, Policy
 
 # A row of more lines is more likely a stray quote than text of so many lines.
 _MAX_ROW_LINES = 10
@@ -196,7 +196,7 @@ class RowReader:
             if not _place(event, keys, constant):
                 errors.append(_conflict(keys))
         is_large = may_be_large(size + self._frame, self._policy)
-        traits = Body(plain=plain, deep=deep, large=is_large)
+        traits = BodyTraits(plain=plain, deep=deep, large=is_large)
         return DecodedItem(line, event, traits, size, tuple(warnings), tuple(errors))
 
 
