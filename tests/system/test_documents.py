@@ -256,28 +256,31 @@ def test_the_roles_can_be_given(database_url: str) -> None:
     psql(database_url, script)
 
 
-def test_a_week_can_be_dropped(database: Database) -> None:
+def test_the_commands_of_retention_run_as_printed(database: Database) -> None:
     psql(database.url, KNOWN)
-    [week] = database.rows("SELECT tableoid::regclass::text FROM events LIMIT 1")
-    drop, _ = sql_of("Retention")
-
-    psql(database.url, drop.replace("events_p20261102", week[0]))
-
-    assert database.scalar("SELECT count(*) FROM events") == 0
-    assert database.scalar("SELECT count(*) FROM event_ids") == 0
-    assert database.scalar("SELECT to_regclass(:week)", week=week[0]) is None
-    assert database.scalar("SELECT rollcall_ensure_partitions()") == 1
+    for command in blocks(section(OPERATIONS, "Retention"), "sh")[0].splitlines():
+        _, *arguments = shlex.split(command, comments=True)
+        done = rollcall(
+            *arguments, env=environment(database_url=database.url, retention_days="400")
+        )
+        assert done.returncode == 0, done.stderr
+    assert database.scalar("SELECT count(*) FROM events") == 2
 
 
-def test_a_user_can_be_erased(database: Database) -> None:
+def test_the_commands_of_erasure_run_as_printed(database: Database) -> None:
     psql(database.url, KNOWN)
-    _, erase = sql_of("Retention")
+    first, second = blocks(section(OPERATIONS, "Erase a person"), "sh")[0].splitlines()
+    env = environment(database_url=database.url)
 
-    psql(database.url, erase)
+    listed = rollcall(*shlex.split(first)[1:], env=env)
+    assert listed.returncode == 0, listed.stderr
+    assert database.scalar("SELECT count(*) FROM events") == 2
+    erased = rollcall(*shlex.split(second)[1:], env=env, stdin="y\n")
+    assert erased.returncode == 0, erased.stderr
 
     assert database.rows("SELECT user_id FROM events") == [("user_456",)]
-    assert database.scalar("SELECT count(*) FROM event_ids") == 1
     assert database.scalar("SELECT count(*) FROM rejected_events") == 1
+    assert database.scalar("SELECT count(*) FROM erasures") == 1
 
 
 def test_what_to_watch_can_be_asked(database: Database) -> None:
