@@ -10,12 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnavailableError
 from app.logs import fields
-from app.store.keys.keys import (
-    find_reader,
-    find_source,
-    has_write_keys,
-    record_use,
-)
+from app.store.keys.lookups import find_reader, find_source, has_write_keys, record_use
 from app.store.keys.scopes import Reader
 from app.store.keys.snapshot_file import LiveKey, live_keys
 from app.store.lifecycle.audit import expire_audit, record_action

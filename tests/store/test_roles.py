@@ -18,7 +18,8 @@ from app.pipeline.rejection import reject
 from app.store.engine import create_engine
 from app.store.keys.browser_sessions import Sessions
 from app.store.keys.codes import create_code
-from app.store.keys.keys import create_key, find_source, hash_key
+from app.store.keys.keys import create_key, hash_key
+from app.store.keys.lookups import find_source
 from app.store.migrations import check_schema, migrate
 from app.store.quarantine.caps import Quarantine
 from app.store.read.events import read_events

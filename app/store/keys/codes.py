@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.store.keys.keys import create_key, find_reader, find_source, hash_key
+from app.store.keys.keys import create_key, hash_key
+from app.store.keys.lookups import find_reader, find_source
 
 CODE_LIFE = timedelta(hours=1)
 _RANDOM_BYTES = 32

@@ -1,4 +1,4 @@
-"""Keys: create, rotate, list, revoke and look up.
+"""Keys: create, rotate, list and revoke.
 
 A key is a prefix and 192 random bits; only its SHA-256 is stored. A random text of
 that length needs no slow hash and no salt, because it cannot be guessed. The prefix
@@ -13,11 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import (
-    ColumnElement,
-    bindparam,
     func,
     insert,
-    or_,
     select,
     text,
     update,
@@ -25,7 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConfigurationError, KeyNotFoundError
-from app.store.keys.scopes import Reader, Scope, only_source
+from app.store.keys.lookups import is_live
+from app.store.keys.scopes import Scope, only_source
 from app.store.keys.sources import check_source_name, ensure_source
 from app.store.lifecycle.audit import record_action
 from app.store.tables.events import write_keys
@@ -45,31 +43,6 @@ _SHOWN = (
     write_keys.c.note,
     write_keys.c.last_used_on,
 )
-
-
-def is_live() -> ColumnElement[bool]:
-    """Return the condition that a key is neither revoked nor expired."""
-    return write_keys.c.revoked_at.is_(None) & or_(
-        write_keys.c.expires_at.is_(None), write_keys.c.expires_at > func.now()
-    )
-
-
-_BY_HASH = write_keys.c.key_hash == bindparam("key_hash")
-# Run for every key that a worker sees for the first time: compiled and prepared once.
-_FIND_SOURCE = select(write_keys.c.source).where(
-    _BY_HASH, write_keys.c.scope == Scope.WRITE, is_live()
-)
-_FIND_READER = select(write_keys.c.source, write_keys.c.id, write_keys.c.scope).where(
-    _BY_HASH, write_keys.c.scope != Scope.WRITE, is_live()
-)
-_HAS_WRITE_KEYS = select(
-    select(write_keys.c.id).where(write_keys.c.scope == Scope.WRITE, is_live()).exists()
-)
-_RECORD_USE = text("""
-UPDATE write_keys SET last_used_on = current_date
-WHERE (key_hash = ANY(:hashes) OR id = ANY(:ids))
-    AND last_used_on IS DISTINCT FROM current_date
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,36 +210,6 @@ async def revoke_key(
         connection, "key.revoke", actor=actor, subject=row.id, source=row.source
     )
     return KeyRow(*row)
-
-
-async def find_source(connection: AsyncConnection, *, key_hash: bytes) -> str | None:
-    """Return the source of a live write key; None for every other key."""
-    return await connection.scalar(_FIND_SOURCE, {"key_hash": key_hash})
-
-
-async def find_reader(connection: AsyncConnection, *, key_hash: bytes) -> Reader | None:
-    """Return the holder of a live key other than a write key; None for the rest."""
-    row = (await connection.execute(_FIND_READER, {"key_hash": key_hash})).one_or_none()
-    return None if row is None else Reader(*row)
-
-
-async def has_write_keys(connection: AsyncConnection) -> bool:
-    """Whether any live write key exists."""
-    return bool(await connection.scalar(_HAS_WRITE_KEYS))
-
-
-async def record_use(
-    connection: AsyncConnection, *, hashes: list[bytes], ids: list[str]
-) -> int:
-    """Record today as the day of the last use; return the number of changed rows.
-
-    Args:
-        connection: in the caller's transaction.
-        hashes: hashes of the keys that were used.
-        ids: ids of the keys whose sessions were used.
-    """
-    parameters = {"hashes": hashes, "ids": ids}
-    return (await connection.execute(_RECORD_USE, parameters)).rowcount
 
 
 def _check_scope(scope: str) -> None:

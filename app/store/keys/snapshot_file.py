@@ -16,7 +16,7 @@ from sqlalchemy import Double, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.files import replace_file, try_lock
-from app.store.keys.keys import is_live
+from app.store.keys.lookups import is_live
 from app.store.tables.events import write_keys
 
 log = logging.getLogger(__name__)

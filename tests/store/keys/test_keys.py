@@ -12,16 +12,13 @@ from app.errors import ConfigurationError, KeyNotFoundError
 from app.store.keys.keys import (
     KeyRow,
     create_key,
-    find_reader,
-    find_source,
-    has_write_keys,
     hash_key,
     key_id,
     list_keys,
-    record_use,
     revoke_key,
     rotate_key,
 )
+from app.store.keys.lookups import find_reader, find_source, has_write_keys, record_use
 from app.store.keys.scopes import Reader, Scope, may_create
 from app.store.tables.events import audit_log, sources, write_keys
 

@@ -5,13 +5,12 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import RequestContext
 from app.store.tables.events import event_ids, events, rejected_events
-from app.store.write.insert import CONFLICT, DUPLICATE, REFUSED_AS_ERASED, STORED
+from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from tests.support.entries import counts, record, records, rejection, rows, save
 from tests.support.pipeline import (
     added_user_with,
@@ -279,28 +278,3 @@ async def test_a_conflict_is_kept_whole_and_once_for_each_content(
     assert [row.errors[0]["code"] for row in kept] == ["id_conflict"] * 2
     assert {json.loads(row.payload)["properties"]["plan"] for row in kept} == {"b", "c"}
     assert {row.request_id for row in kept} == {second.request_id}
-
-
-async def test_erased_id_is_rejected_and_kept_nowhere(engine: AsyncEngine) -> None:
-    erased, other, new = (record(message_id) for message_id in "abc")
-    changed = record("a", plan="b")
-    await save(engine, erased, other)
-    async with engine.begin() as connection:
-        await connection.execute(events.delete().where(events.c.id == erased.id))
-        await connection.execute(
-            event_ids.update()
-            .where(event_ids.c.id == erased.id)
-            .values(erased_at=func.now(), content_hash=b"")
-        )
-
-    outcomes = await save(engine, erased, rejection(), changed, other, new)
-
-    assert outcomes == [
-        REFUSED_AS_ERASED,
-        Outcome(EventStatus.REJECTED, errors=rejection().errors),
-        REFUSED_AS_ERASED,
-        DUPLICATE,
-        STORED,
-    ]
-    assert not REFUSED_AS_ERASED.kept
-    assert await counts(engine) == (2, 3, 1)
