@@ -3,8 +3,9 @@
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.pipeline.outcome import EventStatus, Outcome
 from app.store.tables.events import event_ids, events
-from app.store.write.insert import DUPLICATE, REFUSED_AS_ERASED, STORED, Outcome
+from app.store.write.insert import DUPLICATE, REFUSED_AS_ERASED, STORED
 from tests.support.entries import counts, record, rejection, save
 
 
