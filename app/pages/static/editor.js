@@ -1,6 +1,6 @@
-// A text area with numbered lines, some of them marked.
+// Text area with line numbers and marked lines.
 
-/** @returns {{mark, select}} what marks lines, and what leads to one. */
+/** @returns {{mark, select}} functions that mark lines and select one. */
 export function editor(area, gutter) {
   let marks = new Map();
 
@@ -18,7 +18,7 @@ export function editor(area, gutter) {
 
   const count = () => {
     if (marks.size || area.value.split("\n").length !== gutter.childElementCount) {
-      marks = new Map(); // what was said is not of what is there now
+      marks = new Map(); // the marks belong to the previous text
       draw();
     }
   };
@@ -28,7 +28,7 @@ export function editor(area, gutter) {
   draw();
 
   return {
-    /** Mark the lines of errors and warnings, and no others. */
+    /** Mark the lines of these errors and warnings only. */
     mark(remarks) {
       marks = new Map();
       for (const { line, kind } of remarks) {
@@ -39,7 +39,7 @@ export function editor(area, gutter) {
       draw();
     },
 
-    /** Put the cursor on a line, and the line into view; from a column, both from 1. */
+    /** Select a line from a column on, and scroll to it; both count from 1. */
     select(line, column = 1) {
       const rows = area.value.split("\n");
       const start = rows.slice(0, line - 1).reduce((sum, row) => sum + row.length + 1, 0);

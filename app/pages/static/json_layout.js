@@ -1,9 +1,9 @@
-// JSON as text, laid out for reading. It is never parsed: a number of thirty digits,
-// a key that comes twice and a payload that was cut short all stay what they are.
+// Indents JSON as text, without parsing it: long numbers, repeated keys and truncated
+// payloads stay as they are.
 
 const TOKEN = /"(?:[^"\\]|\\.)*"?|[{}[\],:]|[^\s{}[\],:"]+/gs;
 const ESCAPE = /\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|u([0-9a-f]{4})|[^])/gi;
-// What would not be seen, or would turn the text around it, stays escaped.
+// Invisible characters and those that change the direction of text stay escaped.
 const UNSEEN = /[\p{C}\p{Z}]/u;
 
 function unescape(whole, high, low, single) {
@@ -17,7 +17,7 @@ function unescape(whole, high, low, single) {
   return code < 0x80 || UNSEEN.test(text) ? whole : text;
 }
 
-/** Lay out JSON text over lines, with letters in place of their escapes. */
+/** Indent JSON text, and replace escapes of visible characters. */
 export function layOut(json) {
   let depth = 0;
   let out = "";

@@ -1,8 +1,8 @@
-// Where in a JSON text, as it was typed, the places are that the service names.
-// What is no JSON is read as far as it goes: the service judges, this only points.
+// Finds the lines of paths, as the service names them, in JSON text as it was typed.
+// Invalid JSON is read as far as possible: only the service validates.
 
 const TOKEN = /([{}[\],:])|"[^"\\]*(?:\\[^][^"\\]*)*(?:"|$)|[^\s{}[\],:"]+/g;
-// As the service shows keys: cut, and what is not printable replaced.
+// The service shows keys like this: cut, unprintable characters replaced.
 const LONGEST_KEY = 64;
 const UNPRINTABLE = /[^ -~\u00a1-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
 
@@ -18,7 +18,7 @@ function shown(key) {
   return Array.from(key).slice(0, LONGEST_KEY).join("").replace(UNPRINTABLE, "\ufffd");
 }
 
-/** The outermost value: each value is {at, members?, items?}, at being its offset. */
+/** Read the outermost value; each value is {at: offset, members?, items?}. */
 function read(text) {
   const inside = [];
   let root = null;
@@ -56,12 +56,12 @@ function member(value, name) {
   return value?.members?.findLast(({ key }) => key === name)?.value;
 }
 
-/** The events of a body, as the service finds them. */
+/** Events of a body, as the service finds them. */
 function eventsIn(root) {
   return root?.items ?? member(root, "batch")?.items ?? [root];
 }
 
-/** The way along a path as far as it exists: {at, left}. A key may hold a dot. */
+/** Follow a path as far as it exists: {at, left}. A key may contain a dot. */
 function follow(value, at, path) {
   let best = { at, left: path.length };
   const better = (found) => { if (found.left < best.left) best = found; };
@@ -79,9 +79,8 @@ function follow(value, at, path) {
 }
 
 /**
- * What finds places in a body: of an event, by its number, and a path as the service
- * names it, such as properties.tags[3], the number of the line, from 1. Where there is
- * no such place, it is that of the nearest one around it.
+ * Create a function that finds the line of a path such as properties.tags[3] in an
+ * event by its number. Lines count from 1. A missing path gets the line of its parent.
  * @param {string} text the body as it was typed
  */
 export function placesIn(text) {

@@ -1,16 +1,16 @@
-// On every page: copy buttons, and the address under which the reader knows us.
-// For the other scripts: what pages are made of. Text is only ever put in as text.
+// Every page: copy buttons, and the address of the service as the browser knows it.
+// For other scripts: elements of pages. Text is always inserted as text.
 
 const announcer = document.getElementById("announcer");
 
-/** Say something to whoever listens rather than looks. */
+/** Announce a text to screen readers. */
 export function announce(text) {
   announcer.textContent = "";
-  // A change that follows at once would not be noticed.
+  // Screen readers miss a change in the same frame.
   requestAnimationFrame(() => { announcer.textContent = text; });
 }
 
-/** An element with attributes and children; text among the children stays text. */
+/** Create an element with attributes and children; strings become text. */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -20,17 +20,17 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** What became of an event, as the macro of this name. */
+/** Badge of a status, like the macro of this name. */
 export function badge(status) {
   return element("span", { class: `badge badge-${status}` }, status);
 }
 
-/** Our own words, what stands between backticks as code. */
+/** Our own text; parts between backticks become code. */
 export function prose(text) {
   return text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
 }
 
-/** A block of text to copy, as the macro `code`. */
+/** Block of text to copy, like the macro `code`. */
 export function codeBlock(text, label) {
   const button = element("button", { class: "quiet copy", type: "button" }, "Copy");
   button.append(element("span", { class: "unseen" }, ` ${label}`));
@@ -43,7 +43,7 @@ export function codeBlock(text, label) {
   );
 }
 
-/** Copy the text of the block that a button belongs to. */
+/** Copy the text of the block around a button. */
 export async function copy(button) {
   const pre = button.closest(".code").querySelector("pre");
   const face = button.firstChild;
@@ -52,7 +52,7 @@ export async function copy(button) {
     face.data = "Copied";
     announce("Copied");
   } catch {
-    // No clipboard without TLS: what is selected is one key press from it.
+    // Browsers offer no clipboard without TLS: select the text instead.
     getSelection().selectAllChildren(pre);
     face.data = "Selected";
     announce("Selected; copy it with your keyboard");
@@ -65,7 +65,7 @@ for (const button of document.querySelectorAll("button.copy")) {
   button.addEventListener("click", () => copy(button));
 }
 
-// Behind a proxy the service may not know its own address; the browser does.
+// The page is the same for all addresses; the browser fills in its own.
 for (const place of document.querySelectorAll("[data-address]")) {
   const { address } = place.dataset;
   if (address === location.origin) continue;

@@ -1,13 +1,13 @@
-// What the pages of arrivals are made of, beside what every page is.
+// Elements of the live page.
 
 import { element } from "../page.js";
 
-/** What somebody sent: isolated, so that it cannot turn the text around it. */
+/** Text of a payload, isolated so that it cannot change the direction of other text. */
 export function sent(text) {
   return element("bdi", {}, text);
 }
 
-/** An element of SVG. */
+/** Create an SVG element. */
 export function shape(name, attributes = {}, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -15,5 +15,5 @@ export function shape(name, attributes = {}, ...children) {
   return made;
 }
 
-/** A number as people read it. */
+/** Format a number with separators. */
 export const grouped = new Intl.NumberFormat("en").format;
