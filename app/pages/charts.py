@@ -1,6 +1,6 @@
 """Bar charts: rectangles in SVG, with the labels of both axes as text of the page.
 
-The picture is stretched to the width of the page; text beside it keeps its size, so a
+The picture is stretched to the width of the page, and the labels keep their size, so a
 chart is legible on a phone.
 """
 
@@ -98,7 +98,7 @@ def bar_chart(
     Args:
         title: name of the counted events.
         buckets: label of each, at least one.
-        series: bars that stand beside each other in each bucket.
+        series: bars next to each other in each bucket.
         axis: short label of each bucket, for the horizontal axis.
         scale: on a logarithmic one, each tick is ten times the one below.
     """

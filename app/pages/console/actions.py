@@ -42,8 +42,8 @@ def action_routes(
 
     Args:
         pages: renders the results.
-        operators: who may act.
-        actions: what they may do.
+        operators: admits operators.
+        actions: on the quarantine.
         queries: reads the quarantine.
     """
     routes = APIRouter(include_in_schema=False)
