@@ -4,10 +4,9 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.events.signed_up import Email
@@ -97,7 +96,7 @@ def _email(limits: Limits) -> Any:
 def _integer(limits: Limits) -> Any:
     return Annotated[
         Any,
-        AfterValidator(partial(_check_number, limits=limits, whole=True)),
+        _number_check(limits, whole=True),
         WithJsonSchema({"type": "integer", **_json_bounds(limits)}),
     ]
 
@@ -105,7 +104,7 @@ def _integer(limits: Limits) -> Any:
 def _number(limits: Limits) -> Any:
     return Annotated[
         Any,
-        AfterValidator(partial(_check_number, limits=limits, whole=False)),
+        _number_check(limits, whole=False),
         WithJsonSchema({"type": "number", **_json_bounds(limits)}),
     ]
 
@@ -155,19 +154,25 @@ def _json_bounds(limits: Limits) -> dict[str, Any]:
     return {name: value for name, value in bounds.items() if value is not None}
 
 
-def _check_number(value: Any, *, limits: Limits, whole: bool) -> Any:
+def _number_check(limits: Limits, *, whole: bool) -> PlainValidator:
     """Require a JSON number within the limits; 1.0 is a whole number."""
-    if type(value) not in _NUMBER_CLASSES or (whole and value % 1):
-        raise PydanticCustomError("number_type", "not a number of this type")
-    if limits.minimum is not None and value < limits.minimum:
-        raise PydanticCustomError(
-            "greater_than_equal", "too small", {"ge": limits.minimum}
-        )
-    if limits.maximum is not None and value > limits.maximum:
-        raise PydanticCustomError(
-            "less_than_equal", "too large", {"le": limits.maximum}
-        )
-    return value
+    minimum, maximum = limits.minimum, limits.maximum
+
+    def check(value: Any) -> Any:
+        kind = type(value)
+        if kind is not int and (
+            kind not in _NUMBER_CLASSES or (whole and value % 1 != 0)
+        ):
+            raise PydanticCustomError("number_type", "not a number of this type")
+        if minimum is not None and value < minimum:
+            raise PydanticCustomError(
+                "greater_than_equal", "too small", {"ge": minimum}
+            )
+        if maximum is not None and value > maximum:
+            raise PydanticCustomError("less_than_equal", "too large", {"le": maximum})
+        return value
+
+    return PlainValidator(check)
 
 
 def _check_rfc_3339(text: str) -> str:
