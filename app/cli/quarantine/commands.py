@@ -10,7 +10,12 @@ import typer
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked, record_command
 from app.cli.quarantine.filters import Event, Reason, Since, Source
-from app.cli.quarantine.output import as_json, describe, print_table
+from app.cli.quarantine.output import (
+    describe,
+    describe_drops,
+    print_table,
+    to_ndjson,
+)
 from app.cli.quarantine.replay import replay
 from app.errors import ConfigurationError
 from app.store.operator_session import in_operator_transaction, run_with_engine
@@ -31,7 +36,7 @@ def list_newest(  # noqa: PLR0913 - each is an option of the command
     source: Source = None,
     since: Since = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of events.")] = 50,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print NDJSON.")] = False,
 ) -> None:
     """List the newest rejected events, and count those that were not kept."""
     ask = partial(
@@ -44,9 +49,12 @@ def list_newest(  # noqa: PLR0913 - each is an option of the command
     with open_checked(read_settings()) as database:
         overview = asyncio.run(in_operator_transaction(database.url, ask))
     if json:
-        typer.echo(as_json(overview))
-        return
-    print_table(overview)
+        for line in to_ndjson(overview):
+            typer.echo(line)
+        for drops in overview.drops:
+            echo_err(describe_drops(drops))
+    else:
+        print_table(overview)
     echo_err(f"{len(overview.rows)} of {overview.survey.events} shown.")
 
 

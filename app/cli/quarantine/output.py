@@ -5,6 +5,7 @@ control characters, which a terminal would obey.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -25,15 +26,11 @@ _REMARKS = ("errors", "warnings")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|\{\}|\[\]|[{}\[\],:]|[^"{}\[\],:]+')
 
 
-def as_json(overview: RejectedListing) -> str:
-    """An object with the columns of each event but its payload, and the drops."""
-    content = {
-        "total": overview.survey.events,
-        "events": overview.rows,
-        "dropped": [drops._asdict() for drops in overview.drops],
-    }
-    options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME
-    return orjson.dumps(content, default=_write, option=options).decode()
+def to_ndjson(overview: RejectedListing) -> Iterator[str]:
+    """Yield a line for each event: all its columns except the payload."""
+    for row in overview.rows:
+        line = orjson.dumps(row, default=_write, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        yield line.decode()
 
 
 def print_table(overview: RejectedListing) -> None:
@@ -63,7 +60,7 @@ def print_table(overview: RejectedListing) -> None:
     console.width = max(console.width, _LEAST_WIDTH)
     console.print(table)
     for drops in overview.drops:
-        console.print(_tell(drops), markup=False)
+        console.print(describe_drops(drops), markup=False)
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -129,7 +126,8 @@ def _say_place(path: str, message: str) -> str:
     return f"{path}: {message}" if path else message
 
 
-def _tell(drops: Drops) -> str:
+def describe_drops(drops: Drops) -> str:
+    """Return a sentence about the events of a source that were not kept."""
     return (
         f"{drops.source}: {drops.events} more were not kept, the quarantine was full"
         f" ({_write(drops.first)} to {_write(drops.last)})."

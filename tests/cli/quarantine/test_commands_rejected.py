@@ -62,8 +62,8 @@ async def test_the_limit_and_the_filters_hold(run: Run, engine: AsyncEngine) -> 
     )
 
     async def listed(*arguments: str) -> str:
-        output = json.loads((await run("list", "--json", *arguments)).stdout)
-        return "".join(sorted(event["event"] for event in output["events"]))
+        output = (await run("list", "--json", *arguments)).stdout.splitlines()
+        return "".join(sorted(json.loads(line)["event"] for line in output))
 
     assert await listed() == "abc"
     assert await listed("--since", "2h") == "bc"
@@ -75,42 +75,38 @@ async def test_the_limit_and_the_filters_hold(run: Run, engine: AsyncEngine) -> 
     assert (await run("list", "--limit", "2")).stderr == "2 of 3 shown.\n"
 
 
-async def test_programs_get_all_but_the_payload(run: Run, engine: AsyncEngine) -> None:
+async def test_list_json_prints_a_line_for_each_event_without_its_payload(
+    run: Run, engine: AsyncEngine
+) -> None:
     row = rejection({"event": "a", "message_id": "m1"}, error=OTHER)
-    await commit(engine, row)
+    await commit(engine, row, rejection({"event": "b"}, received_at=NOW))
     await keep(engine, [rejection({})] * 2, Quarantine(max_events=0))
 
-    output = json.loads((await run("list", "--json")).stdout)
-
-    assert datetime.fromisoformat(output["events"][0].pop("stored_at")) > NOW
-    assert output == {
-        "total": 1,
-        "events": [
-            {
-                "id": row.id,
-                "received_at": "2026-11-02T10:20:30.400500Z",
-                "source": "billing",
-                "event": "a",
-                "message_id": "m1",
-                "reason": "other",
-                "errors": [OTHER.as_json()],
-                "warnings": [],
-                "payload_bytes": row.payload_bytes,
-                "truncated": False,
-                "request_id": "request-1",
-                "corrected_at": None,
-                "corrected_as": None,
-            }
-        ],
-        "dropped": [
-            {
-                "source": "billing",
-                "events": 2,
-                "first": "2026-11-02T10:20:00.000Z",
-                "last": "2026-11-02T10:20:00.000Z",
-            }
-        ],
+    result = await run("list", "--json")
+    events = {
+        line["event"]: line for line in map(json.loads, result.stdout.splitlines())
     }
+
+    assert events.keys() == {"a", "b"}
+    assert datetime.fromisoformat(events["a"].pop("stored_at")) > NOW
+    assert events["a"] == {
+        "id": row.id,
+        "received_at": "2026-11-02T10:20:30.400500Z",
+        "source": "billing",
+        "event": "a",
+        "message_id": "m1",
+        "reason": "other",
+        "errors": [OTHER.as_json()],
+        "warnings": [],
+        "payload_bytes": row.payload_bytes,
+        "truncated": False,
+        "request_id": "request-1",
+        "corrected_at": None,
+        "corrected_as": None,
+    }
+    told, shown = result.stderr.splitlines()
+    assert told.startswith("billing: 2 more were not kept")
+    assert shown == "2 of 2 shown."
 
 
 async def test_what_was_not_kept_is_told_too(run: Run, engine: AsyncEngine) -> None:
