@@ -1,8 +1,8 @@
 """The session cookie, taken out of a request without a general cookie parser.
 
 `http.cookies` takes quadratic time on older patch releases of Python
-(CVE-2024-7592), and FastAPI calls it for every route. So the app behind the
-dispatcher only ever sees a `Cookie` header that holds at most our own cookie.
+(CVE-2024-7592), and FastAPI calls it for every route. Therefore the app behind the
+dispatcher only sees a `Cookie` header that holds at most our own cookie.
 """
 
 from collections.abc import Iterable

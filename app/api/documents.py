@@ -1,9 +1,8 @@
 """Public documents, made once and answered as bytes.
 
-A document that anybody may read must not be made anew for each request: on the event
-loop of those who send, that is the cheapest way to take the loop from them. So the
-first response to a public path is kept, with a compressed form and an ETag, and all
-later ones are the same object.
+Rendering a public document for each request would let strangers block the event loop
+cheaply. The first response to a public path is kept, with a compressed form and an
+ETag, and all later responses use the same object.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ Headers = list[tuple[bytes, bytes]]
 
 _METHODS = frozenset({"GET", "HEAD"})
 _OK = 200
-# Browsers ask again each time, and are told that nothing has changed.
+# Browsers revalidate each time, and get 304 if nothing has changed.
 _REVALIDATE = b"no-cache"
 _REPLACED = frozenset({b"content-length", b"etag", b"vary", b"content-encoding"})
 # Not worth compressing.
@@ -114,7 +113,7 @@ class PublicDocuments:
         if prepare is not None:
             await asyncio.to_thread(prepare)
         try:
-            # Whoever asks first must not decide what the others get.
+            # The first client must not decide the response for the others.
             await self._app({**scope, "method": "GET"}, receive, collect)
         finally:
             start: Message = messages[0] if messages else {"status": 0}

@@ -1,4 +1,4 @@
-"""Headers that tell browsers what a response may do, on every response."""
+"""Security headers for browsers, on every response."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

@@ -52,7 +52,7 @@ class Output(Protocol):
         """Stop reading the body, or go on."""
 
     async def drain(self) -> None:
-        """Wait until the client has taken what was written."""
+        """Wait until the write buffer is nearly empty."""
 
 
 def scope_of(
@@ -67,7 +67,7 @@ def scope_of(
         head: of the request.
         transport: of its connection.
         config: of uvicorn.
-        app_state: what the lifespan yielded.
+        app_state: the state that the lifespan yielded.
     """
     is_tls = transport.get_extra_info("sslcontext") is not None
     return {
@@ -199,7 +199,7 @@ class ApplicationRequest:
             + header_lines(headers)
             + b"\r\n"
         )
-        if self._is_chunked:  # a stream, whose first part may be long in coming
+        if self._is_chunked:  # a stream: its first part may take long
             self._write(b"")
 
     def _continue(self, body: bytes, *, more: bool) -> None:

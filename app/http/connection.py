@@ -27,7 +27,7 @@ MAX_PIPELINED_WITHOUT_KEY = 1
 
 
 class ConnectionServices(NamedTuple):
-    """What all connections of a worker share.
+    """Services that all connections of a worker share.
 
     Attributes:
         monitor: ends slow connections, and counts.
@@ -48,7 +48,7 @@ class Connection(ResponseOutput):
     Args:
         config: of uvicorn; has the application.
         server_state: of uvicorn; has the headers of every response.
-        app_state: what the lifespan yielded.
+        app_state: the state that the lifespan yielded.
         _loop: the running one by default.
     """
 

@@ -59,7 +59,7 @@ class Exchange:
         self.early: deque[bytes] = deque()
 
     def begin(self, receiver: Receiver) -> None:
-        """Hand the request to its handler, with what has arrived of its body."""
+        """Hand the request to its handler, with the part of its body that is here."""
         self.receiver = receiver
         while self.early and not self.is_answered:
             receiver.feed(self.early.popleft())

@@ -5,8 +5,9 @@ from typing import Literal
 
 from typing_extensions import override
 
-# A request waits behind the one under way; its handler holds enough of the body; the
-# client was refused for load; what follows is refused; the client does not read.
+# waiting: a request waits behind the current one. body: its handler holds enough of the
+# body. back-off: the client was refused for load. refused: no further request is
+# accepted. writing: the client does not read.
 Reason = Literal["waiting", "body", "back-off", "refused", "writing"]
 
 
@@ -21,7 +22,7 @@ class FlowControl(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._reasons: set[Reason] = set()
-        # Set while the client does not take what was written.
+        # Set while the write buffer is full.
         self._writable: asyncio.Event | None = None
 
     @property
@@ -30,7 +31,7 @@ class FlowControl(asyncio.Protocol):
         return bool(self._reasons)
 
     def pause(self, reason: Reason, *, paused: bool = True) -> None:
-        """Stop reading for a reason, or go on if there is no other."""
+        """Add or remove a reason to stop reading."""
         was_paused = bool(self._reasons)
         if paused:
             self._reasons.add(reason)
@@ -48,7 +49,7 @@ class FlowControl(asyncio.Protocol):
         self.pause("body", paused=held)
 
     async def drain(self) -> None:
-        """Wait until the client has taken what was written."""
+        """Wait until the write buffer is nearly empty."""
         while self._writable is not None:
             await self._writable.wait()
 

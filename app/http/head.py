@@ -5,11 +5,11 @@ from urllib.parse import unquote
 
 from app.errors import HeadersTooLargeError, InvalidHttpError, RequestError
 
-# Of the path with its query, all headers and all trailers: the bytes of each name and
-# value, and the weight below for each. Proxies let less through.
+# Limit of the path with its query, all headers and all trailers together: the bytes of
+# each name and value, and the weight below for each. Proxies have lower limits.
 MAX_HEADER_BYTES = 64 * 1024
-# What a header costs in memory beside its bytes, so that many short ones cost no more
-# than a few long ones.
+# Memory overhead of a header, so that many short headers cost no more than a few long
+# ones.
 HEADER_WEIGHT = 32
 
 # llhttp also parses RTSP and ICE.

@@ -29,7 +29,7 @@ _MAX_PAUSE_S = 1.0
 # Sweep interval as a fraction of the shortest limit, so that a connection overruns its
 # limit by at most 10 %.
 _PAUSE_SHARE = 0.1
-# Of the most connections, the part that is closed at a time when there are more.
+# Above the limit, this fraction of the connections is closed at a time.
 _CLOSED_PART = 50
 
 

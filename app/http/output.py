@@ -91,7 +91,7 @@ class ResponseOutput(FlowControl):
             self.transport.write(data)
 
     def invite_body(self) -> None:
-        """Tell the client to send the body, if it waits for that."""
+        """Send `100 Continue`, if the client waits for it."""
         exchange = self._current
         if exchange is None or not exchange.expects_continue or exchange.is_started:
             return

@@ -28,7 +28,7 @@ def raw_error_response(error: RequestError, *, request_id: str = "") -> bytes:
     """Problem JSON as a whole response that ends the connection.
 
     Args:
-        error: what is wrong.
+        error: the reason of the refusal.
         request_id: a new one by default.
     """
     request_id = request_id or secrets.token_hex(16)

@@ -23,7 +23,7 @@ _INCOMPLETE = frozenset({"head", "body"})
 
 
 class RequestSink(Protocol):
-    """Receives what is parsed; may raise `RequestError` to refuse the request."""
+    """Receives parsed requests; may raise `RequestError` to refuse one."""
 
     def on_head(
         self, head: RequestHead, *, keep_alive: bool, expects_continue: bool
@@ -48,7 +48,7 @@ class RequestReader:
         clock: monotonic seconds.
 
     Attributes:
-        state: what is being read; "start" is before the first request, "idle" is
+        state: part that is being read; "start" is before the first request, "idle" is
             between two.
         since: when that began, on the clock.
         body_bytes: bytes of the body read so far.
@@ -144,7 +144,7 @@ class RequestReader:
 
 
 def _cause_of(error: HttpParserCallbackError) -> RequestError:
-    """What a callback raised, which llhttp's binding wraps."""
+    """The error that a callback raised, which llhttp's binding wraps."""
     cause = error.__context__
     if isinstance(cause, RequestError):
         return cause

@@ -6,8 +6,8 @@ from app.http.reader import RequestReader
 
 # A client that reads less than this within the timeout counts as stalled.
 _MIN_READ_BYTES = 64 * 1024
-# Of bodies on a connection that has shown no known key: seconds for any, and bytes a
-# second beyond them.
+# Minimum rate of a body on a connection without a known key: a grace period in seconds,
+# then bytes a second.
 _BODY_GRACE_S = 2.0
 _MIN_BODY_RATE = 64 * 1024
 
@@ -35,7 +35,7 @@ def limit_of(
     keep_alive_s: float,
     has_known_key: bool,
 ) -> float:
-    """Seconds that a client may take for what is being read.
+    """Seconds that a client may take for the part that is being read.
 
     Args:
         reader: of its connection.

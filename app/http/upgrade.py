@@ -14,7 +14,7 @@ from httptools import (
 
 
 class ParserCallbacks(Protocol):
-    """What the parser reports to; llhttp finds the methods `on_*` by their names.
+    """Receiver of the parser's events; llhttp finds the methods `on_*` by their names.
 
     Attributes:
         target: the path and the query of the request being parsed.

@@ -41,7 +41,7 @@ class TrackRequest(RequestLifecycle):
     """One request, from its headers to its response.
 
     Args:
-        services: what all requests share.
+        services: shared by all requests.
         route: where it was sent.
         method: of HTTP.
         query: as sent.
@@ -134,7 +134,7 @@ class TrackRequest(RequestLifecycle):
             self._headers, max_bytes=max_bytes, lenient=self._route.lenient
         )
         if source is None:
-            # What the headers announce is not held: it may never come.
+            # Announced bytes are not held, because they may never arrive.
             self._permit = services.unauthenticated.permit("")
         else:
             self._client.trust()

@@ -31,7 +31,7 @@ class Client(Protocol):
         """Send the response; called once, unless the client left."""
 
     def invite_body(self) -> None:
-        """Tell a client that asked (`Expect: 100-continue`) to send the body."""
+        """Answer `Expect: 100-continue`, if the client sent it."""
 
     def hold(self, *, held: bool) -> None:
         """Stop reading the body, or go on."""
@@ -42,23 +42,23 @@ class Client(Protocol):
     def back_off(self) -> None:
         """Leave the client's next request unread for a moment: it is refused for load.
 
-        Refusing costs a part of what accepting does. A client that sends again at once
-        would otherwise take the time for which it was refused.
+        A refusal costs a fraction of a request. A client that repeats it at once would
+        use up the time that the refusal saved.
         """
 
 
 class RequestLifecycle:
-    """What a request holds, and how it ends.
+    """Resources of a request, and its end.
 
     Args:
-        services: what all requests share.
+        services: shared by all requests.
         route: where it was sent.
         request_id: ours.
         client: gets the response.
 
     Attributes:
         is_done: whether it was answered, or its client left.
-        source: who sends, once that is known.
+        source: the sender, once it is known.
     """
 
     __slots__ = (
@@ -116,7 +116,7 @@ class RequestLifecycle:
             self._refuse(UnavailableError("The database did not answer in time."))
 
     def _try(self, stage: Callable[[], None]) -> None:
-        """Call a stage; what it raises is the response."""
+        """Call a stage; an error that it raises becomes the response."""
         if self.is_done:
             return
         try:
@@ -178,4 +178,4 @@ class RequestLifecycle:
         self._forget()
 
     def _forget(self) -> None:
-        """Drop what is large: it must not wait for the garbage collector."""
+        """Drop large objects: they must not wait for the garbage collector."""

@@ -1,4 +1,4 @@
-"""What all requests that send events share."""
+"""Services shared by all requests that send events."""
 
 import asyncio
 import logging
@@ -22,9 +22,9 @@ from app.store.write.writer import Writer
 
 log = logging.getLogger(__name__)
 
-# Of the work under way, while several sources send, one gets this fraction.
+# Fraction of the slots for one source while several sources send.
 _SHARE_OF_SLOTS = 4
-# What a request has left for its commit after the longest wait for its turn.
+# Time left for the commit after the longest wait for a turn.
 _COMMIT_S = 1.0
 _LOG_INTERVAL_S = 1.0
 
@@ -35,9 +35,9 @@ class IngestServices:
     Args:
         key_cache: knows the keys.
         writer: commits.
-        policy: what an event may be.
-        limits: what a request may be.
-        metrics: count what becomes of requests and events.
+        policy: limits of an event.
+        limits: limits of a request.
+        metrics: count requests and events.
         requests: the request log.
         clock: the time of receipt, aware UTC.
         origin: reads the client's address and the trace, for the log.
@@ -80,7 +80,7 @@ class IngestServices:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def cached_source(self, key: bytes) -> str | None:
-        """Whose key this is, as far as it is known; None if it must be looked up.
+        """The source of a key from the cache; None if it must be looked up.
 
         Raises:
             UnauthorizedError: it is not a live write key.
@@ -89,7 +89,7 @@ class IngestServices:
         return None if known is None else _owner(known.source, key)
 
     async def find_source(self, key: bytes) -> str:
-        """Whose key this is.
+        """The source of a key.
 
         Raises:
             UnauthorizedError: it is not a live write key.

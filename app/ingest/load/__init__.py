@@ -1,1 +1,1 @@
-"""What is in flight: budgets of bytes, bounds, turns and deadlines."""
+"""Limits of requests in flight: budgets of bytes, bounds, turns and deadlines."""

@@ -44,7 +44,7 @@ class Bound:
             raise
 
     def leave(self) -> None:
-        """Give the slot to whoever waits longest."""
+        """Give the slot to the request that has waited longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -71,7 +71,7 @@ class Slot:
     """One request's place in a bound, which it may leave and enter again.
 
     Args:
-        bound: whose slot it is; None for a request without a bound.
+        bound: the bound that has the slot; None for a request without a bound.
     """
 
     def __init__(self, bound: Bound | None) -> None:

@@ -135,7 +135,7 @@ class Scheduler:
         """Take a turn, at once (`is_active`) or later, when `start` is called.
 
         Args:
-            source: who sends.
+            source: the sender.
             size: of the body, decompressed.
             start: begins to work on the request.
 
@@ -277,8 +277,8 @@ class Scheduler:
             return 0.0
         # Sources take turns: for each unit of its own queue one of every other.
         ahead = min(self._pending, queue.pending * max(1, len(self._rounds)))
-        # The rate may have fallen since it was measured: whoever comes now waits at
-        # least about as long as the first one has waited.
+        # The rate may have fallen since it was measured: a new request waits at least
+        # about as long as the first in the queue has waited.
         return max(ahead / self._rate.get(), self._clock() - first.at)
 
 

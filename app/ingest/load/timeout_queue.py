@@ -1,6 +1,6 @@
 """Many timeouts of one length, on one timer of the event loop.
 
-A timer for each request costs more than most of what a request does. Where all timeouts
+A timer for each request costs more than most stages of a request. Where all timeouts
 are equally long, the oldest is due first, so a queue and one timer suffice.
 """
 
