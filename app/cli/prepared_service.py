@@ -21,7 +21,7 @@ from app.store.operator.startup import check_database
 
 
 class PreparedService(NamedTuple):
-    """What the workers of a service need.
+    """Configuration of the workers.
 
     Attributes:
         database_url: URL of the database.

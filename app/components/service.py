@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import version
 
 from app.access.key_cache import KeyCache
+from app.access.origin import RequestOrigin
 from app.api.health import Readiness
 from app.api.metrics import metrics_routes
 from app.components.access_recorder import AccessRecorder
@@ -23,7 +24,6 @@ from app.http.monitor import ConnectionMonitor
 from app.http.timeouts import ConnectionLimits
 from app.ingest.counting import register_admission_gauges
 from app.ingest.limits import TrackLimits
-from app.ingest.origin import RequestOrigin
 from app.ingest.services import IngestServices
 from app.logs import RequestLog, fields
 from app.metrics.catalog import BODIES_WAITING, QUARANTINE_FILL, WEEKS_AHEAD

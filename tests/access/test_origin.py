@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from app.ingest.origin import RequestOrigin
+from app.access.origin import RequestOrigin
 
 PROXIES = [ip_network("127.0.0.1/32"), ip_network("10.0.0.0/8"), ip_network("::1/128")]
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
