@@ -10,9 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.store.keys.keys import create_key
+from app.store.keys.keys import create_key, hash_key, key_id
 from app.store.operator_session import in_operator_transaction
 from tests.conftest import Admin
+
+
+def id_of(key: str) -> str:
+    """The public id of a key."""
+    return key_id(hash_key(key.encode()))
 
 
 @dataclass(frozen=True, slots=True)

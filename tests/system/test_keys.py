@@ -9,10 +9,9 @@ import asyncpg
 import httpx
 import pytest
 
-from app.store.keys.keys import hash_key, key_id
 from migrations.statements import read_script
 from tests.conftest import Admin
-from tests.support.database import Database, new_database
+from tests.support.database import Database, id_of, new_database
 from tests.support.service import environment, rollcall, served
 from tests.support.wire import event
 
@@ -40,10 +39,6 @@ async def _grant(database: Database) -> None:
 @pytest.fixture
 def env(database: Database) -> dict[str, str]:
     return environment(database_url=database.url)
-
-
-def id_of(key: str) -> str:
-    return key_id(hash_key(key.encode()))
 
 
 def create(env: dict[str, str], *options: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from app.embedded import Cluster, running
 from app.store.migrations import migrate
 from tests.conftest import Admin
-from tests.support.database import Database
+from tests.support.database import Database, id_of
 from tests.support.embedded_users import SMALL, reachable_directory
 from tests.support.outages import frozen, sending
 from tests.support.service import Service, environment, rollcall, serving, until
@@ -141,7 +141,7 @@ def test_a_service_that_starts_without_postgres_takes_events(
     log = tmp_path / "log.jsonl"
     with serving("--port", "0", env=env, log=log) as service:
         assert results(post(service, gone, "early")) == ["stored"]
-    assert rollcall("keys", "revoke", gone, env=env).returncode == 0
+    assert rollcall("keys", "revoke", id_of(gone), env=env).returncode == 0
     nowhere = "postgresql://rollcall@127.0.0.1:1/rollcall"
     away = env | environment(database_url=nowhere, journal="on")
     with serving("--port", "0", env=away, log=log) as service:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from tests.support.database import Database
+from tests.support.database import Database, id_of
 from tests.support.service import rollcall, until
 from tests.support.spread import spread
 from tests.support.tenant import Tenant
@@ -64,7 +64,7 @@ def test_a_session_holds_on_every_worker_and_ends_on_every_worker_in_time(
             what="who signed out is out",
         )
         assert ask(wires, cookies[1]) == {200}
-        assert rollcall("keys", "revoke", key, env=env).returncode == 0
+        assert rollcall("keys", "revoke", id_of(key), env=env).returncode == 0
         until(
             lambda: (
                 ask(wires, cookies[1])
