@@ -16,6 +16,7 @@ IMPLEMENTATION_DEFINED = {
     "i_number_pos_double_huge_exp.json": REJECTED,
     "i_number_real_neg_overflow.json": REJECTED,
     "i_number_real_pos_overflow.json": REJECTED,
+    "i_number_real_underflow.json": REJECTED,
     "i_string_UTF-16LE_with_BOM.json": UNDECODABLE,
     "i_string_UTF-8_invalid_sequence.json": UNDECODABLE,
     "i_string_UTF8_surrogate_U+D800.json": UNDECODABLE,
