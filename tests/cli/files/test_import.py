@@ -296,7 +296,9 @@ async def test_import_after_a_killed_one_ends_with_exactly_the_rows(
         await until_stored(engine, 2_000)
         [helper] = children_of(process.pid)
         process.kill()
-        await asyncio.to_thread(until, partial(is_gone, helper), within_s=60, what="gone")
+        await asyncio.to_thread(
+            until, partial(is_gone, helper), within_s=60, what="gone"
+        )
     left = (await counts(engine))[0]
 
     result = await import_file(write(tmp_path / "e", content), database_url)
