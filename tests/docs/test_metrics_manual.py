@@ -36,7 +36,7 @@ def test_documented_metric_matches_the_catalog(metric: Metric) -> None:
     row = ROWS[metric.name]
     assert row["type"] == metric.kind
     assert tuple(re.findall(r"`(\w+)`", row["labels"])) == metric.labels
-    assert row["what it is"] == metric.help
+    assert row["meaning"] == metric.help
 
 
 def test_label_sets_hold_every_code_and_status() -> None:
@@ -101,7 +101,7 @@ def test_alert_is_well_formed(rule: dict[str, Any]) -> None:
 
 def test_documented_alerts_are_the_alerts() -> None:
     told = {
-        named(row, "alert")[0]: (row["what it means"], row["what to do first"])
+        named(row, "alert")[0]: (row["meaning"], row["first step"])
         for row in table(OPERATIONS, "Alerts")
     }
     assert told == {

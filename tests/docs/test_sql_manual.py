@@ -211,7 +211,7 @@ async def test_latency(known: AsyncEngine) -> None:
 
 
 async def test_rejected(known: AsyncEngine) -> None:
-    rows = await answer(known, "What was rejected, and why")
+    rows = await answer(known, "Rejected events by reason")
     assert column(rows, "source", "reason", "event", "events") == [
         ("billing", "id_conflict", "signed_up", 1),
         ("billing", "missing_field", "signed_up", 1),
