@@ -149,20 +149,16 @@ class TrackRequest(RequestLifecycle):
         assert self._body is not None  # noqa: S101 - begin() was called
         self._content = self._body.finish()
         self._body = None
-        source = self.source
-        if source is None:
-            source = self._guess_source()
-        self._ticket = self._services.scheduler.enter(
-            source, len(self._content), self._work
-        )
+        source = self._guess_source() if self.source is None else self.source
+        enter = self._services.scheduler.enter
+        self._ticket = enter(source, len(self._content), self._work)
         if self._ticket.is_active:
             self._work()
 
     def _guess_source(self) -> str:
-        """Whose budget and queue a body without a key in its headers uses.
+        """The source whose budget and queue a body without a key in a header uses.
 
-        The decoded body decides who sends; this only keeps known senders apart from
-        clients without a key.
+        The decoded body decides; this only keeps known senders apart from strangers.
         """
         key = find_body_key(self._content[:_SCAN_BYTES])
         known = None if key is None else self._services.key_cache.get_cached(key)
