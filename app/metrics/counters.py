@@ -58,6 +58,8 @@ class Metrics:
         }
         self._parts = {m.name: [_key(m, part) for part in m.parts] for m in METRICS}
         self._sources: dict[str, str] = {}
+        # By source and result; of the last event with "" as result.
+        self._source_keys: dict[tuple[str, str], str] = {}
         self._readers: dict[str, Callable[[], float]] = {}
         self._source_readers: list[tuple[Metric, SourceReader]] = []
         self._cpu_seconds = 0.0
@@ -89,12 +91,21 @@ class Metrics:
 
     def count_source(self, source: str, counts: Mapping[str, int]) -> None:
         """Count the events of one request by result, for their source."""
-        label = self._source_label(source)
         for result, count in counts.items():
-            key = _key(catalog.SOURCE_EVENTS, label, result)
-            self._counters[key] = self._counters.get(key, 0.0) + count
-        if counts.keys() & _ACCEPTED:
-            self.set(catalog.SOURCE_LAST_EVENT, label, to=time.time())
+            key = self._source_keys.get((source, result))
+            if key is None:
+                key = self._add_source_key(source, result)
+            self._counters[key] += count
+            if result in _ACCEPTED:
+                self._gauges[self._source_keys[source, ""]] = time.time()
+
+    def _add_source_key(self, source: str, result: str) -> str:
+        label = self._source_label(source)
+        key = _key(catalog.SOURCE_EVENTS, label, result)
+        self._counters.setdefault(key, 0.0)
+        self._source_keys[source, result] = key
+        self._source_keys[source, ""] = _key(catalog.SOURCE_LAST_EVENT, label)
+        return key
 
     def count_commit(self, events: int, seconds: float) -> None:
         """Count a committed transaction."""
