@@ -1,1 +1,1 @@
-"""The HTTP side: who sends, what was sent, and how it is answered."""
+"""Routes for machines: health, metrics, schemas, OpenAPI and the read API."""

@@ -1,7 +1,7 @@
-"""Cursors: the place where a page ended, bound to the query that it is a page of.
+"""Cursors: the position at which a page ended, bound to its query.
 
-A cursor holds a place and nothing else: what is read is said by the query beside it,
-so one that is made up leads to nothing but another place in the same query.
+A cursor holds only a position. The query parameters decide which rows are read, so a
+forged cursor leads to another position in the same query.
 """
 
 import base64
@@ -19,7 +19,7 @@ from app.store.read.events import KeysetPosition
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DIGEST_BYTES = 16
-# Microseconds since 1970, the id, and what binds them to the query.
+# Microseconds since 1970, the id, and a digest of both with the query.
 _FORM = struct.Struct(f">q16s{_DIGEST_BYTES}s")
 
 

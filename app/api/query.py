@@ -1,4 +1,4 @@
-"""What reading routes take in their queries."""
+"""Query parameters of the read API."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -38,7 +38,7 @@ class PageQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # What says how a page looks, and not which rows are read.
+    # Parameters of the form of a page, which select no rows.
     FORM: ClassVar[set[str]] = {"limit", "cursor", "format"}
 
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="The most rows.")
@@ -53,7 +53,7 @@ class PageQuery(BaseModel):
     )
 
     def filters(self) -> dict[str, Any]:
-        """What says which rows are read, by its name."""
+        """The parameters that select rows, by name."""
         return self.model_dump(exclude=self.FORM)
 
 

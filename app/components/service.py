@@ -1,4 +1,4 @@
-"""What lives as long as the app: made from the settings, started and stopped here."""
+"""The parts of the service: built from the settings, started and stopped together."""
 
 import asyncio
 import logging
@@ -50,7 +50,7 @@ _MAX_UNAUTHENTICATED_BYTES = 1024 * 1024
 
 
 class Service:
-    """What lives as long as the app does: started in order, stopped in reverse.
+    """All parts that live as long as the app; started in order, stopped in reverse.
 
     Args:
         settings: with a database URL.
@@ -185,7 +185,7 @@ class Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Take events in, until left; then drain what is waiting.
+        """Accept events until the context ends; then store the queued ones.
 
         Raises:
             SchemaError: the schema is older than this code needs. A database that

@@ -70,7 +70,7 @@ def install_error_handlers(app: FastAPI, pages: Pages) -> None:
 
 
 def _say_unfit(error: RequestValidationError) -> RequestError:
-    """The first thing that is wrong with the parameters, without what they were."""
+    """The first invalid parameter, without its value."""
     first = error.errors()[0]
     place, *names = first["loc"]
     if place == "path":

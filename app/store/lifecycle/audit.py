@@ -1,4 +1,4 @@
-"""The audit log: who did what, with ids and counts, never with payloads."""
+"""The audit log: actions of operators with ids and counts, never with payloads."""
 
 import getpass
 from typing import Any

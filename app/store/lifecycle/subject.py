@@ -72,7 +72,7 @@ async def find_traces(
     Args:
         connection: in a transaction, with a role that may read both tables. The
             statement timeout has to allow for reading all of both.
-        person: whose traces.
+        person: the person to look for.
     """
     parameters = {"user_id": person.user_id, "patterns": patterns_of(person.forms)}
     async for row in _rows(connection, _EVENTS, parameters):
