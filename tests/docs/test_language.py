@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.markdown import ROOT
+from tests.conftest import ROOT
 
 BAR = 1.0
 VERBS = (
