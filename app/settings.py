@@ -3,10 +3,7 @@
 Each field is the environment variable `ROLLCALL_` + its name in capitals.
 """
 
-import difflib
 import os
-import re
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -18,12 +15,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 KIB = 1024
 MIB = 1024 * KIB
 _PREFIX = "ROLLCALL_"
-# Kubernetes sets these in every pod for a Service that is called `rollcall`.
-_SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP|SCTP)\w*")
-_SERVICE_LINK_HINT = (
-    "Kubernetes sets it for a Service called rollcall: set enableServiceLinks: false "
-    "in the pod's spec"
-)
 
 
 class Settings(BaseSettings):
@@ -287,35 +278,6 @@ class Settings(BaseSettings):
     def max_future(self) -> timedelta:
         """Longest time that an event may lie ahead of its receipt."""
         return timedelta(seconds=self.max_future_seconds)
-
-
-def environment_problems(environ: Mapping[str, str] = os.environ) -> Iterator[str]:  # noqa: TID251 - read here only
-    """Yield a sentence for each variable of Rollcall's prefix that would mislead.
-
-    A misspelt name, which would otherwise be ignored, and an empty database URL,
-    which would otherwise start the embedded Postgres.
-
-    Args:
-        environ: environment variables of the process.
-    """
-    known = [_PREFIX + name.upper() for name in Settings.model_fields]
-    for variable in sorted(environ):
-        if variable.startswith(_PREFIX) and variable not in known:
-            yield f"{variable} is not a setting: {_hint(variable, known)}"
-    if environ.get(f"{_PREFIX}DATABASE_URL") == "":
-        yield (
-            f"{_PREFIX}DATABASE_URL is empty: set it to the URL of your Postgres, or "
-            "unset it to use the embedded Postgres"
-        )
-    if environ.get(f"{_PREFIX}PORT", "").startswith(("tcp://", "udp://")):
-        yield f"{_PREFIX}PORT is not a port: {_SERVICE_LINK_HINT}"
-
-
-def _hint(variable: str, known: list[str]) -> str:
-    if _SERVICE_LINK.fullmatch(variable.removeprefix(_PREFIX)):
-        return _SERVICE_LINK_HINT
-    near = difflib.get_close_matches(variable, known, n=1)
-    return f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
 
 
 def child_environment(**extra: str) -> dict[str, str]:

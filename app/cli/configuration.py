@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.environment import environment_problems
 from app.errors import ConfigurationError
-from app.settings import Settings, environment_problems
+from app.settings import Settings
 
 
 def read_settings(**overrides: Any) -> Settings:
@@ -18,7 +19,7 @@ def read_settings(**overrides: Any) -> Settings:
     Raises:
         ConfigurationError: with every variable that is unknown or invalid.
     """
-    if problems := list(environment_problems()):
+    if problems := list(environment_problems(Settings.model_fields)):
         raise ConfigurationError("; ".join(problems))
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
