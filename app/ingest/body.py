@@ -23,15 +23,21 @@ class Framing(NamedTuple):
         coding: the content coding, or None if the body is not compressed.
         length: declared bytes; 0 if none are declared.
         is_ndjson: whether each line is a JSON value.
+        has_key: whether a header has a key; without one the limit is lower.
     """
 
     coding: bytes | None
     length: int
     is_ndjson: bool = False
+    has_key: bool = True
 
 
 def check_headers(
-    headers: dict[bytes, bytes], *, max_bytes: int, lenient: bool = False
+    headers: dict[bytes, bytes],
+    *,
+    max_bytes: int,
+    lenient: bool = False,
+    has_key: bool = True,
 ) -> Framing:
     """Check the headers that describe a body.
 
@@ -39,6 +45,7 @@ def check_headers(
         headers: lower-case names.
         max_bytes: of one body.
         lenient: whether a type that clients set on their own means JSON.
+        has_key: whether a header has a key; without one the limit is lower.
 
     Raises:
         UnsupportedMediaError: the media type or the content coding is not supported.
@@ -57,8 +64,8 @@ def check_headers(
     # uvicorn has parsed it already: anything but digits never gets here.
     length = int(headers.get(b"content-length", 0))
     if length > max_bytes:
-        raise _too_large(max_bytes)
-    return Framing(coding, length, media_type == "ndjson")
+        raise _too_large(max_bytes, has_key=has_key)
+    return Framing(coding, length, media_type == "ndjson", has_key)
 
 
 class BodyReader:
@@ -70,12 +77,13 @@ class BodyReader:
         grow: makes room for at least so many bytes, or raises.
     """
 
-    __slots__ = ("_decompressor", "_grow", "_max_bytes", "_parts", "_size")
+    __slots__ = ("_decompressor", "_grow", "_has_key", "_max_bytes", "_parts", "_size")
 
     def __init__(
         self, framing: Framing, *, max_bytes: int, grow: Callable[[int], None]
     ) -> None:
         self._max_bytes = max_bytes
+        self._has_key = framing.has_key
         self._grow = grow
         coding = framing.coding
         self._decompressor = (
@@ -95,7 +103,7 @@ class BodyReader:
         for part in (chunk,) if decompressor is None else decompressor.feed(chunk):
             self._size += len(part)
             if self._size > self._max_bytes:
-                raise _too_large(self._max_bytes)
+                raise _too_large(self._max_bytes, has_key=self._has_key)
             self._grow(self._size)
             self._parts.append(part)
 
@@ -110,5 +118,10 @@ class BodyReader:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
 
-def _too_large(max_bytes: int) -> BodyTooLargeError:
-    return BodyTooLargeError(f"A body is at most {max_bytes} bytes, decompressed.")
+def _too_large(max_bytes: int, *, has_key: bool) -> BodyTooLargeError:
+    limit = f"A body is at most {max_bytes} bytes, decompressed."
+    if has_key:
+        return BodyTooLargeError(limit)
+    return BodyTooLargeError(
+        f"{limit} Send the key in a header: the limit is higher then."
+    )

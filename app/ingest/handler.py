@@ -12,11 +12,7 @@ from functools import partial
 
 from typing_extensions import override
 
-from app.access.credentials import (
-    find_body_key,
-    key_from_body,
-    key_from_headers,
-)
+from app.access.credentials import find_body_key, key_from_body, key_from_headers
 from app.errors import MethodNotAllowedError, UnavailableError
 from app.ingest.body import BodyReader, check_headers
 from app.ingest.counting import count_issues
@@ -131,7 +127,10 @@ class TrackRequest(RequestLifecycle):
         if source is None:
             max_bytes = min(max_bytes, limits.max_unauthenticated_bytes)
         framing = check_headers(
-            self._headers, max_bytes=max_bytes, lenient=self._route.lenient
+            self._headers,
+            max_bytes=max_bytes,
+            lenient=self._route.lenient,
+            has_key=source is not None,
         )
         if source is None:
             # Announced bytes are not held, because they may never arrive.

@@ -56,7 +56,7 @@ def test_known_content_coding_is_accepted(
     encoding: bytes, coding: bytes | None
 ) -> None:
     headers = JSON | {b"content-encoding": encoding}
-    assert check_headers(headers, max_bytes=MOST) == (coding, 0, False)
+    assert check_headers(headers, max_bytes=MOST) == Framing(coding, 0)
 
 
 @pytest.mark.parametrize("encoding", [b"br", b"gzip, gzip", b"compress", b"\xff"])

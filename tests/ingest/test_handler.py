@@ -382,6 +382,6 @@ async def test_body_without_a_key_in_its_headers_has_a_limit_of_its_own(
     object.__setattr__(bench.services.limits, "max_unauthenticated_bytes", 1_000)
     answer, _ = await bench.track(filling(1_000, writeKey=KEY), headers=without_key())
     assert answer.status == 200
-    with pytest.raises(BodyTooLargeError):
+    with pytest.raises(BodyTooLargeError, match="Send the key in a header"):
         await bench.track(filling(1_001, writeKey=KEY), headers=without_key())
     assert (await bench.track(filling(1_001)))[0].status == 200
