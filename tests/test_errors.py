@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.errors import REQUEST_ERRORS, RequestError
+from app.request_errors import REQUEST_ERRORS, RequestError
 
 
 def classes_below(parent: type[RequestError]) -> Iterator[type[RequestError]]:

@@ -8,7 +8,7 @@ import binascii
 import re
 from collections.abc import Sequence
 
-from app.errors import UnauthorizedError
+from app.request_errors import UnauthorizedError
 
 # In the order in which they decide.
 KEY_HEADERS = (b"authorization", b"x-api-key", b"x-write-key", b"key")

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
-from app.errors import OverloadedError
+from app.request_errors import OverloadedError
 
 # A negative answer is short, so that a new key works at once.
 UNKNOWN_TRUST_S = 1.0

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from app.access.credentials import first_headers, key_from_headers
 from app.access.key_cache import KeyCache
 from app.access.session_cookie import SESSION_COOKIE
-from app.errors import (
+from app.request_errors import (
     OverloadedError,
     ReaderRequiredError,
     UnauthorizedError,

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from app.api.security_headers import SecurityHeaders
-from app.errors import InvalidHostError
 from app.ingest.problems import problem_response
+from app.request_errors import InvalidHostError
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

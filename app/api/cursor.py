@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from app.errors import InvalidCursorError
+from app.request_errors import InvalidCursorError
 from app.store.read.events import KeysetPosition
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -20,7 +20,7 @@ from app.api.rows import (
     page_json,
     row_json,
 )
-from app.errors import ForbiddenError, InvalidParameterError, NotFoundError
+from app.request_errors import ForbiddenError, InvalidParameterError, NotFoundError
 from app.store.read.events import (
     EventRow,
     KeysetPosition,

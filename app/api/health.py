@@ -10,7 +10,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from app.api.openapi import problem_responses
-from app.errors import SchemaError, UnavailableError
+from app.errors import SchemaError
+from app.request_errors import UnavailableError
 from app.store.journal.fallback import OfflineBuffer
 
 # One answer serves all probes for this time, so that they cannot crowd out writers.

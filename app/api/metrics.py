@@ -8,10 +8,11 @@ from fastapi.responses import PlainTextResponse
 from app.access.credentials import first_headers, key_from_headers
 from app.access.key_cache import KeyCache
 from app.api.openapi import problem_responses
-from app.errors import SchemaError, UnauthorizedError, UnavailableError
+from app.errors import SchemaError
 from app.metrics.catalog import DATABASE_UP
 from app.metrics.collector import expose
 from app.metrics.counters import Metrics
+from app.request_errors import UnauthorizedError, UnavailableError
 from app.store.keys.keys import hash_key
 from app.store.keys.scopes import Reader, may_scrape
 

@@ -12,11 +12,11 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import SkipJsonSchema, models_json_schema
 
 from app.access.session_cookie import SESSION_COOKIE
-from app.errors import REQUEST_ERRORS
 from app.events.catalog import Catalog
 from app.events.json_schema import track_body_schema
 from app.ingest.response_models import ProblemModel, TrackResponseModel
 from app.ingest.routes import TrackRoute
+from app.request_errors import REQUEST_ERRORS
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"

@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import APIRouter
 
 from app.api.openapi import problem_responses
-from app.errors import NotFoundError
 from app.events.catalog import Catalog
 from app.events.declaration import declaration_schema
 from app.events.json_schema import all_schemas, json_schema
+from app.request_errors import NotFoundError
 
 
 def schema_routes(catalog: Catalog) -> APIRouter:

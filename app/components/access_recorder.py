@@ -5,10 +5,10 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from app.errors import UnavailableError
 from app.logs import fields
 from app.metrics.catalog import AUDIT_FAILURES
 from app.metrics.counters import Metrics
+from app.request_errors import UnavailableError
 from app.store.keys.scopes import Reader
 from app.store.service_queries import ServiceQueries
 

@@ -17,7 +17,7 @@ from app.components.database import database_url, read_url
 from app.components.live import LiveComponents
 from app.components.policy import event_policy, quarantining
 from app.components.readers import ReadComponents
-from app.errors import ConfigurationError, UnavailableError
+from app.errors import ConfigurationError
 from app.events.catalog import Catalog
 from app.http.descriptors import max_connections
 from app.http.monitor import ConnectionMonitor
@@ -32,6 +32,7 @@ from app.metrics.counters import Metrics
 from app.metrics.totals import totals
 from app.pages.console.home import Home
 from app.pages.console.state import StateReader
+from app.request_errors import UnavailableError
 from app.settings import Settings
 from app.store.engine import create_engine, watch_pool
 from app.store.journal.fallback import OfflineBuffer, prepare_journal

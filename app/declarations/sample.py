@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from app.errors import InvalidJsonError
 from app.events.catalog import Catalog
 from app.events.declaration import Declaration
 from app.pipeline.json_decode import decode
 from app.pipeline.process import process_event
 from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
+from app.request_errors import InvalidJsonError
 
 
 def sample_errors(declaration: Declaration, *, received_at: datetime) -> list[str]:

@@ -7,7 +7,6 @@ from typing_extensions import override
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.errors import InvalidHttpError, RequestError, SlowClientError
 from app.http.application import ApplicationRequest, scope_of
 from app.http.exchange import Exchange
 from app.http.head import RequestHead
@@ -17,6 +16,7 @@ from app.http.raw_errors import raw_error_response
 from app.http.reader import RequestReader
 from app.http.timeouts import StalledReaderCheck, limit_of
 from app.ingest.dispatch import Dispatcher
+from app.request_errors import InvalidHttpError, RequestError, SlowClientError
 
 # Where the lifespan's state holds the services of a connection.
 CONNECTION_SERVICES = "connection_services"

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from app.errors import HeadersTooLargeError, InvalidHttpError, RequestError
+from app.request_errors import HeadersTooLargeError, InvalidHttpError, RequestError
 
 # Limit of the path with its query, all headers and all trailers together: the bytes of
 # each name and value, and the weight below for each. Proxies have lower limits.

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from heapq import nsmallest
 from typing import Protocol
 
-from app.errors import RequestError
 from app.http.raw_errors import header_lines
 from app.http.timeouts import ConnectionLimits
 from app.logs import fields
@@ -22,6 +21,7 @@ from app.metrics.catalog import (
     REQUESTS,
 )
 from app.metrics.counters import Metrics
+from app.request_errors import RequestError
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from app.errors import RequestError
 from app.ingest.problems import problem_response
+from app.request_errors import RequestError
 
 STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()

@@ -6,7 +6,6 @@ from typing import Literal, Protocol
 
 from httptools import HttpParserCallbackError, HttpParserError
 
-from app.errors import InternalError, InvalidHttpError, RequestError
 from app.http.head import (
     HEADER_WEIGHT,
     MAX_HEADER_BYTES,
@@ -15,6 +14,7 @@ from app.http.head import (
     read_head,
 )
 from app.http.upgrade import RequestParser
+from app.request_errors import InternalError, InvalidHttpError, RequestError
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,9 @@ RFC 9110 sections 8.3 and 8.4.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.errors import (
-    BodyTooLargeError,
-    UnsupportedMediaError,
-)
 from app.ingest.decompression import CODINGS, create_decompressor
 from app.ingest.media_type import read_media_type
+from app.request_errors import BodyTooLargeError, UnsupportedMediaError
 
 _NO_CODINGS = frozenset({b"", b"identity"})
 

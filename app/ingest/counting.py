@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from app.errors import REQUEST_ERRORS
 from app.ingest.load.budget import ByteBudget
 from app.ingest.load.scheduler import Scheduler
 from app.ingest.routes import TRACK_ROUTES
@@ -20,6 +19,7 @@ from app.metrics.counters import Metrics
 from app.pipeline import codes
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.unpack import Ignored
+from app.request_errors import REQUEST_ERRORS
 from app.store.write.insert import CONTENT_DIFFERS, ERASED
 
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from app.errors import InvalidEncodingError
+from app.request_errors import InvalidEncodingError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -17,7 +17,6 @@ from urllib.parse import unquote_to_bytes
 
 from app.access.credentials import first_headers
 from app.access.session_cookie import keep_session_cookie
-from app.errors import InternalError, OverloadedError
 from app.ingest.handler import TrackRequest
 from app.ingest.lifecycle import Client
 from app.ingest.load.bounds import Bound, Slot
@@ -28,6 +27,7 @@ from app.ingest.routes import TrackRoute
 from app.ingest.services import IngestServices
 from app.logs import fields
 from app.metrics.catalog import OTHER, REFUSALS, REQUESTS
+from app.request_errors import InternalError, OverloadedError
 
 log = logging.getLogger(__name__)
 

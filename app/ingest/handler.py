@@ -13,7 +13,6 @@ from functools import partial
 from typing_extensions import override
 
 from app.access.credentials import find_body_key, key_from_body, key_from_headers
-from app.errors import MethodNotAllowedError, UnavailableError
 from app.ingest.body import BodyReader, check_headers
 from app.ingest.counting import count_issues
 from app.ingest.lifecycle import Client, RequestLifecycle
@@ -25,6 +24,7 @@ from app.pipeline.cloudevents import binary_attributes
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import RequestContext
 from app.pipeline.unpack import Ignored, Unpacked, process_events, unpack
+from app.request_errors import MethodNotAllowedError, UnavailableError
 
 # Larger bodies are decoded and processed in a thread, so that others are answered
 # meanwhile; for smaller ones the change of thread costs more than it saves.

@@ -5,15 +5,20 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from app.errors import InternalError, OverloadedError, RequestError, UnavailableError
 from app.ingest.load.budget import Permit
-from app.ingest.load.scheduler import Ticket
+from app.ingest.load.source_queue import Ticket
 from app.ingest.problems import problem_response
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import TrackRoute
 from app.ingest.services import IngestServices
 from app.logs import fields
 from app.metrics.catalog import REFUSALS, REQUESTS, UNANSWERED
+from app.request_errors import (
+    InternalError,
+    OverloadedError,
+    RequestError,
+    UnavailableError,
+)
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from typing import Literal, TypeAlias
 
-from app.errors import UnsupportedMediaError
+from app.request_errors import UnsupportedMediaError
 
 MediaType: TypeAlias = Literal["json", "ndjson"]
 

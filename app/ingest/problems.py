@@ -6,8 +6,8 @@ retry for ever on an error body that lacks either.
 
 import orjson
 
-from app.errors import RequestError
 from app.ingest.responses import PROBLEM_JSON, TrackResponse
+from app.request_errors import RequestError
 
 
 def problem_response(error: RequestError, *, request_id: str) -> TrackResponse:

@@ -4,8 +4,8 @@ from collections.abc import MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-from app.errors import InvalidParameterError
 from app.pipeline.issues import Issue, WarningCode
+from app.request_errors import InvalidParameterError
 
 Scope = MutableMapping[str, Any]
 

@@ -10,7 +10,6 @@ from typing import Any
 from app.access.credentials import refused_writer
 from app.access.key_cache import KeyCache
 from app.access.origin import RequestOrigin
-from app.errors import UnavailableError
 from app.ingest.limits import TrackLimits
 from app.ingest.load.budget import ByteBudget
 from app.ingest.load.scheduler import Scheduler
@@ -18,6 +17,7 @@ from app.ingest.load.timeout_queue import TimeoutQueue
 from app.logs import RequestLog, fields
 from app.metrics.counters import Metrics
 from app.pipeline.record import Policy
+from app.request_errors import UnavailableError
 from app.store.write.writer import Writer
 
 log = logging.getLogger(__name__)

@@ -6,17 +6,17 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.errors import (
+from app.ingest.problems import problem_response
+from app.ingest.responses import PROBLEM_JSON
+from app.ingest.routes import TRACK_ROUTES
+from app.pages.render import Pages, wants_html
+from app.request_errors import (
     InternalError,
     InvalidParameterError,
     MethodNotAllowedError,
     NotFoundError,
     RequestError,
 )
-from app.ingest.problems import problem_response
-from app.ingest.responses import PROBLEM_JSON
-from app.ingest.routes import TRACK_ROUTES
-from app.pages.render import Pages, wants_html
 
 _NOT_FOUND = "There is nothing at this path. Events are sent by POST to {}.".format(
     ", ".join(route.path for route in TRACK_ROUTES if route.calls != "other")

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from fastapi import Request
 
 from app.access.session_cookie import SESSION_COOKIE
-from app.errors import (
+from app.request_errors import (
     BodyTooLargeError,
     CrossSiteError,
     SlowClientError,

@@ -6,11 +6,11 @@ from itertools import islice
 
 from fastapi import APIRouter, Request, Response
 
-from app.errors import REQUEST_ERRORS, NotFoundError
 from app.events.catalog import Catalog
 from app.pages.event_docs import EventDoc, event_doc, event_summaries
 from app.pages.render import Pages, wants_html
 from app.pages.snippets import PLACEHOLDER_ADDRESS, PLACEHOLDER_KEY, Snippets
+from app.request_errors import REQUEST_ERRORS, NotFoundError
 
 _OTHERS = 5
 

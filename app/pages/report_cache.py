@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from app.errors import UnavailableError
+from app.request_errors import UnavailableError
 from app.store.read.reports import Report, ReportRunner
 
 # A result is reused for this long, or for twenty times its duration: reports use at

@@ -13,9 +13,9 @@ from fastapi.responses import RedirectResponse
 
 from app.access.readers import ReaderAuth
 from app.access.session_cookie import SECURE_SESSION_COOKIE, SESSION_COOKIE
-from app.errors import ReaderRequiredError
 from app.pages.forms import read_form, refuse_cross_site, value_of
 from app.pages.render import Pages
+from app.request_errors import ReaderRequiredError
 from app.store.keys.browser_sessions import SESSION_LIFE, Sessions
 
 _HOME = "/live"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
-from app.errors import NotFoundError
+from app.request_errors import NotFoundError
 
 _FOLDER = Path(__file__).with_name("static")
 _TYPES = {

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 from typing_extensions import override
 
-from app.errors import InvalidJsonError
+from app.request_errors import InvalidJsonError
 
 MAX_INTEGER_DIGITS = 1_000
 MAX_BODY_DEPTH = 1_000

@@ -8,18 +8,18 @@ from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from app.errors import (
+from app.pipeline.body_shapes import explain_text, explain_undecodable
+from app.pipeline.json_decode import Decoded, decode, has_more_values
+from app.pipeline.outcome import Entry
+from app.pipeline.process import process_event
+from app.pipeline.record import BodyTraits, Policy, RequestContext
+from app.request_errors import (
     EmptyBodyError,
     InvalidBodyError,
     InvalidJsonError,
     TooManyEventsError,
     TooManyValuesError,
 )
-from app.pipeline.body_shapes import explain_text, explain_undecodable
-from app.pipeline.json_decode import Decoded, decode, has_more_values
-from app.pipeline.outcome import Entry
-from app.pipeline.process import process_event
-from app.pipeline.record import BodyTraits, Policy, RequestContext
 
 # The size of an event is that of its compact JSON, which may be longer than the
 # payload: 1e15 becomes 1000000000000000.0.

@@ -5,9 +5,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from app.errors import UnavailableError
 from app.metrics.catalog import MAINTENANCE_FAILURES, MAINTENANCE_SUCCEEDED_AT
 from app.metrics.counters import Metrics
+from app.request_errors import UnavailableError
 
 log = logging.getLogger(__name__)
 

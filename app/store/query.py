@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import UnavailableError
+from app.request_errors import UnavailableError
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.operator.causes import cause_of
 from app.store.transaction import transaction

@@ -8,8 +8,8 @@ from typing import TypeVar
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import UnavailableError
 from app.logs import fields
+from app.request_errors import UnavailableError
 from app.store.keys.lookups import find_reader, find_source, has_write_keys, record_use
 from app.store.keys.scopes import Reader
 from app.store.keys.snapshot_file import LiveKey, live_keys

@@ -11,7 +11,7 @@ from app.access.credentials import (
     key_from_headers,
     refused_writer,
 )
-from app.errors import UnauthorizedError
+from app.request_errors import UnauthorizedError
 
 KEY = b"rc_key"
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from app.access.key_cache import MAX_ENTRIES, MAX_WAITING, UNKNOWN_TRUST_S, KeyCache
-from app.errors import OverloadedError, UnavailableError
+from app.request_errors import OverloadedError, UnavailableError
 
 TRUST_S = 4.0
 

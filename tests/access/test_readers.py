@@ -16,12 +16,12 @@ from app.access.readers import (
     source_limit,
 )
 from app.access.session_cookie import SESSION_COOKIE
-from app.errors import UnavailableError
 from app.ingest.dispatch import REQUEST_ID, Receive, Send
 from app.ingest.request import Scope
 from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
+from app.request_errors import UnavailableError
 from app.store.keys.keys import hash_key
 from app.store.keys.scopes import Reader
 from tests.support.read_api import bearer

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.cursor import read_cursor, write_cursor
-from app.errors import InvalidCursorError
+from app.request_errors import InvalidCursorError
 from app.store.read.events import KeysetPosition
 
 PLACE = KeysetPosition(

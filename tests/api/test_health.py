@@ -3,7 +3,8 @@ import asyncio
 import pytest
 
 from app.api.health import Readiness
-from app.errors import SchemaError, UnavailableError
+from app.errors import SchemaError
+from app.request_errors import UnavailableError
 
 
 class Clock:

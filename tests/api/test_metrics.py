@@ -13,13 +13,14 @@ from prometheus_client.openmetrics.parser import (
 
 from app.access.key_cache import KeyCache
 from app.api.metrics import metrics_routes
-from app.errors import SchemaError, UnavailableError
+from app.errors import SchemaError
 from app.ingest.counting import metric_labels
 from app.metrics.catalog import METRICS
 from app.metrics.counters import Metrics
 from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
+from app.request_errors import UnavailableError
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.keys.scopes import Reader
 from tests.support.app_client import Api

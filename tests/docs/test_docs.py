@@ -10,7 +10,6 @@ import typer
 from pydantic import TypeAdapter
 
 from app.cli import build_commands
-from app.errors import REQUEST_ERRORS
 from app.events import account_added_user, signed_up
 from app.events.catalog import Catalog
 from app.events.declaration import Declaration, DeclaredProperty
@@ -19,6 +18,7 @@ from app.ingest.routes import OTHER_CALLS, TRACK_ROUTES
 from app.pipeline import codes as codes_module
 from app.pipeline.issues import ErrorCode, WarningCode
 from app.pipeline.json_decode import depth_of
+from app.request_errors import REQUEST_ERRORS
 from app.settings import KIB, MIB, Settings
 from tests.conftest import ROOT
 from tests.support.declared import SAMPLE

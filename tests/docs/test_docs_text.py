@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import REQUEST_ERRORS
+from app.request_errors import REQUEST_ERRORS
 from tests.support.markdown import pages, read, section
 
 RETRYABLE = {str(kind.status) for kind in REQUEST_ERRORS if kind.retryable}

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from app.errors import REQUEST_ERRORS
 from app.ingest.counting import metric_labels
 from app.metrics.catalog import LABELS, METRICS, OTHER, UNANSWERED, Metric
 from app.metrics.counters import Metrics
+from app.request_errors import REQUEST_ERRORS
 from tests.conftest import ROOT
 from tests.docs.test_docs import ERRORS, REFUSALS, WARNINGS
 from tests.support.markdown import blocks, named, read, section, table

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from app.errors import RequestError
 from app.events.envelope import SDK_FIELDS
 from app.pipeline.fields.placeholders import WORDS as PLACEHOLDERS
+from app.request_errors import RequestError
 from tests.support.markdown import blocks, read, section, table
 from tests.support.pipeline import SIGNED_UP
 from tests.support.tracking import KEY, Bench

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.errors import REQUEST_ERRORS, RequestError
 from app.ingest.response_models import ProblemModel
+from app.request_errors import REQUEST_ERRORS, RequestError
 from tests.support.app_client import Api
 from tests.support.pipeline import SIGNED_UP, without
 

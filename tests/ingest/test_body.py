@@ -3,13 +3,9 @@ import tracemalloc
 
 import pytest
 
-from app.errors import (
-    BodyTooLargeError,
-    OverloadedError,
-    UnsupportedMediaError,
-)
 from app.ingest.body import BodyReader, Framing, check_headers
 from app.ingest.load.budget import ByteBudget
+from app.request_errors import BodyTooLargeError, OverloadedError, UnsupportedMediaError
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from app.errors import InvalidEncodingError
 from app.ingest.decompression import CODINGS, create_decompressor
+from app.request_errors import InvalidEncodingError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.errors import (
+from app.ingest.routes import TrackRoute
+from app.pipeline.record import Record
+from app.request_errors import (
     BodyTooLargeError,
     EmptyBodyError,
     InvalidEncodingError,
@@ -21,8 +23,6 @@ from app.errors import (
     UnavailableError,
     UnsupportedMediaError,
 )
-from app.ingest.routes import TrackRoute
-from app.pipeline.record import Record
 from tests.support.tracking import (
     BUDGET,
     KEY,

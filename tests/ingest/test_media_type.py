@@ -1,7 +1,7 @@
 import pytest
 
-from app.errors import UnsupportedMediaError
 from app.ingest.media_type import read_media_type
+from app.request_errors import UnsupportedMediaError
 
 DEFAULTS = [
     b"",

@@ -1,7 +1,7 @@
 import pytest
 
-from app.errors import InvalidParameterError
 from app.ingest.request import read_query
+from app.request_errors import InvalidParameterError
 
 
 @pytest.mark.parametrize(

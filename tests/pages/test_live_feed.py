@@ -10,10 +10,10 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import OverloadedError
 from app.pages.live.feed import LiveFeed
 from app.pages.live.frames import HEARTBEAT, frame, read_watermark
 from app.pages.live.subscribers import LiveFilter
+from app.request_errors import OverloadedError
 from app.store.engine import create_engine
 from app.store.read.arrivals import Arrivals
 from tests.support.entries import record, records, rejection, save

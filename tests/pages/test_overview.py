@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import UnavailableError
 from app.pages.report_cache import ReportCache
+from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.read.reports import DELAY, ReportRunner
 from tests.support.app_client import Api

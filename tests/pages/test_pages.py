@@ -10,10 +10,10 @@ from jinja2 import UndefinedError
 from markupsafe import escape
 from typing_extensions import override
 
-from app.errors import REQUEST_ERRORS, NotFoundError
 from app.pages.event_docs import event_doc
 from app.pages.render import Pages, prose
 from app.pages.static_files import StaticFiles
+from app.request_errors import REQUEST_ERRORS, NotFoundError
 from tests.support.app_client import Api
 from tests.support.pipeline import CATALOG
 

@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 
 from app.api.health import Ready
-from app.errors import UnavailableError
 from app.pages.console.home import sparkline
 from app.pages.console.state import State, StateReader
+from app.request_errors import UnavailableError
 
 START = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
-from app.errors import EmptyBodyError, InvalidBodyError, InvalidJsonError, RequestError
 from app.pipeline.unpack import Unpacked, process_events, unpack
+from app.request_errors import (
+    EmptyBodyError,
+    InvalidBodyError,
+    InvalidJsonError,
+    RequestError,
+)
 from tests.support.pipeline import POLICY, RECEIPT, SIGNED_UP, rejected, signed_up_with
 
 ONE = json.dumps(SIGNED_UP).encode()

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from app.errors import InvalidJsonError
 from app.pipeline.fields.placeholders import WORDS, is_placeholder
 from app.pipeline.json_decode import decode
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.rejection import Rejection
+from app.request_errors import InvalidJsonError
 from tests.support.pipeline import (
     judge_body,
     rejected,

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.errors import InvalidJsonError
 from app.pipeline.json_decode import (
     MAX_BODY_DEPTH,
     MAX_INTEGER_DIGITS,
@@ -19,6 +18,7 @@ from app.pipeline.json_decode import (
     has_more_values,
 )
 from app.pipeline.json_encode import encode_exactly
+from app.request_errors import InvalidJsonError
 from tests.support.json_strategies import json_texts, plain_values
 
 

@@ -3,17 +3,17 @@ from typing import Any
 
 import pytest
 
-from app.errors import (
+from app.pipeline.record import Policy, Record
+from app.pipeline.rejection import Rejection
+from app.pipeline.timestamp import TimestampPolicy
+from app.pipeline.unpack import Ignored, Unpacked, process_events, unpack
+from app.request_errors import (
     EmptyBodyError,
     InvalidBodyError,
     InvalidJsonError,
     TooManyEventsError,
     TooManyValuesError,
 )
-from app.pipeline.record import Policy, Record
-from app.pipeline.rejection import Rejection
-from app.pipeline.timestamp import TimestampPolicy
-from app.pipeline.unpack import Ignored, Unpacked, process_events, unpack
 from tests.support.pipeline import POLICY, RECEIPT, SIGNED_UP, without
 
 

@@ -15,7 +15,7 @@ from app.serving.listener import address_of, bind_socket, inherit_socket
 from app.serving.systemd import Notifier
 
 _INHERIT = """
-from app.errors import ConfigurationError
+from app.errors import (ConfigurationError)
 from app.serving.listener import inherit_socket
 try:
     inherit_socket(1)

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import ConfigurationError, UnavailableError
+from app.errors import ConfigurationError
+from app.request_errors import UnavailableError
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.dsn import dsn_of, has_pooler, with_pooler
 from app.store.engine import create_engine

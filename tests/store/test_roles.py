@@ -11,10 +11,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import UnavailableError
 from app.pipeline.issues import Issue
 from app.pipeline.record import Record, RequestContext
 from app.pipeline.rejection import reject
+from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.keys.browser_sessions import Sessions
 from app.store.keys.codes import create_code

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import SchemaError, UnavailableError
+from app.errors import SchemaError
+from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.service_queries import ServiceQueries

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from app.errors import UnavailableError
 from app.pipeline.outcome import Entry, Outcome
+from app.request_errors import UnavailableError
 from app.store.write.writer import Writer
 
 

@@ -12,7 +12,6 @@ from typing_extensions import override
 
 from app.access.credentials import first_headers
 from app.access.key_cache import KeyCache
-from app.errors import REQUEST_ERRORS
 from app.ingest.counting import metric_labels
 from app.ingest.handler import TrackRequest
 from app.ingest.limits import TrackLimits
@@ -24,6 +23,7 @@ from app.metrics.counters import Metrics
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Policy, Record
 from app.pipeline.timestamp import TimestampPolicy
+from app.request_errors import REQUEST_ERRORS
 from app.store.write.committer import Committer
 from app.store.write.writer import Writer
 from tests.support.pipeline import SIGNED_UP

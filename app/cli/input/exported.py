@@ -10,13 +10,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from app.errors import InvalidJsonError
 from app.events.envelope import GROUP_NAMES
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.record import Record
 from app.pipeline.timestamp import TimestampError, TimestampPolicy, parse_timestamp
+from app.request_errors import InvalidJsonError
 
 _EXPORTED = frozenset({"id", "source", "timestamp_raw", "warnings"})
 _ID_VERSION = 8  # of all ids of events

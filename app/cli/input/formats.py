@@ -20,9 +20,10 @@ from app.cli.input.json_reader import JsonReader
 from app.cli.input.table.dialect import first_line
 from app.cli.input.table.mapping import CsvMapping
 from app.cli.input.table.reader import RowReader
-from app.errors import ConfigurationError, InvalidJsonError
+from app.errors import ConfigurationError
 from app.pipeline.json_decode import MAX_BODY_DEPTH, decode
 from app.pipeline.record import Policy
+from app.request_errors import InvalidJsonError
 
 # White space, and the record separator of JSON text sequences (RFC 7464).
 _JSON_SPACE = b" \t\r\n\x1e"

@@ -7,10 +7,10 @@ from io import BufferedIOBase, BytesIO
 from typing import Any, NamedTuple
 
 from app.cli.input.json_reader import JsonReader
-from app.errors import InvalidJsonError, RequestError
 from app.pipeline.issues import Issue
 from app.pipeline.record import BodyTraits, Policy
 from app.pipeline.unpack import unpack
+from app.request_errors import InvalidJsonError, RequestError
 
 # The place at the end of an error of the JSON decoder.
 _PLACE = re.compile(r" at line (\d+), column (\d+)\.$")

@@ -7,7 +7,7 @@ have a bound of their own, so that nobody else can keep them waiting.
 import asyncio
 from collections import deque
 
-from app.errors import OverloadedError
+from app.request_errors import OverloadedError
 
 
 class Bound:

@@ -5,7 +5,7 @@ whole budget. While there are others it is held to a share, so that it delays no
 but itself.
 """
 
-from app.errors import OverloadedError, TooManyRequestsError
+from app.request_errors import OverloadedError, TooManyRequestsError
 
 # A source may hold so many times as much as it leaves to the others.
 _SHARE = 3

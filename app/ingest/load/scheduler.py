@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from app.errors import OverloadedError
+from app.ingest.load.source_queue import SourceQueue, Ticket
+from app.request_errors import OverloadedError
 
 # A request counts as one unit of work, and one more for each so many bytes of body.
 _UNIT_BYTES = 8192
@@ -28,47 +29,6 @@ CallLater = Callable[[float, Callable[[], None]], Any]
 # If no work is completed for so long, what is under way waits for the database, which
 # costs the others nothing, and is no longer counted.
 STALL_S = 0.05
-
-
-class SourceQueue:
-    """The requests of one source.
-
-    Attributes:
-        active: units of work under way.
-        pending: units of work that wait.
-        tickets: of requests that wait, with those that were given back meanwhile.
-    """
-
-    __slots__ = ("active", "pending", "tickets")
-
-    def __init__(self) -> None:
-        self.active = 0
-        self.pending = 0
-        self.tickets: deque[Ticket] = deque()
-
-
-class Ticket:
-    """One request's place: it waits, is worked on, or was given back.
-
-    Args:
-        queue: of its source.
-        units: its work.
-        start: called when its turn has come.
-    """
-
-    __slots__ = ("at", "epoch", "is_active", "is_done", "queue", "start", "units")
-
-    def __init__(
-        self, queue: SourceQueue, units: int, start: Callable[[], None]
-    ) -> None:
-        self.queue = queue
-        self.units = units
-        self.start = start
-        self.is_active = False
-        self.is_done = False
-        # When it began to wait, and the scheduler's epoch when the work began.
-        self.at = 0.0
-        self.epoch = 0
 
 
 class Scheduler:

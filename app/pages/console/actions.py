@@ -13,11 +13,11 @@ from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from markupsafe import Markup
 from pydantic import ValidationError
 
-from app.errors import InvalidParameterError
 from app.pages.console.operators import Operators
 from app.pages.console.rejected import RejectedListQuery, show_event
 from app.pages.forms import Form, form_token, value_of
 from app.pages.render import Pages
+from app.request_errors import InvalidParameterError
 from app.store.quarantine.actions import QuarantineActions
 from app.store.quarantine.correct import Correction
 from app.store.quarantine.queries import SelectionCounts

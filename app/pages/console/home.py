@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.access.readers import ReaderAuth
-from app.errors import OverloadedError, ReaderRequiredError, UnavailableError
 from app.pages.charts import duration
 from app.pages.console.state import State, StateReader
 from app.pages.render import Pages
 from app.pages.report_cache import ReportCache, Results
+from app.request_errors import OverloadedError, ReaderRequiredError, UnavailableError
 from app.store.read.reports import ACTIVITY, REASONS, WEEKS, ReportRunner
 
 # Sources that sent something within the week are silent after this time.

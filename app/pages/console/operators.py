@@ -6,8 +6,8 @@ from typing import TypeAlias
 from fastapi import Request
 
 from app.access.readers import ReaderAuth
-from app.errors import ForbiddenError
 from app.pages.forms import Form, check_form_token, read_form, refuse_cross_site
+from app.request_errors import ForbiddenError
 
 # Whether the key or session of a request has the scope `operate`.
 OperatorCheck: TypeAlias = Callable[[Request], Awaitable[bool]]

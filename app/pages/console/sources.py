@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.access.readers import ReaderAuth
-from app.errors import NotFoundError
 from app.pages.console.home import sources_of
 from app.pages.console.operators import Operators
 from app.pages.forms import form_token, value_of
 from app.pages.render import Pages
 from app.pages.report_cache import ReportCache
+from app.request_errors import NotFoundError
 from app.store.keys.actions import KeyActions
 from app.store.read.limiter import QueryLimiter
 from app.store.read.source_page import list_sources, read_source

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, TypeAlias
 
 from app.api.health import Ready
-from app.errors import UnavailableError
 from app.metrics.catalog import (
     JOURNAL_BYTES,
     JOURNAL_BYTES_LIMIT,
     JOURNAL_EVENTS,
     JOURNAL_OLDEST_SECONDS,
 )
+from app.request_errors import UnavailableError
 
 Mode: TypeAlias = Literal["storing", "draining", "buffering", "refusing"]
 

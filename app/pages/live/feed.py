@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
-from app.errors import OverloadedError, UnavailableError
 from app.pages.live.frames import HEARTBEAT, START, frame
 from app.pages.live.minutes import MinuteCountsStream
 from app.pages.live.subscribers import BURST, LiveFilter, Subscriber
+from app.request_errors import OverloadedError, UnavailableError
 from app.store.read.arrival import Arrival
 from app.store.read.arrivals import Arrivals, PollResult
 

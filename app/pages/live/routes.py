@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.access.readers import ReaderAuth
-from app.errors import RequestError, UnavailableError
 from app.pages.console.known_names import KnownNames
 from app.pages.live.feed import LiveFeed
 from app.pages.live.frames import read_watermark
 from app.pages.live.subscribers import BURST, RATE, LiveFilter
 from app.pages.render import Pages
+from app.request_errors import RequestError, UnavailableError
 
 _HEADERS = {
     "Cache-Control": "no-store",

@@ -11,13 +11,13 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from app.errors import InvalidJsonError
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.outcome import Entry
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
+from app.request_errors import InvalidJsonError
 
 _VERSION = 2
 _KINDS: Mapping[str, type[Entry]] = {"record": Record, "rejection": Rejection}

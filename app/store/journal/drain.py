@@ -5,7 +5,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from app.errors import SchemaError, UnavailableError
+from app.errors import SchemaError
+from app.request_errors import UnavailableError
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.journal import Journal
 from app.store.journal.journal_set import Page

@@ -8,12 +8,8 @@ from typing import TypeVar
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import (
-    ConfigurationError,
-    InvalidParameterError,
-    KeyNotFoundError,
-    NotFoundError,
-)
+from app.errors import ConfigurationError, KeyNotFoundError
+from app.request_errors import InvalidParameterError, NotFoundError
 from app.store.keys.keys import create_key, revoke_key, rotate_key
 from app.store.keys.scopes import Scope
 from app.store.query import ask

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 
-from app.errors import UnavailableError
+from app.request_errors import UnavailableError
 from app.store.keys.keys import key_id
 from app.store.keys.scopes import Reader, Scope
 from app.store.keys.snapshot_file import KeySnapshotFile, LiveKey

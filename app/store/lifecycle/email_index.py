@@ -5,7 +5,7 @@ The open week has no such index, which would cost a sixth of each insert there.
 
 from sqlalchemy import func, select, text
 
-from app.errors import UnavailableError
+from app.request_errors import UnavailableError
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
 

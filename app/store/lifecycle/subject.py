@@ -14,10 +14,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import InvalidJsonError
 from app.pipeline.json_decode import decode
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
+from app.request_errors import InvalidJsonError
 
 _PAGE = 500
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)

@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import EventNotFoundError, NotFoundError
+from app.errors import EventNotFoundError
 from app.pipeline.record import Policy
+from app.request_errors import NotFoundError
 from app.store.lifecycle.audit import record_action
 from app.store.quarantine.correct import Correction, correct
 from app.store.quarantine.queries import SelectionCounts, purge, survey

@@ -12,7 +12,6 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import InvalidJsonError
 from app.events.envelope import IDEMPOTENCY_HEADER
 from app.pipeline.fields.corrections import NO_CORRECTIONS, Corrections
 from app.pipeline.issues import Issue
@@ -20,6 +19,7 @@ from app.pipeline.json_decode import decode
 from app.pipeline.outcome import EventStatus, Outcome
 from app.pipeline.process import process_event
 from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
+from app.request_errors import InvalidJsonError
 from app.store.db_errors import DATABASE_ERRORS, is_data_error
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE
 from app.store.quarantine.queries import delete_rejected

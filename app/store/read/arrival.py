@@ -6,11 +6,11 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from app.errors import InvalidJsonError
 from app.events.envelope import MAX_TEXT
 from app.pipeline.fields.canonical import canonicalise
 from app.pipeline.fields.sanitize import replace_unstorable
 from app.pipeline.json_decode import decode
+from app.request_errors import InvalidJsonError
 
 Status = Literal["stored", "rejected"]
 

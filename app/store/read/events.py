@@ -13,7 +13,7 @@ from sqlalchemy import Column, Select, Table, Text, Uuid, cast, literal, select,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import NotFoundError
+from app.request_errors import NotFoundError
 from app.store.read.filters import EventFilter, RejectedFilter
 from app.store.tables.events import events, rejected_events
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import OverloadedError
+from app.request_errors import OverloadedError
 from app.store.query import ask
 
 T = TypeVar("T")

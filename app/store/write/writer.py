@@ -10,8 +10,8 @@ import asyncio
 import logging
 from collections import deque
 
-from app.errors import UnavailableError
 from app.pipeline.outcome import Entry, Outcome
+from app.request_errors import UnavailableError
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.fallback import OfflineBuffer
 from app.store.journal.journal import Journal

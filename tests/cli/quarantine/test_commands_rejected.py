@@ -5,11 +5,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import Result
 
-from app.errors import (
-    ConfigurationError,
-    EventNotFoundError,
-    SchemaError,
-)
+from app.errors import ConfigurationError, EventNotFoundError, SchemaError
 from app.pipeline.issues import Issue
 from app.pipeline.rejection import MAX_PAYLOAD
 from app.store.quarantine.caps import Quarantine

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.errors import OverloadedError
 from app.ingest.dispatch import Dispatcher
 from app.ingest.load.bounds import Bound, Slot
+from app.request_errors import OverloadedError
 from tests.support.tracking import TRACK, Bench
 
 

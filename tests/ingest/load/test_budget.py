@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.errors import OverloadedError, TooManyRequestsError
 from app.ingest.load.budget import ByteBudget
+from app.request_errors import OverloadedError, TooManyRequestsError
 
 
 def test_budget_is_usable_to_the_last_byte_and_no_further() -> None:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from app.errors import OverloadedError
-from app.ingest.load.scheduler import STALL_S, Scheduler, Ticket
+from app.ingest.load.scheduler import STALL_S, Scheduler
+from app.ingest.load.source_queue import Ticket
+from app.request_errors import OverloadedError
 
 SLOTS = 8
 SHARED = 2

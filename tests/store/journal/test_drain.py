@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
-from app.errors import SchemaError, UnavailableError
+from app.errors import SchemaError
 from app.pipeline.outcome import Entry, Outcome
+from app.request_errors import UnavailableError
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal

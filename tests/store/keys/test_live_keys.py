@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
-from app.errors import UnavailableError
+from app.request_errors import UnavailableError
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.keys.live_keys import LiveKeys
 from app.store.keys.snapshot_file import (

@@ -7,10 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.components.service import Service
-from app.errors import UnavailableError
 from app.events.catalog import built_in_catalog
 from app.logs import RequestLog
 from app.metrics.counters import Metrics
+from app.request_errors import UnavailableError
 from app.settings import Settings
 from app.store.quarantine.caps import Quarantine
 from app.store.quarantine.retention import expire_rejected

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import UnavailableError
+from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.read.arrivals import COUNT, HISTORY, POLL, Arrivals
 from tests.support.entries import record, records, rejection, save, store

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import OverloadedError, UnavailableError
+from app.request_errors import OverloadedError, UnavailableError
 from app.store.engine import create_engine
 from app.store.read.limiter import QueryLimiter
 from tests.support.proxy import Proxy

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import UnavailableError
 from app.pipeline.record import RequestContext
+from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.read.reports import (
     ACTIVITY,

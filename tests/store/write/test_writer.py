@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
-from app.errors import UnavailableError
 from app.pipeline.outcome import Entry, Outcome
+from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.tables.events import events
 from app.store.write.committer import Committer

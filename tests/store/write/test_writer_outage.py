@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
-from app.errors import UnavailableError
 from app.metrics.counters import Metrics
 from app.pipeline.outcome import Entry, EventStatus, Outcome
+from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.journal.fallback import OfflineBuffer, journal_directory, prepare_journal
 from app.store.service_queries import ServiceQueries

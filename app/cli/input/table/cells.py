@@ -8,10 +8,10 @@ from app.cli.files.csv_output import escape_formulas, unescape_formulas
 from app.cli.input.items import FileWarning
 from app.cli.input.table.mapping import CellType, ColumnBinding, CsvMapping
 from app.cli.input.table.times import TimeReader
-from app.errors import InvalidJsonError
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.record import Policy
+from app.request_errors import InvalidJsonError
 
 # What a spreadsheet or a data frame makes of an id of many digits, or of an integer
 # in a column with gaps.
