@@ -12,7 +12,7 @@ class IssueModel(BaseModel):
     """One error or warning."""
 
     code: str = Field(examples=["two_digit_year"])
-    path: str = Field(description="Where, in the sender's names.")
+    path: str = Field(description="Path of the field, in the names of the sender.")
     message: str
 
 
@@ -20,7 +20,8 @@ class IndexedIssueModel(IssueModel):
     """One error or warning, and the event that has it."""
 
     index: int | None = Field(
-        default=None, description="Of the event; absent for a warning of the request."
+        default=None,
+        description="Index of the event; absent for a warning of the request.",
     )
 
 
@@ -29,30 +30,32 @@ class EventResultModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    index: int = Field(description="Where it stood in the body, from 0.")
+    index: int = Field(description="Position of the event in the body, from 0.")
     status: Literal["stored", "duplicate", "rejected", "buffered", "valid", "ignored"]
     id: str | None = Field(
         default=None,
-        description="Of the row in `events`; for a rejected one in `rejected_events`.",
+        description="Id of the row in `events`, or in `rejected_events`.",
         json_schema_extra={"format": "uuid"},
     )
-    event: str | None = Field(default=None, description="Absent where rejected.")
+    event: str | None = Field(
+        default=None, description="Event name; absent if rejected."
+    )
     timestamp: str | None = Field(
-        default=None, description="ISO-8601 in UTC; absent where rejected."
+        default=None, description="ISO-8601 in UTC; absent if rejected."
     )
     warnings: list[IssueModel]
     errors: list[IssueModel] | None = Field(
-        default=None, description="Why it was rejected."
+        default=None, description="Errors of a rejected event."
     )
     kept: bool | None = Field(
-        default=None, description="False where a rejected event could not be kept."
+        default=None, description="False if a rejected event was not kept."
     )
     truncated: bool | None = Field(
-        default=None, description="True where only 128 KiB of it were kept."
+        default=None, description="True if only 128 KiB of the payload were kept."
     )
     buffered: bool | None = Field(
         default=None,
-        description="True where a rejected event waits in the journal to be kept.",
+        description="True if a rejected event is in the journal.",
     )
 
 
@@ -61,15 +64,15 @@ class TrackResponseModel(BaseModel):
 
     success: bool = Field(description="Whether no event was rejected.")
     message: str
-    response_id: str = Field(description="The request id, as in `X-Request-Id`.")
+    response_id: str = Field(description="Id of the request, as in `X-Request-Id`.")
     stored: int
     duplicates: int
     rejected: int
     buffered: int | None = Field(
-        default=None, description="Events in the journal; absent where there are none."
+        default=None, description="Number of events in the journal; absent if 0."
     )
     ignored: int | None = Field(
-        default=None, description="Calls that are no events; on doors for SDKs."
+        default=None, description="Number of SDK calls that are not events."
     )
     results: list[EventResultModel] = Field(description="One for each event, in order.")
     warnings: list[IndexedIssueModel] | None = Field(
@@ -85,8 +88,10 @@ class ProblemModel(BaseModel):
     title: str
     status: int
     detail: str
-    code: str = Field(description="Stable; for programs.")
-    message: str = Field(description="The detail once more, where SDKs look for it.")
+    code: str = Field(description="Stable code for programs.")
+    message: str = Field(
+        description="Same text as `detail`, in the field that SDKs read."
+    )
     success: Literal[False]
     response_id: str
     stored: int | None = None

@@ -1,4 +1,4 @@
-"""Replay: rejected events are judged by today's rules, and moved if they now pass.
+"""Replay: processes rejected events with the current rules, and moves those that pass.
 
 An event leaves the quarantine in the transaction that stores it. So however often,
 by however many and however far a replay runs, each event is in one of the two places.
@@ -45,7 +45,7 @@ WAITING_COLUMNS = (
     rejected_events.c.payload,
     rejected_events.c.request_id,
 )
-# To judge a batch of the largest takes seconds in which Postgres is asked nothing.
+# Processing a batch of the largest events takes seconds without a query.
 _TAKE_TIME = text("SET LOCAL idle_in_transaction_session_timeout = '5min'")
 _REFUSED = Outcome(EventStatus.REJECTED, errors=(UNSTORABLE,))
 
