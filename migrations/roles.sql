@@ -34,7 +34,10 @@ GRANT SELECT ON alembic_version TO rollcall_service;
 GRANT SELECT (id, key_hash, source, scope, revoked_at, expires_at, last_used_on),
     UPDATE (last_used_on) ON write_keys TO rollcall_service;
 -- It adds to the audit log and deletes its oldest months, but cannot change it.
-GRANT INSERT ON audit_log TO rollcall_service, rollcall_operator, rollcall_eraser;
+-- Not the time and the role, which Postgres fills in.
+REVOKE INSERT ON audit_log FROM rollcall_service, rollcall_operator, rollcall_eraser;
+GRANT INSERT (actor, action, subject, details) ON audit_log
+    TO rollcall_service, rollcall_operator, rollcall_eraser;
 GRANT EXECUTE ON FUNCTION rollcall_expire_audit(integer) TO rollcall_service;
 -- It signs browsers in and out; a code is made by the owner, and used once.
 GRANT INSERT, DELETE, SELECT ON sessions TO rollcall_service;

@@ -65,11 +65,14 @@ class AccessRecorder:
             await self._queries.record_use([*hashes], [*reads])
             hashes = set()
             await self._queries.record_reads(reads)
-        except UnavailableError as error:
-            log.warning("audit log not written", extra=fields(reason=error.reason))
-            self._metrics.add(AUDIT_FAILURES)
+        except BaseException as error:
+            # Also when the task is cancelled: the last flush writes them.
             self._hashes |= hashes
             self._restore(reads.items())
+            if not isinstance(error, UnavailableError):
+                raise
+            log.warning("audit log not written", extra=fields(reason=error.reason))
+            self._metrics.add(AUDIT_FAILURES)
 
     def _restore(self, reads: Iterable[tuple[str, Counter[str]]]) -> None:
         for key_id, paths in reads:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from operator import methodcaller
 
 from app.access.key_cache import KeyCache
 from app.access.origin import RequestOrigin
@@ -38,7 +39,7 @@ from app.store.engine import create_engine, watch_pool
 from app.store.journal.fallback import OfflineBuffer, prepare_journal
 from app.store.lifecycle.email_index import index_closed_weeks
 from app.store.lifecycle.retention import Limit
-from app.store.maintenance import run_hourly
+from app.store.maintenance import on_own_connection, run_hourly
 from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
 from app.store.write.writer import Writer
@@ -111,18 +112,24 @@ class Service:
             # Four weeks ahead; if this fails for a month, the writer mends it.
             "partitions": self._make_partitions,
             "retention": partial(
-                self._lookups.expire_rejected, days=settings.quarantine_retention_days
+                on_own_connection,
+                url,
+                methodcaller(
+                    "expire_rejected", days=settings.quarantine_retention_days
+                ),
             ),
             "sessions": self.reading.sessions.expire,
             "indexes": partial(index_closed_weeks, url),
             "audit": partial(
-                self._lookups.expire_audit, days=settings.audit_retention_days
+                on_own_connection,
+                url,
+                methodcaller("expire_audit", days=settings.audit_retention_days),
             ),
         }
         if settings.retention_days is not None:
+            limit = Limit(settings.retention_days, settings.retention_basis)
             self._upkeep["events"] = partial(
-                self._lookups.expire_events,
-                limit=Limit(settings.retention_days, settings.retention_basis),
+                on_own_connection, url, methodcaller("expire_events", limit=limit)
             )
         self.monitor = ConnectionMonitor(
             ConnectionLimits(

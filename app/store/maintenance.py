@@ -8,8 +8,13 @@ from collections.abc import Awaitable, Callable
 from app.metrics.catalog import MAINTENANCE_FAILURES, MAINTENANCE_SUCCEEDED_AT
 from app.metrics.counters import Metrics
 from app.request_errors import UnavailableError
+from app.store.engine import create_engine
+from app.store.service_queries import ServiceQueries
 
 log = logging.getLogger(__name__)
+
+# Time for one statement of maintenance.
+STATEMENT_S = 60.0
 
 _PAUSE_S = 3600.0
 
@@ -32,3 +37,21 @@ async def run_hourly(
             log.warning("%s", error.detail)
             metrics.add(MAINTENANCE_FAILURES, task)
         await asyncio.sleep(_PAUSE_S)
+
+
+async def on_own_connection(
+    url: str, work: Callable[[ServiceQueries], Awaitable[int]]
+) -> int:
+    """Run maintenance on a connection of its own, with time for large tables.
+
+    The service's other connections cut a statement after the time of one commit.
+
+    Args:
+        url: URL of the database.
+        work: a task on the queries; its result is returned.
+    """
+    engine = create_engine(url, pool_size=1, command_timeout_s=STATEMENT_S)
+    try:
+        return await work(ServiceQueries(engine, timeout_s=STATEMENT_S))
+    finally:
+        await engine.dispose()

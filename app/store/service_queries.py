@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-_UPKEEP_TIMEOUT_S = 10.0
+_UPKEEP_TIMEOUT_S = 60.0
 
 _WEEKS_AHEAD = text(
     "SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
@@ -112,17 +112,20 @@ class ServiceQueries:
         )
 
     async def expire_audit(self, *, days: int) -> int:
-        """Delete old months of the audit log; returns how many rows.
+        """Delete old months of the audit log, in batches; returns how many rows.
 
         Raises:
             UnavailableError: the database failed.
         """
-        return await ask(
+        expired = 0
+        while batch := await ask(
             self._engine,
             partial(expire_audit, days=days),
             timeout_s=_UPKEEP_TIMEOUT_S,
             failure="Old months of the audit log could not be deleted.",
-        )
+        ):
+            expired += batch
+        return expired
 
     async def check_ready(self) -> None:
         """Check that events can be stored now.

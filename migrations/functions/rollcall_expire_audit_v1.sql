@@ -13,8 +13,11 @@ BEGIN
         RAISE EXCEPTION 'the audit log is kept for at least 90 days'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    DELETE FROM audit_log
-    WHERE at < date_trunc('month', now() - make_interval(days => days));
+    DELETE FROM audit_log WHERE id IN (
+        SELECT id FROM audit_log
+        WHERE at < date_trunc('month', now() - make_interval(days => days))
+        LIMIT 5000
+    );
     GET DIAGNOSTICS deleted = ROW_COUNT;
     RETURN deleted;
 END
@@ -30,4 +33,4 @@ END
 $do$;
 REVOKE ALL ON FUNCTION rollcall_expire_audit(integer) FROM PUBLIC;
 COMMENT ON FUNCTION rollcall_expire_audit(integer) IS
-    'Deletes whole months of the audit log older than some days (at least 90) and returns the number of rows. The service calls it once an hour';
+    'Deletes up to 5,000 rows of the months of the audit log that are older than some days (at least 90) and returns their number. The service calls it once an hour until it returns 0';

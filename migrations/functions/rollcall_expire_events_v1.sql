@@ -32,6 +32,10 @@ BEGIN
         RAISE EXCEPTION '% is not a partition of events', p_partition
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    IF p_before > now() - interval '23 hours' THEN
+        RAISE EXCEPTION '% is less than a day ago', p_before
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF p_before IS NULL AND
         to_timestamp(right(p_partition, 8), 'YYYYMMDD') + interval '1 week'
         > date_trunc('week', now())

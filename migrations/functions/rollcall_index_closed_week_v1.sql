@@ -1,4 +1,5 @@
 -- Indexes the email addresses of the oldest closed week that has no such index yet.
+-- Only the first 254 characters: a longer text would exceed the size of an index entry.
 -- On the open week the index would cost a sixth of each insert. Nobody inserts into a
 -- closed week, and CREATE INDEX lets readers go on.
 CREATE FUNCTION rollcall_index_closed_week()
@@ -30,7 +31,10 @@ BEGIN
     END IF;
     EXECUTE format(
         'CREATE INDEX %I ON %s (
-            lower(coalesce(properties ->> ''email'', properties ->> ''user_email''))
+            left(
+                lower(coalesce(properties ->> ''email'', properties ->> ''user_email'')),
+                254
+            )
         ) WHERE coalesce(properties ->> ''email'', properties ->> ''user_email'') IS NOT NULL',
         week.relname || '_email_idx', week.name
     );

@@ -26,6 +26,19 @@ async def test_closed_weeks_are_indexed_once(
     assert await index_closed_weeks(database_url) == 0
 
 
+async def test_a_text_longer_than_an_index_entry_is_no_obstacle(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    week = await fill_week(engine, 1, events=10)
+    await read(
+        engine,
+        "UPDATE events SET properties = jsonb_build_object('user_email', (SELECT"
+        " string_agg(md5(random()::text), '') FROM generate_series(1, 400)))",
+    )
+    assert await index_closed_weeks(database_url) == 1
+    assert await read(engine, INDEXED) == [(week,)]
+
+
 async def test_two_processes_index_a_week_once(
     engine: AsyncEngine, database_url: str
 ) -> None:

@@ -106,6 +106,10 @@ def purge(  # noqa: PLR0913 - each is an option of the command
         ended = replace(selection, until=found.until)
         work = partial(triage.purge, selection=ended, report=count)
         if found.events:
-            asyncio.run(run_with_engine(database.url, work))
-            record_command(database, "rejected.purge", events=gone)
-    echo_err(f"{gone} deleted.")
+            try:
+                asyncio.run(run_with_engine(database.url, work))
+            finally:
+                echo_err(f"{gone} deleted.")
+                record_command(database, "rejected.purge", events=gone)
+        else:
+            echo_err("0 deleted.")

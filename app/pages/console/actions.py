@@ -84,6 +84,8 @@ def action_routes(
         actor, form = await operators.read_action(request)
         selection, counts = await _selected(actions, form)
         if value_of(form, "confirmed") != "yes":
+            # The confirmation repeats the end, so that later events stay.
+            form |= _end_of(selection)
             return pages.render(
                 "console/rejected_purge.html",
                 request=request,
@@ -91,7 +93,7 @@ def action_routes(
                 form=form,
                 token=form_token(request),
             )
-        deleted = await actions.purge(selection, actor=actor)
+        deleted = await actions.purge(selection, actor=actor) if counts.events else 0
         return pages.render(
             "console/rejected_purged.html", request=request, deleted=deleted
         )
@@ -120,6 +122,11 @@ async def _selected(
     if selection.ids is None and counts.until is not None:
         selection = replace(selection, until=counts.until)
     return selection, counts
+
+
+def _end_of(selection: RejectedFilter) -> Form:
+    until = selection.until
+    return {} if until is None else {"until": [until.isoformat()]}
 
 
 async def _replay_progress(

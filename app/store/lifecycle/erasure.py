@@ -45,6 +45,12 @@ INSERT INTO event_ids (id, stored_at, content_hash, erased_at)
 SELECT id, now(), '', now() FROM unnest(CAST(:id AS uuid[])) AS id ORDER BY id
 ON CONFLICT (id) DO UPDATE SET erased_at = now(), content_hash = ''
 """)
+# A statement of its own, so that its snapshot sees the rows that a drain stored since.
+_ERASE_DRAINED = text("""
+DELETE FROM events USING event_ids
+WHERE event_ids.id = ANY(CAST(:id AS uuid[]))
+    AND events.id = event_ids.id AND events.stored_at = event_ids.stored_at
+""")
 _ERASE_REJECTED = text("""
 DELETE FROM rejected_events WHERE id = ANY(CAST(:id AS uuid[]))
 """)
@@ -121,6 +127,7 @@ async def erase_person(
         own = [trace for trace in found.own if trace.table == "events"]
         await connection.execute(_ERASE_EVENTS, _places(own))
         await connection.execute(_MARK_IDS, {"id": sorted(buffered.own)})
+        await connection.execute(_ERASE_DRAINED, {"id": sorted(buffered.own)})
         rejected = [trace.id for trace in found.own if trace.table != "events"]
         await connection.execute(_ERASE_REJECTED, {"id": rejected})
         if redact:

@@ -24,7 +24,7 @@ Basis: TypeAlias = Literal["stored_at", "timestamp"]
 
 _LEASE = "retention"
 _LEASE_S = 120.0
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 60.0
 # Some 2,000 events: a transaction of about 20 ms, which holds few locks.
 _BLOCKS = 64
 _FAILURE = "Old events could not be deleted: the database did not answer in time."

@@ -46,8 +46,9 @@ SELECT id, source, event, user_id, group_id, "timestamp" AS at
 FROM (
     SELECT * FROM events
     WHERE stored_at < date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-        AND lower(coalesce(properties ->> 'email', properties ->> 'user_email'))
-            = lower(:term)
+        AND left(
+            lower(coalesce(properties ->> 'email', properties ->> 'user_email')), 254
+        ) = left(lower(:term), 254)
     UNION ALL
     SELECT * FROM (
         SELECT * FROM events
