@@ -22,9 +22,19 @@ MAX_WAITING = 1_000
 T = TypeVar("T")
 
 
+# No real key is longer. Longer ones are not cached, since they would fill the memory.
+_MAX_CACHED_BYTES = 128
+
+
 @lru_cache(maxsize=256)
-def _digest(key: bytes) -> bytes:
+def _cached_digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
+
+
+def _digest(key: bytes) -> bytes:
+    if len(key) > _MAX_CACHED_BYTES:
+        return hashlib.sha256(key).digest()
+    return _cached_digest(key)
 
 
 class Known(NamedTuple, Generic[T]):

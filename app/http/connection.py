@@ -76,6 +76,8 @@ class Connection(ResponseOutput):
         self._incoming: Exchange | None = None
         self._is_advancing = False
         self._is_refused = False
+        # Requests that began in the bytes that arrived last.
+        self._begun = 0
 
     # From asyncio
 
@@ -99,6 +101,7 @@ class Connection(ResponseOutput):
     def data_received(self, data: bytes) -> None:
         if self._is_refused or self.transport.is_closing():
             return
+        self._begun = 0
         try:
             self._reader.feed(data)
         except RequestError as error:
@@ -120,7 +123,10 @@ class Connection(ResponseOutput):
     ) -> None:
         """Begin with a request, or have it wait for those before it."""
         most = MAX_PIPELINED if self.has_known_key else MAX_PIPELINED_WITHOUT_KEY
-        if len(self._waiting) >= most:
+        # Those that are refused at once do not wait, but cost time all the same.
+        self._begun += 1
+        is_flood = not self.has_known_key and self._begun > 1 + most
+        if len(self._waiting) >= most or is_flood:
             raise InvalidHttpError("Too many requests wait on this connection.")
         exchange = Exchange(
             head, keep_alive=keep_alive, expects_continue=expects_continue
@@ -159,6 +165,16 @@ class Connection(ResponseOutput):
     def start_draining(self) -> None:
         """Have the next response end the connection."""
         self._is_draining = True
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether neither a known key nor a whole request has arrived on it."""
+        current = self._current
+        return not self.has_known_key and (current is None or not current.is_complete)
+
+    def evict(self) -> None:
+        """End the connection at once, to make room for another."""
+        self.transport.abort()
 
     def close_if_idle(self) -> None:
         """End the connection if nothing is under way."""
@@ -234,17 +250,19 @@ class Connection(ResponseOutput):
         if self._is_advancing:
             return
         self._is_advancing = True
-        while (
-            self._current is not None
-            and self._current.is_answered
-            and self._current.is_complete
-        ):
-            self._current = None
-            if self._waiting:
-                self._begin(self._waiting.popleft())
-            elif self._reader.state == "idle":
-                self._reader.since = self._loop.time()
-        self._is_advancing = False
+        try:
+            while (
+                self._current is not None
+                and self._current.is_answered
+                and self._current.is_complete
+            ):
+                self._current = None
+                if self._waiting:
+                    self._begin(self._waiting.popleft())
+                elif self._reader.state == "idle":
+                    self._reader.since = self._loop.time()
+        finally:
+            self._is_advancing = False
         self.pause("waiting", paused=bool(self._waiting))
 
     def _refuse(self, error: RequestError) -> None:

@@ -50,6 +50,13 @@ class Monitored(Protocol):
     def idle_since(self) -> float:
         """When its last request ended, on the loop's clock."""
 
+    @property
+    def is_unproven(self) -> bool:
+        """Whether neither a known key nor a whole request has arrived on it."""
+
+    def evict(self) -> None:
+        """End it at once."""
+
     def check(self, now: float) -> None:
         """End it if its client takes too long."""
 
@@ -98,11 +105,15 @@ class ConnectionMonitor:
         """Begin to check a connection, and make room for it."""
         self._connections.add(connection)
         if len(self._connections) > self._max_connections:
-            self._close_idle(connection)
+            self._make_room(connection)
 
-    def _close_idle(self, newest: Monitored) -> None:
-        """Close idle connections: those without a known key first, then the oldest."""
-        idle = [each for each in self._connections if each.is_idle and each != newest]
+    def _make_room(self, newest: Monitored) -> None:
+        """Close connections: those without a known key first, then the oldest idle."""
+        idle = [
+            each
+            for each in self._connections
+            if each != newest and (each.is_idle or each.is_unproven)
+        ]
         # Several at a time, because each search looks at all of them.
         closed = nsmallest(
             1 + self._max_connections // _CLOSED_PART,
@@ -110,7 +121,7 @@ class ConnectionMonitor:
             key=lambda each: (each.has_known_key, each.idle_since),
         )
         for connection in closed or [newest]:
-            connection.close_if_idle()
+            connection.evict()
         self._closed += len(closed or [newest])
 
     def remove(self, connection: Monitored) -> None:

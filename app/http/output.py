@@ -12,7 +12,7 @@ from app.http.raw_errors import header_lines, status_line
 from app.ingest.responses import TrackResponse
 
 # A request that arrives meanwhile is still answered within 3 s of its last byte.
-_BACK_OFF_S = 0.5
+_BACK_OFF_S = 0.25
 
 
 class ResponseOutput(FlowControl):

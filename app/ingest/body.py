@@ -104,6 +104,11 @@ class BodyReader:
             self._grow(self._size)
             self._parts.append(part)
 
+    @property
+    def first(self) -> bytes:
+        """The first part, decompressed."""
+        return self._parts[0] if self._parts else b""
+
     def finish(self) -> bytes:
         """The whole body.
 

@@ -29,6 +29,8 @@ from app.request_errors import MethodNotAllowedError, UnavailableError
 # Larger bodies are decoded and processed in a thread, so that others are answered
 # meanwhile; for smaller ones the change of thread costs more than it saves.
 _LARGE_BODY = 256 * 1024
+# The same of a sender without a known key, in a thread that all of those share.
+_LARGE_STRANGE_BODY = 16 * 1024
 # How far into a body its key is looked for before it is decoded.
 _SCAN_BYTES = 64 * 1024
 
@@ -51,6 +53,7 @@ class TrackRequest(RequestLifecycle):
         "_content",
         "_early",
         "_entries",
+        "_guess",
         "_headers",
         "_is_ndjson",
         "_method",
@@ -77,6 +80,8 @@ class TrackRequest(RequestLifecycle):
         self._received_at = services.clock()
         self._body: BodyReader | None = None
         self._early: list[bytes] = []
+        # The known source that the first bytes of the body name; "" if they do not.
+        self._guess: str | None = None
         self._content = b""
         self._entries: list[Entry | Ignored] = []
         self._is_ndjson = False
@@ -93,7 +98,7 @@ class TrackRequest(RequestLifecycle):
         if self._body is None:
             self._early.append(chunk)
         else:
-            self._try(partial(self._body.feed, chunk))
+            self._try(partial(self._take, self._body, chunk))
 
     def end(self) -> None:
         """The body is complete; the time for the response begins."""
@@ -104,6 +109,12 @@ class TrackRequest(RequestLifecycle):
                 self._try(self._wait_for_turn)
 
     # The stages
+
+    def _take(self, body: BodyReader, chunk: bytes) -> None:
+        body.feed(chunk)
+        if self.source is None and self._guess is None:
+            # At once, so that strangers cannot fill the budget of a known sender.
+            self._guess = self._guess_source(body.first)
 
     def _authenticate(self) -> None:
         if self._method != "POST":
@@ -148,26 +159,27 @@ class TrackRequest(RequestLifecycle):
         assert self._body is not None  # noqa: S101 - begin() was called
         self._content = self._body.finish()
         self._body = None
-        source = self._guess_source() if self.source is None else self.source
+        source = self.source or self._guess or self._guess_source(self._content)
         enter = self._services.scheduler.enter
         self._ticket = enter(source, len(self._content), self._work)
         if self._ticket.is_active:
             self._work()
 
-    def _guess_source(self) -> str:
+    def _guess_source(self, content: bytes) -> str:
         """The source whose budget and queue a body without a key in a header uses.
 
         The decoded body decides; this only keeps known senders apart from strangers.
         """
-        key = find_body_key(self._content[:_SCAN_BYTES])
-        known = None if key is None else self._services.key_cache.get_cached(key)
-        if known is None or known.source is None or self._permit is None:
+        key = find_body_key(content[:_SCAN_BYTES])
+        known = None if key is None else self._services.last_known_source(key)
+        if known is None or self._permit is None:
             return ""
-        self._permit.move(self._services.budget, known.source)
-        return known.source
+        self._permit.move(self._services.budget, known)
+        return known
 
     def _work(self) -> None:
-        if len(self._content) > _LARGE_BODY:
+        is_known = bool(self.source or self._guess)
+        if len(self._content) > (_LARGE_BODY if is_known else _LARGE_STRANGE_BODY):
             self._services.run(self._process_slowly())
         else:
             self._try(self._process_quickly)
@@ -273,11 +285,16 @@ class TrackRequest(RequestLifecycle):
         try:
             is_large = len(self._content) > _LARGE_BODY
             if unpacked is None:
-                unpacked = await asyncio.to_thread(self._unpack)
+                run = self._services.in_thread
+                known = bool(self.source or self._guess)
+                unpacked = await run(self._unpack, is_known=known)
+            if self.is_done:
+                return
             if self.source is None:
-                self._identify(
-                    await self._services.find_source(key_from_body(unpacked.value))
-                )
+                self._waits_for_key = True
+                key = key_from_body(unpacked.value)
+                self._identify(await self._services.find_source(key))
+                self._waits_for_key = False
             process = partial(self._process, unpacked)
             entries = await asyncio.to_thread(process) if is_large else process()
         except Exception as error:  # noqa: BLE001 - `_fail` sorts them

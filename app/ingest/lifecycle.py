@@ -76,6 +76,7 @@ class RequestLifecycle:
         "_route",
         "_services",
         "_ticket",
+        "_waits_for_key",
         "is_done",
         "source",
     )
@@ -98,6 +99,7 @@ class RequestLifecycle:
         self._ticket: Ticket | None = None
         self._is_received = False
         self._is_submitted = False
+        self._waits_for_key = False
         self.is_done = False
 
     def disconnect(self) -> None:
@@ -117,6 +119,8 @@ class RequestLifecycle:
             self._refuse(
                 OverloadedError("This request waited too long; send it again.")
             )
+        elif self._ticket and not (self._is_submitted or self._waits_for_key):
+            self._refuse(OverloadedError("This request took too long; send it again."))
         else:
             self._refuse(UnavailableError("The database did not answer in time."))
 
@@ -131,6 +135,8 @@ class RequestLifecycle:
 
     def _fail(self, error: Exception) -> None:
         if self.is_done:
+            if not isinstance(error, RequestError):
+                log.error("request failed after its end", exc_info=error)
             return
         if not isinstance(error, RequestError):
             log.error(

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from app.access.credentials import refused_writer
 from app.access.key_cache import KeyCache
@@ -22,6 +23,10 @@ from app.store.write.writer import Writer
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+# No real key is longer.
+_MAX_KEY_BYTES = 128
 # Fraction of the slots for one source while several sources send.
 _SHARE_OF_SLOTS = 4
 # Time left for the commit after the longest wait for a turn.
@@ -75,6 +80,7 @@ class IngestServices:
         # Apart, so that clients without a key cannot shut out those who have one.
         self.unauthenticated = ByteBudget(limits.unauthenticated_bytes)
         self.deadlines = TimeoutQueue(limits.answer_s)
+        self._strangers = ThreadPoolExecutor(1, thread_name_prefix="strangers")
         self._refused = 0
         self._logged_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,8 +91,21 @@ class IngestServices:
         Raises:
             UnauthorizedError: it is not a live write key.
         """
+        _refuse_long(key)
         known = self.key_cache.get_cached(key)
         return None if known is None else _owner(known.source, key)
+
+    def last_known_source(self, key: bytes) -> str | None:
+        """The source of a key as of its last look-up; None if it was never live."""
+        if len(key) > _MAX_KEY_BYTES:
+            return None
+        known = self.key_cache.get_cached(key)
+        return self.key_cache.last_known(key) if known is None else known.source
+
+    async def in_thread(self, work: Callable[[], T], *, is_known: bool) -> T:
+        """Run CPU-bound work in a thread; senders without a known key share one."""
+        executor = None if is_known else self._strangers
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
 
     async def find_source(self, key: bytes) -> str:
         """The source of a key.
@@ -95,6 +114,7 @@ class IngestServices:
             UnauthorizedError: it is not a live write key.
             UnavailableError: nobody could say in time.
         """
+        _refuse_long(key)
         try:
             async with asyncio.timeout(self.limits.answer_s):
                 source = await self.key_cache.source_of(key)
@@ -117,6 +137,12 @@ class IngestServices:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _refuse_long(key: bytes) -> None:
+    """Refuse before hashing: a key in a body may be as long as the body."""
+    if len(key) > _MAX_KEY_BYTES:
+        raise refused_writer(key)
 
 
 def _owner(source: str | None, key: bytes) -> str:

@@ -24,6 +24,7 @@ class Fake:
     def __init__(self, monitor: ConnectionMonitor, **state: Any) -> None:
         self.has_known_key = False
         self.is_idle = True
+        self.is_unproven = False
         self.idle_since = 0.0
         self.is_closed = False
         self.checked = asyncio.Event()
@@ -35,10 +36,13 @@ class Fake:
         assert now > 0
         self.checked.set()
 
+    def evict(self) -> None:
+        self.is_closed = True
+        self._monitor.remove(self)
+
     def close_if_idle(self) -> None:
         if self.is_idle:
-            self.is_closed = True
-            self._monitor.remove(self)
+            self.evict()
 
 
 def monitor_of(most: int, metrics: Metrics | None = None) -> ConnectionMonitor:
@@ -69,6 +73,15 @@ def test_busy_connections_stay_and_the_newest_gives_way() -> None:
 
     assert [each.is_closed for each in busy] == [False, False]
     assert newest.is_closed
+
+
+def test_connection_with_unfinished_headers_gives_way_before_a_known_one() -> None:
+    monitor = monitor_of(2)
+    known = Fake(monitor, has_known_key=True)
+    sending = Fake(monitor, is_idle=False, is_unproven=True, idle_since=9.0)
+    newest = Fake(monitor)
+
+    assert [each.is_closed for each in (known, sending, newest)] == [False, True, False]
 
 
 def test_gauges_show_connections_and_their_limit() -> None:

@@ -5,8 +5,11 @@ are equally long, the oldest is due first, so a queue and one timer suffice.
 """
 
 import asyncio
+import logging
 from collections import deque
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 
 class Timed(Protocol):
@@ -53,6 +56,10 @@ class TimeoutQueue:
         while pending and (pending[0][1].is_done or pending[0][0] <= loop.time()):
             _, item = pending.popleft()
             if not item.is_done:
-                item.expire()
+                try:
+                    item.expire()
+                except Exception:
+                    # The deadlines of all other requests depend on this loop.
+                    log.exception("a deadline failed")
         if pending and self._timer is None:
             self._timer = loop.call_at(pending[0][0], self._expire)
