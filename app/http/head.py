@@ -13,9 +13,7 @@ MAX_HEADER_BYTES = 64 * 1024
 HEADER_WEIGHT = 32
 
 # llhttp also parses RTSP and ICE.
-_METHODS = frozenset(
-    {b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"TRACE"}
-)
+_METHODS = frozenset(b"DELETE GET HEAD OPTIONS PATCH POST PUT QUERY TRACE".split())
 _VERSIONS = frozenset({"1.0", "1.1"})
 
 

@@ -23,3 +23,4 @@ COMMENT ON COLUMN audit_log.details IS 'Counts and ids, as a JSON object';
 COMMENT ON COLUMN audit_log.database_role IS 'Postgres role that logged in';
 COMMENT ON INDEX audit_log_pkey IS 'Finds one row';
 COMMENT ON INDEX audit_log_at_idx IS 'Finds the rows of a span of time';
+COMMENT ON SEQUENCE audit_log_id_seq IS 'Numbers of the rows of audit_log';
