@@ -105,16 +105,23 @@ function showResults(answer, text) {
   announce(`${answer.message}. Errors: ${count("error")}, warnings: ${count("warning")}.`);
 }
 
-/** The whole request was refused. An error of the JSON has a line and a column. */
-function showRefusal({ title, detail, code }, text) {
+/** Line and column of an error of the JSON; a body without events is marked at its start. */
+function placeOf({ detail, code }) {
   const found = /at line (\d+), column (\d+)/.exec(detail);
+  if (found) return { line: Number(found[1]), column: Number(found[2]) };
+  return code === "empty_body" ? { line: 1, column: 1 } : null;
+}
+
+/** The whole request was refused. */
+function showRefusal({ title, detail, code }, text) {
+  const place = placeOf({ detail, code });
   const about = { kind: "error", code, message: detail, path: "", text };
   verdict.replaceChildren(element("h3", {}, title));
-  if (found) {
-    const line = Number(found[1]);
+  if (place) {
+    const { line, column } = place;
     verdict.append(element("ul", { class: "remarks" }, issueItem({ ...about, line }, lines)));
     lines.mark([{ ...about, line }]);
-    lines.select(line, Number(found[2]));
+    lines.select(line, column);
   } else {
     verdict.append(element("p", { class: "notice notice-error" }, element("code", {}, code), " ", detail));
     lines.mark([]);
