@@ -3,7 +3,15 @@
 import pytest
 
 from tests.support.tenant import Tenant
-from tests.support.wire import LAST_CHUNK, chunk, connected, event, head, request
+from tests.support.wire import (
+    LAST_CHUNK,
+    Wire,
+    chunk,
+    connected,
+    event,
+    head,
+    request,
+)
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["h2c", "websocket"])
 
@@ -14,17 +22,26 @@ def asking(key: str, protocol: str, *headers: str, length: int | None = None) ->
     return head(key, *wish, *headers, length=length)
 
 
+def prove_key(wire: Wire, key: str, protocol: str, body: bytes) -> None:
+    """Have one request answered: only after it may many wait on the connection."""
+    wire.send(asking(key, protocol, length=len(body)) + body)
+    status, _, answer = wire.answer()
+    assert (status, answer["stored"]) == (200, 1)
+
+
 @PROTOCOLS
 def test_its_body_is_read_and_what_is_behind_it_too(
     tenant: Tenant, protocol: str
 ) -> None:
-    bodies = [event(name) for name in "abc"]
+    bodies = [event(name) for name in "abcd"]
     with connected(tenant.service) as wire:
-        for body in bodies[:2]:
+        prove_key(wire, tenant.key, protocol, bodies[0])
+        for body in bodies[1:3]:
             wire.send(asking(tenant.key, protocol, length=len(body)) + body)
         wire.send(asking(tenant.key, protocol, "Transfer-Encoding: chunked"))
-        wire.send(chunk(bodies[2]) + LAST_CHUNK + request(tenant.key, b"["))
+        wire.send(chunk(bodies[3]) + LAST_CHUNK + request(tenant.key, b"["))
         answers = [wire.answer() for _ in range(4)]
+        assert wire.is_silent()
 
     assert [answer.get("stored") for _, _, answer in answers] == [1, 1, 1, None]
     assert [status for status, _, _ in answers] == [200, 200, 200, 400]
@@ -36,10 +53,26 @@ def test_all_in_one_packet_is_read_to_its_end(tenant: Tenant, protocol: str) -> 
     body = event()
     one = asking(tenant.key, protocol, length=len(body)) + body
     with connected(tenant.service) as wire:
+        prove_key(wire, tenant.key, protocol, body)
         wire.send(one * 20 + request(tenant.key, b"["))
         statuses = [wire.answer()[0] for _ in range(21)]
+        assert wire.is_silent()
 
     assert statuses == [200] * 20 + [400]
+
+
+@PROTOCOLS
+def test_first_request_and_one_behind_it_are_read_before_the_key_is_known(
+    tenant: Tenant, protocol: str
+) -> None:
+    body = event()
+    with connected(tenant.service) as wire:
+        one = asking(tenant.key, protocol, length=len(body)) + body
+        wire.send(one + request(tenant.key, b"["))
+        statuses = [wire.answer()[0] for _ in range(2)]
+        assert wire.is_silent()
+
+    assert statuses == [200, 400]
 
 
 def test_its_body_is_taken_for_no_request(tenant: Tenant) -> None:
