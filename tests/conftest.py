@@ -24,16 +24,22 @@ from app.store.migrations import migrate
 
 ROOT = Path(__file__).resolve().parents[1]
 
+_COVERAGE = "COVERAGE_PROCESS_CONFIG"
+MEASURED: dict[str, str] = {}
+
 pytest_plugins = ["tests.support.app_fixtures"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the programs that tests start out of the coverage.
+    """Leave most programs that tests start out of the coverage.
 
     There are hundreds of them, and watching each takes as long as the thing itself.
+    Some services are watched all the same: `MEASURED` is their environment.
     """
     if hasattr(config, "workerinput"):
-        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # noqa: TID251 - not a setting
+        value = os.environ.pop(_COVERAGE, None)  # noqa: TID251 - not a setting
+        if value is not None:
+            MEASURED[_COVERAGE] = value
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Admin
+from tests.conftest import MEASURED, Admin
 from tests.support.database import Database, new_database
 from tests.support.service import Service, environment, served, serving
 from tests.support.tenant import Tenant
@@ -30,7 +30,9 @@ def shared_database(admin: Admin, template_url: str) -> Iterator[Database]:
 def shared_service(
     shared_database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    with served(shared_database.url, tmp_path_factory.mktemp("shared")) as service:
+    log = tmp_path_factory.mktemp("shared") / "log.jsonl"
+    env = {**environment(database_url=shared_database.url), **MEASURED}
+    with serving("--port", "0", env=env, log=log) as service:
         yield service
 
 
