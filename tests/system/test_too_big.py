@@ -1,4 +1,4 @@
-"""Whatever is too big is refused, and takes no more memory than the bar allows."""
+"""A body that is too big is refused, and takes no more memory than the bar allows."""
 
 import zlib
 
@@ -48,8 +48,8 @@ DENSE = {
     **{name: filled(*shape) for name, shape in SHAPES.items()},
     "keys": b"{%b}" % b",".join(b'"%x":1' % n for n in range(10**6)),
 }
-# Without a key in a header a body has fewer bytes. What is not too many values in them
-# is read to its end, where no key is found.
+# Without a key in a header a body has fewer bytes. A body within all limits is read to
+# its end, and refused because it has no key.
 KEYLESS_SHAPES = SHAPES | {"digits": (b'{"properties":[', b"1,", b"1]}")}
 KEYLESS = {
     "arrays": (413, "too_many_values"),

@@ -1,4 +1,4 @@
-"""Who asks for another protocol, as Java's HTTP client does, is served in this one."""
+"""A client that asks for another protocol, as Java's does, is served in HTTP/1.1."""
 
 import pytest
 
