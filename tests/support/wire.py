@@ -4,7 +4,7 @@ import json
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from tests.support.service import Service
@@ -31,6 +31,10 @@ class Wire:
         body = self._stream.read(int(headers.get("content-length", 0)))
         return status, headers, body.decode()
 
+    def close(self) -> None:
+        """Release the stream, so that the connection is closed with its socket."""
+        self._stream.close()
+
     def end(self) -> None:
         """Say that nothing more will be sent."""
         self._connection.shutdown(socket.SHUT_WR)
@@ -47,8 +51,12 @@ class Wire:
 
 @contextmanager
 def connected(service: Service, *, timeout_s: float = 20) -> Iterator[Wire]:
-    with socket.create_connection(service.endpoint, timeout=timeout_s) as connection:
-        yield Wire(connection)
+    with (
+        socket.create_connection(service.endpoint, timeout=timeout_s) as connection,
+        # The socket stays open as long as a stream reads from it.
+        closing(Wire(connection)) as wire,
+    ):
+        yield wire
 
 
 def event(message_id: str = "m") -> bytes:

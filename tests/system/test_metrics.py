@@ -104,16 +104,46 @@ async def test_a_kill_takes_nothing_back(
             within_s=60,
             what="a successor",
         )
-        answered = len(load.stored)
         after = await asyncio.to_thread(figures_of, service, read_key)
         service.signal(signal.SIGTERM)
 
-    # Counted after the commit and ahead of the answer.
+    # Counted after the commit, and once.
     rows = await asyncio.to_thread(database.scalar, "SELECT count(*) FROM events")
-    assert answered <= stored(after) <= rows
+    assert stored(before) <= stored(after) <= rows
     later = dict(after.counters())
     for series, value in before.counters():
         assert later[series] >= value, series
+
+
+def test_a_kill_loses_and_repeats_no_published_count(
+    serve: Serve, key: str, read_key: str
+) -> None:
+    service = serve("--workers", "2")
+    with spread(service, at_least=8) as wires:
+        sent = len(wires)
+        for number, wire in enumerate(wires):
+            wire.send(request(key, event(f"{number}")))
+            assert wire.answer()[0] == 200
+        # The other worker publishes once a second; a scrape publishes its own.
+        until(
+            lambda: all(stored(scrape(wire, read_key)) == sent for wire in wires),
+            within_s=10,
+            what="the counts of both workers",
+        )
+    [killed, _] = service.workers()
+    os.kill(killed, signal.SIGKILL)
+    told(service, read_key, "rollcall_worker_crashes_total", becomes=1)
+    both_workers(service)
+    with connected(service) as wire:
+        wire.send(request(key, event("after")))
+        assert wire.answer()[0] == 200
+        figures = scrape(wire, read_key)
+
+    assert stored(figures) == sent + 1
+    labels = {"route": "/track", "status": "200"}
+    assert figures("rollcall_requests_total", **labels) == sent + 1
+    assert figures("rollcall_request_duration_seconds_count") == sent + 1
+    assert figures("rollcall_commit_events_sum") == sent + 1
 
 
 def allow_connections(database: Database, *, allowed: bool) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -141,14 +142,24 @@ def test_a_service_that_starts_without_postgres_takes_events(
     log = tmp_path / "log.jsonl"
     with serving("--port", "0", env=env, log=log) as service:
         assert results(post(service, gone, "early")) == ["stored"]
+        declarations = ready(service).json()["declarations"]
     assert rollcall("keys", "revoke", id_of(gone), env=env).returncode == 0
     nowhere = "postgresql://rollcall@127.0.0.1:1/rollcall"
     away = env | environment(database_url=nowhere, journal="on")
+    started = datetime.now(UTC)
     with serving("--port", "0", env=away, log=log) as service:
         began = post(service, key, "without")
         assert results(began) == ["buffered"]
         assert began.json()["buffered"] == 1
-        assert ready(service).json() == {"status": "ready", "events": "buffered"}
+        readiness = ready(service).json()
+        since = datetime.fromisoformat(readiness.pop("since"))
+        assert started < since < datetime.now(UTC)
+        assert readiness == {
+            "status": "ready",
+            "events": "buffered",
+            "reason": "connection refused",
+            "declarations": declarations,
+        }
         assert post(service, gone, "revoked").status_code == 503
         assert post(service, "rc_unknown", "unknown").status_code == 503
         [id_] = [result["id"] for result in began.json()["results"]]

@@ -1,5 +1,6 @@
 """What whoever starts a command leaves it, and signals at any moment of it."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.embedded_users import reachable_directory, wait_until_gone
-from tests.support.service import ROLLCALL, environment, serving, until
+from app.embedded import running
+from tests.support.embedded_users import SMALL, reachable_directory, wait_until_gone
+from tests.support.service import ROLLCALL, Service, environment, serving, until
 from tests.support.wire import connected
 
 PATIENCE_S = 60
@@ -36,18 +38,30 @@ def test_it_serves_whoever_closed_its_streams(
     with serving(
         "--port", "0", env=env, log=tmp_path / "log", closed=closed
     ) as service:
-        old = service.workers()
-        for _ in range(2):
-            with connected(service, timeout_s=PATIENCE_S) as wire:
-                wire.send(b"GET /livez HTTP/1.1\r\nHost: rollcall\r\n\r\n")
-                assert wire.answer()[0] == 200
-            # One that comes later is a program of its own.
-            service.signal(signal.SIGHUP)
-            until(
-                lambda: len(service.workers()) == 1 and service.workers() != old,
-                within_s=PATIENCE_S,
-                what="another worker",
-            )
+        assert_alive(service)
+        [first] = service.workers()
+        service.signal(signal.SIGHUP)
+        second = successor_of(first, service)
+        assert_alive(service)
+        os.kill(second, signal.SIGKILL)
+        successor_of(second, service)
+        assert_alive(service)
+
+
+def assert_alive(service: Service) -> None:
+    with connected(service, timeout_s=PATIENCE_S) as wire:
+        wire.send(b"GET /livez HTTP/1.1\r\nHost: rollcall\r\n\r\n")
+        assert wire.answer()[0] == 200
+
+
+def successor_of(worker: int, service: Service) -> int:
+    """Wait until another worker is the only one; returns its pid."""
+
+    def only_other() -> int | None:
+        workers = service.workers()
+        return workers[0] if len(workers) == 1 and worker not in workers else None
+
+    return until(only_other, within_s=PATIENCE_S, what="another worker")
 
 
 def test_no_signal_leaves_the_embedded_postgres_behind(
@@ -72,6 +86,9 @@ def test_no_signal_leaves_the_embedded_postgres_behind(
 def test_a_command_that_is_ended_stops_the_postgres_that_it_started(
     data_dir: Path, number: signal.Signals
 ) -> None:
+    with running(data_dir, settings=SMALL):
+        pass  # the command starts a cluster that exists, and creates none
+    wait_until_gone(data_dir)
     with subprocess.Popen(  # noqa: S603 - our own words
         [ROLLCALL, "psql", "-Atc", "SELECT 'here'", "-c", "SELECT pg_sleep(100)"],
         env=environment(data_dir=str(data_dir)),
