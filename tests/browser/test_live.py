@@ -129,11 +129,13 @@ async def test_live_times_are_utc_in_table_and_chart(
     )
     row = page.locator(ROWS, has_text=user)
     await expect(row.locator("button")).to_have_text(stored_at)
-    await page.locator("#minutes .bucket").first.wait_for(state="attached")
+    minute = f"{stored_at[:5]} UTC"
+    bucket = page.locator(f"#minutes .bucket[data-label='{minute}']")
+    await bucket.wait_for(state="attached")
     await page.locator("#minutes").focus()
     await page.keyboard.press("End")
     readout = page.locator("figure.minutes .readout")
-    await expect(readout).to_contain_text(f"{stored_at[:5]} UTC: ")
+    await expect(readout).to_contain_text(f"{minute}: ")
     await expect(readout).to_contain_text(" stored, ")
 
 
