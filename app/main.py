@@ -33,6 +33,7 @@ from app.pages.error_handlers import install_error_handlers
 from app.pages.reference import event_routes
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles, static_routes
+from app.pipeline.json_decode import allow_deep_bodies
 from app.settings import Settings
 
 
@@ -61,6 +62,7 @@ def create_app(
         enabled=settings.log_level in {"debug", "info"},
         is_text=sys.stderr.isatty(),
     )
+    allow_deep_bodies()
     service = Service(settings, metrics=metrics, catalog=catalog, requests=requests)
 
     @asynccontextmanager

@@ -86,6 +86,12 @@ def build_commands(only: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     commands.callback()(_options)
+    if only != "":
+        from app.pipeline.json_decode import (  # noqa: PLC0415 - as the commands
+            allow_deep_bodies,
+        )
+
+        allow_deep_bodies()
     for name, command in COMMANDS.items():
         options: dict[str, Any] = {"name": name, "short_help": command.summary}
         if only is None or only == name:

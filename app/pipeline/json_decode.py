@@ -58,9 +58,7 @@ _INT64 = range(-(2**63), 2**64)
 _MARKS = b'",[{'
 _REST = bytes(set(range(256)) - set(_MARKS))
 _STEP = 64 * 1024
-# The exact parser calls itself for each level, and Python counts that with the calls
-# that lead to it (in 3.11; from 3.12 on it counts them apart).
-_RECURSION = MAX_BODY_DEPTH + 1_000
+_RECURSION_LIMIT = MAX_BODY_DEPTH + 1_000
 _TOO_DEEP = f"The body is nested deeper than {MAX_BODY_DEPTH} levels."
 
 
@@ -89,6 +87,15 @@ class Decoded(NamedTuple):
     value: Any
     plain: bool
     deep: bool
+
+
+def allow_deep_bodies() -> None:
+    """Raise the interpreter's recursion limit; call it once at the start of a process.
+
+    The exact parser calls itself for each level, and Python 3.11 counts that with the
+    calls that lead to it. Without it, bodies of fewer levels are refused as too deep.
+    """
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
 
 
 def decode(body: bytes, *, max_depth: int) -> Decoded:
@@ -215,8 +222,6 @@ def _separators(body: bytes) -> int:
 
 
 def _decode_exactly(body: bytes) -> Any:
-    if sys.getrecursionlimit() < _RECURSION:
-        sys.setrecursionlimit(_RECURSION)
     try:
         return _EXACT.decode(body.decode())
     except UnicodeDecodeError as error:

@@ -7,6 +7,8 @@ draws the same examples each time.
 
 from hypothesis import settings
 
+from app.pipeline.json_decode import allow_deep_bodies
+
 settings.register_profile(
     "events",
     settings.get_profile(settings.get_current_profile_name()),
@@ -14,3 +16,5 @@ settings.register_profile(
     max_examples=60,
 )
 settings.load_profile("events")
+# As each process of Rollcall does at its start.
+allow_deep_bodies()

@@ -26,6 +26,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import DatabaseError, OperatorError
+from app.pipeline.json_decode import allow_deep_bodies
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record
 from app.store.keys.sources import ensure_source
@@ -115,6 +116,7 @@ def gc_tuned_for_batches() -> Iterator[None]:
     Events contain no cycles, and the threshold counts only objects that were not freed.
     """
     before = gc.get_threshold()
+    allow_deep_bodies()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD, *before[1:])
     try:
