@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"
 MEASURED: dict[str, str] = {}
 
-pytest_plugins = ["tests.support.app_fixtures"]
+pytest_plugins = ["tests.support.app.fixtures"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -24,7 +24,7 @@ from app.pages.static_files import StaticFiles
 from app.request_errors import UnavailableError
 from app.store.keys.keys import hash_key
 from app.store.keys.scopes import Reader
-from tests.support.read_api import bearer
+from tests.support.app.read_api import bearer
 
 KNOWN = {
     hash_key(b"rc_read_ann"): Reader("ann", "1", "read"),

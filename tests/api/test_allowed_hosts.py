@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.api.allowed_hosts import AllowedHosts
-from tests.support.app_client import Api
+from tests.support.app.client import Api
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.api.documents import PublicDocuments, PublicPaths
 from app.pages.static_files import StaticFiles
-from tests.support.app_client import Api
+from tests.support.app.client import Api
 
 HTML = {"accept": "text/html"}
 DOCUMENTS = [

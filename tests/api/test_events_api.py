@@ -7,9 +7,9 @@ import httpx
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from tests.support.app_client import Api
-from tests.support.pipeline import signed_up_with, with_properties
-from tests.support.read_api import bearer, read_key
+from tests.support.app.client import Api
+from tests.support.app.read_api import bearer, read_key
+from tests.support.pipeline.verdicts import signed_up_with, with_properties
 
 # No double has its value.
 HUGE = 2**70 + 1

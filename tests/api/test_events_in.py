@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.ingest.response_models import TrackResponseModel
-from tests.support.app_client import Api
-from tests.support.pipeline import SIGNED_UP, without
+from tests.support.app.client import Api
+from tests.support.pipeline.verdicts import SIGNED_UP, without
 
 BAD = without(SIGNED_UP, "user_id")
 IDEMPOTENT = {"idempotency-key": "from-header"}

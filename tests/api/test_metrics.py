@@ -23,10 +23,10 @@ from app.pages.static_files import StaticFiles
 from app.request_errors import UnavailableError
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.keys.scopes import Reader
-from tests.support.app_client import Api
-from tests.support.metric_figures import Figures
-from tests.support.pipeline import SIGNED_UP, signed_up_with
-from tests.support.read_api import bearer
+from tests.support.app.client import Api
+from tests.support.app.read_api import bearer
+from tests.support.metrics.samples import Figures
+from tests.support.pipeline.verdicts import SIGNED_UP, signed_up_with
 
 PROMETHEUS_ACCEPTS = (
     "application/openmetrics-text;version=1.0.0;q=0.6;escaping=allow-utf-8,"

@@ -16,13 +16,13 @@ from app.errors import SchemaError
 from app.ingest.routes import TRACK_ROUTES
 from app.main import create_app
 from tests.conftest import Admin
-from tests.support.app_client import Api, logging_restored, serving, settings, started
-from tests.support.pipeline import (
+from tests.support.app.client import Api, logging_restored, serving, settings, started
+from tests.support.app.read_api import bearer, read_key
+from tests.support.pipeline.verdicts import (
     ADDED_USER,
     CATALOG,
     SIGNED_UP,
 )
-from tests.support.read_api import bearer, read_key
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
 

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.app_client import Api, serving, settings
-from tests.support.pipeline import signed_up_with
-from tests.support.proxy import Proxy
-from tests.support.read_api import OURS, bearer, browser, read_key
+from tests.support.app.client import Api, serving, settings
+from tests.support.app.read_api import OURS, bearer, browser, read_key
+from tests.support.pipeline.verdicts import signed_up_with
+from tests.support.postgres.proxy import Proxy
 
 ANSWERED_WITHIN_S = 3
 PATHS = ["/v1/events", "/v1/rejected?reason=a", f"/v1/events/{'0' * 32}"]

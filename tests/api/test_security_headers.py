@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.app_client import Api
+from tests.support.app.client import Api
 
 
 @pytest.mark.parametrize(

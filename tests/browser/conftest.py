@@ -16,8 +16,8 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 from tests.conftest import Admin
 from tests.support.browser.complaints import Complaints
 from tests.support.browser.site import Site
-from tests.support.database import new_database
-from tests.support.service import served
+from tests.support.postgres.database import new_database
+from tests.support.service.process import served
 
 HERE = Path(__file__).parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"

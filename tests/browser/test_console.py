@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import PHONE, Judge
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
-from tests.support.pipeline import added_user_with
+from tests.support.pipeline.verdicts import added_user_with
 
 PAGES = [
     "/",

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page
 
 from tests.support.browser.hostile import naughty
-from tests.support.pipeline import judge_body
+from tests.support.pipeline.verdicts import judge_body
 
 EVENT = (
     '{\n "user_id": 1,\n "properties": {\n  "a": [\n   1,\n   {"b.c": 2}\n  ]\n }\n}'

@@ -15,8 +15,8 @@ from tests.browser.conftest import PHONE, Judge
 from tests.support.browser.hostile import PAYLOADS
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
-from tests.support.proxy import Proxy
-from tests.support.service import served
+from tests.support.postgres.proxy import Proxy
+from tests.support.service.process import served
 
 
 @pytest.fixture

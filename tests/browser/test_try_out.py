@@ -10,7 +10,7 @@ from tests.browser.conftest import PHONE, Judge
 from tests.support.browser.complaints import Complaints
 from tests.support.browser.site import Site
 from tests.support.browser.try_out import TryOut
-from tests.support.pipeline import CATALOG
+from tests.support.pipeline.verdicts import CATALOG
 
 EVENT = {
     "event": "signed_up",

@@ -15,8 +15,8 @@ from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
 from app.store.journal.fallback import journal_directory
 from app.store.journal.journal import Journal, prepare
-from tests.support.app_client import Api
-from tests.support.entries import record, records
+from tests.support.app.client import Api
+from tests.support.store.entries import record, records
 
 USER = "zoë-4711"
 EMAIL = "zoe@example.com"

@@ -11,9 +11,9 @@ from typer.testing import CliRunner, Result
 from app.cli import build_commands
 from app.declarations.declaration_set import ready_files
 from app.errors import OperatorError
-from tests.support.declared import TRIAL, trial_with, write_trial
-from tests.support.input_files import NOWHERE
-from tests.support.rejections import commit, rejection
+from tests.support.cli.files import NOWHERE
+from tests.support.events.declared import TRIAL, trial_with, write_trial
+from tests.support.store.rejections import commit, rejection
 
 Run = Callable[..., Awaitable[Result]]
 BROKEN = TRIAL.replace('type = "integer"', 'type = "int"')

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import COMMANDS, build_commands
-from tests.support.service import ROLLCALL, environment
+from tests.support.service.process import ROLLCALL, environment
 
 _IMPORTED = """
 import sys

@@ -8,7 +8,7 @@ from app.metrics.counters import Metrics
 from app.store.keys.keys import create_key, hash_key, key_id
 from app.store.keys.scopes import Reader
 from app.store.service_queries import ServiceQueries
-from tests.support.metric_figures import figures_of
+from tests.support.metrics.samples import figures_of
 
 AWAY = "ALTER TABLE audit_log RENAME TO away"
 BACK = "ALTER TABLE away RENAME TO audit_log"

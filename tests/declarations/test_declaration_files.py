@@ -22,8 +22,8 @@ from app.errors import ConfigurationError
 from app.events.declaration import declaration_schema
 from app.events.reserved_names import why_reserved
 from app.store.tables.events import metadata
-from tests.support.declared import TRIAL, trial_with, write_trial
-from tests.support.pipeline import RECEIPT
+from tests.support.events.declared import TRIAL, trial_with, write_trial
+from tests.support.pipeline.verdicts import RECEIPT
 
 READY = "b2b_saas"
 

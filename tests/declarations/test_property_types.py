@@ -9,8 +9,8 @@ from app.events.declared import declared_event_type
 from app.events.json_schema import json_schema
 from app.events.property_types import Limits, find_property_type, type_names
 from app.pages.event_docs import event_doc
-from tests.support.declared import declaration_of, policy_with, trial_with
-from tests.support.pipeline import rejected, stored
+from tests.support.events.declared import declaration_of, policy_with, trial_with
+from tests.support.pipeline.verdicts import rejected, stored
 
 LONG = 10**30
 CASES: list[tuple[dict[str, Any], list[Any], list[tuple[Any, str]]]] = [

@@ -11,8 +11,8 @@ from app.declarations.toml_file import DeclarationFile, read_declaration
 from app.declarations.toml_writer import write_declaration
 from app.events.declaration import Declaration
 from app.events.json_schema import all_schemas
-from tests.support.declared import declaration_of
-from tests.support.pipeline import CATALOG, RECEIPT
+from tests.support.events.declared import declaration_of
+from tests.support.pipeline.verdicts import CATALOG, RECEIPT
 
 SEGMENT = {
     "display_name": "Plan",

@@ -21,8 +21,7 @@ from app.pipeline.json_decode import depth_of
 from app.request_errors import REQUEST_ERRORS
 from app.settings import KIB, MIB, Settings
 from tests.conftest import ROOT
-from tests.support.declared import SAMPLE
-from tests.support.markdown import (
+from tests.support.docs.markdown import (
     anchors,
     blocks,
     codes,
@@ -35,7 +34,8 @@ from tests.support.markdown import (
     table,
     tables,
 )
-from tests.support.pipeline import (
+from tests.support.events.declared import SAMPLE
+from tests.support.pipeline.verdicts import (
     CATALOG,
     POLICY,
     rejected,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.request_errors import REQUEST_ERRORS
-from tests.support.markdown import pages, read, section
+from tests.support.docs.markdown import pages, read, section
 
 RETRYABLE = {str(kind.status) for kind in REQUEST_ERRORS if kind.retryable}
 

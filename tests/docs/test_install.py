@@ -10,7 +10,7 @@ import yaml
 
 from app.settings import Settings
 from tests.conftest import ROOT
-from tests.support.markdown import read
+from tests.support.docs.markdown import read
 
 # The module has no types; `make test` installs it.
 kubernetes_validate = pytest.importorskip("kubernetes_validate")

@@ -13,7 +13,7 @@ from app.metrics.counters import Metrics
 from app.request_errors import REQUEST_ERRORS
 from tests.conftest import ROOT
 from tests.docs.test_docs import ERRORS, REFUSALS, WARNINGS
-from tests.support.markdown import blocks, named, read, section, table
+from tests.support.docs.markdown import blocks, named, read, section, table
 
 OPERATIONS = read("docs/operations.md")
 ROWS = {named(row, "metric")[0]: row for row in table(OPERATIONS, "Metrics")}

@@ -15,8 +15,8 @@ import yaml
 
 from app.settings import Settings, child_environment
 from tests.conftest import ROOT
-from tests.support.markdown import read
-from tests.support.service import environment, serving, until
+from tests.support.docs.markdown import read
+from tests.support.service.process import environment, serving, until
 
 DOCKERFILE = re.sub(r"\\\n\s*", "", read("Dockerfile"))
 IGNORED = re.findall(r"^[^#\s].*$", read(".dockerignore"), re.MULTILINE)

@@ -12,12 +12,17 @@ from app.cli.quarantine.filters import read_since
 from app.pipeline.issues import Issue
 from app.pipeline.outcome import Entry
 from app.store.quarantine.caps import Quarantine
-from tests.support.commands import runner_on
-from tests.support.entries import save
-from tests.support.markdown import blocks, read, table
-from tests.support.pipeline import RECEIPT, signed_up_with, stored, with_properties
-from tests.support.rejections import count, keep, rejection
-from tests.support.rejections import read as select
+from tests.support.cli.rejected import runner_on
+from tests.support.docs.markdown import blocks, read, table
+from tests.support.pipeline.verdicts import (
+    RECEIPT,
+    signed_up_with,
+    stored,
+    with_properties,
+)
+from tests.support.store.entries import save
+from tests.support.store.rejections import count, keep, rejection
+from tests.support.store.rejections import read as select
 
 MANUAL = read("docs/rejected.md")
 QUERIES = blocks(MANUAL, "sql")

@@ -16,7 +16,7 @@ from app.pipeline.process import process_event
 from app.pipeline.record import BodyTraits, Policy, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
 from app.store.engine import create_engine
-from tests.support.entries import save
+from tests.support.store.entries import save
 
 MANUAL = Path(__file__).parents[2] / "docs" / "sql.md"
 QUERIES = dict(

@@ -12,9 +12,9 @@ import pytest
 from app.events.envelope import SDK_FIELDS
 from app.pipeline.fields.placeholders import WORDS as PLACEHOLDERS
 from app.request_errors import RequestError
-from tests.support.markdown import blocks, read, section, table
-from tests.support.pipeline import SIGNED_UP
-from tests.support.tracking import KEY, Bench
+from tests.support.docs.markdown import blocks, read, section, table
+from tests.support.ingest.tracking import KEY, Bench
+from tests.support.pipeline.verdicts import SIGNED_UP
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -14,7 +14,7 @@ from app.embedded import find_binaries, running
 from app.embedded.binaries import candidates, first_usable
 from app.embedded.cluster import memory_bytes, shared_buffers_mb
 from app.errors import EmbeddedPostgresError
-from tests.support.embedded_users import (
+from tests.support.postgres.embedded import (
     SMALL,
     postmaster,
     reachable_directory,

@@ -15,7 +15,7 @@ import pytest
 from app.embedded import running
 from app.embedded.service_user import user_for
 from app.files import exclusive_lock
-from tests.support.embedded_users import (
+from tests.support.postgres.embedded import (
     SMALL,
     crash,
     postmaster,

@@ -16,7 +16,7 @@ from app.embedded import find_binaries, running
 from app.embedded.binaries import COPIES
 from app.embedded.service_user import ServiceUser, unprivileged_user
 from app.errors import EmbeddedPostgresError
-from tests.support.embedded_users import (
+from tests.support.postgres.embedded import (
     ROOT,
     SMALL,
     crash,

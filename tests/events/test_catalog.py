@@ -7,7 +7,7 @@ import pytest
 from app.events import account_added_user, signed_up
 from app.pipeline.issues import Issue
 from app.pipeline.rejection import Rejection
-from tests.support.pipeline import (
+from tests.support.pipeline.verdicts import (
     CATALOG,
     added_user_with,
     judge_body,

@@ -10,8 +10,12 @@ from app.events import account_added_user, signed_up
 from app.events.json_schema import all_schemas, json_schema, track_body_schema
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
-from tests.support.json_strategies import canonical_events, mutated_events, spellings
-from tests.support.pipeline import (
+from tests.support.pipeline.json_strategies import (
+    canonical_events,
+    mutated_events,
+    spellings,
+)
+from tests.support.pipeline.verdicts import (
     CATALOG,
     added_user_with,
     judge_body,

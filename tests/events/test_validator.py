@@ -12,7 +12,11 @@ from app.events.envelope import Envelope
 from app.events.validator import Validate, create_validator
 from app.pipeline.fields.canonical import canonicalise
 from tests.docs.test_docs import DECLARED
-from tests.support.json_strategies import canonical_events, mutated_events, odd_values
+from tests.support.pipeline.json_strategies import (
+    canonical_events,
+    mutated_events,
+    odd_values,
+)
 
 CATALOG = Catalog(built_in_catalog().values(), [DECLARED])
 MODELS: list[type[BaseModel]] = [

@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 from tests.support.faults.figures import Row, render, write_json
 from tests.support.faults.postgres import SETTINGS, Postgres, own_postgres
 from tests.support.faults.stage import Serve, Stage, new_key
-from tests.support.proxy import Proxy
-from tests.support.service import Service, environment, serving
+from tests.support.postgres.proxy import Proxy
+from tests.support.service.process import Service, environment, serving
 
 FIGURES = "faults"
 # Beside tests that take the machine's time a bar on a time says little.

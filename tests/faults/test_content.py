@@ -11,7 +11,7 @@ from tests.support.faults.actions import session
 from tests.support.faults.ledger import Fate, Ledger, make_event
 from tests.support.faults.sender import Load, dial, post
 from tests.support.faults.stage import Stage
-from tests.support.spread import both_workers
+from tests.support.service.workers import both_workers
 
 _POISON = """
 CREATE TABLE poison (user_id text PRIMARY KEY, state text);

@@ -13,8 +13,8 @@ from tests.faults.conftest import NewRow
 from tests.support.faults.ledger import Verdict
 from tests.support.faults.postgres import Postgres
 from tests.support.faults.sender import Load, under_load
-from tests.support.proxy import Proxy
-from tests.support.service import environment
+from tests.support.postgres.proxy import Proxy
+from tests.support.service.process import environment
 
 Endpoint = tuple[str, int]
 

@@ -10,7 +10,7 @@ from tests.faults.conftest import NewRow
 from tests.support.faults import actions
 from tests.support.faults.postgres import Postgres
 from tests.support.faults.stage import Stage
-from tests.support.small_disk import fill, server_disk
+from tests.support.postgres.small_disk import fill, server_disk
 
 FAKETIME = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")]
 _MOVE = """

@@ -8,11 +8,11 @@ import socket
 import pytest
 
 from tests.faults.conftest import NewRow
-from tests.support.calling import calling
 from tests.support.faults import actions
 from tests.support.faults.ledger import BYSTANDER
 from tests.support.faults.stage import Stage, new_key
-from tests.support.spread import both_workers
+from tests.support.service.clients import calling
+from tests.support.service.workers import both_workers
 
 KILLS = 100
 RESTARTS = 20

@@ -10,8 +10,8 @@ from app.store.engine import create_engine
 from tests.faults.conftest import NewRow
 from tests.support.faults import actions
 from tests.support.faults.stage import Stage
-from tests.support.service import ROLLCALL, environment
-from tests.support.weeks import fill_week
+from tests.support.service.process import ROLLCALL, environment
+from tests.support.store.weeks import fill_week
 
 KILLS = 5
 SLOWEST_S = 0.3

@@ -13,7 +13,7 @@ from app.http.descriptors import max_connections, raise_descriptor_limit
 from app.http.monitor import ConnectionMonitor
 from app.http.timeouts import ConnectionLimits, StalledReaderCheck
 from app.metrics.counters import Metrics
-from tests.support.metric_figures import figures_of
+from tests.support.metrics.samples import figures_of
 
 LIMITS = ConnectionLimits(header_s=0.01, body_s=0.01, write_s=0.01)
 

@@ -8,8 +8,8 @@ import pytest
 
 from app.ingest.response_models import ProblemModel
 from app.request_errors import REQUEST_ERRORS, RequestError
-from tests.support.app_client import Api
-from tests.support.pipeline import SIGNED_UP, without
+from tests.support.app.client import Api
+from tests.support.pipeline.verdicts import SIGNED_UP, without
 
 TRACK_ROUTES = ["/track", "/api/track", "/v1/track"]
 BAD = without(SIGNED_UP, "user_id")

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ingest.response_models import ProblemModel, TrackResponseModel
-from tests.support.app_client import Api, serving, settings
-from tests.support.pipeline import signed_up_with
-from tests.support.proxy import Proxy
+from tests.support.app.client import Api, serving, settings
+from tests.support.pipeline.verdicts import signed_up_with
+from tests.support.postgres.proxy import Proxy
 
 EVENT = signed_up_with(message_id="m-1")
 BAD = signed_up_with(timestamp="yesterday")

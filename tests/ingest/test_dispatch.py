@@ -14,8 +14,8 @@ from app.ingest.response_models import ProblemModel
 from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
-from tests.support.metric_figures import figures_of
-from tests.support.tracking import KEY, TRACK, Bench
+from tests.support.ingest.tracking import KEY, TRACK, Bench
+from tests.support.metrics.samples import figures_of
 
 HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 

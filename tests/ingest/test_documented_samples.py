@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.events import account_added_user, signed_up
 from app.ingest.routes import TRACK_ROUTES
-from tests.support.app_client import Api, serving, settings
+from tests.support.app.client import Api, serving, settings
 
 SIGNED_UP, ADDED_USER = signed_up.SAMPLE, account_added_user.SAMPLE
 TRACK_PATHS = [

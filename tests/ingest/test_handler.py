@@ -23,7 +23,7 @@ from app.request_errors import (
     UnavailableError,
     UnsupportedMediaError,
 )
-from tests.support.tracking import (
+from tests.support.ingest.tracking import (
     BUDGET,
     KEY,
     Bench,

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.app_client import Api, serving, settings
-from tests.support.pipeline import signed_up_with
+from tests.support.app.client import Api, serving, settings
+from tests.support.pipeline.verdicts import signed_up_with
 
 
 @pytest.fixture

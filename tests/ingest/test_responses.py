@@ -11,7 +11,7 @@ from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.unpack import IGNORED, Ignored
-from tests.support.pipeline import SIGNED_UP, rejected, stored
+from tests.support.pipeline.verdicts import SIGNED_UP, rejected, stored
 
 TRACK = TrackRoute("/track")
 SDK = TrackRoute("/v1/batch", lenient=True, calls="typed")

@@ -16,7 +16,7 @@ from app.metrics.counters import Metrics
 from app.metrics.snapshots import fold_snapshot, read_snapshots, write_snapshot
 from app.settings import child_environment
 from tests.conftest import ROOT
-from tests.support.metric_figures import figures_of
+from tests.support.metrics.samples import figures_of
 
 LABELS = {"route": ("/track",)}
 

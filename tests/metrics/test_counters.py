@@ -9,7 +9,7 @@ import pytest
 from app.metrics import catalog
 from app.metrics.catalog import METRICS
 from app.metrics.counters import Metrics
-from tests.support.metric_figures import figures_of
+from tests.support.metrics.samples import figures_of
 
 
 @pytest.fixture

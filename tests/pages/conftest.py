@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tests.support.app_client import Api
-from tests.support.console import signed_in
+from tests.support.app.client import Api
+from tests.support.app.console import signed_in
 
 
 @pytest.fixture

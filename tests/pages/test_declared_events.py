@@ -15,8 +15,8 @@ from app.declarations.toml_writer import write_declaration
 from app.events.declared import declared_event_type
 from app.pages.event_docs import event_doc
 from app.pages.snippets import Snippets
-from tests.support.app_client import Api, serving, settings
-from tests.support.declared import declaration_of, trial_with, write_trial
+from tests.support.app.client import Api, serving, settings
+from tests.support.events.declared import declaration_of, trial_with, write_trial
 
 HOSTILE = "<script>alert(1)</script>\"'`{{ 7 * 7 }} %s \\"
 HTML = {"accept": "text/html"}

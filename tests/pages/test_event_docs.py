@@ -6,7 +6,7 @@ import pytest
 
 from app.pages.event_docs import FieldDoc, event_doc
 from app.pipeline.codes import ERRORS, WARNINGS
-from tests.support.pipeline import (
+from tests.support.pipeline.verdicts import (
     CATALOG,
     added_user_with,
     rejected,

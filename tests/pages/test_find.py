@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.app_client import Api
-from tests.support.pipeline import added_user_with, signed_up_with
-from tests.support.read_api import bearer, read_key
+from tests.support.app.client import Api
+from tests.support.app.read_api import bearer, read_key
+from tests.support.pipeline.verdicts import added_user_with, signed_up_with
 
 HOSTILE = "o'brien\\ \"<b>:term"
 

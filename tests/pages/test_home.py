@@ -6,10 +6,10 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.app_client import Api, serving, settings
-from tests.support.pipeline import signed_up_with
-from tests.support.proxy import Proxy
-from tests.support.read_api import bearer, read_key
+from tests.support.app.client import Api, serving, settings
+from tests.support.app.read_api import bearer, read_key
+from tests.support.pipeline.verdicts import signed_up_with
+from tests.support.postgres.proxy import Proxy
 
 HTML = {"accept": "text/html"}
 

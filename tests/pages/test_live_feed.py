@@ -16,8 +16,8 @@ from app.pages.live.subscribers import LiveFilter
 from app.request_errors import OverloadedError
 from app.store.engine import create_engine
 from app.store.read.arrivals import Arrivals
-from tests.support.entries import record, records, rejection, save
-from tests.support.proxy import Proxy
+from tests.support.postgres.proxy import Proxy
+from tests.support.store.entries import record, records, rejection, save
 
 ALL = LiveFilter()
 WITHIN_S = 20

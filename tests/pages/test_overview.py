@@ -11,10 +11,10 @@ from app.pages.report_cache import ReportCache
 from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.read.reports import DELAY, ReportRunner
-from tests.support.app_client import Api
-from tests.support.pipeline import CATALOG, signed_up_with
-from tests.support.proxy import Proxy
-from tests.support.read_api import bearer, read_key
+from tests.support.app.client import Api
+from tests.support.app.read_api import bearer, read_key
+from tests.support.pipeline.verdicts import CATALOG, signed_up_with
+from tests.support.postgres.proxy import Proxy
 
 ANSWERED_WITHIN_S = 3
 READERS = 6

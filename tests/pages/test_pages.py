@@ -14,8 +14,8 @@ from app.pages.event_docs import event_doc
 from app.pages.render import Pages, prose
 from app.pages.static_files import StaticFiles
 from app.request_errors import REQUEST_ERRORS, NotFoundError
-from tests.support.app_client import Api
-from tests.support.pipeline import CATALOG
+from tests.support.app.client import Api
+from tests.support.pipeline.verdicts import CATALOG
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
 PAGES = ["/", "/events", "/events/signed_up", "/events/account_added_user"]

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from app.store.quarantine import actions
-from tests.support.app_client import Api
-from tests.support.console import signed_in, token_of
-from tests.support.pipeline import signed_up_with
-from tests.support.read_api import OURS, bearer, browser, read_key
+from tests.support.app.client import Api
+from tests.support.app.console import signed_in, token_of
+from tests.support.app.read_api import OURS, bearer, browser, read_key
+from tests.support.pipeline.verdicts import signed_up_with
 
 MEND = """
 UPDATE rejected_events

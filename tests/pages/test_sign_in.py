@@ -10,9 +10,9 @@ from app.access.session_cookie import SESSION_COOKIE
 from app.pages.sign_in import local_path
 from app.store.keys.codes import create_code
 from app.store.keys.keys import hash_key, key_id, revoke_key
-from tests.support.app_client import Api, serving, settings
-from tests.support.pipeline import SIGNED_UP
-from tests.support.read_api import OURS, bearer, browser, read_key
+from tests.support.app.client import Api, serving, settings
+from tests.support.app.read_api import OURS, bearer, browser, read_key
+from tests.support.pipeline.verdicts import SIGNED_UP
 
 ELSEWHERE: list[dict[str, str]] = [
     {"sec-fetch-site": "cross-site"},

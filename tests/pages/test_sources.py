@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from app.store.keys.keys import create_key
-from tests.support.app_client import Api
-from tests.support.console import signed_in, token_of
-from tests.support.pipeline import signed_up_with
-from tests.support.read_api import OURS, browser
+from tests.support.app.client import Api
+from tests.support.app.console import signed_in, token_of
+from tests.support.app.read_api import OURS, browser
+from tests.support.pipeline.verdicts import signed_up_with
 
 SOURCE = "billing-backend"
 LIVE_WRITE_KEYS = """

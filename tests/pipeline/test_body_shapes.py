@@ -12,7 +12,13 @@ from app.request_errors import (
     InvalidJsonError,
     RequestError,
 )
-from tests.support.pipeline import POLICY, RECEIPT, SIGNED_UP, rejected, signed_up_with
+from tests.support.pipeline.verdicts import (
+    POLICY,
+    RECEIPT,
+    SIGNED_UP,
+    rejected,
+    signed_up_with,
+)
 
 ONE = json.dumps(SIGNED_UP).encode()
 

@@ -11,7 +11,7 @@ from app.pipeline.cloudevents import binary_attributes
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.unpack import process_events, unpack
-from tests.support.pipeline import (
+from tests.support.pipeline.verdicts import (
     POLICY,
     RECEIPT,
     SIGNED_UP,

@@ -8,7 +8,7 @@ from app.pipeline.json_decode import decode
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.rejection import Rejection
 from app.request_errors import InvalidJsonError
-from tests.support.pipeline import (
+from tests.support.pipeline.verdicts import (
     judge_body,
     rejected,
     signed_up_with,

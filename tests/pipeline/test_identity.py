@@ -19,8 +19,12 @@ from app.pipeline.identity import (
 )
 from app.pipeline.record import Policy
 from app.pipeline.timestamp import TimestampPolicy
-from tests.support.json_strategies import canonical_events, json_texts, plain_texts
-from tests.support.pipeline import (
+from tests.support.pipeline.json_strategies import (
+    canonical_events,
+    json_texts,
+    plain_texts,
+)
+from tests.support.pipeline.verdicts import (
     RECEIPT,
     added_user_with,
     judge_array,

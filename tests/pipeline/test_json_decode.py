@@ -19,7 +19,7 @@ from app.pipeline.json_decode import (
 )
 from app.pipeline.json_encode import encode_exactly
 from app.request_errors import InvalidJsonError
-from tests.support.json_strategies import json_texts, plain_values
+from tests.support.pipeline.json_strategies import json_texts, plain_values
 
 
 def read(body: bytes) -> Decoded:

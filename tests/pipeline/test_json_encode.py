@@ -6,8 +6,8 @@ from hypothesis import example, given
 
 from app.pipeline.json_decode import Decoded, OutOfRangeNumber, decode
 from app.pipeline.json_encode import encode_exactly, encode_plain
-from tests.support.json_strategies import json_texts, odd_values, plain_values
-from tests.support.pipeline import leaves
+from tests.support.pipeline.json_strategies import json_texts, odd_values, plain_values
+from tests.support.pipeline.verdicts import leaves
 
 
 def read(body: bytes) -> Decoded:

@@ -11,8 +11,12 @@ from app.pipeline.process import process_event
 from app.pipeline.record import BodyTraits, Policy, Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.timestamp import TimestampPolicy
-from tests.support.json_strategies import json_texts, mutated_events, odd_values
-from tests.support.pipeline import (
+from tests.support.pipeline.json_strategies import (
+    json_texts,
+    mutated_events,
+    odd_values,
+)
+from tests.support.pipeline.verdicts import (
     POLICY,
     RECEIPT,
     added_user_with,

@@ -11,8 +11,8 @@ from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
 from app.pipeline.json_encode import decimal_text, encode_exactly
 from app.pipeline.rejection import MAX_PAYLOAD, reject
-from tests.support.json_strategies import json_texts, odd_values
-from tests.support.pipeline import RECEIPT, rejected, signed_up_with
+from tests.support.pipeline.json_strategies import json_texts, odd_values
+from tests.support.pipeline.verdicts import RECEIPT, rejected, signed_up_with
 
 REASON = Issue("too_long", "user_id", "At most 255 characters are taken.")
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from app.events.catalog import Catalog
-from tests.support.pipeline import (
+from tests.support.pipeline.verdicts import (
     CATALOG,
     POLICY,
     added_user_with,

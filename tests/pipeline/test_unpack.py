@@ -14,7 +14,7 @@ from app.request_errors import (
     TooManyEventsError,
     TooManyValuesError,
 )
-from tests.support.pipeline import POLICY, RECEIPT, SIGNED_UP, without
+from tests.support.pipeline.verdicts import POLICY, RECEIPT, SIGNED_UP, without
 
 
 def unpacked(

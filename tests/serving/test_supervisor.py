@@ -21,7 +21,7 @@ from app.serving.process import Process, WorkerProcess
 from app.serving.supervisor import Supervisor
 from app.serving.systemd import Notifier
 from app.settings import Settings
-from tests.support.metric_figures import figures_of
+from tests.support.metrics.samples import figures_of
 
 TIMEOUT_S = 60
 # The control socket is standard input, in both directions.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.store.journal.journal import Journal, prepare
-from tests.support.proxy import Proxy
+from tests.support.postgres.proxy import Proxy
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from app.store.db_errors import (
 )
 from app.store.engine import create_engine
 from app.store.operator.causes import sqlstate_of
-from tests.support.proxy import Proxy
+from tests.support.postgres.proxy import Proxy
 
 
 async def failure_of(

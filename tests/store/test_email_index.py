@@ -6,9 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.lifecycle.email_index import index_closed_weeks
 from tests.docs.test_sql_manual import QUERIES
-from tests.support.entries import record, save
-from tests.support.rejections import read
-from tests.support.weeks import fill_week
+from tests.support.store.entries import record, save
+from tests.support.store.rejections import read
+from tests.support.store.weeks import fill_week
 
 INDEXED = (
     "SELECT tablename FROM pg_indexes WHERE indexname LIKE '%\\_email\\_idx' ORDER BY 1"

@@ -15,8 +15,8 @@ from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine, create_migration_engine
 from app.store.hosts import each_host
 from app.store.operator.causes import sqlstate_of
-from tests.support.proxy import Proxy
-from tests.support.sabotage import set_read_only
+from tests.support.postgres.proxy import Proxy
+from tests.support.store.sabotage import set_read_only
 
 PORT = text("SELECT 1")
 QUICK_S = 1.0

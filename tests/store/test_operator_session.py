@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.errors import ConfigurationError, DatabaseError, KeyNotFoundError
 from app.store.operator_session import in_operator_transaction
 from app.store.tables.events import sources
-from tests.support.entries import rows
+from tests.support.store.entries import rows
 
 
 async def add_source(connection: AsyncConnection) -> str:

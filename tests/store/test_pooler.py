@@ -17,9 +17,9 @@ from app.store.operator.causes import cause_of
 from app.store.service_queries import ServiceQueries
 from app.store.transaction import driver_of
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
-from tests.support.entries import committing, counts, record, records, rejection
-from tests.support.pgbouncer import PgBouncer, pgbouncer
-from tests.support.sabotage import run
+from tests.support.postgres.pgbouncer import PgBouncer, pgbouncer
+from tests.support.store.entries import committing, counts, record, records, rejection
+from tests.support.store.sabotage import run
 
 SETTINGS = """
 SELECT concat_ws(' ',

@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 from app.cli.retention import retention
 from app.store.lifecycle.retention import Limit, expire_events, expired_weeks
 from app.store.migrations import drop_empty_weeks
-from tests.support.entries import record, save
-from tests.support.rejections import count, read
-from tests.support.weeks import EVENTS, NOW, THIS_MONDAY, fill_week
+from tests.support.store.entries import record, save
+from tests.support.store.rejections import count, read
+from tests.support.store.weeks import EVENTS, NOW, THIS_MONDAY, fill_week
 
 LIMIT = Limit(21)
 

@@ -32,8 +32,8 @@ from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from app.store.write.partitions import ensure_partitions
 from migrations.statements import read_script
 from tests.conftest import Admin
-from tests.support.declared import declaration_of
-from tests.support.entries import commit, committing
+from tests.support.events.declared import declaration_of
+from tests.support.store.entries import commit, committing
 
 OWNER = "rollcall_test_owner"
 MAKE_OWNER = f"""

@@ -13,9 +13,9 @@ from app.store.engine import create_engine
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.service_queries import ServiceQueries
 from app.store.tables.events import rejected_events
-from tests.support.entries import rejection, rows, save
-from tests.support.proxy import Proxy
-from tests.support.sabotage import (
+from tests.support.postgres.proxy import Proxy
+from tests.support.store.entries import rejection, rows, save
+from tests.support.store.sabotage import (
     drop_partitions,
     end_other_sessions,
     partitions,

@@ -9,8 +9,8 @@ from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
 from app.store.tables.events import sources
 from app.store.transaction import transaction
-from tests.support.entries import rows
-from tests.support.proxy import Proxy
+from tests.support.postgres.proxy import Proxy
+from tests.support.store.entries import rows
 
 PID = text("SELECT pg_backend_pid()")
 

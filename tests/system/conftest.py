@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from tests.conftest import MEASURED, Admin
-from tests.support.database import Database, new_database
-from tests.support.service import Service, environment, served, serving
-from tests.support.tenant import Tenant
+from tests.support.postgres.database import Database, new_database
+from tests.support.service.process import Service, environment, served, serving
+from tests.support.service.tenant import Tenant
 
 Serve = Callable[..., Service]
 

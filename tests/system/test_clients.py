@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from app.settings import child_environment
-from tests.support.checker import disagreements
-from tests.support.service import until
-from tests.support.tenant import Tenant
+from tests.support.service.checker import disagreements
+from tests.support.service.process import until
+from tests.support.service.tenant import Tenant
 
 CLIENTS = Path(__file__).with_name("senders") / "clients"
 # Some write no fraction of a second.

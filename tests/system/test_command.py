@@ -2,10 +2,10 @@
 
 import re
 
-from tests.support.database import id_of
-from tests.support.service import environment, rollcall, until
-from tests.support.spread import spread
-from tests.support.wire import Wire, connected, event, request
+from tests.support.http.wire import Wire, connected, event, request
+from tests.support.postgres.database import id_of
+from tests.support.service.process import environment, rollcall, until
+from tests.support.service.workers import spread
 from tests.system.conftest import Serve
 
 REVOKED_WITHIN_S = 5.0

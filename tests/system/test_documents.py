@@ -21,10 +21,10 @@ from app.store.migrations import check_schema
 from app.store.operator.psql import psql_environment
 from app.store.operator_session import in_operator_transaction
 from tests.conftest import Admin
-from tests.support.database import Database
-from tests.support.markdown import blocks, read, section
-from tests.support.service import environment, rollcall
-from tests.support.tenant import Tenant
+from tests.support.docs.markdown import blocks, read, section
+from tests.support.postgres.database import Database
+from tests.support.service.process import environment, rollcall
+from tests.support.service.tenant import Tenant
 
 README = read("README.md")
 OPERATIONS = read("docs/operations.md")

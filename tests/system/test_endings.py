@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.database import Database
-from tests.support.load import Load, under_load
-from tests.support.service import Service, is_gone, until
-from tests.support.spread import spread
-from tests.support.wire import connected, event, request
+from tests.support.http.wire import connected, event, request
+from tests.support.postgres.database import Database
+from tests.support.service.load import Load, under_load
+from tests.support.service.process import Service, is_gone, until
+from tests.support.service.workers import spread
 from tests.system.conftest import Serve
 
 SIGKILL, SIGTERM = signal.SIGKILL, signal.SIGTERM

@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.support.tenant import Tenant
+from tests.support.service.tenant import Tenant
 
 REPLACED = str.maketrans({0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
 UNDECODABLE, REJECTED = "invalid_json", "all_rejected"

@@ -11,9 +11,9 @@ import pytest
 
 from migrations.statements import read_script
 from tests.conftest import Admin
-from tests.support.database import Database, id_of, new_database
-from tests.support.service import environment, rollcall, served
-from tests.support.wire import event
+from tests.support.http.wire import event
+from tests.support.postgres.database import Database, id_of, new_database
+from tests.support.service.process import environment, rollcall, served
 
 LOGIN = "rollcall_test_service"
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.support.database import Database
-from tests.support.service import Service, until
-from tests.support.wire import connected, event, request
+from tests.support.http.wire import connected, event, request
+from tests.support.postgres.database import Database
+from tests.support.service.process import Service, until
 from tests.system.conftest import Serve
 
 # The service waits ten for requests in flight; a stream would keep it for all of them.

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.support.database import Database
-from tests.support.load import under_load
-from tests.support.metric_figures import Figures
-from tests.support.service import Service, until
-from tests.support.spread import both_workers, spread
-from tests.support.wire import Wire, connected, event, request
+from tests.support.http.wire import Wire, connected, event, request
+from tests.support.metrics.samples import Figures
+from tests.support.postgres.database import Database
+from tests.support.service.load import under_load
+from tests.support.service.process import Service, until
+from tests.support.service.workers import both_workers, spread
 from tests.system.conftest import Serve
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: rollcall\r\nAuthorization: Bearer %b\r\n\r\n"

@@ -18,17 +18,17 @@ from sqlalchemy.engine import make_url
 from app.embedded import Cluster, running
 from app.store.migrations import migrate
 from tests.conftest import Admin
-from tests.support.database import Database
-from tests.support.embedded_users import SMALL, reachable_directory, sql
-from tests.support.proxy import Proxy
-from tests.support.service import (
+from tests.support.http.wire import event
+from tests.support.postgres.database import Database
+from tests.support.postgres.embedded import SMALL, reachable_directory, sql
+from tests.support.postgres.proxy import Proxy
+from tests.support.service.process import (
     Service,
     environment,
     rollcall,
     serving,
     until,
 )
-from tests.support.wire import event
 
 PASSWORD = "pass-w0rd"  # noqa: S105 - of a cluster that lives as long as this module
 ACCESS = """

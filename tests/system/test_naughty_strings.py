@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.pipeline.fields.placeholders import is_placeholder
-from tests.support.tenant import Tenant
+from tests.support.service.tenant import Tenant
 
 MAX_ID = 255
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tenant import Tenant
+from tests.support.service.tenant import Tenant
 
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 # A schema can say neither that a timestamp is one nor how deep an event is; and

@@ -13,11 +13,11 @@ import pytest
 from app.embedded import Cluster, running
 from app.store.migrations import migrate
 from tests.conftest import Admin
-from tests.support.database import Database, id_of
-from tests.support.embedded_users import SMALL, reachable_directory
-from tests.support.outages import frozen, sending
-from tests.support.service import Service, environment, rollcall, serving, until
-from tests.support.wire import event
+from tests.support.http.wire import event
+from tests.support.postgres.database import Database, id_of
+from tests.support.postgres.embedded import SMALL, reachable_directory
+from tests.support.service.outages import frozen, sending
+from tests.support.service.process import Service, environment, rollcall, serving, until
 
 LONGEST_S = 3.0
 

@@ -8,9 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.engine import create_engine
-from tests.support.database import Database
-from tests.support.service import Service
-from tests.support.wire import Wire, connected, event, head, request
+from tests.support.http.wire import Wire, connected, event, head, request
+from tests.support.postgres.database import Database
+from tests.support.service.process import Service
 
 SLOTS = 2
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.database import Database
-from tests.support.declared import TRIAL, trial_with, write_trial
-from tests.support.markdown import read, section
-from tests.support.service import ROLLCALL, Service, environment, until
+from tests.support.docs.markdown import read, section
+from tests.support.events.declared import TRIAL, trial_with, write_trial
+from tests.support.postgres.database import Database
+from tests.support.service.process import ROLLCALL, Service, environment, until
 from tests.system.conftest import Serve
 
 PATIENCE_S = 100

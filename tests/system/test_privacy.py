@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.pipeline import ADDED_USER, SIGNED_UP
-from tests.support.service import until
-from tests.support.tenant import Tenant
-from tests.support.wire import connected
+from tests.support.http.wire import connected
+from tests.support.pipeline.verdicts import ADDED_USER, SIGNED_UP
+from tests.support.service.process import until
+from tests.support.service.tenant import Tenant
 
 CANARY = "cAnArY"
 REQUEST = b'"message":"request"'

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.support.database import Database
-from tests.support.markdown import read
-from tests.support.service import Service, until
-from tests.support.wire import connected, event, request
+from tests.support.docs.markdown import read
+from tests.support.http.wire import connected, event, request
+from tests.support.postgres.database import Database
+from tests.support.service.process import Service, until
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None,

@@ -16,8 +16,14 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx
 import pytest
 
-from tests.support.embedded_users import reachable_directory, wait_until_gone
-from tests.support.service import ROLLCALL, Service, environment, rollcall, serving
+from tests.support.postgres.embedded import reachable_directory, wait_until_gone
+from tests.support.service.process import (
+    ROLLCALL,
+    Service,
+    environment,
+    rollcall,
+    serving,
+)
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from socket import socket
 
 import pytest
 
-from tests.support.database import Database
-from tests.support.raw_http import CASES, Case, Conversation, converse, statuses_of
-from tests.support.service import Service, until
-from tests.support.wire import connected, event, request
+from tests.support.http.raw_http import CASES, Case, Conversation, converse, statuses_of
+from tests.support.http.wire import connected, event, request
+from tests.support.postgres.database import Database
+from tests.support.service.process import Service, until
 
 Conversations = dict[str, Conversation]
 

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from tests.support.database import Database, id_of
-from tests.support.service import rollcall, until
-from tests.support.spread import spread
-from tests.support.tenant import Tenant
-from tests.support.wire import Wire
+from tests.support.http.wire import Wire
+from tests.support.postgres.database import Database, id_of
+from tests.support.service.process import rollcall, until
+from tests.support.service.tenant import Tenant
+from tests.support.service.workers import spread
 from tests.system.conftest import Serve
 
 REVOKED_WITHIN_S = 5

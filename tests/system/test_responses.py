@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from tests.support.checker import disagreements
-from tests.support.hostile import hostile_lines
-from tests.support.tenant import Tenant
+from tests.support.events.hostile import hostile_lines
+from tests.support.service.checker import disagreements
+from tests.support.service.tenant import Tenant
 from tests.system.test_json_suite import files, spliced
 
 PATHS = ("/track", "/v1/batch", "/v1/track")

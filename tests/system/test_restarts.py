@@ -14,10 +14,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.conftest import ROOT
-from tests.support.calling import Calls, calling
-from tests.support.database import Database
-from tests.support.service import Service, serving, until
-from tests.support.wire import connected, event, request
+from tests.support.http.wire import connected, event, request
+from tests.support.postgres.database import Database
+from tests.support.service.clients import Calls, calling
+from tests.support.service.process import Service, serving, until
 from tests.system.conftest import Serve
 
 # Processes start, on a machine that may be busy.

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.service import until
-from tests.support.tenant import Tenant
+from tests.support.service.process import until
+from tests.support.service.tenant import Tenant
 
 SENDERS = Path(__file__).with_name("senders")
 MODULES = SENDERS / "node_modules"

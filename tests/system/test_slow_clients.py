@@ -6,8 +6,7 @@ from itertools import count
 import pytest
 
 from app.http.connection import MAX_PIPELINED
-from tests.support.service import Service
-from tests.support.wire import (
+from tests.support.http.wire import (
     LAST_CHUNK,
     Wire,
     chunk,
@@ -16,6 +15,7 @@ from tests.support.wire import (
     head,
     request,
 )
+from tests.support.service.process import Service
 
 MIB = 1024 * 1024
 CHUNKED = "Transfer-Encoding: chunked"

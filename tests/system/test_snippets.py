@@ -14,8 +14,8 @@ from typing_extensions import override
 from app.pages.event_docs import event_doc
 from app.pages.snippets import PLACEHOLDER_ADDRESS, PLACEHOLDER_KEY, Snippets
 from app.pipeline.timestamp import format_timestamp, read_text
-from tests.support.pipeline import CATALOG
-from tests.support.tenant import Tenant
+from tests.support.pipeline.verdicts import CATALOG
+from tests.support.service.tenant import Tenant
 from tests.system.test_sdks import MODULES
 
 COUNT = len(Snippets().write(event_doc(CATALOG["signed_up"]), address=""))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.embedded import running
-from tests.support.embedded_users import SMALL, reachable_directory, wait_until_gone
-from tests.support.service import ROLLCALL, Service, environment, serving, until
-from tests.support.wire import connected
+from tests.support.http.wire import connected
+from tests.support.postgres.embedded import SMALL, reachable_directory, wait_until_gone
+from tests.support.service.process import ROLLCALL, Service, environment, serving, until
 
 PATIENCE_S = 60
 

@@ -4,8 +4,8 @@ import zlib
 
 import pytest
 
-from tests.support.service import Service
-from tests.support.wire import connected, event, head, request
+from tests.support.http.wire import connected, event, head, request
+from tests.support.service.process import Service
 
 MIB = 1024 * 1024
 LIMIT = 10 * MIB

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.support.tenant import Tenant
-from tests.support.wire import (
+from tests.support.http.wire import (
     LAST_CHUNK,
     Wire,
     chunk,
@@ -12,6 +11,7 @@ from tests.support.wire import (
     head,
     request,
 )
+from tests.support.service.tenant import Tenant
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["h2c", "websocket"])
 

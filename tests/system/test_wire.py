@@ -6,9 +6,17 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from app.http.head import HEADER_WEIGHT, MAX_HEADER_BYTES
-from tests.support.database import Database
-from tests.support.tenant import Tenant
-from tests.support.wire import LAST_CHUNK, Wire, chunk, connected, event, head, request
+from tests.support.http.wire import (
+    LAST_CHUNK,
+    Wire,
+    chunk,
+    connected,
+    event,
+    head,
+    request,
+)
+from tests.support.postgres.database import Database
+from tests.support.service.tenant import Tenant
 from tests.system.conftest import Serve
 
 MIB = 1024 * 1024

@@ -22,10 +22,10 @@ from app.errors import OperatorError
 from app.pipeline.record import Record, RequestContext
 from app.store.read.export import NOT_EXPORTED
 from app.store.tables.events import events
-from tests.support.entries import rows, save
-from tests.support.input_files import ndjson, run, run_aside, write
-from tests.support.pipeline import ADDED_USER, RECEIPT, SIGNED_UP, stored
-from tests.support.service import ROLLCALL, environment
+from tests.support.cli.files import ndjson, run, run_aside, write
+from tests.support.pipeline.verdicts import ADDED_USER, RECEIPT, SIGNED_UP, stored
+from tests.support.service.process import ROLLCALL, environment
+from tests.support.store.entries import rows, save
 
 COLUMNS = [name for name in events.columns.keys() if name not in NOT_EXPORTED]  # noqa: SIM118 - no dict
 

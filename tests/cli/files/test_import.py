@@ -16,10 +16,10 @@ from app.cli.files.import_events import import_events
 from app.errors import ConfigurationError, DatabaseError
 from app.pipeline.timestamp import format_timestamp
 from app.store.tables.events import events, rejected_events, sources
-from tests.support.entries import counts, rows
-from tests.support.input_files import event, ndjson, run, run_aside, write
-from tests.support.pipeline import SIGNED_UP, without
-from tests.support.service import ROLLCALL, environment, is_gone, until
+from tests.support.cli.files import event, ndjson, run, run_aside, write
+from tests.support.pipeline.verdicts import SIGNED_UP, without
+from tests.support.service.process import ROLLCALL, environment, is_gone, until
+from tests.support.store.entries import counts, rows
 
 EVENTS = [event(number) for number in range(3)]
 BAD = without(event(9), "user_id")

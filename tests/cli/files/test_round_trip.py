@@ -18,10 +18,13 @@ from app.cli.input.process import process_item
 from app.pipeline.record import Record
 from app.store.engine import create_engine
 from app.store.tables.events import events
-from tests.support.entries import rows, save
-from tests.support.input_files import run, run_aside
-from tests.support.json_strategies import canonical_events, mutated_events, spellings
-from tests.support.pipeline import (
+from tests.support.cli.files import run, run_aside
+from tests.support.pipeline.json_strategies import (
+    canonical_events,
+    mutated_events,
+    spellings,
+)
+from tests.support.pipeline.verdicts import (
     ADDED_USER,
     POLICY,
     RECEIPT,
@@ -29,6 +32,7 @@ from tests.support.pipeline import (
     judge_body,
     stored,
 )
+from tests.support.store.entries import rows, save
 
 # Repairs whose original content is not stored.
 CHANGED = {

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.cli.files.export import export
 from app.cli.files.import_events import import_events
 from app.store.tables.events import events
-from tests.support.entries import rows
-from tests.support.hostile import hostile_lines
-from tests.support.input_files import run_aside, write
+from tests.support.cli.files import run_aside, write
+from tests.support.events.hostile import hostile_lines
+from tests.support.store.entries import rows
 
 COUNT = 10_000
 OF_THE_IMPORT = {"received_at", "stored_at", "import_id"}

@@ -8,9 +8,9 @@ from typer.testing import Result
 from app.cli.files.import_events import import_events
 from app.errors import EventNotFoundError
 from app.store.tables.events import event_ids, events
-from tests.support.entries import counts, rows
-from tests.support.input_files import event, ndjson, run, run_aside, write
-from tests.support.pipeline import without
+from tests.support.cli.files import event, ndjson, run, run_aside, write
+from tests.support.pipeline.verdicts import without
+from tests.support.store.entries import counts, rows
 
 BAD = without(event(9), "user_id")
 

@@ -12,8 +12,8 @@ from app.ingest.routes import TrackRoute
 from app.pipeline.outcome import EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.unpack import Ignored, process_events, unpack
-from tests.support.input_files import event, ndjson, run, write
-from tests.support.pipeline import POLICY, RECEIPT, SIGNED_UP, without
+from tests.support.cli.files import event, ndjson, run, write
+from tests.support.pipeline.verdicts import POLICY, RECEIPT, SIGNED_UP, without
 
 GOOD, OTHER = event(1), event(2, timestamp="20-11-23T22:28:55.111Z")
 BAD = without(event(3), "user_id") | {"timestamp": "now"}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.files.validate import validate
-from tests.support.input_files import event, ndjson, run, write
-from tests.support.pipeline import SIGNED_UP, without
+from tests.support.cli.files import event, ndjson, run, write
+from tests.support.pipeline.verdicts import SIGNED_UP, without
 
 GOOD = event(1)
 BAD = without(event(3), "user_id")

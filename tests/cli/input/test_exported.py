@@ -4,7 +4,7 @@ import pytest
 
 from app.cli.input.exported import restore_sent_form
 from app.pipeline.timestamp import TimestampPolicy, format_timestamp, parse_timestamp
-from tests.support.pipeline import ADDED_USER, RECEIPT, SIGNED_UP
+from tests.support.pipeline.verdicts import ADDED_USER, RECEIPT, SIGNED_UP
 
 POLICY = TimestampPolicy()
 ADDED = {

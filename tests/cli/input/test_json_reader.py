@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from app.cli.input.json_reader import JsonReader
-from tests.support.json_strategies import json_texts
+from tests.support.pipeline.json_strategies import json_texts
 
 LIMIT = 10_000
 

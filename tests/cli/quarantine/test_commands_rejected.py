@@ -9,9 +9,9 @@ from app.errors import ConfigurationError, EventNotFoundError, SchemaError
 from app.pipeline.issues import Issue
 from app.pipeline.rejection import MAX_PAYLOAD
 from app.store.quarantine.caps import Quarantine
-from tests.support.commands import Run, fill, lines, runner_on
-from tests.support.pipeline import with_properties
-from tests.support.rejections import commit, count, keep, read, rejection
+from tests.support.cli.rejected import Run, fill, lines, runner_on
+from tests.support.pipeline.verdicts import with_properties
+from tests.support.store.rejections import commit, count, keep, read, rejection
 
 NOW = datetime.now(UTC)
 OTHER = Issue("other", "properties.email", "It is bad.")

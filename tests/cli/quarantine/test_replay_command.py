@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import DatabaseError
 from app.pipeline.record import RequestContext
-from tests.support.commands import Run, fill, lines, runner_on
-from tests.support.pipeline import signed_up_with, stored
-from tests.support.rejections import RECEIVED_AT, commit, count, read, rejection
-from tests.support.service import ROLLCALL, environment
+from tests.support.cli.rejected import Run, fill, lines, runner_on
+from tests.support.pipeline.verdicts import signed_up_with, stored
+from tests.support.service.process import ROLLCALL, environment
+from tests.support.store.rejections import RECEIVED_AT, commit, count, read, rejection
 
 RECEIPT = RequestContext("billing", RECEIVED_AT, "request-1")
 WAITING = """

@@ -3,10 +3,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.issues import Issue
 from app.store.tables.events import events
-from tests.support.commands import Run, lines, runner_on
-from tests.support.entries import rows
-from tests.support.pipeline import added_user_with, signed_up_with, without
-from tests.support.rejections import commit, count, rejection
+from tests.support.cli.rejected import Run, lines, runner_on
+from tests.support.pipeline.verdicts import added_user_with, signed_up_with, without
+from tests.support.store.entries import rows
+from tests.support.store.rejections import commit, count, rejection
 
 PLACEHOLDER = Issue("placeholder_id", "user_id", "This is a placeholder.")
 

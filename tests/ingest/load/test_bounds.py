@@ -9,7 +9,7 @@ import pytest
 from app.ingest.dispatch import Dispatcher
 from app.ingest.load.bounds import Bound, Slot
 from app.request_errors import OverloadedError
-from tests.support.tracking import TRACK, Bench
+from tests.support.ingest.tracking import TRACK, Bench
 
 
 def bound(slots: int = 1, max_waiting: int = 1, max_wait_s: float = 20) -> Bound:

@@ -17,8 +17,18 @@ from app.events.envelope import (
 )
 from app.pipeline.fields.canonical import canonicalise
 from app.pipeline.fields.sanitize import MAX_WARNINGS
-from tests.support.json_strategies import canonical_events, odd_values, spellings
-from tests.support.pipeline import rejected, signed_up_with, stored, told, without
+from tests.support.pipeline.json_strategies import (
+    canonical_events,
+    odd_values,
+    spellings,
+)
+from tests.support.pipeline.verdicts import (
+    rejected,
+    signed_up_with,
+    stored,
+    told,
+    without,
+)
 
 # Each place a field is read from, the first one first, as the design's table has it.
 PLACES = {

@@ -7,7 +7,7 @@ from app.pipeline.fields.corrections import Corrections, is_correctable
 from app.pipeline.process import process_event
 from app.pipeline.record import BodyTraits, Record
 from app.pipeline.rejection import Rejection
-from tests.support.pipeline import (
+from tests.support.pipeline.verdicts import (
     POLICY,
     RECEIPT,
     added_user_with,

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.pipeline import rejected, signed_up_with, without
+from tests.support.pipeline.verdicts import rejected, signed_up_with, without
 
 ROLE = {"event": "account_added_user", "properties": {"role": "admin"}}
 

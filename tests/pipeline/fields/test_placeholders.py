@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from app.pipeline.fields.placeholders import WORDS, is_placeholder
-from tests.support.pipeline import rejected, signed_up_with, stored, told
+from tests.support.pipeline.verdicts import rejected, signed_up_with, stored, told
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 PLACEHOLDERS = [

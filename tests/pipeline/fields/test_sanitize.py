@@ -16,8 +16,8 @@ from app.pipeline.fields.sanitize import (
 )
 from app.pipeline.json_decode import OutOfRangeNumber
 from app.pipeline.json_encode import encode_exactly, encode_plain
-from tests.support.json_strategies import odd_values, plain_values
-from tests.support.pipeline import leaves, told
+from tests.support.pipeline.json_strategies import odd_values, plain_values
+from tests.support.pipeline.verdicts import leaves, told
 
 
 def mend(value: Any) -> tuple[Any, Sanitizer]:

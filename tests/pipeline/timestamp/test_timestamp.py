@@ -4,7 +4,13 @@ from enum import IntEnum
 import pytest
 
 from app.pipeline.timestamp import TimestampPolicy, TwoDigitYear, format_timestamp
-from tests.support.timestamps import RECEIVED_AT, UNLIMITED, parse, read, refusal
+from tests.support.pipeline.timestamps import (
+    RECEIVED_AT,
+    UNLIMITED,
+    parse,
+    read,
+    refusal,
+)
 
 
 @pytest.mark.parametrize(

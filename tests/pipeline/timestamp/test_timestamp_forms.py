@@ -1,7 +1,7 @@
 import pytest
 
 from app.pipeline.timestamp import assume_received
-from tests.support.timestamps import RECEIVED_AT, parse, read, refusal
+from tests.support.pipeline.timestamps import RECEIVED_AT, parse, read, refusal
 
 GO = ("zone_name_ignored",)
 OTHER = ("not_iso_8601",)

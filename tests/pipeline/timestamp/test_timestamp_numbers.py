@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.timestamps import UNLIMITED, parse, read, refusal
+from tests.support.pipeline.timestamps import UNLIMITED, parse, read, refusal
 
 
 @pytest.mark.parametrize(

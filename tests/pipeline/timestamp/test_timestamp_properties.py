@@ -11,7 +11,8 @@ from app.pipeline.timestamp import (
     format_timestamp,
     parse_timestamp,
 )
-from tests.support.strategies import (
+from tests.support.pipeline.timestamp_oracle import Verdict, microseconds_of
+from tests.support.pipeline.timestamp_strategies import (
     EPOCH,
     SentTimestamp,
     date_texts,
@@ -20,7 +21,6 @@ from tests.support.strategies import (
     sent_timestamps,
     zoned_texts,
 )
-from tests.support.timestamp_oracle import Verdict, microseconds_of
 
 RECEIVED_AT = datetime(2026, 11, 21, tzinfo=UTC)
 FIRST = datetime.min.replace(tzinfo=UTC)

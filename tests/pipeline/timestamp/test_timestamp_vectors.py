@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.pipeline.timestamp import TimestampError, TimestampPolicy, parse_timestamp
-from tests.support.timestamp_oracle import microseconds_of
+from tests.support.pipeline.timestamp_oracle import microseconds_of
 
 ROOT = Path(__file__).parents[3]
 CORPORA = ROOT.parent / "shared" / "corpora"

@@ -17,8 +17,8 @@ from app.store.journal.journal import Journal
 from app.store.quarantine.caps import Quarantine
 from app.store.tables.events import events, rejected_events
 from app.store.write.committer import Committer
-from tests.support.entries import counts, record, records, rejection, rows, save
-from tests.support.sabotage import mend, raising, sabotage
+from tests.support.store.entries import counts, record, records, rejection, rows, save
+from tests.support.store.sabotage import mend, raising, sabotage
 
 GIB = 1024**3
 

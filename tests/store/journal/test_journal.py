@@ -16,8 +16,8 @@ from app.store.journal.codec import encode_entry
 from app.store.journal.inspection import find_journals
 from app.store.journal.journal import Journal, prepare
 from app.store.journal.sqlite import JournalStats, connect
-from tests.support.entries import record, records, rejection
-from tests.support.small_disk import fill, small_disk
+from tests.support.postgres.small_disk import fill, small_disk
+from tests.support.store.entries import record, records, rejection
 
 GIB = 1024**3
 
@@ -26,7 +26,7 @@ OWNER = """
 import asyncio, sys, time
 from pathlib import Path
 from app.store.journal.journal import Journal
-from tests.support.entries import record
+from tests.support.store.entries import record
 
 async def own():
     journal = Journal(Path(sys.argv[1]), max_bytes=1 << 30)

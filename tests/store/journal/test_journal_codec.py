@@ -12,9 +12,9 @@ from app.pipeline.outcome import Entry
 from app.pipeline.record import Record
 from app.store.journal.codec import decode_entry, encode_entry
 from app.store.quarantine.caps import ID_CONFLICT, reject_record
-from tests.support.entries import record, rejection
-from tests.support.json_strategies import json_texts, mutated_events
-from tests.support.pipeline import judge_body, signed_up_with
+from tests.support.pipeline.json_strategies import json_texts, mutated_events
+from tests.support.pipeline.verdicts import judge_body, signed_up_with
+from tests.support.store.entries import record, rejection
 
 
 def assert_survives(entry: Entry) -> None:

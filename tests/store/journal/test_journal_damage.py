@@ -13,7 +13,7 @@ from app.store.journal.journal import Journal, prepare
 from app.store.journal.journal_file import JournalFile
 from app.store.journal.sqlite import connect, measure
 from app.store.quarantine.caps import Quarantine
-from tests.support.entries import counts, record, records, rejection
+from tests.support.store.entries import counts, record, records, rejection
 
 GIB = 1024**3
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.store.keys.browser_sessions import SESSION_LIFE, Session, Sessions
 from app.store.keys.codes import CODE_LIFE, create_code, starting_keys
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
-from tests.support.sabotage import run
+from tests.support.store.sabotage import run
 
 
 @pytest.fixture

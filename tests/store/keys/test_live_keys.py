@@ -17,7 +17,7 @@ from app.store.keys.snapshot_file import (
     live_keys,
     publish_keys,
 )
-from tests.support.small_disk import fill, small_disk
+from tests.support.postgres.small_disk import fill, small_disk
 
 ONE = LiveKey(hash_key(b"rc_one"), "billing", "write")
 TWO = LiveKey(hash_key(b"rc_two"), "crm", "write")

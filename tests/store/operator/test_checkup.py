@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.operator.checkup import Finding, check_database
-from tests.support.rejections import commit, rejection
+from tests.support.store.rejections import commit, rejection
 
 ROOMY: dict[str, Any] = {"is_pooled": False, "max_events": 10, "max_bytes": 1 << 20}
 DROP_WEEKS_AHEAD = """

@@ -9,7 +9,7 @@ from app.embedded import find_binaries
 from app.errors import ConfigurationError
 from app.store.engine import create_engine
 from app.store.operator.psql import psql_environment
-from tests.support.proxy import Proxy
+from tests.support.postgres.proxy import Proxy
 
 WHERE = """
 SELECT concat_ws(

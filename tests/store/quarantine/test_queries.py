@@ -9,8 +9,8 @@ from app.pipeline.rejection import MAX_PAYLOAD, Rejection
 from app.store.quarantine.caps import Quarantine
 from app.store.quarantine.statements import measure_rejected
 from app.store.transaction import driver_in_transaction
-from tests.support.entries import committing
-from tests.support.rejections import RECEIVED_AT, count, keep, read, rejection
+from tests.support.store.entries import committing
+from tests.support.store.rejections import RECEIVED_AT, count, keep, read, rejection
 
 # At COMMIT, as a replica or a deferred constraint may, and only for some rows.
 FAIL_AT_COMMIT = """

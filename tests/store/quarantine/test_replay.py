@@ -16,9 +16,14 @@ from app.store.engine import create_engine
 from app.store.quarantine.queries import purge
 from app.store.quarantine.replay import Replayed, replay
 from app.store.read.filters import RejectedFilter
-from tests.support.entries import save
-from tests.support.pipeline import POLICY, signed_up_with, stored, with_properties
-from tests.support.rejections import RECEIVED_AT, commit, count, read, rejection
+from tests.support.pipeline.verdicts import (
+    POLICY,
+    signed_up_with,
+    stored,
+    with_properties,
+)
+from tests.support.store.entries import save
+from tests.support.store.rejections import RECEIVED_AT, commit, count, read, rejection
 
 RECEIPT = RequestContext("billing", RECEIVED_AT, "request-2")
 KEY = Issue("too_long", "Idempotency-Key", "At most 255 characters are taken.")

@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.store.quarantine.caps import Quarantine
 from app.store.quarantine.retention import expire_rejected
 from app.store.service_queries import ServiceQueries
-from tests.support.rejections import commit, count, keep, read, rejection
+from tests.support.store.rejections import commit, count, keep, read, rejection
 
 DAYS = 30
 LIMIT = timedelta(days=DAYS)

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.read.arrivals import COUNT, HISTORY, POLL, Arrivals
-from tests.support.entries import record, records, rejection, save, store
-from tests.support.pipeline import rejected
+from tests.support.pipeline.verdicts import rejected
+from tests.support.store.entries import record, records, rejection, save, store
 
 EVERYTHING = 1_000
 # The watermark stays before everything that a test stores.

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.request_errors import OverloadedError, UnavailableError
 from app.store.engine import create_engine
 from app.store.read.limiter import QueryLimiter
-from tests.support.proxy import Proxy
+from tests.support.postgres.proxy import Proxy
 
 
 async def one(connection: AsyncConnection) -> object:

@@ -17,14 +17,14 @@ from app.store.read.events import (
     read_rejected,
 )
 from app.store.read.filters import EventFilter, RejectedFilter
-from tests.support.entries import record, records, rejection, save
-from tests.support.pipeline import (
+from tests.support.pipeline.verdicts import (
     RECEIPT,
     added_user_with,
     signed_up_with,
     stored,
     with_properties,
 )
+from tests.support.store.entries import record, records, rejection, save
 
 HUGE = 2**70
 NOW = datetime.now(UTC)

@@ -22,7 +22,7 @@ from app.store.read.events import (
 )
 from app.store.read.filters import EventFilter, RejectedFilter
 from tests.conftest import Admin
-from tests.support.filling import fill
+from tests.support.store.filling import fill
 
 NOW = datetime.now(UTC)
 WEEK = timedelta(weeks=1)

@@ -25,9 +25,9 @@ from app.store.read.reports import (
     ReportRunner,
     Span,
 )
-from tests.support.entries import rejection, save
-from tests.support.pipeline import added_user_with, signed_up_with, stored
-from tests.support.proxy import Proxy
+from tests.support.pipeline.verdicts import added_user_with, signed_up_with, stored
+from tests.support.postgres.proxy import Proxy
+from tests.support.store.entries import rejection, save
 
 ALL = (
     *EVENTS.values(),

@@ -15,8 +15,8 @@ from app.store.quarantine.caps import Quarantine
 from app.store.tables.events import sources
 from app.store.write.backfill import backfill
 from app.store.write.insert import DUPLICATE, STORED
-from tests.support.entries import counts, records, rejection, rows, store
-from tests.support.service import until
+from tests.support.service.process import until
+from tests.support.store.entries import counts, records, rejection, rows, store
 
 Batch = tuple[list[Entry], Path | None]
 Report = tuple[Sequence[Outcome], int]

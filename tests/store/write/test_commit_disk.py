@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.embedded import Cluster
 from app.store.write.insert import STORED
 from tests.conftest import Admin
-from tests.support.entries import commit, counts, record
-from tests.support.sabotage import partitions, run
-from tests.support.small_disk import fill, server_disk
+from tests.support.postgres.small_disk import fill, server_disk
+from tests.support.store.entries import commit, counts, record
+from tests.support.store.sabotage import partitions, run
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.pipeline.outcome import Entry, Outcome
 from app.store.engine import create_engine
 from app.store.write.insert import DUPLICATE, STORED
-from tests.support.entries import commit, counts, record, rejection
-from tests.support.proxy import Act, Proxy
-from tests.support.sabotage import run
+from tests.support.postgres.proxy import Act, Proxy
+from tests.support.store.entries import commit, counts, record, rejection
+from tests.support.store.sabotage import run
 
 POOL_SIZE = 3
 TIMEOUT_S = 0.2

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.engine import create_engine
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED, Claim, resolve_outcomes
-from tests.support.entries import (
+from tests.support.postgres.proxy import Proxy
+from tests.support.store.entries import (
     commit,
     committing,
     counts,
@@ -17,8 +18,7 @@ from tests.support.entries import (
     rejection,
     save,
 )
-from tests.support.proxy import Proxy
-from tests.support.sabotage import raising, run, sabotage
+from tests.support.store.sabotage import raising, run, sabotage
 
 PID = text("SELECT pg_backend_pid()")
 

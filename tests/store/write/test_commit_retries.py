@@ -13,8 +13,8 @@ from app.pipeline.outcome import Entry
 from app.store.engine import create_engine
 from app.store.write.insert import STORED
 from tests.conftest import Admin
-from tests.support.entries import commit, committing, counts, records, rejection
-from tests.support.sabotage import (
+from tests.support.store.entries import commit, committing, counts, records, rejection
+from tests.support.store.sabotage import (
     drop_partitions,
     end_other_sessions,
     mend,

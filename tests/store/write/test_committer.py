@@ -10,8 +10,16 @@ from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.store.tables.events import events, rejected_events
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
-from tests.support.entries import commit, counts, record, records, rejection, rows, save
-from tests.support.sabotage import raising, run, sabotage
+from tests.support.store.entries import (
+    commit,
+    counts,
+    record,
+    records,
+    rejection,
+    rows,
+    save,
+)
+from tests.support.store.sabotage import raising, run, sabotage
 
 # Longer than an index takes, and nothing that compresses well.
 POISON = "".join(f"{number:x}" for number in range(4_000))

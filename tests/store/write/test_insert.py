@@ -11,8 +11,7 @@ from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import RequestContext
 from app.store.tables.events import event_ids, events, rejected_events
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
-from tests.support.entries import counts, record, records, rejection, rows, save
-from tests.support.pipeline import (
+from tests.support.pipeline.verdicts import (
     added_user_with,
     rejected,
     signed_up_with,
@@ -20,6 +19,7 @@ from tests.support.pipeline import (
     told,
     with_properties,
 )
+from tests.support.store.entries import counts, record, records, rejection, rows, save
 
 RECEIPT = RequestContext(
     "billing", datetime(2026, 11, 21, 23, 59, 59, 123456, tzinfo=UTC), "request-7"

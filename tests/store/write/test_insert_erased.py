@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.pipeline.outcome import EventStatus, Outcome
 from app.store.tables.events import event_ids, events
 from app.store.write.insert import DUPLICATE, REFUSED_AS_ERASED, STORED
-from tests.support.entries import counts, record, rejection, save
+from tests.support.store.entries import counts, record, rejection, save
 
 
 async def test_erased_id_is_rejected_and_kept_nowhere(engine: AsyncEngine) -> None:

@@ -16,9 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.pipeline.record import Record
 from app.store.tables.events import events, rejected_events
 from app.store.write.insert import STORED
-from tests.support.entries import save
-from tests.support.json_strategies import canonical_events, mutated_events, spellings
-from tests.support.pipeline import (
+from tests.support.pipeline.json_strategies import (
+    canonical_events,
+    mutated_events,
+    spellings,
+)
+from tests.support.pipeline.verdicts import (
     RECEIPT,
     added_user_with,
     judge_body,
@@ -27,6 +30,7 @@ from tests.support.pipeline import (
     stored,
     with_properties,
 )
+from tests.support.store.entries import save
 
 EDGES = [
     "a",

@@ -17,8 +17,8 @@ from app.pipeline.record import Record
 from app.store.engine import create_engine
 from app.store.operator.causes import sqlstate_of
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
-from tests.support.entries import commit, counts, record, rejection, save, store
-from tests.support.sabotage import run, sabotage
+from tests.support.store.entries import commit, counts, record, rejection, save, store
+from tests.support.store.sabotage import run, sabotage
 
 WAITING = text("""
 SELECT count(*) FROM pg_stat_activity

@@ -16,8 +16,8 @@ from app.store.tables.events import events
 from app.store.write.committer import Committer
 from app.store.write.insert import DUPLICATE, STORED
 from app.store.write.writer import MAX_BATCH, Writer
-from tests.support.entries import counts, record
-from tests.support.submitting import submit
+from tests.support.store.entries import counts, record
+from tests.support.store.submitting import submit
 
 ONE = record()
 

@@ -18,10 +18,10 @@ from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
 from app.store.write.insert import STORED
 from app.store.write.writer import Writer
-from tests.support.entries import counts, record, records, rejection
-from tests.support.proxy import Proxy
-from tests.support.sabotage import end_other_sessions, run
-from tests.support.submitting import submit
+from tests.support.postgres.proxy import Proxy
+from tests.support.store.entries import counts, record, records, rejection
+from tests.support.store.sabotage import end_other_sessions, run
+from tests.support.store.submitting import submit
 
 BUFFERED = Outcome(EventStatus.BUFFERED)
 

@@ -8,7 +8,7 @@ import httpx
 from playwright.async_api import Page, expect
 
 from tests.support.browser.site import Site
-from tests.support.pipeline import signed_up_with
+from tests.support.pipeline.verdicts import signed_up_with
 
 ROWS = "#arrivals tr"
 

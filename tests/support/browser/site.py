@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.database import Database
-from tests.support.service import Service
+from tests.support.postgres.database import Database
+from tests.support.service.process import Service
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from app.embedded.service_user import user_for
 from app.embedded.sockets import listening_pid
 from app.store.dsn import dsn_of
 from app.store.migrations import migrate
-from tests.support.service import until
+from tests.support.service.process import until
 
 SETTINGS = {"shared_buffers": "32MB", "wal_compression": "off", "max_connections": "40"}
 

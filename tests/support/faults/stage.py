@@ -13,8 +13,8 @@ from app.store.operator_session import in_operator_transaction
 from tests.support.faults.figures import Row
 from tests.support.faults.postgres import Postgres
 from tests.support.faults.sender import Load, dial, get, under_load
-from tests.support.proxy import Proxy
-from tests.support.service import Service
+from tests.support.postgres.proxy import Proxy
+from tests.support.service.process import Service
 
 MIB = 1024 * 1024
 _CONNECTIONS = (

@@ -4,7 +4,7 @@ import pytest
 
 from app.cli.input.items import BlankItem, DecodedItem, UnreadableItem
 from app.errors import ConfigurationError
-from tests.support.csv_rows import announced, read, values
+from tests.support.cli.csv_rows import announced, read, values
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from app.cli.input.items import BlankItem, DecodedItem, UnreadableItem
 from app.errors import ConfigurationError
 from app.pipeline.json_decode import OutOfRangeNumber
-from tests.support.csv_rows import announced, read, values
-from tests.support.pipeline import POLICY
+from tests.support.cli.csv_rows import announced, read, values
+from tests.support.pipeline.verdicts import POLICY
 
 MAPS = ("user_id=uid", "properties.email=mail", "context.app.name=app")
 

@@ -3,8 +3,8 @@
 import httpx
 
 from app.store.keys.keys import create_key
-from tests.support.app_client import Api
-from tests.support.read_api import OURS, browser
+from tests.support.app.client import Api
+from tests.support.app.read_api import OURS, browser
 
 
 async def signed_in(api: Api, *, scope: str = "read") -> httpx.AsyncClient:

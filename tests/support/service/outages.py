@@ -15,7 +15,7 @@ import httpx
 
 from app.embedded import Cluster
 from app.embedded.sockets import listening_pid
-from tests.support.wire import event
+from tests.support.http.wire import event
 
 _SENDERS = 4
 

@@ -8,7 +8,7 @@ from app.cli.input.file import make_input
 from app.cli.input.items import BlankItem, DecodedItem, UnreadableItem
 from app.cli.input.table.mapping import CsvOptions
 from app.cli.input.table.reader import RowReader, allow_long_fields
-from tests.support.pipeline import POLICY
+from tests.support.pipeline.verdicts import POLICY
 
 Item = DecodedItem | UnreadableItem | BlankItem
 

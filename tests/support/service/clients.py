@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from tests.support.wire import event, request
+from tests.support.http.wire import event, request
 
 # So that something is left of the machine for workers that start.
 _PAUSE_S = 0.02

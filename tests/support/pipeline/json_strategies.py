@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from app.pipeline.fields.placeholders import is_placeholder
-from tests.support.pipeline import ADDED_USER, SIGNED_UP
+from tests.support.pipeline.verdicts import ADDED_USER, SIGNED_UP
 
 _ODD_NUMBERS = [
     float("nan"),

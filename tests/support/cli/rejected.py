@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 from app.cli.quarantine.commands import rejected
 from app.pipeline.issues import Issue
 from app.pipeline.rejection import MAX_PAYLOAD
-from tests.support.pipeline import signed_up_with
-from tests.support.rejections import commit, rejection
+from tests.support.pipeline.verdicts import signed_up_with
+from tests.support.store.rejections import commit, rejection
 
 Run = Callable[..., Awaitable[Result]]
 

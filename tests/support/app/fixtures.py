@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.keys.keys import create_key
-from tests.support.app_client import Api, serving, settings
+from tests.support.app.client import Api, serving, settings
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 from app.embedded import Cluster, find_binaries
 from app.files import exclusive_lock
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = {"shared_buffers": "16MB"}
 
 # Uses the cluster until its standard input ends.

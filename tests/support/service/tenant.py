@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from tests.support.database import Database
-from tests.support.service import Service
+from tests.support.postgres.database import Database
+from tests.support.service.process import Service
 
 
 @dataclass(frozen=True, slots=True)

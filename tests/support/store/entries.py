@@ -16,7 +16,7 @@ from app.store.tables.events import event_ids, events, rejected_events
 from app.store.transaction import driver_in_transaction
 from app.store.write.committer import Committer
 from app.store.write.insert import store_records
-from tests.support.pipeline import (
+from tests.support.pipeline.verdicts import (
     RECEIPT,
     rejected,
     signed_up_with,

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner, Result
 
-from tests.support.pipeline import SIGNED_UP
+from tests.support.pipeline.verdicts import SIGNED_UP
 
 # Where nothing listens: a command that needs no database must not notice.
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"

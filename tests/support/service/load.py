@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.support.wire import event
+from tests.support.http.wire import event
 
 _SENDERS = 8
 

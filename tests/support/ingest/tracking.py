@@ -26,8 +26,8 @@ from app.pipeline.timestamp import TimestampPolicy
 from app.request_errors import REQUEST_ERRORS
 from app.store.write.committer import Committer
 from app.store.write.writer import Writer
-from tests.support.pipeline import SIGNED_UP
-from tests.support.receiving import Then
+from tests.support.ingest.receiving import Then
+from tests.support.pipeline.verdicts import SIGNED_UP
 
 KEY = "rc_known"
 BUDGET = 4_000

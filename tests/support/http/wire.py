@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from tests.support.service import Service
+from tests.support.service.process import Service
 
 
 class Wire:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.support.service import Service, until
-from tests.support.wire import Wire, connected
+from tests.support.http.wire import Wire, connected
+from tests.support.service.process import Service, until
 
 
 def both_workers(service: Service) -> list[int]:

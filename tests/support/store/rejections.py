@@ -13,7 +13,7 @@ from app.pipeline.record import RequestContext
 from app.pipeline.rejection import Rejection, reject
 from app.store.quarantine.caps import Quarantine
 from app.store.transaction import driver_in_transaction
-from tests.support.entries import save
+from tests.support.store.entries import save
 
 RECEIVED_AT = datetime(2026, 11, 2, 10, 20, 30, 400500, tzinfo=UTC)
 UNKNOWN = Issue("unknown_event", "event", "No such event.")

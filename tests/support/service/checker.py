@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tests.support.tenant import Tenant
+from tests.support.service.tenant import Tenant
 
 _SUCCESS = 200
 _ALL_REJECTED = 422

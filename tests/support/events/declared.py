@@ -8,7 +8,7 @@ from typing import Any
 from app.events.catalog import Catalog
 from app.events.declaration import Declaration
 from app.pipeline.record import Policy
-from tests.support.pipeline import CATALOG, POLICY
+from tests.support.pipeline.verdicts import CATALOG, POLICY
 
 TRIAL = """\
 name = "trial_started"

@@ -4,7 +4,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.keys.keys import create_key
-from tests.support.app_client import Api
+from tests.support.app.client import Api
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 # What a browser says of a form that it sends from our own page.
