@@ -22,6 +22,7 @@ _ATTEMPT_PAUSE_S = 0.05
 class LiveKeys:
     """All live keys: those in Postgres, or the last ones known while it is unavailable.
 
+    One process of a machine at a time queries Postgres; the others read the snapshot.
     Another key may be new: look it up in Postgres.
 
     Args:
@@ -99,10 +100,17 @@ class LiveKeys:
         return await self._ask_and_learn() is not None
 
     async def _refresh_locked(self) -> bool:
+        """Query Postgres, unless another process of this machine has just done so."""
+        age_s = self._clock() - self._file.asked_at
+        if 0 <= age_s < _PAUSE_S and (keys := await asyncio.to_thread(self._file.read)):
+            self._learn(keys, until=self._clock() - age_s + self._trust_s)
+            return True
+        asked_at = self._clock()
         keys = await self._ask_and_learn()
         if keys is None:
             return False
         await asyncio.to_thread(self._file.write, keys)
+        self._file.asked_at = asked_at
         self._is_written = True
         return True
 

@@ -5,6 +5,7 @@ lock, so that an older list never replaces a newer one and a revoked key stays r
 """
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -82,6 +83,19 @@ class KeySnapshotFile:
         """
         with try_lock(self._lock) as lock:
             yield lock is not None
+
+    @property
+    def asked_at(self) -> float:
+        """When the keys of the file were last asked for; -inf if that is unknown."""
+        try:
+            return float(self._lock.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return -math.inf
+
+    @asked_at.setter
+    def asked_at(self, seconds: float) -> None:
+        """Note, holding the lock, when they were asked for on the monotonic clock."""
+        self._lock.write_text(repr(seconds), encoding="ascii")
 
     def read(self) -> list[LiveKey] | None:
         """Return the keys of the file, if it exists; None if it is unreadable."""

@@ -30,8 +30,10 @@ class Postgres:
     def __init__(self, *keys: LiveKey) -> None:
         self.keys: list[LiveKey] | None = [*keys]
         self.now = 100.0
+        self.asked = 0
 
     async def ask(self) -> list[LiveKey]:
+        self.asked += 1
         if self.keys is None:
             raise UnavailableError("away")
         return self.keys
@@ -85,6 +87,7 @@ async def test_while_postgres_is_away_the_file_says_it_for_as_long_as_it_takes(
     postgres = Postgres(ONE)
     await known_by(postgres, tmp_path).refresh()
     postgres.keys = None
+    postgres.now += 1.5
     started_then = known_by(postgres, tmp_path)
     await started_then.refresh()
     postgres.now += 3600
@@ -100,10 +103,52 @@ async def test_a_key_that_any_process_saw_revoked_does_not_come_back(
     await first.refresh()
     await second.refresh()
     postgres.keys = [TWO]
+    postgres.now += 1.5
     await first.refresh()
     postgres.keys = None
+    postgres.now += 1.5
     await second.refresh()
 
+    assert second.source_of(ONE.key_hash) is None
+    assert second.source_of(TWO.key_hash) == "crm"
+
+
+async def test_one_process_of_a_machine_queries_and_the_others_read_its_snapshot(
+    tmp_path: Path,
+) -> None:
+    postgres = Postgres(ONE)
+    processes = [known_by(postgres, tmp_path) for _ in range(8)]
+    for rounds in range(1, 5):
+        for known in processes:
+            await known.refresh()
+            postgres.now += 1.5 / len(processes)
+        assert postgres.asked == rounds
+        assert all(known.source_of(ONE.key_hash) for known in processes)
+
+
+async def test_keys_of_a_snapshot_are_trusted_from_the_query_on(tmp_path: Path) -> None:
+    postgres = Postgres(ONE)
+    await known_by(postgres, tmp_path).refresh()
+    postgres.now += 1.4
+    second = known_by(postgres, tmp_path)
+    await second.refresh()
+    postgres.now += 2.5
+    assert second.source_of(ONE.key_hash) == "billing"
+    postgres.now += 0.1
+    assert second.source_of(ONE.key_hash) is None
+
+
+@pytest.mark.parametrize("noted", ["", "x", "99999.0", "nan"])
+async def test_snapshot_of_an_unknown_time_is_not_trusted(
+    tmp_path: Path, noted: str
+) -> None:
+    """Such as one from before a reboot, which sets the clock back."""
+    postgres = Postgres(ONE, TWO)
+    await known_by(postgres, tmp_path).refresh()
+    (tmp_path / "keys.lock").write_text(noted)
+    postgres.keys = [TWO]
+    second = known_by(postgres, tmp_path)
+    await second.refresh()
     assert second.source_of(ONE.key_hash) is None
     assert second.source_of(TWO.key_hash) == "crm"
 
@@ -115,6 +160,7 @@ async def test_a_process_that_hangs_in_its_turn_keeps_no_revoked_key_alive(
     known = known_by(postgres, tmp_path)
     await known.refresh()
     postgres.keys = [TWO]
+    postgres.now += 1.5
     with KeySnapshotFile(tmp_path).try_lock() as is_theirs:
         assert is_theirs
         await known.refresh()

@@ -77,12 +77,12 @@ class PatroniCluster:
         """A node that commits wait for."""
         return next((n for n in NODES if self._answers(n, "synchronous")), None)
 
-    def until_leader(self, *, other_than: int | None = None) -> int:
-        """Wait for a leader with a synchronous standby; returns its node."""
+    def until_leader(self) -> int:
+        """Wait for a leader; returns its node."""
         deadline = time.monotonic() + _READY_S
         while time.monotonic() < deadline:
             leader = self.leader()
-            if leader is not None and leader != other_than:
+            if leader is not None:
                 return leader
             time.sleep(0.2)
         raise AssertionError(f"no leader within {_READY_S} s")
