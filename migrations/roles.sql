@@ -52,6 +52,8 @@ GRANT INSERT, DELETE, SELECT, UPDATE (events) ON rejected_drops TO rollcall_serv
 GRANT EXECUTE ON FUNCTION rollcall_ensure_partitions(integer) TO rollcall_service;
 -- Retention: one instance at a time deletes old events, through a function.
 GRANT INSERT, DELETE, SELECT, UPDATE ON leases TO rollcall_service;
+-- Each instance reports its settings once a minute.
+GRANT INSERT, DELETE, SELECT, UPDATE ON instances TO rollcall_service;
 GRANT EXECUTE ON FUNCTION
     rollcall_expire_events(text, bigint, integer, timestamptz),
     rollcall_index_closed_week()
@@ -59,7 +61,7 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT SELECT ON
     events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,
-    sources, leases, erasures, audit_log, event_declarations, alembic_version
+    sources, leases, instances, erasures, audit_log, event_declarations, alembic_version
     TO rollcall_reader;
 GRANT SELECT
     (id, source, scope, created_at, revoked_at, expires_at, note, last_used_on)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -15,6 +15,7 @@ from app.api.metrics import metrics_routes
 from app.components.access_recorder import AccessRecorder
 from app.components.console import ConsoleComponents
 from app.components.database import database_url, read_url
+from app.components.instances import InstanceReport
 from app.components.live import LiveComponents
 from app.components.policy import event_policy, quarantining
 from app.components.readers import ReadComponents
@@ -36,10 +37,12 @@ from app.pages.console.state import StateReader
 from app.request_errors import UnavailableError
 from app.settings import Settings
 from app.store.engine import create_engine, watch_pool
+from app.store.instances import report
 from app.store.journal.fallback import OfflineBuffer, prepare_journal
+from app.store.leases import Task, once_an_hour
 from app.store.lifecycle.email_index import index_closed_weeks
 from app.store.lifecycle.retention import Limit
-from app.store.maintenance import on_own_connection, run_hourly
+from app.store.maintenance import HOUR_S, MINUTE_S, on_own_connection, run_every
 from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
 from app.store.write.writer import Writer
@@ -108,29 +111,13 @@ class Service:
         )
         self._writer = Writer(self._committer(settings), outage=self._outage)
         self._drain_s = settings.drain_timeout_seconds
-        self._upkeep: dict[str, Callable[[], Awaitable[int]]] = {
-            # Four weeks ahead; if this fails for a month, the writer mends it.
-            "partitions": self._make_partitions,
-            "retention": partial(
-                on_own_connection,
-                url,
-                methodcaller(
-                    "expire_rejected", days=settings.quarantine_retention_days
-                ),
-            ),
-            "sessions": self.reading.sessions.expire,
-            "indexes": partial(index_closed_weeks, url),
-            "audit": partial(
-                on_own_connection,
-                url,
-                methodcaller("expire_audit", days=settings.audit_retention_days),
-            ),
-        }
-        if settings.retention_days is not None:
-            limit = Limit(settings.retention_days, settings.retention_basis)
-            self._upkeep["events"] = partial(
-                on_own_connection, url, methodcaller("expire_events", limit=limit)
-            )
+        self.instances = InstanceReport(
+            settings,
+            declarations=catalog.digest,
+            report=partial(report, self._engine),
+            metrics=self.metrics,
+        )
+        self._hourly = self._maintenance(settings, url)
         self.monitor = ConnectionMonitor(
             ConnectionLimits(
                 header_s=settings.header_timeout_seconds,
@@ -209,9 +196,13 @@ class Service:
             await self._outage.start(reason=reason)
         self._writer.start()
         chores = [
-            asyncio.create_task(run_hourly(task, work, metrics=self.metrics))
-            for task, work in self._upkeep.items()
+            asyncio.create_task(run_every(HOUR_S, task, work, metrics=self.metrics))
+            for task, work in self._hourly.items()
         ]
+        reporting = run_every(
+            MINUTE_S, "instances", self.instances.send, metrics=self.metrics
+        )
+        chores.append(asyncio.create_task(reporting))
         chores.append(asyncio.create_task(self.metrics.keep_publishing()))
         chores.append(asyncio.create_task(self.monitor.run()))
         chores.append(asyncio.create_task(self._recorder.run()))
@@ -229,6 +220,36 @@ class Service:
             await self.reading.close()
             await self._engine.dispose()
             self.metrics.mark_stopped()
+
+    def _maintenance(self, settings: Settings, url: str) -> dict[str, Task]:
+        """The hourly tasks by their name in metrics."""
+        own = partial(on_own_connection, url)
+        shared: dict[str, Task] = {
+            f"retention {settings.quarantine_retention_days}": partial(
+                own,
+                methodcaller(
+                    "expire_rejected", days=settings.quarantine_retention_days
+                ),
+            ),
+            "sessions": self.reading.sessions.expire,
+            "indexes": partial(index_closed_weeks, url),
+            f"audit {settings.audit_retention_days}": partial(
+                own, methodcaller("expire_audit", days=settings.audit_retention_days)
+            ),
+        }
+        if settings.retention_days is not None:
+            limit = Limit(settings.retention_days, settings.retention_basis)
+            shared[f"events {limit.days} {limit.basis}"] = partial(
+                own, methodcaller("expire_events", limit=limit)
+            )
+        return {
+            # Four weeks ahead; if this fails for a month, the writer mends it.
+            "partitions": self._make_partitions,
+            **{
+                name.split()[0]: once_an_hour(name, work, engine=self._engine)
+                for name, work in shared.items()
+            },
+        }
 
     async def _make_partitions(self) -> int:
         made = await self._lookups.make_partitions()

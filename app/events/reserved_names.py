@@ -9,6 +9,7 @@ _RELATIONS = frozenset(
         "event_declarations",
         "event_ids",
         "events",
+        "instances",
         "leases",
         "rejected_drops",
         "rejected_events",

@@ -8,6 +8,7 @@ OTHER = "other"
 # Status of a request without a response, because the client disconnected.
 UNANSWERED = "0"
 _STATUSES = "0 200 303 304 400 401 403 404 405 408 413 415 422 429 431 500 503"
+_TASKS = "partitions retention sessions indexes events audit instances"
 _KINDS = "connection timeout lock conflict resources read_only shutdown"
 # The label `source` takes at most this many sources; the others are `other`.
 MAX_SOURCES = 1000
@@ -17,7 +18,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "result": ("stored", "duplicate", "rejected", "buffered", "ignored", "valid"),
     "kind": tuple(_KINDS.split()),
     "pool": ("writing", "reading"),
-    "task": ("partitions", "retention", "sessions", "indexes", "events", "audit"),
+    "task": tuple(_TASKS.split()),
 }
 
 
@@ -156,6 +157,11 @@ WORKERS_BY_DECLARATIONS = _gauge(
     "Workers by the digest of their event declarations; all should have the same.",
     "digest",
     sparse=True,
+)
+SETTINGS_DIFFERING = _gauge(
+    "settings_differing",
+    "Settings that running instances should share and that differ between them.",
+    across="max",
 )
 SOURCE_EVENTS = _counter(
     "source_events", "Events in responses, by source.", "source", "result", sparse=True

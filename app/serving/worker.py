@@ -47,15 +47,18 @@ def main(listener: int) -> None:
     """
     config = _read_config()
     directory = config["metrics_dir"]
+    listening = socket.socket(fileno=listener)
     settings = Settings(
-        database_url=SecretStr(config["database_url"]), workers=config["workers"]
+        database_url=SecretStr(config["database_url"]),
+        workers=config["workers"],
+        port=listening.getsockname()[1],
     )
     configure_logs(settings.log_level)
     make_app = partial(
         _make_app, settings, directory and Path(directory), config.get("declarations")
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(make_app, settings, socket.socket(fileno=listener)))
+        runner.run(_serve(make_app, settings, listening))
 
 
 def _read_config() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Hourly maintenance of the database."""
+"""Maintenance of the database."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from app.metrics.catalog import MAINTENANCE_FAILURES, MAINTENANCE_SUCCEEDED_AT
 from app.metrics.counters import Metrics
 from app.request_errors import UnavailableError
 from app.store.engine import create_engine
+from app.store.leases import Task
 from app.store.service_queries import ServiceQueries
 
 log = logging.getLogger(__name__)
@@ -16,15 +17,15 @@ log = logging.getLogger(__name__)
 # Time for one statement of maintenance.
 STATEMENT_S = 60.0
 
-_PAUSE_S = 3600.0
+HOUR_S = 3600.0
+MINUTE_S = 60.0
 
 
-async def run_hourly(
-    task: str, work: Callable[[], Awaitable[int]], *, metrics: Metrics
-) -> None:
-    """Run a task now and every hour; a failed run is repeated the next hour.
+async def run_every(seconds: float, task: str, work: Task, *, metrics: Metrics) -> None:
+    """Run a task now and again and again, also if it fails.
 
     Args:
+        seconds: pause between two runs.
         task: name of the task in metrics.
         work: raises UnavailableError if the database fails.
         metrics: count failures, and hold the time of the last success.
@@ -36,7 +37,7 @@ async def run_hourly(
         except UnavailableError as error:
             log.warning("%s", error.detail)
             metrics.add(MAINTENANCE_FAILURES, task)
-        await asyncio.sleep(_PAUSE_S)
+        await asyncio.sleep(seconds)
 
 
 async def on_own_connection(

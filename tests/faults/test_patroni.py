@@ -22,7 +22,7 @@ from tests.faults.conftest import NewRow
 from tests.support.faults import actions
 from tests.support.faults.patroni import NODES, PatroniCluster, missing, patroni_cluster
 from tests.support.faults.postgres import Postgres
-from tests.support.faults.sender import Load, under_load
+from tests.support.faults.sender import Load, dial, get, under_load
 from tests.support.faults.stage import Serve, Stage, new_key
 
 pytestmark = [pytest.mark.at_length, pytest.mark.timeout(400)]
@@ -118,6 +118,9 @@ async def test_a_fault_of_the_cluster_loses_nothing(
     instances = [stage.start(data_dir=str(tmp_path / name)) for name in ("a", "b")]
     endpoints = [instance.endpoint for instance in instances]
 
+    for endpoint in endpoints:
+        await until_ready(endpoint)
+
     row = new_row(fault.row, f"{fault.name}, {RATE} requests/s, two instances")
     async with under_load(endpoints[0], stage.key, rate=RATE, size=SIZE) as load:
         alternating = asyncio.create_task(alternate(load, endpoints))
@@ -143,6 +146,18 @@ async def test_a_fault_of_the_cluster_loses_nothing(
     statuses = Counter(answer.status for answer in load.answers)
     row.told("answers", f"{dict(statuses)}, {load.ledger.statuses}")
     row.settle()
+
+
+async def until_ready(endpoint: tuple[str, int]) -> None:
+    """Wait until an instance knows its keys, so that it can buffer."""
+    async with asyncio.timeout(30):
+        while True:
+            line = await dial(endpoint)
+            status, _, _ = await line.ask(get("/readyz"))
+            line.close()
+            if status == 200:
+                return
+            await actions.lasting(0.1)
 
 
 async def until_writable(urls: list[str]) -> None:

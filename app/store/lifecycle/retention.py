@@ -6,9 +6,6 @@ and stay. One process at a time runs it; an interrupted run continues with the n
 """
 
 import asyncio
-import os
-import secrets
-import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.store.leases import end_lease, new_holder, take_lease
 from app.store.query import ask
 
 Basis: TypeAlias = Literal["stored_at", "timestamp"]
@@ -29,15 +27,6 @@ _TIMEOUT_S = 60.0
 _BLOCKS = 64
 _FAILURE = "Old events could not be deleted: the database did not answer in time."
 
-_TAKE_LEASE = text("""
-INSERT INTO leases AS held (name, holder, expires_at)
-VALUES (:name, :holder, now() + make_interval(secs => :seconds))
-ON CONFLICT (name) DO UPDATE
-    SET holder = excluded.holder, expires_at = excluded.expires_at
-    WHERE held.holder = excluded.holder OR held.expires_at < now()
-RETURNING true
-""")
-_END_LEASE = text("DELETE FROM leases WHERE name = :name AND holder = :holder")
 _PARTITIONS = text("""
 SELECT relname AS partition, pg_total_relation_size(inhrelid) AS bytes
 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
@@ -131,7 +120,7 @@ async def expire_events(
     Raises:
         UnavailableError: the database did not answer in time; call it again to go on.
     """
-    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    holder = new_holder()
     before = limit.before(clock())
     if not await _ask(engine, partial(_take_lease, holder=holder)):
         return None
@@ -224,13 +213,6 @@ def _monday_of(partition: str) -> datetime:
     return datetime.strptime(partition[-8:], "%Y%m%d").replace(tzinfo=UTC)
 
 
-async def _take_lease(connection: AsyncConnection, *, holder: str) -> bool:
-    parameters = {"name": _LEASE, "holder": holder, "seconds": _LEASE_S}
-    return bool(await connection.scalar(_TAKE_LEASE, parameters))
-
-
-async def _end_lease(connection: AsyncConnection, *, holder: str) -> None:
-    await connection.execute(_END_LEASE, {"name": _LEASE, "holder": holder})
-
-
+_take_lease = partial(take_lease, name=_LEASE, seconds=_LEASE_S)
+_end_lease = partial(end_lease, name=_LEASE)
 _ask = partial(ask, timeout_s=_TIMEOUT_S, failure=_FAILURE)

@@ -8,6 +8,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import SchemaError
+from app.store.instances import differences, running_instances
 from app.store.migrations import check_schema
 from app.store.operator.rights import missing_rights
 
@@ -40,6 +41,7 @@ SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'
     AND to_date(right(relname, 8), 'YYYYMMDD') > now()::date
 """)
+_MAY_READ_INSTANCES = text("SELECT has_table_privilege('instances', 'SELECT')")
 _QUARANTINE = text("""
 SELECT source, count(*) AS events, sum(payload_bytes)::bigint AS bytes
 FROM rejected_events GROUP BY source ORDER BY events DESC
@@ -155,6 +157,7 @@ async def check_content(
         Finding("schema", "current"),
         Finding("rights", "sufficient for the service"),
         Finding("weeks ahead", str(weeks), None if weeks >= _WEEKS_AHEAD else ahead),
+        await _instances(connection),
         await _quarantine(connection, max_events=max_events, max_bytes=max_bytes),
     ]
 
@@ -197,6 +200,19 @@ def _clock(ahead: timedelta) -> Finding:
     remedy = "Synchronise the clocks of this machine and the database server."
     is_wrong = abs(ahead) > _CLOCK_DIFFERENCE
     return Finding("clock of the server", value, remedy if is_wrong else None)
+
+
+async def _instances(connection: AsyncConnection) -> Finding:
+    if not await connection.scalar(_MAY_READ_INSTANCES):
+        return Finding("instances", "not readable with this role")
+    running = await running_instances(connection)
+    found = differences(running)
+    remedy = f"Give all instances the same settings: {'; '.join(map(str, found))}."
+    return Finding(
+        "instances",
+        f"{len(running)} running, {len(found) or 'no'} settings differ",
+        remedy if found else None,
+    )
 
 
 async def _quarantine(

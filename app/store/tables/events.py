@@ -23,6 +23,7 @@ from app.store.tables.audit import audit_log
 from app.store.tables.columns import INSTANT, column, metadata, optional
 from app.store.tables.declarations import event_declarations
 from app.store.tables.erasures import erasures
+from app.store.tables.instances import instances
 from app.store.tables.leases import leases
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "event_declarations",
     "event_ids",
     "events",
+    "instances",
     "leases",
     "metadata",
     "rejected_drops",
