@@ -10,7 +10,7 @@ from app.api.events import read_routes
 from app.metrics.counters import Metrics
 from app.pages.render import Pages
 from app.pages.sign_in import sign_in_routes
-from app.store.engine import create_engine, watch_pool
+from app.store.engine import HostWatch, create_engine, watch_pool
 from app.store.keys.browser_sessions import Sessions
 from app.store.keys.scopes import Reader
 from app.store.read.limiter import QueryLimiter
@@ -57,7 +57,10 @@ class ReadComponents:
             url, pool_size=_ACCESS_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
         )
         self._query_engine = create_engine(
-            read_url, pool_size=_QUERY_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
+            read_url,
+            pool_size=_QUERY_CONNECTIONS,
+            command_timeout_s=_READ_TIMEOUT_S,
+            on_host=HostWatch(metrics, name="reading"),
         )
         watch_pool(self._query_engine, metrics, name="reading")
         lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)

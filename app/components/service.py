@@ -36,7 +36,7 @@ from app.pages.console.home import Home
 from app.pages.console.state import StateReader
 from app.request_errors import UnavailableError
 from app.settings import Settings
-from app.store.engine import create_engine, watch_pool
+from app.store.engine import HostWatch, create_engine, watch_pool
 from app.store.instances import report
 from app.store.journal.fallback import OfflineBuffer, prepare_journal
 from app.store.leases import Task, once_an_hour
@@ -80,7 +80,9 @@ class Service:
             )
         reading_url = read_url(settings, default=url)
         self._engine = create_engine(
-            url, command_timeout_s=settings.commit_timeout_seconds
+            url,
+            command_timeout_s=settings.commit_timeout_seconds,
+            on_host=HostWatch(metrics, name="writing"),
         )
         self.metrics = metrics
         self.watching = LiveComponents(

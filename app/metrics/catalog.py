@@ -105,7 +105,7 @@ COMMIT_SECONDS = _histogram(
 COMMIT_FAILURES = _counter(
     "commit_failures", "Transactions not confirmed before their deadline.", "kind"
 )
-JOURNAL_EVENTS = _gauge("journal_events", "Events in this machine's journals.")
+JOURNAL_EVENTS = _gauge("journal_events", "Events in the journals of this instance.")
 JOURNAL_BYTES = _gauge("journal_bytes", "Size of the journals.")
 JOURNAL_BYTES_LIMIT = _gauge("journal_bytes_limit", "Maximum size of the journals.")
 JOURNAL_OLDEST_SECONDS = _gauge(
@@ -156,6 +156,13 @@ WORKERS_BY_DECLARATIONS = _gauge(
     "workers_by_declarations",
     "Workers by the digest of their event declarations; all should have the same.",
     "digest",
+    sparse=True,
+)
+WORKERS_BY_HOST = _gauge(
+    "workers_by_database_host",
+    "Workers by the database host of their newest connection.",
+    "pool",
+    "host",
     sparse=True,
 )
 SETTINGS_DIFFERING = _gauge(

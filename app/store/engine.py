@@ -5,6 +5,8 @@ role or database. A direct connection sends them once, at login. Through a poole
 gives each transaction another session, each transaction sends them with its BEGIN.
 """
 
+import logging
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
@@ -13,10 +15,13 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
 
-from app.metrics.catalog import POOL_IN_USE, POOL_LIMIT
+from app.logs import fields
+from app.metrics.catalog import POOL_IN_USE, POOL_LIMIT, WORKERS_BY_HOST
 from app.metrics.counters import Metrics
 from app.store.dsn import dsn_of, has_pooler
 from app.store.hosts import connect
+
+log = logging.getLogger(__name__)
 
 # asyncpg reads the URL itself, by libpq's rules; SQLAlchemy needs only the dialect.
 _DIALECT = "postgresql+asyncpg://"
@@ -40,13 +45,14 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg is u
         return status
 
 
-def create_engine(
+def create_engine(  # noqa: PLR0913 - limits, each with a default
     url: str,
     *,
     pool_size: int = 3,
     pool_timeout_s: float = 1.0,
     connect_timeout_s: float = 2.0,
     command_timeout_s: float = 2.0,
+    on_host: Callable[[str], None] | None = None,
 ) -> AsyncEngine:
     """Make the engine that serves requests; it connects on first use.
 
@@ -61,6 +67,7 @@ def create_engine(
         command_timeout_s: time limit of a statement. Postgres gives up on a lock after
             three quarters of it and on the statement after nine tenths, so that the
             connection stays usable.
+        on_host: called with the host of each new connection, such as `db2:5432`.
 
     Raises:
         ConfigurationError: the URL cannot be used; the text never shows it.
@@ -82,6 +89,7 @@ def create_engine(
             is_pooled=has_pooler(url),
             timeout_s=connect_timeout_s,
             command_timeout=command_timeout_s,
+            on_host=on_host,
         ),
     )
 
@@ -137,8 +145,34 @@ def watch_pool(engine: AsyncEngine, metrics: Metrics, *, name: str) -> None:
         )
 
 
+class HostWatch:
+    """Logs the database host of a pool when it changes, and holds it in the metrics.
+
+    Args:
+        metrics: of this worker.
+        name: of the pool.
+    """
+
+    def __init__(self, metrics: Metrics, *, name: str) -> None:
+        self._metrics = metrics
+        self._name = name
+        self._host: str | None = None
+
+    def __call__(self, host: str) -> None:
+        """Note the host of a new connection."""
+        if host == self._host:
+            return
+        if self._host is not None:
+            self._metrics.set(WORKERS_BY_HOST, self._name, self._host, to=0)
+        self._metrics.set(WORKERS_BY_HOST, self._name, host, to=1)
+        log.info(
+            "connected to a database host", extra=fields(pool=self._name, host=host)
+        )
+        self._host = host
+
+
 async def _connect(
-    dsn: str, settings: dict[str, str], *, is_pooled: bool, **limits: float
+    dsn: str, settings: dict[str, str], *, is_pooled: bool, **limits: Any
 ) -> asyncpg.Connection:
     if not is_pooled:
         return await connect(dsn, server_settings=_APPLICATION | settings, **limits)

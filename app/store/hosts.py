@@ -6,12 +6,14 @@ at once, and the first that suits is taken.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 from asyncpg.exceptions import TargetServerAttributeNotMatched
+
+from app.store.operator.psql import hosts_of
 
 # Share of the time limit in which a standby is preferred to any other host.
 _PREFERENCE = 0.5
@@ -19,13 +21,20 @@ _PREFERENCE = 0.5
 _REFUSALS = ("08", "28", "3D", "42")
 
 
-async def connect(dsn: str, *, timeout_s: float, **options: Any) -> asyncpg.Connection:
+async def connect(
+    dsn: str,
+    *,
+    timeout_s: float,
+    on_host: Callable[[str], None] | None = None,
+    **options: Any,
+) -> asyncpg.Connection:
     """Connect to the only host, or to the first of several that suits.
 
     Args:
         dsn: from `dsn_of`. With several hosts, `target_session_attrs` defaults to
             `read-write`: the service needs the leader.
         timeout_s: for all attempts together.
+        on_host: called with the host that was connected to, as `hosts_of` names it.
         options: passed on to `asyncpg.connect`.
 
     Raises:
@@ -34,20 +43,35 @@ async def connect(dsn: str, *, timeout_s: float, **options: Any) -> asyncpg.Conn
         OSError, asyncpg.PostgresError: as the only host raised it, or one of several.
     """
     hosts = each_host(dsn)
+    if len(hosts) == 1:
+        hosts = [dsn]
     wanted = _target(dsn) or ("any" if len(hosts) == 1 else "read-write")
     try:
-        if len(hosts) == 1:
-            return await asyncpg.connect(dsn, timeout=timeout_s, **options)
-        if wanted != "prefer-standby":
-            return await _first(hosts, wanted, timeout_s=timeout_s, **options)
-        try:
-            first_s = timeout_s * _PREFERENCE
-            return await _first(hosts, "standby", timeout_s=first_s, **options)
-        except (TargetServerAttributeNotMatched, OSError, asyncpg.PostgresError):
-            rest_s = timeout_s * (1 - _PREFERENCE)
-            return await _first(hosts, "any", timeout_s=rest_s, **options)
+        host, connection = await _connect(
+            hosts, wanted, timeout_s=timeout_s, options=options
+        )
     except TargetServerAttributeNotMatched:
         raise ConnectionError(f"No host of the database URL is {wanted}.") from None
+    if on_host is not None:
+        on_host(", ".join(hosts_of(host)) or "default")
+    return connection
+
+
+async def _connect(
+    hosts: Sequence[str], wanted: str, *, timeout_s: float, options: dict[str, Any]
+) -> tuple[str, asyncpg.Connection]:
+    """A connection that suits, after the DSN of its host."""
+    if len(hosts) == 1:
+        [host] = hosts
+        return host, await asyncpg.connect(host, timeout=timeout_s, **options)
+    if wanted != "prefer-standby":
+        return await _first(hosts, wanted, timeout_s=timeout_s, **options)
+    try:
+        first_s = timeout_s * _PREFERENCE
+        return await _first(hosts, "standby", timeout_s=first_s, **options)
+    except (TargetServerAttributeNotMatched, OSError, asyncpg.PostgresError):
+        rest_s = timeout_s * (1 - _PREFERENCE)
+        return await _first(hosts, "any", timeout_s=rest_s, **options)
 
 
 def each_host(dsn: str) -> list[str]:
@@ -81,7 +105,7 @@ def _target(dsn: str) -> str | None:
 
 async def _first(
     hosts: Sequence[str], wanted: str, *, timeout_s: float, **options: Any
-) -> asyncpg.Connection:
+) -> tuple[str, asyncpg.Connection]:
     """The first connection that suits; all other attempts are ended."""
     attempts = [
         asyncio.create_task(
@@ -101,7 +125,7 @@ async def _first(
                 )
                 chosen = next((a for a in finished if a.exception() is None), None)
         if chosen is not None:
-            return chosen.result()
+            return hosts[attempts.index(chosen)], chosen.result()
         raise min(filter(None, (a.exception() for a in attempts)), key=_finality)
     finally:
         for attempt in attempts:

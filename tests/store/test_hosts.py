@@ -1,6 +1,7 @@
 """Connecting to one of several hosts."""
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -11,8 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.metrics.catalog import WORKERS_BY_HOST
+from app.metrics.counters import Metrics
 from app.store.db_errors import DATABASE_ERRORS
-from app.store.engine import create_engine, create_migration_engine
+from app.store.engine import HostWatch, create_engine, create_migration_engine
 from app.store.hosts import each_host
 from app.store.operator.causes import sqlstate_of
 from tests.support.postgres.proxy import Proxy
@@ -156,3 +159,29 @@ def test_each_host_of_the_parameters_gets_a_url(
         for dsn in each_host(f"postgresql:///d?{query}")
     ]
     assert [(url.get("host"), url.get("port")) for url in found] == expected
+
+
+async def test_connected_host_is_logged_and_counted(
+    leader: Proxy, silent: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    metrics = Metrics()
+    url = make_url(leader.url)
+    engine = create_engine(
+        url_of(leader, silent), on_host=HostWatch(metrics, name="writing")
+    )
+    for _ in range(2):
+        await seconds_to_connect(engine)
+    place = f"{url.host}:{url.port}"
+    figures = figures_of(metrics)
+    assert figures(WORKERS_BY_HOST.name, pool="writing", host=place) == 1
+    [line] = [r for r in caplog.records if r.message == "connected to a database host"]
+    assert f"'host': '{place}'" in str(line.__dict__)
+
+
+def test_host_after_a_failover_replaces_the_old_one() -> None:
+    metrics = Metrics()
+    watch = HostWatch(metrics, name="reading")
+    for host in ("db1:5432", "db2:5432"):
+        watch(host)
+    assert figures_of(metrics).labels(WORKERS_BY_HOST.name, "host") == {"db2:5432"}
