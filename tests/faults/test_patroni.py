@@ -6,7 +6,6 @@ The host of the victim stands first in the URL, the worst place for a failover.
 import asyncio
 import os
 import signal
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,17 +19,12 @@ from app.store.dsn import dsn_of
 from app.store.migrations import migrate
 from tests.faults.conftest import NewRow
 from tests.support.faults import actions
+from tests.support.faults.instances import RATE, under_shared_load
 from tests.support.faults.patroni import NODES, PatroniCluster, missing, patroni_cluster
 from tests.support.faults.postgres import Postgres
-from tests.support.faults.sender import Load, dial, get, under_load
 from tests.support.faults.stage import Serve, Stage, new_key
 
 pytestmark = [pytest.mark.at_length, pytest.mark.timeout(400)]
-
-RATE = 60
-SIZE = 5
-ANSWER_S = 3.0
-BACK_S = 5.0
 
 
 class Fault(NamedTuple):
@@ -116,48 +110,19 @@ async def test_a_fault_of_the_cluster_loses_nothing(
     await execute(url, "CREATE TABLE probe (at timestamptz)")
     stage = await make_stage(url)
     instances = [stage.start(data_dir=str(tmp_path / name)) for name in ("a", "b")]
-    endpoints = [instance.endpoint for instance in instances]
-
-    for endpoint in endpoints:
-        await until_ready(endpoint)
-
     row = new_row(fault.row, f"{fault.name}, {RATE} requests/s, two instances")
-    async with under_load(endpoints[0], stage.key, rate=RATE, size=SIZE) as load:
-        alternating = asyncio.create_task(alternate(load, endpoints))
+    async with under_shared_load(instances, stage.key) as load:
         await load.until_confirmed(200)
         await asyncio.to_thread(fault.begin, cluster, victim)
         lasting = asyncio.create_task(end_later(fault, cluster, victim))
         if fault.row == "P6":
             await lasting
         await until_writable([cluster.url(n, database=database) for n in NODES])
-        back_s = await load.until_new("stored", within_s=60)
+        back_s = await load.until_stored()
         await lasting
-        await load.until_confirmed(200, within_s=60)
-        alternating.cancel()
-    async with asyncio.timeout(120):
-        while not await load.ledger.present(url):
-            await actions.lasting(0.2)
-    row.verdict(await load.ledger.check(url))
-    slowest = max(answer.seconds for answer in load.answers)
-    row.seconds("longest answer", slowest, at_most=ANSWER_S)
-    row.seconds("stored again after commits succeed", back_s, at_most=BACK_S)
-    refused = sum(answer.status != 200 for answer in load.answers)
-    row.at_most("answers other than 200", refused + load.unanswered.total(), 0)
-    statuses = Counter(answer.status for answer in load.answers)
-    row.told("answers", f"{dict(statuses)}, {load.ledger.statuses}")
+        await load.until_confirmed(200)
+    await load.settle(row, url, back_s=back_s)
     row.settle()
-
-
-async def until_ready(endpoint: tuple[str, int]) -> None:
-    """Wait until an instance knows its keys, so that it can buffer."""
-    async with asyncio.timeout(30):
-        while True:
-            line = await dial(endpoint)
-            status, _, _ = await line.ask(get("/readyz"))
-            line.close()
-            if status == 200:
-                return
-            await actions.lasting(0.1)
 
 
 async def until_writable(urls: list[str]) -> None:
@@ -183,15 +148,6 @@ async def until_committed(url: str) -> None:
                 connection.terminate()
             return
         await actions.lasting(0.1)
-
-
-async def alternate(load: Load, endpoints: list[tuple[str, int]]) -> None:
-    """Send new connections to each instance in turn."""
-    turn = 0
-    while True:
-        turn += 1
-        load.endpoint = endpoints[turn % len(endpoints)]
-        await actions.lasting(0.05)
 
 
 async def end_later(fault: Fault, cluster: PatroniCluster, victim: int) -> None:

@@ -110,8 +110,7 @@ async def test_killed_pooler_is_an_outage_that_ends(
         service = create_engine(with_pooler(first.url))
         async with committing(service, timeout_s=0.3) as committer:
             assert await committer.commit([record("1")]) == [STORED]
-            first.process.kill()
-            await first.process.wait()
+            await first.kill()
             assert await committer.commit([record("2")]) == [None]
     await service.dispose()
     assert await counts(engine) == (1, 1, 0)

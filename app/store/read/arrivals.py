@@ -5,8 +5,10 @@ started later. Each poll therefore reads everything after the watermark again ex
 the rows it has already reported. The watermark trails the clock by more than the
 longest transaction of the service, and stays before the start of every writing
 transaction that is running, so nothing stored before it can still become visible.
+A standby has replayed less than the clock says: see `ReplayedTime`.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -67,19 +69,33 @@ FROM (
 ) AS arrived
 GROUP BY minute
 """)
-# On a standby, later transactions may be replayed. A role sees the transactions of its
-# own logins, and with pg_read_all_stats those of all.
+# A role sees the transactions of its own logins, and with pg_read_all_stats those of
+# all; on a standby none of the primary's, only which ids are in progress.
 _WATERMARK = text("""
-SELECT least(
-    CASE WHEN pg_is_in_recovery()
-        THEN least(now(), pg_last_xact_replay_timestamp()) ELSE now()
-    END - CAST(:settle AS interval),
-    (
-        SELECT min(xact_start) - interval '1 microsecond' FROM pg_stat_activity
-        WHERE datname = current_database() AND backend_xid IS NOT NULL
-    )
-)
+SELECT
+    least(
+        CASE WHEN pg_is_in_recovery()
+            THEN least(
+                now(),
+                coalesce(
+                    pg_last_xact_replay_timestamp(),  -- NULL soon after a start
+                    now() - interval '1 hour'
+                )
+            )
+            ELSE now()
+        END - CAST(:settle AS interval),
+        (
+            SELECT min(xact_start) - interval '1 microsecond' FROM pg_stat_activity
+            WHERE datname = current_database() AND backend_xid IS NOT NULL
+        )
+    ) AS "end",
+    pg_is_in_recovery() AS is_standby,
+    CAST(CAST(pg_snapshot_xmin(seen) AS text) AS bigint) AS xmin,
+    CAST(CAST(pg_snapshot_xmax(seen) AS text) AS bigint) AS xmax
+FROM pg_current_snapshot() AS seen
 """)
+# A replay is the longest transaction of Rollcall: it may pause for five minutes.
+_LONGEST = timedelta(minutes=5)
 _NO_RESPONSE = "The database does not respond."
 
 
@@ -114,6 +130,35 @@ _Found: TypeAlias = tuple[
 ]
 
 
+class ReplayedTime:
+    """The time until which a standby has replayed all transactions that store events.
+
+    A standby knows the ids of the running transactions, not when they began. Those
+    that ran at an earlier poll have ended once the oldest running one is younger.
+    """
+
+    def __init__(self) -> None:
+        # Of each poll, the first id that was not yet given out, and its time.
+        self._polls: deque[tuple[int, datetime]] = deque()
+        self._time: datetime | None = None
+
+    def advance(self, end: datetime, *, xmin: int, xmax: int) -> datetime:
+        """Take in a poll; returns the time.
+
+        Args:
+            end: time of the last transaction that was replayed.
+            xmin: id of the oldest transaction that runs.
+            xmax: first id that was not yet given out.
+        """
+        self._polls.append((xmax, end))
+        longest_ago = end - _LONGEST
+        while self._polls and (
+            self._polls[0][0] <= xmin or self._polls[0][1] <= longest_ago
+        ):
+            _, self._time = self._polls.popleft()
+        return max(self._time or longest_ago, longest_ago)
+
+
 class Arrivals:
     """Polls for arrivals.
 
@@ -133,11 +178,13 @@ class Arrivals:
         self._watermark: datetime | None = None
         # Reported rows after the watermark, so that they are not reported again.
         self._seen: dict[UUID, datetime] = {}
+        self._replayed = ReplayedTime()
 
     def reset(self) -> None:
         """Start again with the next poll."""
         self._watermark = None
         self._seen.clear()
+        self._replayed = ReplayedTime()
 
     async def poll(self, *, limit: int) -> PollResult:
         """Read new events; the first poll reads the last hour.
@@ -176,7 +223,10 @@ class Arrivals:
     async def _poll(self, connection: AsyncConnection, *, limit: int) -> _Found:
         # First, so that a transaction that starts later is after the watermark.
         found = await connection.execute(_WATERMARK, {"settle": self._settle})
-        end: datetime = found.scalar_one()
+        row = found.one()
+        end: datetime = row.end
+        if row.is_standby:
+            end = self._replayed.advance(end, xmin=row.xmin, xmax=row.xmax)
         since = max(self._watermark or end, end - HISTORY)
         watermark = max(since, end)
         # A first poll reports what came before, and counts nothing of it.

@@ -274,10 +274,15 @@ async def dial(endpoint: tuple[str, int], *, receive: int | None = None) -> Line
 
 @asynccontextmanager
 async def under_load(
-    endpoint: tuple[str, int], key: str, *, rate: float = 150, size: int = 1
+    endpoint: tuple[str, int],
+    key: str,
+    *,
+    rate: float = 150,
+    size: int = 1,
+    ledger: Ledger | None = None,
 ) -> AsyncIterator[Load]:
     """Load, for as long as the context lasts; then all that is sent again."""
-    load = Load(endpoint, key, rate, size)
+    load = Load(endpoint, key, rate, size, ledger or Ledger())
     running = asyncio.create_task(load.run())
     try:
         yield load

@@ -37,16 +37,28 @@ log_disconnections = 0
 PORT = 6432
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PgBouncer:
     """A pooler that runs.
 
     Attributes:
         url: of the test's database, through the pooler.
+        command: starts it.
     """
 
     url: str
+    command: list[str]
     process: asyncio.subprocess.Process
+
+    async def kill(self) -> None:
+        """End it at once, as a crash does."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+    async def restart(self) -> None:
+        """Start it again, after it was killed."""
+        self.process = await _start(self.command)
 
 
 async def find_pgbouncer() -> str:
@@ -97,28 +109,29 @@ async def pgbouncer(
     )
     through = f"postgresql://{url.username}@/{url.database}?host={directory}"
     try:
-        process = await _start(program, configuration, host)
+        command = _command(program, configuration, host)
+        process = await _start(command)
+        pooler = PgBouncer(f"{through}&port={PORT}", command, process)
         try:
-            yield PgBouncer(f"{through}&port={PORT}", process)
+            yield pooler
         finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+            await pooler.kill()
     finally:
         shutil.rmtree(directory)
 
 
-async def _start(
-    program: str, configuration: Path, host: str
-) -> asyncio.subprocess.Process:
-    arguments = [str(configuration)]
-    if os.getuid() == 0:  # as which it refuses to run
-        user = _user(host)
-        for path in (configuration.parent, configuration):
-            os.chown(path, user.pw_uid, user.pw_gid)
-        arguments = ["-u", user.pw_name, *arguments]
+def _command(program: str, configuration: Path, host: str) -> list[str]:
+    if os.getuid() != 0:
+        return [program, str(configuration)]
+    user = _user(host)  # it refuses to run as root
+    for path in (configuration.parent, configuration):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    return [program, "-u", user.pw_name, str(configuration)]
+
+
+async def _start(command: list[str]) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
-        program, *arguments, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+        *command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
     )
     assert process.stdout is not None
     said = b""
