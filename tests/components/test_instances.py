@@ -8,7 +8,7 @@ from app.metrics.catalog import SETTINGS_DIFFERING
 from app.metrics.counters import Metrics
 from app.settings import Settings
 from app.store.instances import Instance
-from tests.support.metric_figures import figures_of
+from tests.support.metrics.samples import figures_of
 
 # Settings of one machine, or secrets: instances may differ in them.
 LOCAL = {

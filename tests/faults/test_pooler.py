@@ -10,7 +10,7 @@ from tests.faults.conftest import NewRow
 from tests.support.faults import actions
 from tests.support.faults.instances import under_shared_load
 from tests.support.faults.stage import Stage
-from tests.support.pgbouncer import pgbouncer
+from tests.support.postgres.pgbouncer import pgbouncer
 
 AWAY_S = 5.0
 # Notes the setting with which each event is committed.

@@ -18,6 +18,7 @@ from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import HostWatch, create_engine, create_migration_engine
 from app.store.hosts import each_host
 from app.store.operator.causes import sqlstate_of
+from tests.support.metrics.samples import figures_of
 from tests.support.postgres.proxy import Proxy
 from tests.support.store.sabotage import set_read_only
 

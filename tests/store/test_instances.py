@@ -1,7 +1,7 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.instances import Difference, Instance, differences, report
-from tests.support.sabotage import run
+from tests.support.store.sabotage import run
 
 ONE = Instance("a:8000", "1.0", {"ROLLCALL_MAX_EVENT_BYTES": 10, "earliest": "2000"})
 TWO = ONE._replace(name="b:8000")

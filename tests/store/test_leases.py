@@ -3,7 +3,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.request_errors import UnavailableError
 from app.store.leases import once_an_hour
-from tests.support.sabotage import run
+from tests.support.store.sabotage import run
 
 
 class Work:

@@ -14,13 +14,13 @@ from sqlalchemy.engine import make_url
 from app.embedded import Cluster, running
 from app.store.migrations import migrate
 from tests.conftest import Admin
-from tests.support.database import Database
-from tests.support.embedded_users import SMALL, reachable_directory
-from tests.support.metric_figures import Figures
-from tests.support.outages import frozen
-from tests.support.service import Service, environment, rollcall, serving, until
-from tests.support.standby import pause_replay, resume_replay, standby_of
-from tests.support.wire import event
+from tests.support.http.wire import event
+from tests.support.metrics.samples import Figures
+from tests.support.postgres.database import Database
+from tests.support.postgres.embedded import SMALL, reachable_directory
+from tests.support.postgres.standby import pause_replay, resume_replay, standby_of
+from tests.support.service.outages import frozen
+from tests.support.service.process import Service, environment, rollcall, serving, until
 
 Start = Callable[..., Service]
 OURS = {"sec-fetch-site": "same-origin"}

@@ -14,13 +14,13 @@ from app.embedded import Cluster
 from app.store.engine import create_engine
 from app.store.read.arrivals import Arrivals, ReplayedTime
 from tests.conftest import OutsideServer
-from tests.support.entries import record, save
-from tests.support.standby import (
+from tests.support.postgres.standby import (
     pause_replay,
     resume_replay,
     standby_of,
     until_replayed,
 )
+from tests.support.store.entries import record, save
 
 SETTLE_S = 0.2
 BEGAN = datetime(2026, 11, 27, tzinfo=UTC)

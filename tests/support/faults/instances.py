@@ -9,7 +9,7 @@ from tests.support.faults import actions
 from tests.support.faults.figures import Row
 from tests.support.faults.ledger import Ledger
 from tests.support.faults.sender import Load, dial, get, under_load
-from tests.support.service import Service
+from tests.support.service.process import Service
 
 RATE = 60
 SIZE = 5
