@@ -142,6 +142,7 @@ class Service:
             ),
             self.watching.home_reports,
             version("rollcall"),
+            lambda: self.instances.differences,
         )
         senders = KeyCache(
             self._lookups.source_of_key,

@@ -1,11 +1,13 @@
 """Home over HTTP: the state for readers, also while Postgres does not respond."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.store.instances import Instance, report
 from tests.support.app.client import Api, serving, settings
 from tests.support.app.read_api import bearer, read_key
 from tests.support.pipeline.verdicts import signed_up_with
@@ -30,6 +32,22 @@ async def test_home_shows_state_and_activity(api: Api) -> None:
     [source] = state["points"]
     assert state["cells"][f"source {source} hour"] == "1"
     assert int(state["cells"]["weeks"]) >= 4
+
+
+async def test_home_names_settings_in_which_instances_differ(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    other = Instance("<b>:8000", "0.1.0", {"ROLLCALL_MAX_EVENT_BYTES": 7})
+    await report(engine, other)
+    headers = bearer(await read_key(engine))
+    async with serving(settings(database_url), key="", engine=engine) as api:
+        # An instance reports when it starts, beside its first requests.
+        async with asyncio.timeout(20):
+            page = ""
+            while 'id="differences"' not in page:
+                page = (await api.client.get("/", headers=headers)).text
+    assert "ROLLCALL_MAX_EVENT_BYTES is 131072 on " in page
+    assert "7 on &lt;b&gt;:8000. Give all the same ones" in page
 
 
 async def test_state_without_read_key_is_refused(api: Api) -> None:

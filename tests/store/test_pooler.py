@@ -19,7 +19,7 @@ from app.store.transaction import driver_of
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from tests.support.postgres.pgbouncer import PgBouncer, pgbouncer
 from tests.support.store.entries import committing, counts, record, records, rejection
-from tests.support.store.sabotage import run
+from tests.support.store.sabotage import run, set_read_only
 
 SETTINGS = """
 SELECT concat_ws(' ',
@@ -101,6 +101,23 @@ async def test_two_instances_store_each_event_once(
     assert await counts(engine) == (21, 21, 5)
     for service in services:
         await service.dispose()
+
+
+async def test_pooler_of_the_host_that_accepts_writes_is_chosen(
+    pooler: PgBouncer, engine: AsyncEngine
+) -> None:
+    """As with Patroni: one pooler on each database host, and all in the URL."""
+    several = pooler.url.replace("host=", "host=/nowhere,")
+    service = create_engine(with_pooler(several))
+    async with committing(service) as committer:
+        assert await committer.commit([record("1")]) == [STORED]
+    await service.dispose()
+    await set_read_only(engine, "on")
+    service = create_engine(with_pooler(several))
+    with pytest.raises(ConnectionError, match="is read-write"):
+        async with service.connect():
+            pass
+    await service.dispose()
 
 
 async def test_killed_pooler_is_an_outage_that_ends(

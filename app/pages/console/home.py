@@ -1,7 +1,7 @@
 """`/`: state of the service for readers, and a start page for everybody else."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from app.pages.console.state import State, StateReader
 from app.pages.render import Pages
 from app.pages.report_cache import ReportCache, Results
 from app.request_errors import OverloadedError, ReaderRequiredError, UnavailableError
+from app.store.instances import Difference
 from app.store.read.reports import ACTIVITY, REASONS, WEEKS, ReportRunner
 
 # Sources that sent something within the week are silent after this time.
@@ -51,11 +52,13 @@ class Home(NamedTuple):
         state: of the reader of the state.
         reports: cache of activity, reasons and partitions.
         version: of Rollcall.
+        differences: returns the settings in which running instances differ.
     """
 
     state: StateReader
     reports: ReportCache
     version: str
+    differences: Callable[[], Sequence[Difference]]
 
 
 def home_reports(runner: ReportRunner) -> ReportCache:
@@ -86,6 +89,7 @@ def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
             sources=sources_of(results),
             cells=cells_of(state, results),
             version=home.version,
+            differences=home.differences(),
         )
 
     @routes.get("/state")
