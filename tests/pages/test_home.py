@@ -46,8 +46,9 @@ async def test_home_names_settings_in_which_instances_differ(
             page = ""
             while 'id="differences"' not in page:
                 page = (await api.client.get("/", headers=headers)).text
-    assert "ROLLCALL_MAX_EVENT_BYTES is 131072 on " in page
-    assert "7 on &lt;b&gt;:8000. Give all the same ones" in page
+    assert "ROLLCALL_MAX_EVENT_BYTES is " in page
+    assert "7 on &lt;b&gt;:8000" in page
+    assert "131072 on " in page
 
 
 async def test_state_without_read_key_is_refused(api: Api) -> None:
