@@ -131,7 +131,7 @@ class ApplicationRequest:
         self._output.hold(held=len(self._body) > _BUFFER_BYTES)
         self._news.set()
 
-    def end(self) -> None:
+    def end(self, received_at: float) -> None:  # noqa: ARG002 - without a deadline
         """From the connection."""
         self._is_complete = True
         self._news.set()

@@ -147,7 +147,7 @@ class Connection(ResponseOutput):
         """Hand on the end of the body."""
         exchange, self._incoming = self._incoming, None
         if exchange is not None:
-            exchange.end()
+            exchange.end(self._reader.since)
             self._advance()
 
     # From the server and the monitor

@@ -12,8 +12,12 @@ class Receiver(Protocol):
     def feed(self, chunk: bytes) -> None:
         """Take a part of the body."""
 
-    def end(self) -> None:
-        """The body is complete."""
+    def end(self, received_at: float) -> None:
+        """The body is complete.
+
+        Args:
+            received_at: when its last byte arrived, on the loop's clock.
+        """
 
     def disconnect(self) -> None:
         """The client is gone, or its request was refused: no response is wanted."""
@@ -29,6 +33,7 @@ class Exchange:
 
     Attributes:
         is_complete: whether the last byte of the body has arrived.
+        completed_at: when it did, on the loop's clock.
         is_started: whether a byte of the response has been written.
         is_answered: whether all of it has.
         receiver: the handler, once the exchange's turn has come.
@@ -36,6 +41,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "completed_at",
         "early",
         "expects_continue",
         "head",
@@ -53,6 +59,7 @@ class Exchange:
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         self.is_complete = False
+        self.completed_at = 0.0
         self.is_started = False
         self.is_answered = False
         self.receiver: Receiver | None = None
@@ -65,7 +72,7 @@ class Exchange:
             receiver.feed(self.early.popleft())
         self.early.clear()
         if self.is_complete and not self.is_answered:
-            receiver.end()
+            receiver.end(self.completed_at)
 
     def feed(self, chunk: bytes) -> None:
         """Take a part of the body; it is discarded once the response is complete."""
@@ -76,8 +83,13 @@ class Exchange:
         else:
             self.receiver.feed(chunk)
 
-    def end(self) -> None:
-        """Take the end of the body."""
+    def end(self, received_at: float) -> None:
+        """Take the end of the body.
+
+        Args:
+            received_at: when it arrived, on the loop's clock.
+        """
         self.is_complete = True
+        self.completed_at = received_at
         if self.receiver is not None and not self.is_answered:
-            self.receiver.end()
+            self.receiver.end(received_at)

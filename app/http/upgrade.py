@@ -65,15 +65,17 @@ class RequestParser:
         Raises:
             HttpParserError: they are not HTTP, or a callback raised.
         """
-        rest = data
+        rest = memoryview(data)  # a slice of it is no copy
         while rest:
             try:
                 self._parser.feed_data(rest)
             except HttpParserUpgrade as upgrade:
                 [end] = upgrade.args
-                rest = self._without_upgrade() + rest[end:]
+                rest = rest[end:]
+                head = self._without_upgrade()
                 # The old one is closed where the request ends the connection.
                 self._parser = _new_parser(self._callbacks)
+                self._parser.feed_data(head)
             else:
                 return
 

@@ -237,7 +237,7 @@ class _AsgiClient:
             request.feed(message.get("body", b""))
             more = message.get("more_body", False)
         if not more:
-            request.end()
+            request.end(asyncio.get_running_loop().time())
         await _send_response(*await self._response, send)
 
 

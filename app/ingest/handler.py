@@ -7,8 +7,10 @@ events are settled. Each stage calls the next one. Only a request that has to wa
 key or for a thread gets a task, which then calls the same stages.
 """
 
-import asyncio
+import time
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from typing_extensions import override
 
@@ -25,6 +27,8 @@ from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import RequestContext
 from app.pipeline.unpack import Ignored, Unpacked, process_events, unpack
 from app.request_errors import MethodNotAllowedError, UnavailableError
+
+T = TypeVar("T")
 
 # Larger bodies are decoded and processed in a thread, so that others are answered
 # meanwhile; for smaller ones the change of thread costs more than it saves.
@@ -60,6 +64,7 @@ class TrackRequest(RequestLifecycle):
         "_options",
         "_query",
         "_received_at",
+        "_unread_s",
     )
 
     def __init__(  # noqa: PLR0913 - the parts of a request
@@ -84,6 +89,8 @@ class TrackRequest(RequestLifecycle):
         self._guess: str | None = None
         self._content = b""
         self._entries: list[Entry | Ignored] = []
+        # How long the client's body was left unread: it may have been here already.
+        self._unread_s = 0.0
         self._is_ndjson = False
         self._options = DEFAULT_OPTIONS
 
@@ -100,11 +107,15 @@ class TrackRequest(RequestLifecycle):
         else:
             self._try(partial(self._take, self._body, chunk))
 
-    def end(self) -> None:
-        """The body is complete; the time for the response begins."""
+    def end(self, received_at: float) -> None:
+        """The body is complete; the time for the response begins.
+
+        Args:
+            received_at: when its last byte arrived, on the loop's clock.
+        """
         self._is_received = True
         if not self.is_done:
-            self._services.deadlines.add(self)
+            self._services.deadlines.add(self, received_at - self._unread_s)
             if self._body is not None:
                 self._try(self._wait_for_turn)
 
@@ -267,11 +278,13 @@ class TrackRequest(RequestLifecycle):
     # Waiting
 
     async def _authenticate_slowly(self, key: bytes) -> None:
+        began = time.monotonic()
         try:
             source = await self._services.find_source(key)
         except Exception as error:  # noqa: BLE001 - `_fail` sorts them
             self._fail(error)
             return
+        self._unread_s = time.monotonic() - began
         if not self.is_done:
             self._try(partial(self._admit, source))
         early, self._early = self._early, []
@@ -283,25 +296,39 @@ class TrackRequest(RequestLifecycle):
 
     async def _process_slowly(self, unpacked: Unpacked | None = None) -> None:
         try:
-            is_large = len(self._content) > _LARGE_BODY
-            if unpacked is None:
-                run = self._services.in_thread
-                known = bool(self.source or self._guess)
-                unpacked = await run(self._unpack, is_known=known)
-            if self.is_done:
-                return
-            if self.source is None:
-                self._waits_for_key = True
-                key = key_from_body(unpacked.value)
-                self._identify(await self._services.find_source(key))
-                self._waits_for_key = False
-            process = partial(self._process, unpacked)
-            entries = await asyncio.to_thread(process) if is_large else process()
+            entries = await self._process_in_steps(unpacked)
         except Exception as error:  # noqa: BLE001 - `_fail` sorts them
             self._fail(error)
             return
         if not self.is_done:
             self._try(partial(self._submit, entries))
+
+    async def _process_in_steps(
+        self, unpacked: Unpacked | None
+    ) -> list[Entry | Ignored]:
+        is_large = len(self._content) > _LARGE_BODY
+        if unpacked is None:
+            unpacked = await self._in_thread(self._unpack)
+        if self.source is None and not self.is_done:
+            self._waits_for_key = True
+            key = key_from_body(unpacked.value)
+            self._identify(await self._services.find_source(key))
+            self._waits_for_key = False
+        if self.is_done:
+            return []
+        process = partial(self._process, unpacked)
+        return await self._in_thread(process) if is_large else process()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Run CPU-bound work; the bytes are held until it ends, whatever happens."""
+        known = bool(self.source or self._guess)
+        self._is_in_thread = True
+        try:
+            return await self._services.in_thread(work, is_known=known)
+        finally:
+            self._is_in_thread = False
+            if self.is_done:
+                self._give_back()
 
     @override
     def _origin(self) -> dict[str, str]:

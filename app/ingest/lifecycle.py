@@ -69,6 +69,7 @@ class RequestLifecycle:
     __slots__ = (
         "_began",
         "_client",
+        "_is_in_thread",
         "_is_received",
         "_is_submitted",
         "_permit",
@@ -99,6 +100,8 @@ class RequestLifecycle:
         self._ticket: Ticket | None = None
         self._is_received = False
         self._is_submitted = False
+        # Whether a thread works on it, which goes on after the end of the request.
+        self._is_in_thread = False
         self._waits_for_key = False
         self.is_done = False
 
@@ -159,13 +162,15 @@ class RequestLifecycle:
     def _respond(self, response: TrackResponse) -> None:
         services, took_s = self._services, time.perf_counter() - self._began
         self._release()
-        # Ahead of the response, so that its reader finds it counted.
-        services.metrics.count_request(
-            self._route.path, response.status, took_s, response.counts
-        )
-        if self.source is not None:
-            services.metrics.count_source(self.source, response.counts)
-        self._client.respond(response, self._request_id)
+        try:
+            # Ahead of the response, so that its reader finds it counted.
+            services.metrics.count_request(
+                self._route.path, response.status, took_s, response.counts
+            )
+            if self.source is not None:
+                services.metrics.count_source(self.source, response.counts)
+        finally:
+            self._client.respond(response, self._request_id)
         services.requests.add(
             request_id=self._request_id,
             route=self._route.path,
@@ -182,11 +187,16 @@ class RequestLifecycle:
 
     def _release(self) -> None:
         self.is_done = True
+        if not self._is_in_thread:
+            self._give_back()
+        self._forget()
+
+    def _give_back(self) -> None:
+        """Let others have the turn, and the bytes unless the writer holds them."""
         if self._ticket is not None:
             self._services.scheduler.leave(self._ticket)
         if self._permit is not None and not self._is_submitted:
             self._permit.release()
-        self._forget()
 
     def _forget(self) -> None:
         """Drop large objects: they must not wait for the garbage collector."""

@@ -38,16 +38,23 @@ class TimeoutQueue:
         self._pending: deque[tuple[float, Timed]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, item: Timed) -> None:
-        """Have an item expire, if it is not done in time."""
-        loop = asyncio.get_running_loop()
+    def add(self, item: Timed, began_at: float) -> None:
+        """Have an item expire, if it is not done in time.
+
+        Args:
+            item: with a deadline.
+            began_at: when its time began, on the loop's clock.
+        """
         pending = self._pending
         while pending and pending[0][1].is_done:
             pending.popleft()
-        due_at = loop.time() + self.delay_s
+        due_at = began_at + self.delay_s
+        if pending and due_at < pending[-1][0]:  # its time began before its turn
+            asyncio.get_running_loop().call_at(due_at, _expire, item)
+            return
         pending.append((due_at, item))
         if self._timer is None:
-            self._timer = loop.call_at(due_at, self._expire)
+            self._timer = asyncio.get_running_loop().call_at(due_at, self._expire)
 
     def _expire(self) -> None:
         loop = asyncio.get_running_loop()
@@ -55,11 +62,16 @@ class TimeoutQueue:
         self._timer = None
         while pending and (pending[0][1].is_done or pending[0][0] <= loop.time()):
             _, item = pending.popleft()
-            if not item.is_done:
-                try:
-                    item.expire()
-                except Exception:
-                    # The deadlines of all other requests depend on this loop.
-                    log.exception("a deadline failed")
+            _expire(item)
         if pending and self._timer is None:
             self._timer = loop.call_at(pending[0][0], self._expire)
+
+
+def _expire(item: Timed) -> None:
+    if item.is_done:
+        return
+    try:
+        item.expire()
+    except Exception:
+        # The deadlines of all other requests depend on the loop that calls this.
+        log.exception("a deadline failed")

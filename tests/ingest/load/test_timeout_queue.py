@@ -7,6 +7,10 @@ from typing_extensions import override
 from app.ingest.load.timeout_queue import TimeoutQueue
 
 
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class Item:
     """Notes when it expired, on the loop's clock."""
 
@@ -24,7 +28,7 @@ class Item:
 async def test_item_expires_after_its_delay() -> None:
     queue, item = TimeoutQueue(0.02), Item()
     began = asyncio.get_running_loop().time()
-    queue.add(item)
+    queue.add(item, now())
     await item.expired.wait()
 
     assert item.expired_at is not None
@@ -36,7 +40,7 @@ async def test_items_expire_each_at_its_own_time() -> None:
     items, began = [Item() for _ in range(5)], []
     for item in items:
         began.append(loop.time())
-        queue.add(item)
+        queue.add(item, now())
         await asyncio.wait_for(asyncio.shield(asyncio.sleep(0.005)), 1)
     for item in items:
         await item.expired.wait()
@@ -50,9 +54,9 @@ async def test_items_expire_each_at_its_own_time() -> None:
 
 async def test_item_that_is_done_does_not_expire() -> None:
     queue, done, late = TimeoutQueue(0.01), Item(), Item()
-    queue.add(done)
+    queue.add(done, now())
     done.is_done = True
-    queue.add(late)
+    queue.add(late, now())
     await late.expired.wait()
 
     assert done.expired_at is None
@@ -62,7 +66,7 @@ async def test_items_that_are_done_are_forgotten() -> None:
     queue = TimeoutQueue(20)
     for _ in range(1_000):
         item = Item()
-        queue.add(item)
+        queue.add(item, now())
         item.is_done = True
 
     assert len(queue._pending) == 1  # noqa: SLF001 - what would fill the memory
@@ -75,7 +79,31 @@ async def test_item_added_while_others_expire_expires_too() -> None:
         @override
         def expire(self) -> None:
             super().expire()
-            queue.add(second)
+            queue.add(second, now())
 
-    queue.add(Adding())
+    queue.add(Adding(), now())
     await second.expired.wait()
+
+
+async def test_item_whose_time_began_earlier_expires_before_those_ahead_of_it() -> None:
+    queue, first, late = TimeoutQueue(20), Item(), Item()
+    queue.add(first, now())
+    queue.add(late, now() - 19.99)
+    await asyncio.wait_for(late.expired.wait(), 10)
+
+    assert first.expired_at is None
+
+
+async def test_deadline_that_fails_does_not_stop_the_others() -> None:
+    class Failing(Item):
+        @override
+        def expire(self) -> None:
+            raise RuntimeError
+
+    queue, item, later = TimeoutQueue(0.01), Item(), Item()
+    began_at = now()
+    for each in (Failing(), item, Failing()):
+        queue.add(each, began_at)
+    await asyncio.wait_for(item.expired.wait(), 10)
+    queue.add(later, now())
+    await asyncio.wait_for(later.expired.wait(), 10)

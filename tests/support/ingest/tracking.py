@@ -178,7 +178,7 @@ class Bench:
             for chunk in chunks:
                 request.feed(chunk)
             if then == "ends":
-                request.end()
+                request.end(asyncio.get_running_loop().time())
             if then == "leaves" and not request.is_done:
                 raise ClientLeftError
             response = await client.response
