@@ -50,6 +50,17 @@ class ResponseOutput(FlowControl):
         exchange = self._current
         if exchange is None or exchange.is_answered or self.transport.is_closing():
             return
+        try:
+            data = self._render(exchange, response, request_id)
+        except Exception:
+            self.abort()  # a defect: its client must not wait for ever
+            raise
+        self.write(exchange, data)
+        self.finish(exchange)
+
+    def _render(
+        self, exchange: Exchange, response: TrackResponse, request_id: str
+    ) -> bytes:
         body = b"" if exchange.head.method == b"HEAD" else response.body
         parts = (
             status_line(response.status),
@@ -60,8 +71,7 @@ class ResponseOutput(FlowControl):
             b"\r\n",
             body,
         )
-        self.write(exchange, b"".join(parts))
-        self.finish(exchange)
+        return b"".join(parts)
 
     def trust(self) -> None:
         """A request on this connection carries a known key."""

@@ -72,12 +72,12 @@ class RequestParser:
             except HttpParserUpgrade as upgrade:
                 [end] = upgrade.args
                 rest = rest[end:]
-                head = self._without_upgrade()
-                # The old one is closed where the request ends the connection.
-                self._parser = _new_parser(self._callbacks)
-                self._parser.feed_data(head)
             else:
                 return
+            head = self._without_upgrade()
+            # The old one is closed where the request ends the connection.
+            self._parser = _new_parser(self._callbacks)
+            self._parser.feed_data(head)
 
     def _without_upgrade(self) -> bytes:
         """The headers of this request as bytes, less the upgrade."""

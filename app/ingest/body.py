@@ -72,13 +72,28 @@ class BodyReader:
         framing: from `check_headers`.
         max_bytes: of the body, decompressed.
         grow: makes room for at least so many bytes, or raises.
+        look: sees the first part, decompressed, before room is made for it.
     """
 
-    __slots__ = ("_decompressor", "_grow", "_has_key", "_max_bytes", "_parts", "_size")
+    __slots__ = (
+        "_decompressor",
+        "_grow",
+        "_has_key",
+        "_look",
+        "_max_bytes",
+        "_parts",
+        "_size",
+    )
 
     def __init__(
-        self, framing: Framing, *, max_bytes: int, grow: Callable[[int], None]
+        self,
+        framing: Framing,
+        *,
+        max_bytes: int,
+        grow: Callable[[int], None],
+        look: Callable[[bytes], None] | None = None,
     ) -> None:
+        self._look = look
         self._max_bytes = max_bytes
         self._has_key = framing.has_key
         self._grow = grow
@@ -101,13 +116,11 @@ class BodyReader:
             self._size += len(part)
             if self._size > self._max_bytes:
                 raise _too_large(self._max_bytes, has_key=self._has_key)
+            if self._look is not None:
+                self._look(part)
+                self._look = None
             self._grow(self._size)
             self._parts.append(part)
-
-    @property
-    def first(self) -> bytes:
-        """The first part, decompressed."""
-        return self._parts[0] if self._parts else b""
 
     def finish(self) -> bytes:
         """The whole body.

@@ -85,8 +85,8 @@ class TrackRequest(RequestLifecycle):
         self._received_at = services.clock()
         self._body: BodyReader | None = None
         self._early: list[bytes] = []
-        # The known source that the first bytes of the body name; "" if they do not.
-        self._guess: str | None = None
+        # The known source that the body seems to name; "" if it names none.
+        self._guess = ""
         self._content = b""
         self._entries: list[Entry | Ignored] = []
         # How long the client's body was left unread: it may have been here already.
@@ -105,7 +105,7 @@ class TrackRequest(RequestLifecycle):
         if self._body is None:
             self._early.append(chunk)
         else:
-            self._try(partial(self._take, self._body, chunk))
+            self._try(partial(self._body.feed, chunk))
 
     def end(self, received_at: float) -> None:
         """The body is complete; the time for the response begins.
@@ -120,12 +120,6 @@ class TrackRequest(RequestLifecycle):
                 self._try(self._wait_for_turn)
 
     # The stages
-
-    def _take(self, body: BodyReader, chunk: bytes) -> None:
-        body.feed(chunk)
-        if self.source is None and self._guess is None:
-            # At once, so that strangers cannot fill the budget of a known sender.
-            self._guess = self._guess_source(body.first)
 
     def _authenticate(self) -> None:
         if self._method != "POST":
@@ -163,30 +157,37 @@ class TrackRequest(RequestLifecycle):
             self._permit = services.budget.permit(source)
             self._permit.grow(framing.length)
         self._is_ndjson = framing.is_ndjson
-        self._body = BodyReader(framing, max_bytes=max_bytes, grow=self._permit.grow)
+        self._body = BodyReader(
+            framing,
+            max_bytes=max_bytes,
+            grow=self._permit.grow,
+            # At once, so that strangers cannot fill the budget of a known sender.
+            look=self._guess_source if source is None else None,
+        )
         self._client.invite_body()
 
     def _wait_for_turn(self) -> None:
         assert self._body is not None  # noqa: S101 - begin() was called
         self._content = self._body.finish()
         self._body = None
-        source = self.source or self._guess or self._guess_source(self._content)
+        if not (self.source or self._guess):
+            self._guess_source(self._content)
+        source = self.source or self._guess
         enter = self._services.scheduler.enter
         self._ticket = enter(source, len(self._content), self._work)
         if self._ticket.is_active:
             self._work()
 
-    def _guess_source(self, content: bytes) -> str:
-        """The source whose budget and queue a body without a key in a header uses.
+    def _guess_source(self, content: bytes) -> None:
+        """Choose whose budget and queue a body without a key in a header uses.
 
         The decoded body decides; this only keeps known senders apart from strangers.
         """
         key = find_body_key(content[:_SCAN_BYTES])
         known = None if key is None else self._services.last_known_source(key)
-        if known is None or self._permit is None:
-            return ""
-        self._permit.move(self._services.budget, known)
-        return known
+        if known is not None and self._permit is not None:
+            self._permit.move(self._services.budget, known)
+            self._guess = known
 
     def _work(self) -> None:
         is_known = bool(self.source or self._guess)

@@ -115,14 +115,19 @@ class Keys:
 
     def __init__(self) -> None:
         self.error: Exception | None = None
+        self._digests = {sha256(KEY.encode()).digest()}
         self.open = asyncio.Event()
         self.open.set()
+
+    def accept(self, key: str) -> None:
+        """Have one more key."""
+        self._digests.add(sha256(key.encode()).digest())
 
     async def fetch(self, digest: bytes) -> str | None:
         await self.open.wait()
         if self.error is not None:
             raise self.error
-        return "billing" if digest == sha256(KEY.encode()).digest() else None
+        return "billing" if digest in self._digests else None
 
 
 class Bench:

@@ -1,0 +1,122 @@
+"""A connection on fakes: deadlines, refusals and flow control."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from app.http.connection import MAX_PIPELINED_WITHOUT_KEY
+from app.metrics.counters import Metrics
+from tests.support.connecting import Wire, post, until
+from tests.support.tracking import Bench, event
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    bench = Bench()
+    bench.writer.start()
+    await bench.track(event())  # the key is known from now on
+    yield bench
+    await bench.close()
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[Bench]:
+    """One whose requests have half a second."""
+    bench = Bench(answer_s=0.5)
+    bench.writer.start()
+    await bench.track(event())
+    yield bench
+    await bench.close()
+
+
+async def test_time_of_a_pipelined_request_begins_with_its_last_byte(
+    hasty: Bench,
+) -> None:
+    wire, began = Wire(hasty), time.monotonic()
+    hasty.commits.open.clear()
+    wire.send(*[post()] * 3)
+    statuses = await wire.responses(3)
+
+    assert statuses == [503, 503, 503]
+    assert time.monotonic() - began < 0.9  # with a time of its own each: 1.5
+
+
+async def test_time_of_a_body_begins_before_a_key_is_looked_up_that_delays_it(
+    hasty: Bench,
+) -> None:
+    hasty.keys.open.clear()
+    hasty.commits.open.clear()
+    wire, began = Wire(hasty), time.monotonic()
+    request = post(key="rc_known", body=event()).replace(b"known", b"newer")
+    hasty.keys.accept("rc_newer")
+    wire.send(request[:-1])
+    asyncio.get_running_loop().call_later(0.4, hasty.keys.open.set)
+    await until(lambda: wire.transport.reads)
+    wire.send(request[-1:])
+
+    assert await wire.responses(1) == [503]
+    assert time.monotonic() - began < 0.8  # with all of it after the key: 0.9
+
+
+async def test_response_is_sent_although_counting_it_fails(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Metrics, "count_request", fail)
+    wire = Wire(bench)
+    wire.send(post())
+
+    assert await wire.responses(1) == [200]
+    assert "request failed after its end" in caplog.text
+
+
+async def test_connection_ends_if_its_response_cannot_be_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = Wire(bench)
+    monkeypatch.setattr(wire.monitor, "header_lines", lambda _: 1 / 0)
+    wire.send(post())
+    await until(wire.transport.is_closing)
+
+    assert wire.statuses == []
+
+
+@pytest.mark.parametrize("more", [[], [b"Connection: Upgrade", b"Upgrade: h2c"]])
+async def test_stranger_has_few_requests_begun_in_one_read(
+    bench: Bench, more: list[bytes]
+) -> None:
+    wire = Wire(bench)
+    wire.send(post(b"[]", *more, key="rc_long" * 50) * 1_000)
+
+    assert wire.statuses == [401] * (1 + MAX_PIPELINED_WITHOUT_KEY) + [400]
+    assert wire.transport.is_closing()
+
+
+async def test_known_sender_has_many_requests_in_one_read(bench: Bench) -> None:
+    wire = Wire(bench)
+    wire.send(*[post(b"[]")] * 50)
+
+    assert await wire.responses(50) == [400] * 50
+    assert not wire.transport.is_closing()
+
+
+async def test_bytes_behind_declined_upgrades_are_not_copied_for_each(
+    bench: Bench,
+) -> None:
+    upgraded = post(b"[]", b"Connection: Upgrade", b"Upgrade: h2c")
+    wire = Wire(bench)
+    wire.send(post(b"[]"))
+    seconds = []
+    for count in (500, 4_000):
+        began = time.process_time()
+        wire.send(upgraded * count)
+        seconds.append(time.process_time() - began)
+    statuses = wire.statuses
+
+    assert statuses == [400] * 4_501
+    assert seconds[1] < 16 * seconds[0]

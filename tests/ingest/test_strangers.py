@@ -1,0 +1,206 @@
+"""Clients whose key is not known yet: what they use, and what they cannot hold up."""
+
+import asyncio
+import gzip
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from app.access.key_cache import KeyCache
+from app.ingest import handler
+from app.ingest.handler import TrackRequest
+from app.pipeline.unpack import Unpacked, unpack
+from app.request_errors import OverloadedError, UnauthorizedError
+from tests.support.connecting import until
+from tests.support.tracking import (
+    KEY,
+    TRACK,
+    Bench,
+    FakeClient,
+    event,
+    filling,
+    with_key,
+    without_key,
+)
+
+MIB = 1024 * 1024
+STRANGE, LARGE = 17 * 1024, 257 * 1024
+GZIP = (b"content-encoding", b"gzip")
+
+
+def roomy(bench: Bench) -> Bench:
+    """Raise the limits of bytes to those of real bodies."""
+    services = bench.services
+    for name in ("max_bytes", "max_unauthenticated_bytes"):
+        object.__setattr__(services.limits, name, MIB)
+    services.budget.limit = services.unauthenticated.limit = 2 * MIB
+    return bench
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    bench = roomy(Bench())
+    bench.writer.start()
+    yield bench
+    await bench.close()
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[Bench]:
+    bench = roomy(Bench(answer_s=0.1))
+    bench.writer.start()
+    yield bench
+    await bench.close()
+
+
+def begin(bench: Bench, *headers: tuple[bytes, bytes]) -> TrackRequest:
+    """A request without a key in its headers, before its body."""
+    request = TrackRequest(
+        bench.services,
+        TRACK,
+        method="POST",
+        query=b"",
+        headers=dict(without_key(*headers)),
+        request_id="request-1",
+        client=FakeClient(),
+    )
+    request.begin()
+    return request
+
+
+class Held:
+    """Holds the decoding of bodies up, in whichever thread it happens."""
+
+    def __init__(self, which: Callable[[bytes], bool]) -> None:
+        self.open = threading.Event()
+        self.begun = threading.Event()
+        self.threads: list[str] = []
+        self._which = which
+
+    def __call__(self, body: bytes, **options: Any) -> Unpacked:
+        self.threads.append(threading.current_thread().name)
+        if self._which(body):
+            self.begun.set()
+            assert self.open.wait(20)
+        return unpack(body, **options)
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+async def test_first_part_of_a_body_moves_it_to_the_budget_of_its_known_source(
+    bench: Bench, *, gzipped: bool
+) -> None:
+    await bench.track(event())
+    start = b'{"writeKey": "%b", "x": "' % KEY.encode()
+    sent = gzip.compress(start, mtime=0)[:-8] if gzipped else start
+    request = begin(bench, *([GZIP] if gzipped else []))
+    request.feed(sent)
+    used = bench.services.budget.used, bench.services.unauthenticated.used
+    request.disconnect()
+
+    assert used == (len(start), 0)
+
+
+async def test_first_part_of_a_body_with_an_unknown_key_stays_with_the_strangers(
+    bench: Bench,
+) -> None:
+    await bench.track(event())
+    request = begin(bench)
+    for part in (b'{"writeKey": "rc_wrong"', b', "writeKey": "%b"' % KEY.encode()):
+        request.feed(part)
+    used = bench.services.budget.used, bench.services.unauthenticated.used
+    request.disconnect()
+
+    assert (used[0], used[1] > 0) == (0, True)
+
+
+async def test_full_budget_of_strangers_does_not_refuse_a_known_key_in_a_body(
+    bench: Bench,
+) -> None:
+    await bench.track(event())
+    bench.services.unauthenticated.limit = 10
+    with pytest.raises(OverloadedError):
+        await bench.track(event(writeKey="rc_wrong"), headers=without_key())
+    body = b'{"writeKey": "%b", ' % KEY.encode() + event()[1:]
+    answer, _ = await bench.track(body[:40], body[40:], headers=without_key())
+
+    assert answer.status == 200
+
+
+async def test_large_body_of_a_stranger_delays_no_body_of_a_known_sender(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.track(event())
+    held = Held(lambda body: b"rc_wrong" in body)
+    monkeypatch.setattr(handler, "unpack", held)
+    strange = [
+        asyncio.create_task(
+            bench.track(filling(STRANGE, writeKey="rc_wrong"), headers=without_key())
+        )
+        for _ in range(50)
+    ]
+    await until(held.begun.is_set)
+    for size in (LARGE, STRANGE, 1_000):
+        answer, _ = await bench.track(filling(size, writeKey=KEY), headers=with_key())
+        assert answer.status == 200
+    assert sum(name.startswith("strangers") for name in held.threads) == 1
+    held.open.set()
+    for task in strange:
+        with pytest.raises(UnauthorizedError):
+            await task
+
+
+@pytest.mark.parametrize(("size", "is_own"), [(STRANGE, True), (16 * 1024, False)])
+async def test_only_large_bodies_of_strangers_go_to_their_thread(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, size: int, *, is_own: bool
+) -> None:
+    held = Held(lambda _: False)
+    monkeypatch.setattr(handler, "unpack", held)
+    with pytest.raises(UnauthorizedError):
+        await bench.track(filling(size, writeKey="rc_wrong"), headers=without_key())
+
+    assert [name.startswith("strangers") for name in held.threads] == [is_own]
+
+
+@pytest.mark.parametrize("headers", [with_key(), without_key()])
+async def test_body_that_expires_in_a_thread_holds_its_bytes_until_the_thread_is_done(
+    hasty: Bench, monkeypatch: pytest.MonkeyPatch, headers: list[tuple[bytes, bytes]]
+) -> None:
+    await hasty.track(event())
+    held = Held(lambda _: True)
+    monkeypatch.setattr(handler, "unpack", held)
+    with pytest.raises(OverloadedError, match="took too long"):
+        await hasty.track(filling(LARGE, writeKey=KEY), headers=headers)
+    scheduler, budget = hasty.services.scheduler, hasty.services.budget
+    assert (budget.used, scheduler.active > 0) == (LARGE, True)
+
+    held.open.set()
+    await until(lambda: (budget.used, scheduler.active) == (0, 0))
+    assert len(hasty.commits.settled) == 1  # the event that made the key known
+
+
+async def test_long_key_is_refused_and_never_looked_up_or_cached(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise AssertionError
+
+    for name in ("get_cached", "source_of", "last_known"):
+        monkeypatch.setattr(KeyCache, name, fail)
+    long_key = "rc_" + "x" * 126
+    for request in (
+        {"headers": without_key((b"key", long_key.encode()))},
+        {"body": event(writeKey=long_key), "headers": without_key()},
+    ):
+        body = request.pop("body", event())
+        with pytest.raises(UnauthorizedError):
+            await bench.track(body, **request)  # type: ignore[arg-type]  # of two forms
+
+
+async def test_key_of_128_bytes_is_looked_up(bench: Bench) -> None:
+    key = "rc_" + "x" * 125
+    bench.keys.accept(key)
+
+    answer, _ = await bench.track(event(), headers=without_key((b"key", key.encode())))
+    assert answer.status == 200
