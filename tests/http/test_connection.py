@@ -9,8 +9,8 @@ import pytest
 
 from app.http.connection import MAX_PIPELINED_WITHOUT_KEY
 from app.metrics.counters import Metrics
-from tests.support.connecting import Wire, post, until
-from tests.support.tracking import Bench, event
+from tests.support.http.connecting import Wire, post, until
+from tests.support.ingest.tracking import Bench, event
 
 
 @pytest.fixture

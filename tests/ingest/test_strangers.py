@@ -13,8 +13,8 @@ from app.ingest import handler
 from app.ingest.handler import TrackRequest
 from app.pipeline.unpack import Unpacked, unpack
 from app.request_errors import OverloadedError, UnauthorizedError
-from tests.support.connecting import until
-from tests.support.tracking import (
+from tests.support.http.connecting import until
+from tests.support.ingest.tracking import (
     KEY,
     TRACK,
     Bench,

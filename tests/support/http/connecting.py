@@ -13,8 +13,8 @@ from app.http.monitor import ConnectionMonitor
 from app.http.timeouts import ConnectionLimits
 from app.ingest.dispatch import Dispatcher
 from app.ingest.routes import TRACK_ROUTES
-from tests.support.raw_http import statuses_of
-from tests.support.tracking import KEY, Bench, event
+from tests.support.http.raw_http import statuses_of
+from tests.support.ingest.tracking import KEY, Bench, event
 
 LIMITS = ConnectionLimits(header_s=10, body_s=10, write_s=10)
 
