@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import ConfigurationError
@@ -110,7 +111,8 @@ async def test_pooler_of_the_host_that_accepts_writes_is_chosen(
     """As with Patroni: one pooler on each database host, and all in the URL."""
     # Before the pooler has any connection, which would keep the setting.
     await set_read_only(engine, "off" if accepts_writes else "on")
-    several = pooler.url.replace("host=", "host=/nowhere,")
+    place = make_url(pooler.url).query["host"]
+    several = pooler.url.replace(f"host={place}", f"host={place},{place}")
     service = create_engine(with_pooler(several))
     if accepts_writes:
         async with committing(service) as committer:
