@@ -21,13 +21,20 @@ from app.store.quarantine.issues_json import stored_warnings
 from app.store.write.insert import insert_parameters
 from bench.bodies import bodies, yesterday
 from bench.database import SOURCE, BenchmarkError, run
-from bench.ways import COLUMNS, PREPARATIONS, TABLES, Way, statement_of
+from bench.ways import (
+    COLUMNS,
+    PREPARATIONS,
+    TABLES,
+    Way,
+    array_parameters,
+    statement_of,
+)
 
 BATCH = 100
 _PATIENCE_S = 300
 _TIMEOUT_S = 60.0
 
-Columns = Sequence[Sequence[Any]]
+Columns = Sequence[Any]
 
 
 class _Share(NamedTuple):
@@ -166,7 +173,9 @@ def _make_batches(first: int, count: int, *, way: Way) -> list[Columns]:
             unpacked, request_context=request_context, policy=policy
         )
         records = [entry for entry in entries if isinstance(entry, Record)]
-        if way in {"insert", "statement"}:
+        if way == "insert":
+            batches.append(array_parameters(records))
+        elif way == "statement":
             batches.append(insert_parameters(records))
         else:
             batches.append([[_value(r, name) for r in records] for name in COLUMNS])

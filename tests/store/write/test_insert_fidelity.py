@@ -135,6 +135,40 @@ async def test_every_kind_of_character_is_kept_in_every_place(
     assert json.loads(row["properties"])[edge] == [edge]
 
 
+async def test_values_with_and_without_the_mark_are_kept_in_one_batch(
+    engine: AsyncEngine,
+) -> None:
+    sent = [
+        signed_up_with(user_id=f"{number}{edge}", groupId=group, messageId=message)
+        for number, edge in enumerate(["", "\x1f", "\x1f\x1f", ","])
+        for group in (None, "a\x1f", "group")
+        for message in (f"{number}", f"{number}\x1f")
+    ]
+    entries = [stored(event) for event in sent]
+
+    assert await save(engine, *entries) == [STORED] * len(entries)
+    found = await columns_of(engine, events, entries[0].source)
+    for entry in entries:
+        row = found[entry.id]
+        assert row["user_id"] == entry.user_id
+        assert (row["group_id"], row["message_id"]) == (
+            entry.group_id,
+            entry.message_id,
+        )
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_assumed_timestamps_have_no_text(engine: AsyncEngine, count: int) -> None:
+    entries = [
+        stored(signed_up_with(messageId=f"m{number}"))._replace(timestamp_raw="")
+        for number in range(count)
+    ]
+
+    assert await save(engine, *entries) == [STORED] * count
+    found = await columns_of(engine, events, entries[0].source)
+    assert [row["timestamp_raw"] for row in found.values()] == [""] * count
+
+
 async def test_the_largest_event_is_kept_whole_in_either_place(
     engine: AsyncEngine,
 ) -> None:
