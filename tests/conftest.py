@@ -82,7 +82,7 @@ class Admin:
 
 
 def environment(name: str) -> str | None:
-    # What tests run on is no setting of the service that they test.
+    # The server of the tests is not a setting of the service under test.
     return os.environ.get(name)  # noqa: TID251
 
 

@@ -15,7 +15,7 @@ TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     [
         (b"", "127.0.0.1", "127.0.0.1"),
         (b"203.0.113.7", "127.0.0.1", "203.0.113.7"),
-        # A client may claim anything; the proxy adds what it has seen at the end.
+        # A client may claim anything; the proxy appends the address that it saw.
         (b"1.2.3.4, 203.0.113.7", "10.1.2.3", "203.0.113.7"),
         (b"203.0.113.7, 10.9.9.9", "127.0.0.1", "203.0.113.7"),
         (b"10.9.9.9", "127.0.0.1", "10.9.9.9"),

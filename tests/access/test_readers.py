@@ -1,4 +1,4 @@
-"""Who reads, as routes of any kind ask for it."""
+"""Authentication of readers, on routes of each kind."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What is left of `Cookie` headers, and how long the filter takes for the worst."""
+"""The filter of `Cookie` headers: its result, and its time for the worst header."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Bodies of one event and of many: what is stored, what is kept, what is answered."""
+"""Bodies of one event and of many: stored rows, rejected events and responses."""
 
 import copy
 import gzip

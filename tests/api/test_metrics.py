@@ -1,4 +1,4 @@
-"""`/metrics`: who may read it, and what it says."""
+"""`/metrics`: its access rules and its samples."""
 
 import asyncio
 from collections.abc import AsyncIterator

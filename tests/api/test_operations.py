@@ -1,4 +1,4 @@
-"""What operators and readers ask for: health, schemas, documentation."""
+"""Routes for operators and readers: health, schemas, documentation."""
 
 import asyncio
 import re

@@ -184,7 +184,7 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
         for code in codes(page.read_text(encoding="utf-8"))
         if ours.fullmatch(code) and not (ROOT / code).exists()
     }
-    # What a newcomer is told to make.
+    # The files that the tutorial asks a newcomer to make.
     assert missing <= {
         "app/events/trial_started.py",
         "migrations/views/signed_up_v2.sql",

@@ -1,4 +1,4 @@
-"""What stands between the tables of the documents."""
+"""The text of the documents, between their tables."""
 
 import re
 from pathlib import Path

@@ -33,7 +33,7 @@ def run(*command: str | Path, **options: Any) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built as the Dockerfile builds it, from what it copies and no more."""
+    """The wheel, built as in the Dockerfile, only from the files that it copies."""
     source = tmp_path_factory.mktemp("source")
     builder, _ = stages()
     for copied in copies(builder):
@@ -53,7 +53,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command in an environment of its own, which borrows what it depends on."""
+    """The command in an environment of its own, which borrows its dependencies."""
     venv = tmp_path_factory.mktemp("installed") / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", venv)
     [site] = venv.glob("lib/python3*/site-packages")
@@ -80,7 +80,7 @@ def stages() -> list[list[str]]:
 
 
 def copies(stage: list[str]) -> list[str]:
-    """What a stage copies from the checkout."""
+    """The paths that a stage copies from the checkout."""
     return [
         source
         for line in stage

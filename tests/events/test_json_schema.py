@@ -118,7 +118,7 @@ def test_a_group_fits_in_each_of_its_places(name: str, *, inside: bool) -> None:
 def test_what_is_stored_fits(validators: Validators, event: Any) -> None:
     text = json.dumps(event).encode()
     verdict = judge_body(text)
-    # What has to be mended first is no JSON, or nothing that a schema can be told.
+    # Some events must be corrected first: they are not JSON, or no schema covers them.
     mended = isinstance(verdict, Record) and MENDED & {w.code for w in verdict.warnings}
     if isinstance(verdict, Record) and not mended:
         assert validators[verdict.event].is_valid(event)

@@ -121,7 +121,7 @@ def journal(request: pytest.FixtureRequest) -> bool:
 async def stage(
     postgres: Postgres, serve: Serve, *, journal: bool
 ) -> AsyncIterator[Stage]:
-    """A database of the row's own, and what starts services on it."""
+    """A database of the row's own, and a function that starts services on it."""
     url = await postgres.new_database()
     key = await new_key(url)
     yield Stage(postgres, url, key, serve, journal)

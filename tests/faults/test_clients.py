@@ -168,7 +168,7 @@ async def endless_body(line: Line, key: str, size: int) -> None:
 
 
 async def bomb(line: Line, key: str, size: int) -> None:
-    """A thousandth of what it says it is."""
+    """A gzip bomb: one thousandth of the size that it decompresses to."""
     packed = await asyncio.to_thread(lambda: gzip.compress(b" " * size, 6))
     head = f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n"
     line.send(HEAD + f"X-Api-Key: {key}\r\n{head}\r\n".encode())

@@ -1,4 +1,4 @@
-"""F13 to F15 and F24: what is sent is itself the fault."""
+"""F13 to F15 and F24: the payload itself is the fault."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ END $$;
 CREATE TRIGGER poison BEFORE INSERT ON events
 FOR EACH ROW EXECUTE FUNCTION poison();
 """
-# What Postgres may say of data: out of range, not of the encoding, no such Unicode
+# Errors of Postgres about data: out of range, not of the encoding, no such Unicode
 # character, null, against a check, too much for it.
 _REFUSALS = ("22003", "22021", "22P05", "23502", "23514", "54000")
 _PLACES = (0, 50, 99)

@@ -29,14 +29,14 @@ RATE = 200
 
 
 def interpreter(name: str) -> str | None:
-    """What runs this sender; None where it cannot be run here."""
+    """The interpreter of this sender; None if it is not installed."""
     if name.endswith(".py"):
         return sys.executable
     return shutil.which("node") if (SENDERS / "node_modules").is_dir() else None
 
 
 async def run_sender(stage: Stage, name: str, key: str, count: int) -> tuple[str, str]:
-    """Send with it; returns what it believes delivered, and what it complained of."""
+    """Run a sender; returns the events it counts as delivered, and its complaints."""
     program = interpreter(name)
     assert program is not None
     process = await asyncio.create_subprocess_exec(

@@ -31,8 +31,8 @@ class Fault(NamedTuple):
     """One fault of the cluster.
 
     Attributes:
-        begin: what happens to the victim.
-        end: how it ends, some seconds later; None where it does not.
+        begin: the fault of the victim.
+        end: the repair, some seconds later; None if there is none.
         seconds: how long it lasts at least.
     """
 

@@ -1,4 +1,4 @@
-"""What the app refuses as a whole: with which status, in which form, in which order."""
+"""Requests that the app refuses: the status, form and order of the refusals."""
 
 import json
 from typing import Any

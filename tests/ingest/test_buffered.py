@@ -1,4 +1,4 @@
-"""What senders and probes are told while Postgres is away."""
+"""Responses to senders and probes while Postgres is unavailable."""
 
 import time
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ async def proxy(database_url: str) -> AsyncIterator[Proxy]:
 async def away(
     proxy: Proxy, engine: AsyncEngine, key: str, tmp_path: Path
 ) -> AsyncIterator[Api]:
-    """An app that has known its key, and whose Postgres is frozen since then."""
+    """An app that cached its key before its Postgres was frozen."""
     configured = settings(
         proxy.url, data_dir=tmp_path, journal="on", commit_timeout_seconds=0.5
     )

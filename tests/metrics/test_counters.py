@@ -1,4 +1,4 @@
-"""Counting, and what one process exposes of it."""
+"""Counters, and the samples that one process exposes."""
 
 import time
 import timeit

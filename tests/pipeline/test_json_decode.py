@@ -314,7 +314,7 @@ def test_many_containers_side_by_side_are_not_deep() -> None:
 
 
 def test_the_public_test_suite(corpora: Path) -> None:
-    """`y_` is read, `n_` is refused (but what SDKs send), `i_` is either."""
+    """`y_` is read, `n_` is refused (except values that SDKs send), `i_` is either."""
     files = sorted((corpora / "JSONTestSuite" / "test_parsing").glob("*.json"))
     verdicts: dict[str, Decoded | None] = {}
     for file in files:

@@ -1,4 +1,4 @@
-"""Fixtures for what lies between the service and its Postgres."""
+"""Fixtures for the connection between the service and its Postgres."""
 
 import socket
 from collections.abc import AsyncIterator, Iterator

@@ -20,7 +20,7 @@ from tests.support.postgres.proxy import Proxy
 async def failure_of(
     engine: AsyncEngine, statement: str, parameters: dict[str, object] | None = None
 ) -> Exception:
-    """What a statement raises, which is always among what callers catch."""
+    """The error that a statement raises; callers catch all of its kinds."""
     with pytest.raises(DATABASE_ERRORS) as caught:
         async with engine.begin() as connection:
             await connection.execute(text(statement), parameters)

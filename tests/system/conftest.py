@@ -1,7 +1,7 @@
 """The service as it runs: a process and a port.
 
-To start one takes a second or two, so whoever does not stop or set it shares one, as
-a source of its own; whoever does has a database of its own, alone or with its module.
+A start takes a second or two, so tests that do not stop or configure it share one, as
+a source of its own; the others have a database of their own, per test or per module.
 """
 
 import secrets

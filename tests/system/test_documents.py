@@ -1,4 +1,4 @@
-"""What the documents tell people to run, run."""
+"""The commands in the documents run."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""However the service ends, what it answered for is there, once."""
+"""However the service ends, every confirmed event is stored once."""
 
 import asyncio
 import os
@@ -82,7 +82,7 @@ async def test_a_killed_worker_is_replaced_and_loses_nothing(
 
 
 def read_by_the_service(service: Service) -> None:
-    """Return once what was sent before this has been read."""
+    """Return once the service has read all data sent before this."""
     for _ in range(3):
         with connected(service) as wire:
             wire.send(b"GET /livez HTTP/1.1\r\nHost: rollcall\r\n\r\n")

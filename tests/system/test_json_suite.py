@@ -9,7 +9,7 @@ from tests.support.service.tenant import Tenant
 
 REPLACED = str.maketrans({0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
 UNDECODABLE, REJECTED = "invalid_json", "all_rejected"
-# What the suite leaves open; all else of its i_ files is stored.
+# Implementation-defined files that are rejected; the other i_ files are stored.
 IMPLEMENTATION_DEFINED = {
     "i_number_huge_exp.json": REJECTED,
     "i_number_neg_int_huge_exp.json": REJECTED,
@@ -33,7 +33,7 @@ IMPLEMENTATION_DEFINED = {
     "i_structure_500_nested_arrays.json": REJECTED,
     "i_structure_UTF-8_BOM_empty_object.json": UNDECODABLE,
 }
-# No JSON, but what SDKs send; nothing else is made whole by the splice.
+# Invalid JSON that SDKs send, or that the surrounding text makes valid.
 STORED_ALL_THE_SAME = {
     "n_number_NaN.json",
     "n_number_infinity.json",

@@ -43,7 +43,7 @@ def stream(service: Service, key: str) -> Iterator[httpx.Response]:
 
 
 def users(response: httpx.Response) -> Iterator[str]:
-    """Whom rows are about, as they come."""
+    """The users of the rows, as they arrive."""
     for line in response.iter_lines():
         if line.startswith("data: "):
             for row in json.loads(line.removeprefix("data: ")).get("rows", ()):

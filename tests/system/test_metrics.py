@@ -38,7 +38,7 @@ def scrape(wire: Wire, read_key: str) -> Figures:
 
 
 def figures_of(service: Service, read_key: str) -> Figures:
-    """What any worker says."""
+    """The figures that any worker returns."""
     with connected(service) as wire:
         return scrape(wire, read_key)
 

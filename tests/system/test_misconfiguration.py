@@ -46,7 +46,7 @@ CREATE DATABASE closed;
 REVOKE CONNECT ON DATABASE closed FROM PUBLIC;
 GRANT ALL ON DATABASE rollcall TO app;
 """
-# What a pooler answers at login, from a real Postgres.
+# The error of a pooler at login, raised by a real Postgres.
 LOGIN_TRIGGER = """
 CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -232,7 +232,7 @@ def test_serve_ends_where_the_environment_is_wrong(
 
 
 def change_password(cluster: Cluster, password: str) -> None:
-    """Change it, and cut whoever logged in with the old one."""
+    """Change it, and end the sessions that logged in with the old one."""
     sql(cluster, f"ALTER ROLE app PASSWORD '{password}'")
     sql(
         cluster,

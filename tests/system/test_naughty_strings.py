@@ -46,7 +46,7 @@ def results_of(
 
 
 def stored(tenant: Tenant, expression: str) -> dict[str, Any]:
-    """What the expression gives for each event, under its message id."""
+    """The value of the expression for each event, under its message id."""
     return dict(
         tenant.rows(
             f"SELECT message_id, {expression} FROM events"  # noqa: S608 - our own

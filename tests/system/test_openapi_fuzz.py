@@ -12,14 +12,14 @@ from tests.support.service.tenant import Tenant
 
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 # A schema can say neither that a timestamp is one nor how deep an event is; and
-# `/v1/...` answers 200 to what it rejects, on purpose.
+# `/v1/...` answers 200 to rejected events, on purpose.
 UNFIT = "positive_data_acceptance,negative_data_rejection"
 
 
 def fuzz(
     tenant: Tenant, paths: str, *, key: str, cwd: Path, examples: int = 15
 ) -> Counter[tuple[object, object]]:
-    """Send what OpenAPI allows and what it does not; answers by door and status.
+    """Send valid and invalid requests by OpenAPI; counts responses by route and status.
 
     Args:
         tenant: has the service.

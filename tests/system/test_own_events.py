@@ -20,7 +20,7 @@ PATIENCE_S = 100
 TUTORIAL = section(
     read("docs/own-events.md"), "Tutorial: from an unknown event to a typed view"
 )
-# A reader waits by looking at what the service says.
+# A reader waits by looking at the output of the service.
 WAIT = "until curl -sf {address}{path} > /dev/null; do sleep 0.1; done\n"
 STOP = "trap 'kill %1; wait' EXIT\n"
 UNKNOWN = trial_with({"plan": "team", "seats": 5}, group_id="a1")

@@ -1,4 +1,4 @@
-"""The embedded default: what `make run` starts, and what a newcomer pastes."""
+"""The embedded default: the service of `make run`, and the lines it prints."""
 
 import hashlib
 import json
@@ -49,8 +49,8 @@ def serve(
 
 
 def shell(line: str, env: dict[str, str]) -> str:
-    """What a line prints when it is pasted into a shell."""
-    done = subprocess.run(  # noqa: S602 - this is what the line is for
+    """The output of a line that is pasted into a shell."""
+    done = subprocess.run(  # noqa: S602 - the line is made for a shell
         line, shell=True, env=env, capture_output=True, text=True, check=True
     )
     return done.stdout

@@ -1,4 +1,4 @@
-"""Real SDKs, with nothing changed but the host: what they deliver is what is stored.
+"""Real SDKs, with only the host changed: every delivered event is stored.
 
 The Node ones are installed by make where npm is; without them their tests skip.
 """
@@ -43,7 +43,7 @@ def check(tenant: Tenant, delivered: list[str], *, dated: bool = True) -> None:
     """Each of the plan's events is stored once, in its view, as it was sent.
 
     Args:
-        tenant: whose events they are.
+        tenant: the source of the events.
         delivered: the users that the SDK says it delivered for.
         dated: whether the SDK sends the time that its caller gives.
     """
@@ -143,7 +143,7 @@ def test_a_batch_whose_answer_was_lost_is_sent_again(tenant: Tenant) -> None:
         lost.sendall(head.encode() + body)
         stored = "SELECT id FROM events WHERE source = :source"
         until(lambda: len(tenant.rows(stored)) == 20, within_s=10, what="20 rows")
-        # A reset, not a farewell: what was answered meanwhile reaches nobody.
+        # A reset, not a close: the response is lost.
         reset = struct.pack("ii", 1, 0)
         lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
     answer = post(tenant, body)

@@ -1,4 +1,4 @@
-"""Who is too slow is closed at a deadline; who is only idle, or deep, is not."""
+"""Slow clients are disconnected at a deadline; idle and pipelining ones are not."""
 
 import socket
 from itertools import count
@@ -34,7 +34,7 @@ def own_settings() -> dict[str, str]:
 
 
 def trickled(service: Service, start: bytes, drip: bytes) -> bytes:
-    """What comes back, until the end, while bytes go out one after the other."""
+    """The whole response, while bytes are sent one after the other."""
     with socket.create_connection(service.endpoint, timeout=20) as connection:
         connection.sendall(start)
         connection.settimeout(PACE_S)

@@ -1,4 +1,4 @@
-"""The code that the pages give to copy does what it says, against a real service."""
+"""The snippets of the pages work against a real service."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What whoever starts a command leaves it, and signals at any moment of it."""
+"""The streams and signals that a command inherits, and signals at any moment."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def heeds_a_hangup() -> Iterator[None]:
-    """Where the tests run under nohup(1), what they start would not."""
+    """Undo nohup(1), under which the children of the tests would ignore SIGHUP."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)

@@ -1,4 +1,4 @@
-"""Bytes on the connection: limits, early refusals, and what follows them."""
+"""Bytes on the connection: limits, early refusals, and later requests."""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -97,7 +97,7 @@ def test_500_mb_are_refused_without_being_held(
 def test_a_connection_stays_in_step_after_a_refusal_with_a_body_unread(
     tenant: Tenant, *, known: bool, length: int, expected: int
 ) -> None:
-    # What is left unread looks like requests: none must be taken for one.
+    # The unread rest looks like requests; the service must not answer it.
     decoy = request(tenant.key, event("decoy"))
     body = (decoy * (length // len(decoy))).ljust(length)
     with connected(tenant.service) as wire:

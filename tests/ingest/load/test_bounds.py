@@ -1,4 +1,4 @@
-"""Bounds for everything but events: slots, waiting, and what leaves them."""
+"""Bounds for all requests but events: slots, the queue, and leaving them."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The scheduler: what begins at once, what waits, whose turn is next."""
+"""The scheduler: immediate starts, the queue, and the order between sources."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ class Loop:
         self._timers.append((self.now + delay_s, call))
 
     def advance(self, seconds: float = 0.0) -> None:
-        """Let time pass, and call what is due by then."""
+        """Let time pass, and call the timers that are due by then."""
         self.now += seconds
         while due := [timer for timer in self._timers if timer[0] <= self.now]:
             self._timers = [timer for timer in self._timers if timer[0] > self.now]

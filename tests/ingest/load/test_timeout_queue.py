@@ -69,7 +69,7 @@ async def test_items_that_are_done_are_forgotten() -> None:
         queue.add(item, now())
         item.is_done = True
 
-    assert len(queue._pending) == 1  # noqa: SLF001 - what would fill the memory
+    assert len(queue._pending) == 1  # noqa: SLF001 - expired items must not fill the memory
 
 
 async def test_item_added_while_others_expire_expires_too() -> None:

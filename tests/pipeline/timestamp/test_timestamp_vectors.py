@@ -1,6 +1,7 @@
 """The public vector lists, read where they lie beside the checkout; never copied.
 
-`ACCEPTED` pins, one by one, what those lists call invalid and Rollcall reads.
+`ACCEPTED` pins, one by one, the values that Rollcall reads and those lists call
+invalid.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""From the journal to Postgres: all of it, once, and past what cannot go."""
+"""Draining the journal: every entry once, and past entries that cannot be stored."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -58,7 +58,7 @@ class Defective(Committer):
 
 
 class Halting(Committer):
-    """Confirms the first of what it is given, and is then out of time."""
+    """Confirms the first entries that it is given, and is then out of time."""
 
     @override
     async def commit(
@@ -110,7 +110,7 @@ async def draining(
 
 async def until(found: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(20):
-        while not await found():  # noqa: ASYNC110 - what happens in the database
+        while not await found():  # noqa: ASYNC110 - Postgres sends no event
             await asyncio.sleep(0.01)
 
 

@@ -48,7 +48,7 @@ def databases(directory: Path) -> list[Path]:
 
 
 def modes(directory: Path) -> dict[str, int]:
-    """What is in a directory, and who may do what with it."""
+    """The permissions of each file in a directory."""
     return {
         path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()
     }

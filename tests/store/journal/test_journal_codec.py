@@ -1,4 +1,4 @@
-"""What goes through the journal makes the row that a commit would have made."""
+"""An entry that went through the journal makes the same row as a direct commit."""
 
 import json
 from typing import Any

@@ -59,7 +59,7 @@ async def test_bytes_are_capped_to_the_byte(
     assert await keep(engine, numbered(1, 2, 3), Quarantine(max_bytes=max_bytes)) == (
         kept
     )
-    # Another process measures what this one has added up.
+    # Another process measures the size that this one has added up.
     other = Quarantine(max_bytes=max_bytes)
     assert await keep(engine, numbered(4), other) == [False]
 

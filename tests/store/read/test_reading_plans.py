@@ -1,4 +1,4 @@
-"""What readers ask is served by an index, and reads no week that it need not."""
+"""Queries of readers use an index, and skip the weeks outside their range."""
 
 import asyncio
 from collections.abc import Iterator

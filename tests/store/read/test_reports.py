@@ -234,7 +234,7 @@ async def test_report_in_another_time_zone_has_same_result(
 
 
 def timeless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows without what depends on the moment of asking."""
+    """The rows without the columns that depend on the time of the query."""
     return [{k: v for k, v in row.items() if k not in {"at", "ages"}} for row in rows]
 
 

@@ -60,7 +60,7 @@ def spring(proxy: Proxy, when: str, words: bytes, act: Act) -> None:
     {"before": proxy.before, "after": proxy.after}[when](words, act)
 
 
-# What the service sends to Postgres to commit the event of user-9 and a rejection.
+# Messages to Postgres that commit the event of user-9 and a rejection.
 WORDS = [b"BEGIN", b"user-9", b"COMMIT"]
 
 

@@ -1,4 +1,4 @@
-"""What is the moment's fault is tried again in time, and never rejects an event."""
+"""Transient errors are retried within the deadline, and never reject an event."""
 
 import asyncio
 import secrets

@@ -23,7 +23,7 @@ from tests.support.store.sabotage import raising, run, sabotage
 
 # Longer than an index takes, and nothing that compresses well.
 POISON = "".join(f"{number:x}" for number in range(4_000))
-# What makes Postgres refuse an event with the property `poison`.
+# Statements that make Postgres refuse an event with the property `poison`.
 REFUSALS = {
     "22012": "ALTER TABLE events ADD COLUMN one integer GENERATED ALWAYS AS"
     " (1 / (NOT properties ? 'poison')::integer) STORED",

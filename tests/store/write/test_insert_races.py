@@ -125,10 +125,10 @@ async def test_one_of_64_at_once_is_stored(
 async def opposed(
     engine: AsyncEngine, workers: Workers, table: str, insert: Insert
 ) -> list[object]:
-    """What becomes of two sessions that insert the same rows in opposite orders.
+    """The results of two sessions that insert the same rows in opposite orders.
 
     Both are stopped before the middle row. As they come, one then holds the first
-    row and the other the third, and each goes on to what the other holds. In sorted
+    row and the other the third, and each goes on to the row of the other. In sorted
     order the second does not get beyond the first row.
     """
     await sabotage(

@@ -19,7 +19,7 @@ FROM pg_class JOIN pg_inherits ON inhrelid = pg_class.oid
 WHERE inhparent = 'events'::regclass
 ORDER BY relname
 """)
-# What an index is, whatever the table that it is on is called.
+# The definition of an index, without the name of its table.
 INDEXES = text("""
 SELECT
     regexp_replace(pg_get_indexdef(indexrelid), '^.* ON (ONLY )?[a-z0-9_.]+ ', ''),

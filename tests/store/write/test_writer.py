@@ -40,7 +40,7 @@ class HeldCommitter(Committer):
         return end
 
     async def begin(self) -> list[Entry]:
-        """Wait for a commit to be under way; returns what it is of."""
+        """Wait until a commit is under way; returns its entries."""
         return await self._begun.get()
 
     def end(self, end: list[Outcome | None] | Exception) -> None:

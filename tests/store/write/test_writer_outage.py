@@ -1,4 +1,4 @@
-"""What the writer does with what Postgres did not confirm in time."""
+"""The writer with entries that Postgres did not confirm in time."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -24,7 +24,7 @@ class Api:
     Attributes:
         client: sends JSON with a key.
         key: the client's.
-        engine: to look at what was stored.
+        engine: for queries of the stored rows.
     """
 
     client: httpx.AsyncClient
@@ -73,7 +73,7 @@ async def started(app: App) -> AsyncIterator[None]:
     inbox.put_nowait({"type": "lifespan.startup"})
     message = await outbox.get()
     if message["type"] != "lifespan.startup.complete":
-        await lifespan  # raises what it failed with
+        await lifespan  # raises the error of the startup
     try:
         yield
     finally:

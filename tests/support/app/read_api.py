@@ -7,7 +7,7 @@ from app.store.keys.keys import create_key
 from tests.support.app.client import Api
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-# What a browser says of a form that it sends from our own page.
+# Headers of a browser that submits a form of our own page.
 OURS = {"sec-fetch-site": "same-origin", "origin": "http://rollcall"}
 
 

@@ -1,4 +1,4 @@
-"""Running `rollcall rejected` in this process, and what it works on."""
+"""`rollcall rejected` in this process, and rejected events for it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -25,7 +25,7 @@ def read(path: str) -> str:
 
 
 def section(text: str, title: str) -> str:
-    """What stands below a heading, up to the next one of its level or a higher."""
+    """The text below a heading, up to the next one of its level or a higher."""
     found = re.search(rf"^(#+) {re.escape(title)}$", text, re.MULTILINE)
     assert found is not None, f"no section {title}"
     rest = text[found.end() :]
@@ -79,12 +79,12 @@ def anchors(text: str) -> set[str]:
 
 
 def codes(text: str) -> list[str]:
-    """What stands between single backticks, outside the blocks."""
+    """The texts between single backticks, outside the blocks."""
     return _CODE.findall(_blank(text))
 
 
 def named(row: dict[str, str], column: str) -> list[str]:
-    """What a cell names between backticks."""
+    """The names between backticks in a cell."""
     return _CODE.findall(row[column])
 
 

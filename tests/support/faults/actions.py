@@ -103,7 +103,7 @@ async def reset_connections(stage: Stage, *, seconds: float) -> None:
 
 
 async def fail_commits(stage: Stage, *, seconds: float) -> None:
-    """F7: what is written is refused only when it is to be committed."""
+    """F7: Postgres refuses rows only at the commit."""
     await stage.postgres.script(_REFUSE_AT_COMMIT, url=stage.url)
     try:
         await lasting(seconds)

@@ -1,4 +1,4 @@
-"""The table of figures: the bars of each row, and what was measured."""
+"""The table of figures: the bars of each row, and the measured values."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -30,10 +30,10 @@ class Figure:
 
 @dataclass(slots=True)
 class Row:
-    """What is measured of one fault.
+    """The measurements of one fault.
 
     Args:
-        slack: what times may be longer by before a test fails; the table says
+        slack: factor on the bars of times before a test fails; the table says
             whether they hold without it.
     """
 
@@ -70,13 +70,13 @@ class Row:
             self._fail()
 
     def holds(self, what: str, *, met: bool, measured: str = "") -> None:
-        """What is either so or not."""
+        """Add a figure that is true or false."""
         self._add(what, "yes", measured or ("yes" if met else "no"), met)
         if not met:
             self._fail()
 
     def told(self, what: str, measured: str) -> None:
-        """What has no bar."""
+        """Add a figure that has no bar."""
         self._add(what, "-", measured, met=True)
 
     def verdict(self, verdict: Verdict) -> None:

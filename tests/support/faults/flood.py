@@ -2,8 +2,8 @@
 
 An open loop: a request goes out when it is due, however slow the answers are. All are
 made before the first one leaves, so that to send them takes little of the machine,
-which the service runs on, too. At a rate of 0 it is a closed loop, which finds out
-what the service can take: every connection sends again once it has its answer.
+which the service runs on, too. At a rate of 0 it is a closed loop, which finds the
+capacity of the service: every connection sends again once it has its answer.
 
 It says "ready", begins at a line on its standard input, and ends with its figures.
 """
@@ -32,7 +32,7 @@ _RECEIVE = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is sent.
+    """The requests of a flood.
 
     Attributes:
         first: number of the first event; no two floods may share any.
@@ -120,7 +120,7 @@ class _Flood:
                 due += 1 / plan.rate if plan.rate else 0
             self._receive(max(0.0, due - now) if self._free else 0.1)
         self._figures.seconds = time.perf_counter() - began
-        # What was stored after this is not of the rate.
+        # Events stored after this do not count for the rate.
         stored = self._figures.stored
         patience = time.perf_counter() + PATIENCE_S
         while self._in_flight and time.perf_counter() < patience:
@@ -203,7 +203,7 @@ def _is_whole(answer: bytes) -> bool:
 
 
 @asynccontextmanager
-async def flooding(  # noqa: PLR0913 - all that a flood is
+async def flooding(  # noqa: PLR0913 - the parts of a flood
     stage: Stage,
     *,
     batch: int,
@@ -215,7 +215,7 @@ async def flooding(  # noqa: PLR0913 - all that a flood is
     """A flood of another source, which has begun; its task ends with its figures.
 
     Args:
-        stage: whose service it is sent to.
+        stage: has the service.
         count: requests to be made; where there is a rate, it says how many.
     """
     host, port = stage.service.endpoint

@@ -1,7 +1,7 @@
-"""What was sent and what was answered, and the comparison of both with SQL.
+"""Requests and responses of a run, and their comparison with SQL.
 
 Every event has a number. An attempt is written down before it is sent, and its
-answer after; what has no clear answer is sent again where the body's number is
+answer after; a body without a clear answer is sent again where the body's number is
 even, and never where it is odd.
 """
 
@@ -18,7 +18,7 @@ import asyncpg
 from app.store.dsn import dsn_of
 
 _MAX_ATTEMPTS = 100  # so that a run ends though nobody answers any more
-# The source of whoever sends besides, of whose events no ledger is kept.
+# The source of other senders, whose events are not in the ledger.
 BYSTANDER = "bystander"
 CONFIRMED = frozenset({"stored", "duplicate", "buffered"})
 _ROWS = """
@@ -48,7 +48,7 @@ class Verdict(NamedTuple):
     Attributes:
         lost: answered as taken in, and absent.
         dup: in more than one row.
-        torn: of other content than what was sent, or half there.
+        torn: with other content than the payload, or with half of it.
         phantom: never sent.
     """
 
@@ -120,7 +120,7 @@ def _digest(*content: Any) -> bytes:
 
 
 def digest_of(event: dict[str, Any]) -> bytes:
-    """The hash of what is to be stored of an event."""
+    """The hash of the columns to be stored of an event."""
     return _digest(
         event["event"],
         event["user_id"],
@@ -133,7 +133,7 @@ def digest_of(event: dict[str, Any]) -> bytes:
 
 
 class Ledger:
-    """All bodies of one run, by their numbers, and what their events' ids are."""
+    """All bodies of one run by their numbers, and the ids of their events."""
 
     def __init__(self) -> None:
         self.bodies: list[Body] = []
@@ -161,14 +161,14 @@ class Ledger:
         body.attempts += 1
 
     def end(self, body: Body, status: int | None, answer: bytes) -> Fate:
-        """Write down what was answered: None is no answer at all."""
+        """Write down the response; a status of None is no response at all."""
         fate = self._read(body, status, answer)
         body.fates.append(fate)
         self.fates[fate] += 1
         return fate
 
     async def check(self, url: str) -> Verdict:
-        """Compare with what is in the database."""
+        """Compare with the rows in the database."""
         connection = await asyncpg.connect(dsn_of(url))
         try:
             rows = await connection.fetch(_ROWS, BYSTANDER)

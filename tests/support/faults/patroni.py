@@ -1,6 +1,6 @@
 """A Patroni cluster of three nodes with etcd, each node in a network namespace.
 
-Needs root, `ip`, etcd and a packaged Postgres; `missing()` names what is absent.
+Needs root, `ip`, etcd and a packaged Postgres; `missing()` names the absent programs.
 """
 
 import json

@@ -97,13 +97,13 @@ class Line:
         return int(head[9:12])
 
     def stop_reading(self) -> None:
-        """Leave what comes in to the kernel."""
+        """Leave incoming data in the kernel's buffer."""
         transport = self._writer.transport
         assert isinstance(transport, asyncio.ReadTransport)
         transport.pause_reading()
 
     def close(self) -> None:
-        """At once: what is not yet sent is not waited for."""
+        """Close at once, without waiting for unsent data."""
         self._writer.transport.abort()
 
     def reset(self) -> None:
@@ -175,7 +175,7 @@ class Load:
         )
 
     async def run(self) -> None:
-        """Send at the rate, until stopped; then what is to be sent again."""
+        """Send at the rate until stopped, then send the retries."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while not self._stopped.is_set():
@@ -260,8 +260,8 @@ async def dial(endpoint: tuple[str, int], *, receive: int | None = None) -> Line
     """A new connection.
 
     Args:
-        endpoint: where to.
-        receive: bytes that the kernel may hold of what comes in.
+        endpoint: host and port.
+        receive: size of the kernel's receive buffer, in bytes.
     """
     if receive is None:
         return Line(*await asyncio.open_connection(*endpoint))

@@ -1,4 +1,4 @@
-"""A service on a database, the load on it, and what is measured of a fault."""
+"""A service on a database, the load on it, and the measurements of a fault."""
 
 import asyncio
 import socket
@@ -38,7 +38,7 @@ def status_bytes(pid: int, name: str) -> int:
 
 @dataclass(slots=True)
 class Stage:
-    """What one row plays on.
+    """The database and the services of one row.
 
     Attributes:
         url: of the database itself, past any proxy.
@@ -130,7 +130,7 @@ class Stage:
 
 @dataclass(slots=True)
 class Trial:
-    """What is measured while a fault lasts."""
+    """The measurements while a fault lasts."""
 
     stage: Stage
     load: Load
@@ -163,7 +163,7 @@ class Trial:
         return self.recovery_s
 
     async def drained(self) -> None:
-        """Wait until what was buffered has become rows; no row is waited for else."""
+        """Wait until every buffered event is a row, if any was buffered."""
         if not self.load.ledger.statuses["buffered"]:
             return
         async with asyncio.timeout(60):
@@ -171,7 +171,7 @@ class Trial:
                 await asyncio.sleep(0.1)
 
     def tell(self, row: Row) -> None:
-        """What has a bar only in some rows, in one line."""
+        """Add one line of the figures that have a bar only in some rows."""
         ledger = self.load.ledger
         row.told(
             "besides",

@@ -272,7 +272,7 @@ class Conversation(NamedTuple):
 def converse(
     endpoint: tuple[str, int], key: str, *, within_s: float = 60, quiet_s: float = 0.5
 ) -> dict[str, Conversation]:
-    """Send every case on a connection of its own, and read what comes back.
+    """Send every case on a connection of its own, and read the responses.
 
     Args:
         endpoint: host and port.

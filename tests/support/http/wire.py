@@ -1,4 +1,4 @@
-"""A connection to the service, byte by byte; and what goes over it."""
+"""A connection to the service, byte by byte, and messages to send over it."""
 
 import json
 import select

@@ -1,4 +1,4 @@
-"""A client as ASGI shows it: what it sends, and what it does then."""
+"""A client as ASGI shows it: its body, and its behaviour afterwards."""
 
 import asyncio
 from collections.abc import AsyncIterator, MutableMapping

@@ -131,7 +131,7 @@ class Keys:
 
 
 class Bench:
-    """A tracker, and what it works with."""
+    """A tracker and its collaborators."""
 
     def __init__(self, *, answer_s: float = 20, slots: int = 1_000) -> None:
         self.commits = Commits()
@@ -167,7 +167,7 @@ class Bench:
         query: bytes = b"",
         headers: Sequence[tuple[bytes, bytes]] | None = None,
     ) -> tuple[TrackResponse, str | None]:
-        """Send a request; raises what it is refused with."""
+        """Send a request; raises the error of a refusal."""
         client = FakeClient()
         request = TrackRequest(
             self.services,

@@ -54,7 +54,7 @@ def plain_values() -> st.SearchStrategy[Any]:
 
 @cache
 def odd_values() -> st.SearchStrategy[Any]:
-    """JSON values, and what senders send beside them."""
+    """JSON values, and the invalid values of senders."""
     texts = st.one_of(plain_texts(), st.sampled_from(_ODD_TEXTS), st.text())
     leaves = st.one_of(
         st.none(),

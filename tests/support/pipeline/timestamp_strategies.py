@@ -13,7 +13,7 @@ _LONGEST = datetime(2098, 12, 30, tzinfo=UTC) - EPOCH
 
 @dataclass(frozen=True, slots=True)
 class SentTimestamp:
-    """A timestamp as a sender may write it, and what it has to be read as."""
+    """A timestamp as a sender may write it, and the instant that it means."""
 
     sent: str | float | Decimal
     instant: datetime

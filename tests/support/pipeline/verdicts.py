@@ -77,14 +77,14 @@ def judge_array(body: bytes) -> list[Record | Rejection]:
 
 
 def stored(event: Any, **options: Any) -> Record:
-    """What is stored of an event, given as bytes or as a value."""
+    """The record of an event, given as bytes or as a value."""
     verdict = judge_body(_as_body(event), **options)
     assert isinstance(verdict, Record), verdict.errors
     return verdict
 
 
 def rejected(event: Any, **options: Any) -> Rejection:
-    """What is kept of an event that is not stored."""
+    """The rejection of an event that is not stored."""
     verdict = judge_body(_as_body(event), **options)
     assert isinstance(verdict, Rejection), "was stored"
     return verdict

@@ -1,4 +1,4 @@
-"""What the tests of the embedded Postgres share: a place, a user, a question."""
+"""Helpers for tests of the embedded Postgres: directories, processes, queries."""
 
 import os
 import shutil

@@ -38,7 +38,7 @@ class Proxy:
         self._open.clear()
 
     def thaw(self) -> None:
-        """Forward again, beginning with what was held back."""
+        """Forward again, beginning with the delayed data."""
         self._open.set()
 
     def cut(self) -> None:

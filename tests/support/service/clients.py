@@ -12,7 +12,7 @@ from itertools import count
 
 from tests.support.http.wire import event, request
 
-# So that something is left of the machine for workers that start.
+# Leaves time of the machine to workers that start.
 _PAUSE_S = 0.02
 
 
@@ -95,7 +95,7 @@ class Calls:
 async def calling(
     endpoint: tuple[str, int], key: str, *, each: int = 4
 ) -> AsyncIterator[Calls]:
-    """So many clients of each way, until told to end, or the context does."""
+    """Run `each` clients of each kind until `end()` or the end of the context."""
     calls = Calls(endpoint, key)
     async with asyncio.TaskGroup() as group:
         for number in range(each):

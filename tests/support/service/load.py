@@ -1,4 +1,4 @@
-"""Senders that never stop, and remember what they were told."""
+"""Senders that never stop, and record each response."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ _SENDERS = 8
 
 @dataclass(slots=True)
 class Load:
-    """What was sent, and what of it was answered how."""
+    """The number of requests sent, and their responses."""
 
     sent: int = 0
     stored: set[str] = field(default_factory=set)

@@ -60,7 +60,7 @@ class Told:
 
 @dataclass(slots=True)
 class Senders:
-    """Send one event after the other, and note what they are told."""
+    """Send one event after the other, and record each response."""
 
     address: str
     key: str

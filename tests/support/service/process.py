@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 ROLLCALL = Path(sys.executable).with_name("rollcall")
 _LEAVING_S = 25
-# Of descriptor 3, to the program that this process becomes (sd_listen_fds(3)).
+# Passes descriptor 3 to the program that this process becomes (sd_listen_fds(3)).
 _HAND_OVER = """
 import os, sys
 _, descriptor, *command = sys.argv

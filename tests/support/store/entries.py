@@ -1,4 +1,4 @@
-"""Entries as the pipeline makes them, and what the database holds of them."""
+"""Entries as the pipeline makes them, and their rows in the database."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""So many events that Postgres prefers indexes to reading everything."""
+"""Enough events that Postgres prefers indexes to sequential scans."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection

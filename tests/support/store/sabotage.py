@@ -50,7 +50,7 @@ async def mend(engine: AsyncEngine) -> None:
 
 
 def raising(state: str) -> str:
-    """What raises an error of this SQLSTATE."""
+    """A PL/pgSQL statement that raises an error of this SQLSTATE."""
     return f"RAISE EXCEPTION 'sabotage' USING ERRCODE = '{state}'"
 
 

@@ -1,4 +1,4 @@
-"""A waiter for what is submitted to the writer, as a future."""
+"""A waiter for submissions to the writer, as a future."""
 
 import asyncio
 from collections.abc import Callable
