@@ -13,9 +13,13 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
+from app.cli.prepared_service import prepared_service
 from app.embedded import Cluster, running
+from app.errors import OperatorError
+from app.settings import Settings
 from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.http.wire import event
@@ -93,6 +97,20 @@ def url_of(
     return url.update_query_dict(query).render_as_string(hide_password=False)
 
 
+def refusal(tmp_path: Path, url: str) -> str:
+    """The error of the start, in this process, as `rollcall serve` prints it."""
+    settings = Settings(database_url=SecretStr(url), data_dir=tmp_path / "data")
+    with (
+        pytest.raises(OperatorError) as refused,
+        prepared_service(settings, "http://127.0.0.1:1"),
+    ):
+        pytest.fail("the service would start")
+    said = refused.value.detail
+    assert PASSWORD not in said
+    assert "\n" not in said
+    return said
+
+
 def refused(tmp_path: Path, **settings: str) -> str:
     """Start the service; return the line with which it ended."""
     settings = {"data_dir": str(tmp_path / "data")} | settings
@@ -135,8 +153,15 @@ def refused(tmp_path: Path, **settings: str) -> str:
 def test_serve_ends_where_the_server_refuses(
     migrated: Cluster, tmp_path: Path, wrong: dict[str, str], sentence: str
 ) -> None:
-    said = refused(tmp_path, database_url=url_of(migrated, **wrong))
+    said = refusal(tmp_path, url_of(migrated, **wrong))
     assert re.fullmatch(sentence, said), said
+
+
+def test_serve_with_a_refused_password_ends_with_one_line_and_status_1(
+    migrated: Cluster, tmp_path: Path
+) -> None:
+    wrong = url_of(migrated, password="guess")  # noqa: S106 - a wrong one
+    assert refused(tmp_path, database_url=wrong) == refusal(tmp_path, wrong)
 
 
 def test_serve_ends_where_a_pooler_refuses_its_parameters(
@@ -150,7 +175,7 @@ def test_serve_ends_where_a_pooler_refuses_its_parameters(
         await connection.close()
 
     admin.runner.run(guard())
-    said = refused(tmp_path, database_url=url_of(guarded, database="pooled"))
+    said = refusal(tmp_path, url_of(guarded, database="pooled"))
     assert "connection parameters refused (08P01: unsupported startup" in said
 
 
@@ -159,7 +184,7 @@ async def test_serve_ends_where_the_server_has_no_tls(
 ) -> None:
     async with Proxy(url_of(guarded)).listening() as proxy:
         said = await asyncio.to_thread(
-            refused, tmp_path, database_url=f"{proxy.url}?sslmode=require"
+            refusal, tmp_path, f"{proxy.url}?sslmode=require"
         )
     assert re.search(r"at 127\.0\.0\.1:\d+, .*: server does not offer TLS", said)
     assert "sslmode" in said
@@ -202,7 +227,7 @@ def test_serve_ends_only_where_every_host_refuses(
 ) -> None:
     place = str(migrated.socket_dir)
     both = url_of(migrated, password="guess", host=f"{place},{place}", port="5432")  # noqa: S106 - a wrong one
-    assert refused(tmp_path, database_url=both).count("password refused") == 2
+    assert refusal(tmp_path, both).count("password refused") == 2
 
     one = url_of(migrated, password="guess", host=f"{place},/nowhere", port="5432")  # noqa: S106 - a wrong one
     with started(tmp_path, database_url=one) as service:
