@@ -2,6 +2,7 @@
 
 import re
 
+from tests.support.cli.invocation import invoke
 from tests.support.http.wire import Wire, connected, event, request
 from tests.support.postgres.database import id_of
 from tests.support.service.process import environment, rollcall, until
@@ -48,17 +49,17 @@ def test_a_new_key_is_alone_on_stdout_and_listed_by_its_id_alone(
 
 
 def test_a_key_for_reading_is_made_listed_and_revoked(env: dict[str, str]) -> None:
-    made = rollcall("keys", "create", "--source", "ann", "--scope", "read", env=env)
+    made = invoke("keys", "create", "--source", "ann", "--scope", "read", env=env)
     assert re.fullmatch(r"rc_read_[\w-]{32}\n", made.stdout)
     assert made.stderr == ""
 
-    revoked = rollcall("keys", "revoke", id_of(made.stdout.strip()), env=env)
+    revoked = invoke("keys", "revoke", id_of(made.stdout.strip()), env=env)
     assert (revoked.returncode, revoked.stdout) == (0, "")
-    listed = rollcall("keys", "list", env=env).stdout
+    listed = invoke("keys", "list", env=env).stdout
     assert re.search(
         r"^ *[0-9a-f]{12} +ann +read +20.* revoked 20", listed, re.MULTILINE
     )
-    other = rollcall("keys", "create", "--source", "x", "--scope", "admin", env=env)
+    other = invoke("keys", "create", "--source", "x", "--scope", "admin", env=env)
     assert (other.returncode, other.stdout) == (1, "")
     assert "read:SOURCE" in other.stderr
 
@@ -74,10 +75,10 @@ def test_a_key_works_at_once_and_dies_in_time_on_every_worker(
     serve: Serve, env: dict[str, str]
 ) -> None:
     with spread(serve("--workers", "2"), at_least=8) as wires:
-        key = rollcall("keys", "create", "--source", "crm", env=env).stdout.strip()
+        key = invoke("keys", "create", "--source", "crm", env=env).stdout.strip()
         assert post(wires, key) == {200}
 
-        done = rollcall("keys", "revoke", id_of(key), env=env)
+        done = invoke("keys", "revoke", id_of(key), env=env)
         assert (done.stdout, done.returncode) == ("", 0)
         until(
             lambda: post(wires, key) == {401},
@@ -97,7 +98,7 @@ def test_what_the_operator_can_mend_is_one_line(env: dict[str, str]) -> None:
 def test_a_key_that_no_table_can_hold_names_the_command_that_mends_it(
     empty_database_url: str,
 ) -> None:
-    done = rollcall(
+    done = invoke(
         *("keys", "create", "--source", "crm"),
         env=environment(database_url=empty_database_url),
     )
@@ -128,7 +129,7 @@ def test_serve_refuses_a_database_without_schema_until_it_is_migrated(
     assert (refused.stdout, refused.returncode) == ("", 1)
     assert "run `rollcall migrate`" in refused.stderr
 
-    migrated = rollcall("migrate", env=env)
+    migrated = invoke("migrate", env=env)
     assert (migrated.stdout, migrated.returncode) == ("", 0)
     assert "went from nothing to" in migrated.stderr.splitlines()[-1]
     with connected(serve(database_url=empty_database_url)) as wire:
@@ -167,7 +168,7 @@ def test_a_database_that_is_away_does_not_keep_the_service_from_starting(
 
 def test_a_migration_without_a_database_says_so_in_one_line() -> None:
     nobody = environment(database_url="postgresql://nobody@127.0.0.1:1/nothing")
-    done = rollcall("migrate", env=nobody)
+    done = invoke("migrate", env=nobody)
 
     assert done.returncode == 1
     assert re.fullmatch(r"rollcall: .*connection refused.*\n", done.stderr)

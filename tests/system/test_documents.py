@@ -21,6 +21,7 @@ from app.store.migrations import check_schema
 from app.store.operator.psql import psql_environment
 from app.store.operator_session import in_operator_transaction
 from tests.conftest import Admin
+from tests.support.cli.invocation import invoke
 from tests.support.docs.markdown import blocks, read, section
 from tests.support.postgres.database import Database
 from tests.support.service.process import environment, rollcall
@@ -260,7 +261,7 @@ def test_the_commands_of_retention_run_as_printed(database: Database) -> None:
     psql(database.url, KNOWN)
     for command in blocks(section(OPERATIONS, "Retention"), "sh")[0].splitlines():
         _, *arguments = shlex.split(command, comments=True)
-        done = rollcall(
+        done = invoke(
             *arguments, env=environment(database_url=database.url, retention_days="400")
         )
         assert done.returncode == 0, done.stderr
@@ -272,10 +273,10 @@ def test_the_commands_of_erasure_run_as_printed(database: Database) -> None:
     first, second = blocks(section(OPERATIONS, "Erase a person"), "sh")[0].splitlines()
     env = environment(database_url=database.url)
 
-    listed = rollcall(*shlex.split(first)[1:], env=env)
+    listed = invoke(*shlex.split(first)[1:], env=env)
     assert listed.returncode == 0, listed.stderr
     assert database.scalar("SELECT count(*) FROM events") == 2
-    erased = rollcall(*shlex.split(second)[1:], env=env, stdin="y\n")
+    erased = invoke(*shlex.split(second)[1:], env=env, stdin="y\n")
     assert erased.returncode == 0, erased.stderr
 
     assert database.rows("SELECT user_id FROM events") == [("user_456",)]

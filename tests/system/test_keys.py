@@ -11,9 +11,10 @@ import pytest
 
 from migrations.statements import read_script
 from tests.conftest import Admin
+from tests.support.cli.invocation import invoke
 from tests.support.http.wire import event
 from tests.support.postgres.database import Database, id_of, new_database
-from tests.support.service.process import environment, rollcall, served
+from tests.support.service.process import environment, served
 
 LOGIN = "rollcall_test_service"
 
@@ -42,7 +43,7 @@ def env(database: Database) -> dict[str, str]:
 
 
 def create(env: dict[str, str], *options: str) -> str:
-    done = rollcall("keys", "create", "--source", *options, env=env)
+    done = invoke("keys", "create", "--source", *options, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -86,15 +87,15 @@ def test_use_and_reads_are_recorded_by_a_role_of_little_rights(
 
 def test_keys_are_rotated_listed_and_revoked_by_id(env: dict[str, str]) -> None:
     old = create(env, "billing", "--note", "Oslo cluster")
-    rotated = rollcall("keys", "rotate", id_of(old), "--keep", "2h", env=env)
+    rotated = invoke("keys", "rotate", id_of(old), "--keep", "2h", env=env)
     new = rotated.stdout.strip()
     assert (rotated.returncode, new.startswith("rc_")) == (0, True)
-    refused = rollcall("keys", "revoke", new, env=env)
+    refused = invoke("keys", "revoke", new, env=env)
     assert refused.returncode == 1
     assert new not in refused.stderr
-    assert rollcall("keys", "revoke", id_of(new), env=env).returncode == 0
+    assert invoke("keys", "revoke", id_of(new), env=env).returncode == 0
 
-    listed = rollcall("keys", "list", env=env).stdout
+    listed = invoke("keys", "list", env=env).stdout
     lines = {line.split()[0]: line for line in listed.splitlines()}
     assert re.search(r"billing +write .* never +expires 20.*Oslo", lines[id_of(old)])
     assert re.search(r"revoked 20.*Oslo cluster", lines[id_of(new)])
@@ -105,11 +106,11 @@ def test_a_key_from_standard_input_may_be_given_again(env: dict[str, str]) -> No
     given = "rc_" + "0123456789abcdef" * 3
     options = ("keys", "create", "--source", "web", "--from-stdin")
     for _ in range(2):
-        done = rollcall(*options, env=env, stdin=f"{given}\n")
+        done = invoke(*options, env=env, stdin=f"{given}\n")
         assert (done.stdout, done.returncode) == ("", 0), done.stderr
         assert id_of(given) in done.stderr
         assert given not in done.stderr
-    other = rollcall(
+    other = invoke(
         "keys", "create", "--source", "x", "--from-stdin", env=env, stdin=given
     )
     assert other.returncode == 1
@@ -119,11 +120,11 @@ def test_a_key_from_standard_input_may_be_given_again(env: dict[str, str]) -> No
 def test_check_names_what_is_wrong_and_ends_with_status_1(
     database: Database, env: dict[str, str], tmp_path: Path
 ) -> None:
-    looks = rollcall("check", env=env | environment(data_dir=str(tmp_path)))
+    looks = invoke("check", env=env | environment(data_dir=str(tmp_path)))
     assert "ok   synchronous_commit: on" in looks.stdout
     assert (looks.returncode == 1) is ("FAIL" in looks.stdout)
     wrong = environment(database_url=f"{database.url}&no_such_setting=1")
-    fails = rollcall("check", env=wrong)
+    fails = invoke("check", env=wrong)
     assert fails.returncode == 1
     assert "FAIL database: not usable" in fails.stdout
     assert "42704" in fails.stdout

@@ -13,11 +13,12 @@ import pytest
 from app.embedded import Cluster, running
 from app.store.migrations import migrate
 from tests.conftest import Admin
+from tests.support.cli.invocation import invoke
 from tests.support.http.wire import event
 from tests.support.postgres.database import Database, id_of
 from tests.support.postgres.embedded import SMALL, reachable_directory
 from tests.support.service.outages import frozen, sending
-from tests.support.service.process import Service, environment, rollcall, serving, until
+from tests.support.service.process import Service, environment, serving, until
 
 LONGEST_S = 3.0
 
@@ -138,12 +139,12 @@ def test_a_service_that_starts_without_postgres_takes_events(
     own: Database, env: dict[str, str], tmp_path: Path
 ) -> None:
     key = own.key()
-    gone = rollcall("keys", "create", "--source", "gone", env=env).stdout.strip()
+    gone = invoke("keys", "create", "--source", "gone", env=env).stdout.strip()
     log = tmp_path / "log.jsonl"
     with serving("--port", "0", env=env, log=log) as service:
         assert results(post(service, gone, "early")) == ["stored"]
         declarations = ready(service).json()["declarations"]
-    assert rollcall("keys", "revoke", id_of(gone), env=env).returncode == 0
+    assert invoke("keys", "revoke", id_of(gone), env=env).returncode == 0
     nowhere = "postgresql://rollcall@127.0.0.1:1/rollcall"
     away = env | environment(database_url=nowhere, journal="on")
     started = datetime.now(UTC)
@@ -163,16 +164,16 @@ def test_a_service_that_starts_without_postgres_takes_events(
         assert post(service, gone, "revoked").status_code == 503
         assert post(service, "rc_unknown", "unknown").status_code == 503
         [id_] = [result["id"] for result in began.json()["results"]]
-    waits = rollcall("journal", "status", env=env).stdout
+    waits = invoke("journal", "status", env=env).stdout
     assert "1 events wait" in waits
 
-    drained = rollcall("journal", "drain", env=env)
+    drained = invoke("journal", "drain", env=env)
     assert (drained.returncode, drained.stderr) == (0, "")
     assert drained.stdout == "1 events stored from 1 journals, 0 left.\n"
     [[stored]] = own.rows("SELECT id FROM events WHERE message_id = 'without'")
     assert str(stored) == id_
-    assert "0 events wait" in rollcall("journal", "status", env=env).stdout
-    assert rollcall("journal", "drain", env=env).stdout == "Nothing else waits.\n"
+    assert "0 events wait" in invoke("journal", "status", env=env).stdout
+    assert invoke("journal", "drain", env=env).stdout == "Nothing else waits.\n"
 
 
 def test_what_a_killed_service_had_buffered_is_stored_by_the_next(
@@ -188,14 +189,14 @@ def test_what_a_killed_service_had_buffered_is_stored_by_the_next(
         assert [results(post(service, key, f"m-{n}")) for n in range(1, 4)] == [
             ["buffered"]
         ] * 3
-        status = rollcall("journal", "status", env=env).stdout
+        status = invoke("journal", "status", env=env).stdout
         assert "owned" in status
         assert "3 events wait" in status
         workers = service.workers()
         service.kill()
         for worker in workers:  # which would outlive it, to drain
             os.kill(worker, signal.SIGKILL)
-    assert "free" in rollcall("journal", "status", env=env).stdout
+    assert "free" in invoke("journal", "status", env=env).stdout
 
     start()
     until(

@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from tests.support.cli.invocation import invoke
 from tests.support.http.wire import Wire
 from tests.support.postgres.database import Database, id_of
-from tests.support.service.process import rollcall, until
+from tests.support.service.process import until
 from tests.support.service.tenant import Tenant
 from tests.support.service.workers import spread
 from tests.system.conftest import Serve
@@ -64,7 +65,7 @@ def test_a_session_holds_on_every_worker_and_ends_on_every_worker_in_time(
             what="who signed out is out",
         )
         assert ask(wires, cookies[1]) == {200}
-        assert rollcall("keys", "revoke", id_of(key), env=env).returncode == 0
+        assert invoke("keys", "revoke", id_of(key), env=env).returncode == 0
         until(
             lambda: (
                 ask(wires, cookies[1])
