@@ -35,7 +35,7 @@ def basic(credentials: bytes) -> bytes:
         (b"key", b"rc_key"),
     ],
 )
-def test_a_key_is_read_from_each_header(name: bytes, value: bytes) -> None:
+def test_key_is_read_from_each_header(name: bytes, value: bytes) -> None:
     assert key_from_headers({name: value}) == KEY
 
 
@@ -45,7 +45,7 @@ def test_without_a_header_there_is_no_key() -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [*combinations(KEY_HEADERS, 2)])
-def test_the_first_header_decides(first: bytes, second: bytes) -> None:
+def test_first_header_decides(first: bytes, second: bytes) -> None:
     right = b"Bearer rc_key" if first == b"authorization" else b"rc_key"
 
     assert key_from_headers({second: b"rc_wrong", first: right}) == KEY
@@ -72,7 +72,7 @@ def test_the_first_header_decides(first: bytes, second: bytes) -> None:
         basic(b""),
     ],
 )
-def test_an_authorization_without_a_key_falls_through_to_nothing(value: bytes) -> None:
+def test_authorization_without_a_key_falls_through_to_nothing(value: bytes) -> None:
     others = dict.fromkeys(KEY_HEADERS[1:], KEY)
 
     with pytest.raises(UnauthorizedError, match="authorization"):
@@ -80,7 +80,7 @@ def test_an_authorization_without_a_key_falls_through_to_nothing(value: bytes) -
 
 
 @pytest.mark.parametrize("name", KEY_HEADERS[1:])
-def test_an_empty_header_falls_through_to_nothing(name: bytes) -> None:
+def test_empty_header_falls_through_to_nothing(name: bytes) -> None:
     later = KEY_HEADERS[KEY_HEADERS.index(name) + 1 :]
 
     with pytest.raises(UnauthorizedError, match=name.decode()):
@@ -104,7 +104,7 @@ def test_bytes_that_are_no_text_are_a_key_like_any_other(odd: bytes) -> None:
         ({"writeKey": "\0"}, b"\0"),
     ],
 )
-def test_a_key_is_read_from_a_body(body: object, key: bytes) -> None:
+def test_key_is_read_from_a_body(body: object, key: bytes) -> None:
     assert key_from_body(body) == key
 
 
@@ -124,12 +124,12 @@ def test_a_key_is_read_from_a_body(body: object, key: bytes) -> None:
         {"properties": {"writeKey": "rc_key"}},
     ],
 )
-def test_a_body_without_a_key_is_refused(body: object) -> None:
+def test_body_without_a_key_is_refused(body: object) -> None:
     with pytest.raises(UnauthorizedError, match="Bearer"):
         key_from_body(body)
 
 
-def test_a_read_key_is_called_one() -> None:
+def test_read_key_is_called_one() -> None:
     assert "read key" in refused_writer(b"rc_read_key").detail
     assert "unknown or revoked" in refused_writer(KEY).detail
 

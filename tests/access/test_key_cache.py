@@ -75,7 +75,7 @@ async def ticks() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_known_key_is_trusted_for_its_time_and_no_longer(
+async def test_known_key_is_trusted_for_a_limited_time(
     key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     assert await key_cache.source_of(b"rc_known") == "billing"
@@ -87,7 +87,7 @@ async def test_a_known_key_is_trusted_for_its_time_and_no_longer(
     assert table.times_asked(b"rc_known") == 2
 
 
-async def test_a_revoked_key_dies_when_its_trust_ends(
+async def test_revoked_key_dies_when_its_trust_ends(
     key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     assert await key_cache.source_of(b"rc_known") == "billing"
@@ -98,7 +98,7 @@ async def test_a_revoked_key_dies_when_its_trust_ends(
     assert await key_cache.source_of(b"rc_known") is None
 
 
-async def test_the_trust_counts_from_the_question_not_from_the_answer(
+async def test_trust_counts_from_the_query_not_from_its_result(
     key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     table.open.clear()
@@ -112,7 +112,7 @@ async def test_the_trust_counts_from_the_question_not_from_the_answer(
     assert await key_cache.source_of(b"rc_known") is None
 
 
-async def test_an_unknown_key_is_asked_for_once_a_second(
+async def test_unknown_key_is_asked_for_once_a_second(
     key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     assert await key_cache.source_of(b"rc_new") is None
@@ -124,7 +124,7 @@ async def test_an_unknown_key_is_asked_for_once_a_second(
     assert await key_cache.source_of(b"rc_new") == "crm"
 
 
-async def test_a_key_that_was_never_asked_for_works_at_once(
+async def test_key_that_was_never_asked_for_works_at_once(
     key_cache: KeyCache[str], table: Table
 ) -> None:
     assert await key_cache.source_of(b"rc_known") == "billing"
@@ -157,7 +157,7 @@ async def test_one_look_up_is_under_way_at_a_time(
     assert table.asked.total() == 50
 
 
-async def test_who_leaves_does_not_end_the_look_up_of_the_others(
+async def test_caller_that_leaves_does_not_end_the_look_up_of_others(
     key_cache: KeyCache[str], table: Table
 ) -> None:
     table.open.clear()
@@ -174,7 +174,7 @@ async def test_who_leaves_does_not_end_the_look_up_of_the_others(
     assert table.times_asked(b"rc_known") == 1
 
 
-async def test_a_failed_look_up_fails_those_who_wait_and_is_not_remembered(
+async def test_failed_look_up_fails_all_waiters_and_is_not_cached(
     key_cache: KeyCache[str], table: Table
 ) -> None:
     table.error = UnavailableError("The database is away.")
@@ -187,7 +187,7 @@ async def test_a_failed_look_up_fails_those_who_wait_and_is_not_remembered(
     assert await key_cache.source_of(b"rc_known") == "billing"
 
 
-async def test_a_flood_of_unknown_keys_is_forgotten_and_drives_out_no_known_one(
+async def test_flood_of_unknown_keys_evicts_no_known_key(
     key_cache: KeyCache[str], table: Table
 ) -> None:
     await key_cache.source_of(b"rc_known")
@@ -215,7 +215,7 @@ async def test_known_keys_are_as_bounded(
     assert table.times_asked(b"0") == 2
 
 
-async def test_a_key_that_is_looked_up_again_counts_as_new(
+async def test_renewed_key_counts_as_new(
     key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     await key_cache.source_of(b"rc_known")
@@ -233,7 +233,7 @@ async def test_a_key_that_is_looked_up_again_counts_as_new(
     assert table.times_asked(b"other") == 2
 
 
-async def test_a_flood_waits_in_a_bounded_queue_that_known_keys_may_still_join(
+async def test_flood_waits_in_a_bounded_queue_that_known_keys_can_join(
     key_cache: KeyCache[str], table: Table, clock: Clock
 ) -> None:
     await key_cache.source_of(b"rc_known")

@@ -117,7 +117,7 @@ def bench() -> Bench:
         (COOKIE | bearer("rc_read_ann"), "ann"),
     ],
 )
-async def test_a_key_or_a_cookie_says_who_reads(
+async def test_key_or_cookie_identifies_the_reader(
     bench: Bench, headers: dict[str, str], reader: str
 ) -> None:
     assert (await bench.get("/api", headers)).json() == reader
@@ -126,7 +126,7 @@ async def test_a_key_or_a_cookie_says_who_reads(
 
 
 @pytest.mark.parametrize("headers", [{}, {"cookie": f"{SESSION_COOKIE}=other"}])
-async def test_nobody_is_told_so_or_led_to_where_they_sign_in(
+async def test_anonymous_reader_gets_401_or_the_sign_in_page(
     bench: Bench, headers: dict[str, str]
 ) -> None:
     told = await bench.get("/api", headers)
@@ -139,7 +139,7 @@ async def test_nobody_is_told_so_or_led_to_where_they_sign_in(
     assert (await bench.get("/open", headers)).json() is None
 
 
-async def test_a_wrong_key_is_told_on_a_page_too(bench: Bench) -> None:
+async def test_wrong_key_is_reported_on_a_page(bench: Bench) -> None:
     for path in ("/api", "/page", "/open"):
         told = await bench.get(path, COOKIE | bearer("rc_read_wrong"))
         assert told.status_code == 401
@@ -156,7 +156,7 @@ async def test_many_polls_are_one_look_up(bench: Bench) -> None:
     assert bench.asked["session"] == 2
 
 
-async def test_an_outage_is_503_for_those_who_are_not_known_yet(bench: Bench) -> None:
+async def test_outage_is_503_for_unknown_readers(bench: Bench) -> None:
     assert (await bench.get("/api", COOKIE)).status_code == 200
     bench.away = True
 
@@ -169,13 +169,13 @@ async def test_an_outage_is_503_for_those_who_are_not_known_yet(bench: Bench) ->
 
 @pytest.mark.parametrize("path", ["/api", "/page", "/open", "/actions"])
 @pytest.mark.parametrize("key", ["rc_metrics_prom", "rc_read_crm"])
-async def test_a_limited_key_reads_no_more_than_its_scope(
+async def test_limited_key_reads_no_more_than_its_scope(
     bench: Bench, path: str, key: str
 ) -> None:
     assert (await bench.get(path, bearer(key))).status_code == 401
 
 
-async def test_a_key_for_one_source_reads_that_source(bench: Bench) -> None:
+async def test_key_for_one_source_reads_that_source(bench: Bench) -> None:
     limited = await bench.get("/limited", bearer("rc_read_crm"))
     assert limited.json() == ["4", "crm"]
     assert (await bench.get("/limited", bearer("rc_read_ann"))).json() == ["1", None]

@@ -23,12 +23,14 @@ CURSOR = write_cursor(PLACE, query=QUERY)
     st.uuids(),
     st.dictionaries(st.text(), st.text()),
 )
-def test_a_place_comes_back(at: datetime, id_: UUID, query: dict[str, str]) -> None:
+def test_position_survives_encoding(
+    at: datetime, id_: UUID, query: dict[str, str]
+) -> None:
     cursor = write_cursor(KeysetPosition(at, id_), query=query)
     assert read_cursor(cursor, query=query) == KeysetPosition(at, id_)
 
 
-def test_a_cursor_needs_no_escaping_in_a_url() -> None:
+def test_cursor_needs_no_escaping_in_a_url() -> None:
     assert set(CURSOR) <= set(base64.urlsafe_b64encode(bytes(range(256))).decode())
     assert "=" not in CURSOR
     assert len(CURSOR) < 100
@@ -44,7 +46,7 @@ def test_a_cursor_needs_no_escaping_in_a_url() -> None:
         None,
     ],
 )
-def test_a_cursor_of_another_query_is_none(other: object) -> None:
+def test_cursor_of_another_query_is_refused(other: object) -> None:
     with pytest.raises(InvalidCursorError):
         read_cursor(CURSOR, query=other)
 
@@ -68,7 +70,7 @@ def test_a_cursor_of_another_query_is_none(other: object) -> None:
         CURSOR * 1000,
     ],
 )
-def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+def test_invalid_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidCursorError) as caught:
         read_cursor(cursor, query=QUERY)
     assert cursor not in caught.value.detail or not cursor

@@ -36,7 +36,7 @@ async def reader(api: Api) -> Reader:
     return Reader(api, await read_key(api.engine))
 
 
-async def test_an_event_is_read_as_it_was_sent(reader: Reader) -> None:
+async def test_event_is_read_as_it_was_sent(reader: Reader) -> None:
     event = signed_up_with(user_id="<u>", message_id="m1", context={"n": HUGE})
     event = with_properties(event, big=HUGE, odd="\u2028\U0001f600</script>")
     answer = (await reader.api.post(event)).json()["results"][0]
@@ -66,7 +66,7 @@ async def test_an_event_is_read_as_it_was_sent(reader: Reader) -> None:
     assert (await reader.get("/v1/events/nonsense")).status_code == 404
 
 
-async def test_a_rejected_event_is_read_with_its_reasons(reader: Reader) -> None:
+async def test_rejected_event_is_read_with_its_reasons(reader: Reader) -> None:
     event = signed_up_with(timestamp="yesterday", user_id="\u0000")
     refused = (await reader.api.post(event)).json()["results"][0]
 
@@ -110,7 +110,7 @@ async def test_pages_follow_each_other_in_both_forms(reader: Reader) -> None:
     assert lines == seen
 
 
-async def test_a_cursor_belongs_to_its_query(reader: Reader) -> None:
+async def test_cursor_belongs_to_its_query(reader: Reader) -> None:
     await reader.api.post([signed_up_with(user_id=f"u{n}") for n in range(3)])
     page = (await reader.get("/v1/events", {"limit": 1})).json()
     cursor = page["next_cursor"]
@@ -154,7 +154,7 @@ async def test_a_cursor_belongs_to_its_query(reader: Reader) -> None:
         "format=xml",
     ],
 )
-async def test_a_query_that_is_none_is_refused_in_words(
+async def test_invalid_query_is_refused_with_a_reason(
     reader: Reader, path: str, query: str
 ) -> None:
     refused = await reader.get(f"{path}?{query}")
@@ -167,7 +167,7 @@ async def test_a_query_that_is_none_is_refused_in_words(
 
 
 @pytest.mark.parametrize("path", ROUTES)
-async def test_nothing_is_told_to_whoever_has_no_read_key(api: Api, path: str) -> None:
+async def test_request_without_a_read_key_gets_no_data(api: Api, path: str) -> None:
     write = bearer(api.key)
     for headers in (write, {"authorization": ""}, bearer("rc_read_x"), {"key": "x"}):
         for query in ("", "?limit=x"):
@@ -179,7 +179,7 @@ async def test_nothing_is_told_to_whoever_has_no_read_key(api: Api, path: str) -
     assert (await api.client.post(path, headers=write)).status_code == 405
 
 
-async def test_a_read_key_writes_nothing(reader: Reader) -> None:
+async def test_read_key_cannot_write(reader: Reader) -> None:
     for path in ("/track", "/api/track", "/v1/batch"):
         refused = await reader.api.post(signed_up_with(), path, headers=reader.headers)
         assert refused.status_code == 401
@@ -188,7 +188,7 @@ async def test_a_read_key_writes_nothing(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("name", ["event", "source", "user_id", "group_id"])
-async def test_a_hostile_filter_finds_nothing_and_harms_nothing(
+async def test_hostile_filter_finds_nothing_and_harms_nothing(
     reader: Reader, name: str
 ) -> None:
     await reader.api.post(signed_up_with())

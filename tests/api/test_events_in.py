@@ -61,7 +61,7 @@ async def test_bad_events_are_named_and_kept_and_harm_no_other(
         assert [error["path"] for error in row.errors] == ["user_id"]
 
 
-async def test_a_body_sent_again_doubles_nothing(api: Api) -> None:
+async def test_repeated_body_stores_no_duplicates(api: Api) -> None:
     body = [*many(3), BAD, 7]
     first = await answered(api, body)
     again = await answered(api, body)
@@ -71,7 +71,7 @@ async def test_a_body_sent_again_doubles_nothing(api: Api) -> None:
     assert (await count(api, "events"), await count(api, "rejected_events")) == (3, 2)
 
 
-async def test_a_body_of_bad_events_alone_is_kept_once_too(api: Api) -> None:
+async def test_repeated_body_of_bad_events_is_kept_once(api: Api) -> None:
     for _ in range(2):
         response = await api.post([BAD, None])
         assert response.status_code == 422
@@ -80,14 +80,14 @@ async def test_a_body_of_bad_events_alone_is_kept_once_too(api: Api) -> None:
     assert await count(api, "rejected_events") == 2
 
 
-async def test_an_event_twice_in_a_body_is_stored_once(api: Api) -> None:
+async def test_event_repeated_in_a_body_is_stored_once(api: Api) -> None:
     answer = await answered(api, [SIGNED_UP, copy.deepcopy(SIGNED_UP)])
 
     assert [r["status"] for r in answer["results"]] == ["stored", "duplicate"]
     assert len({r["id"] for r in answer["results"]}) == 1
 
 
-async def test_one_id_with_other_content_leaves_the_first_and_keeps_the_other(
+async def test_id_with_other_content_keeps_the_first_and_quarantines_the_second(
     api: Api,
 ) -> None:
     first = SIGNED_UP | {"message_id": "m1"}
@@ -104,7 +104,7 @@ async def test_one_id_with_other_content_leaves_the_first_and_keeps_the_other(
     assert json.loads(kept.payload) == other
 
 
-async def test_the_idempotency_key_is_the_message_id_of_one_object_alone(
+async def test_idempotency_key_is_the_message_id_of_one_object_alone(
     api: Api,
 ) -> None:
     await answered(api, SIGNED_UP, headers=IDEMPOTENT)
@@ -115,7 +115,7 @@ async def test_the_idempotency_key_is_the_message_id_of_one_object_alone(
     assert sorted(id_ or "" for id_ in ids) == ["", "", "from-body", "from-header"]
 
 
-async def test_an_idempotency_key_makes_two_timestamps_one_event(api: Api) -> None:
+async def test_idempotency_key_makes_two_timestamps_one_event(api: Api) -> None:
     later = SIGNED_UP | {"timestamp": "2023-11-02T00:30:09Z"}
     await answered(api, SIGNED_UP, headers=IDEMPOTENT)
     [result] = (await answered(api, later, headers=IDEMPOTENT))["results"]
@@ -125,7 +125,7 @@ async def test_an_idempotency_key_makes_two_timestamps_one_event(api: Api) -> No
 
 
 @pytest.mark.parametrize("length", [0, 256])
-async def test_an_idempotency_key_has_the_limits_of_a_message_id(
+async def test_idempotency_key_has_the_limits_of_a_message_id(
     api: Api, length: int
 ) -> None:
     headers = {"idempotency-key": "k" * length}
@@ -135,7 +135,7 @@ async def test_an_idempotency_key_has_the_limits_of_a_message_id(
     assert [e["path"] for e in response.json()["errors"]] == ["Idempotency-Key"]
 
 
-async def test_a_context_beside_a_batch_belongs_to_none_of_it(api: Api) -> None:
+async def test_context_next_to_a_batch_applies_to_no_event(api: Api) -> None:
     batch = {"batch": many(2), "context": {"group_id": "g", "x": 1}, "timestamp": "x"}
     assert (await answered(api, batch))["stored"] == 2
 
@@ -143,7 +143,9 @@ async def test_a_context_beside_a_batch_belongs_to_none_of_it(api: Api) -> None:
     assert {(row.group_id, json.dumps(row.context)) for row in rows} == {(None, "{}")}
 
 
-async def test_what_is_unknown_is_kept_inside_and_ignored_outside(api: Api) -> None:
+async def test_unknown_fields_are_kept_inside_events_and_ignored_outside(
+    api: Api,
+) -> None:
     properties = SIGNED_UP["properties"] | {"plan": {"seats": [1, 2.5, None]}}
     sent = SIGNED_UP | {"properties": properties, "context": {"ip": "x"}, "extra": 1}
     await answered(api, sent)
@@ -153,7 +155,7 @@ async def test_what_is_unknown_is_kept_inside_and_ignored_outside(api: Api) -> N
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-async def test_a_body_over_256_kib_is_taken_whole(api: Api, *, zipped: bool) -> None:
+async def test_body_over_256_kib_is_taken_whole(api: Api, *, zipped: bool) -> None:
     body = json.dumps([*many(4_999), BAD]).encode()
     assert len(body) > 3 * 256 * 1024
     answer = await answered(
@@ -167,7 +169,7 @@ async def test_a_body_over_256_kib_is_taken_whole(api: Api, *, zipped: bool) -> 
     assert await count(api, "events") == 4_999
 
 
-async def test_an_event_over_its_limit_is_kept_in_part_and_harms_no_other(
+async def test_oversized_event_is_truncated_and_affects_no_other(
     api: Api,
 ) -> None:
     large = SIGNED_UP | {"context": {"x": "y" * 200_000}}
@@ -180,7 +182,7 @@ async def test_an_event_over_its_limit_is_kept_in_part_and_harms_no_other(
     assert len(row.payload) == 128 * 1024 < row.payload_bytes
 
 
-async def test_a_dry_run_judges_and_writes_nothing(api: Api) -> None:
+async def test_dry_run_validates_and_writes_nothing(api: Api) -> None:
     await answered(api, SIGNED_UP)
     answer = await answered(api, [SIGNED_UP, BAD], dry_run="true")
 
@@ -190,7 +192,7 @@ async def test_a_dry_run_judges_and_writes_nothing(api: Api) -> None:
     assert (await count(api, "events"), await count(api, "rejected_events")) == (1, 0)
 
 
-async def test_a_dry_run_says_what_the_real_one_says(api: Api) -> None:
+async def test_dry_run_gives_the_same_results_as_a_real_request(api: Api) -> None:
     body = [SIGNED_UP | {"timestamp": "20-11-23T22:28:55.111Z"}, BAD]
     dry = await answered(api, body, dry_run="true")
     real = await answered(api, body, dry_run="false")

@@ -53,7 +53,7 @@ def readiness(check: Check, clock: Clock) -> Readiness:
 @pytest.mark.parametrize(
     "error", [UnavailableError("", reason="The reason"), SchemaError("The reason.")]
 )
-async def test_what_the_check_says_is_told_and_not_for_ever(
+async def test_result_of_the_check_is_reported_for_a_limited_time(
     readiness: Readiness, check: Check, clock: Clock, error: Exception
 ) -> None:
     await readiness.ask()
@@ -85,7 +85,7 @@ async def test_readyz_names_the_cause_and_its_first_time(
     assert len(details) == 1
 
 
-async def test_one_answer_serves_all_who_ask_within_half_a_second(
+async def test_response_is_shared_by_requests_within_half_a_second(
     readiness: Readiness, check: Check, clock: Clock
 ) -> None:
     check.error = UnavailableError("The reason.")
@@ -111,9 +111,7 @@ async def test_many_who_ask_at_once_ask_once(
     assert check.asked == 1
 
 
-async def test_a_check_that_was_cut_short_is_no_good_news(
-    readiness: Readiness, check: Check
-) -> None:
+async def test_cancelled_check_is_not_ready(readiness: Readiness, check: Check) -> None:
     check.open.clear()
     asking = asyncio.create_task(readiness.ask())
     await asyncio.sleep(0)
@@ -127,9 +125,7 @@ async def test_a_check_that_was_cut_short_is_no_good_news(
         await readiness.ask()
 
 
-async def test_a_check_that_broke_is_no_good_news(
-    readiness: Readiness, check: Check
-) -> None:
+async def test_failed_check_is_not_ready(readiness: Readiness, check: Check) -> None:
     check.error = LookupError("a defect")
     for _ in range(2):
         with pytest.raises(LookupError):

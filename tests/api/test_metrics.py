@@ -52,7 +52,7 @@ async def figures(api: Api, key: str) -> Figures:
     return Figures(response.text)
 
 
-async def test_only_a_read_key_opens_it(api: Api, read_key: str) -> None:
+async def test_metrics_require_a_read_key(api: Api, read_key: str) -> None:
     anonymous = await api.client.get("/metrics", headers={"authorization": ""})
     writer = await scrape(api, api.key)
     unknown = await scrape(api, "rc_read_nobodys")
@@ -65,7 +65,7 @@ async def test_only_a_read_key_opens_it(api: Api, read_key: str) -> None:
     assert (await api.client.post("/metrics")).status_code == 405
 
 
-async def test_a_revoked_key_opens_it_no_more(api: Api, read_key: str) -> None:
+async def test_metrics_refuse_a_revoked_key(api: Api, read_key: str) -> None:
     assert (await scrape(api, read_key)).status_code == 200
     async with api.engine.begin() as connection:
         await revoke_key(connection, id_=key_id(hash_key(read_key.encode())))
@@ -84,7 +84,7 @@ async def test_a_revoked_key_opens_it_no_more(api: Api, read_key: str) -> None:
         (PROMETHEUS_ACCEPTS, "application/openmetrics-text; version=1.0.0"),
     ],
 )
-async def test_it_speaks_what_is_asked_for(
+async def test_metrics_have_the_requested_format(
     api: Api, read_key: str, accept: str, content_type: str
 ) -> None:
     response = await scrape(api, read_key, accept=accept)
@@ -100,13 +100,13 @@ async def test_it_speaks_what_is_asked_for(
     }
 
 
-async def test_each_family_says_what_it_is(api: Api, read_key: str) -> None:
+async def test_each_family_has_help_and_type(api: Api, read_key: str) -> None:
     for family in (await figures(api, read_key)).families:
         assert family.documentation.endswith(".")
         assert family.type in {"counter", "gauge", "histogram"}
 
 
-async def test_what_was_sent_is_what_is_counted(api: Api, read_key: str) -> None:
+async def test_sent_events_are_counted(api: Api, read_key: str) -> None:
     await api.post([SIGNED_UP, signed_up_with(user_id="v"), signed_up_with(user_id="")])
     await api.post(SIGNED_UP)
     await api.post(signed_up_with(timestamp="2023-11-02T00:30:08", message_id="m"))
@@ -159,7 +159,7 @@ async def test_what_was_sent_is_what_is_counted(api: Api, read_key: str) -> None
     assert info.samples[0].labels.keys() == {"python", "version"}
 
 
-async def test_nothing_that_is_sent_makes_a_series(api: Api, read_key: str) -> None:
+async def test_payloads_never_create_series(api: Api, read_key: str) -> None:
     before = (await figures(api, read_key)).samples.keys()
     for number in range(10):
         await api.client.get(f"/nowhere/{number}?q={number}")
@@ -234,7 +234,7 @@ async def ask(client: httpx.AsyncClient, key: str = "rc_read_known") -> httpx.Re
 
 
 @pytest.mark.parametrize("error", [UnavailableError, SchemaError])
-async def test_it_tells_that_the_database_is_away(
+async def test_metrics_report_an_unavailable_database(
     client: httpx.AsyncClient, database: Database, error: type[Exception]
 ) -> None:
     assert Figures((await ask(client)).text)("rollcall_database_up") == 1

@@ -37,7 +37,7 @@ async def readyz(api: Api, *, until: int) -> httpx.Response:
             await asyncio.sleep(0.02)
 
 
-async def test_it_lives_and_is_ready(api: Api) -> None:
+async def test_service_is_live_and_ready(api: Api) -> None:
     alive, ready = await api.client.get("/livez"), await api.client.get("/readyz")
 
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
@@ -51,7 +51,7 @@ async def test_it_lives_and_is_ready(api: Api) -> None:
     )
 
 
-async def test_an_old_schema_is_not_ready_until_it_is_mended(api: Api) -> None:
+async def test_old_schema_is_not_ready_until_it_is_migrated(api: Api) -> None:
     async with api.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE alembic_version RENAME TO away"))
     response = await readyz(api, until=503)
@@ -63,7 +63,7 @@ async def test_an_old_schema_is_not_ready_until_it_is_mended(api: Api) -> None:
     await readyz(api, until=200)
 
 
-async def test_a_read_only_database_is_not_ready_and_answers_503(
+async def test_read_only_database_is_not_ready_and_answers_503(
     api: Api, database_url: str, admin: Admin
 ) -> None:
     name = make_url(database_url).database
@@ -85,7 +85,7 @@ async def test_a_read_only_database_is_not_ready_and_answers_503(
     assert (await api.client.get("/livez")).status_code == 200
 
 
-async def test_without_a_database_it_starts_lives_and_answers_503(
+async def test_service_without_a_database_is_live_and_answers_503(
     engine: AsyncEngine,
 ) -> None:
     async with serving(settings(AWAY), key="rc_some", engine=engine) as api:
@@ -95,7 +95,7 @@ async def test_without_a_database_it_starts_lives_and_answers_503(
         assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
 
 
-async def test_it_does_not_start_on_a_database_without_schema(
+async def test_service_does_not_start_on_a_database_without_schema(
     empty_database_url: str,
 ) -> None:
     with logging_restored():
@@ -105,7 +105,7 @@ async def test_it_does_not_start_on_a_database_without_schema(
                 pass
 
 
-async def test_each_schema_takes_its_sample(api: Api) -> None:
+async def test_each_schema_accepts_its_sample(api: Api) -> None:
     schemas = (await api.client.get("/schemas")).json()
 
     assert schemas.keys() == CATALOG.keys()
@@ -116,7 +116,7 @@ async def test_each_schema_takes_its_sample(api: Api) -> None:
         assert not validator.is_valid(sample | {"user_id": None})
 
 
-async def test_the_documentation_needs_no_internet(api: Api) -> None:
+async def test_documentation_needs_no_internet(api: Api) -> None:
     page = await api.client.get("/docs")
     assert page.status_code == 200
     headers = bearer(await read_key(api.engine))
@@ -152,7 +152,7 @@ async def document(api: Api) -> dict[str, Any]:
     return content
 
 
-def test_openapi_has_each_door_and_nothing_that_cannot_happen(
+def test_openapi_has_each_route_and_nothing_that_cannot_happen(
     document: dict[str, Any],
 ) -> None:
     paths = document["paths"]
@@ -167,7 +167,7 @@ def test_openapi_has_each_door_and_nothing_that_cannot_happen(
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
-async def test_the_examples_of_openapi_fit_their_schema_and_are_taken(
+async def test_examples_of_openapi_fit_their_schema_and_are_accepted(
     api: Api, document: dict[str, Any]
 ) -> None:
     for path in ("/track", "/api/track", "/v1/batch"):
@@ -183,7 +183,7 @@ async def test_the_examples_of_openapi_fit_their_schema_and_are_taken(
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-async def test_a_probe_may_ask_without_wanting_the_body(api: Api, path: str) -> None:
+async def test_probe_may_use_head(api: Api, path: str) -> None:
     got, asked = await api.client.get(path), await api.client.head(path)
 
     assert (got.status_code, asked.status_code) == (200, 200)

@@ -56,7 +56,7 @@ async def line_of(page: Page, text: str, number: int, path: str) -> Any:
         ("", 0, "a", 1),
     ],
 )
-async def test_a_place_has_a_line(
+async def test_each_place_has_a_line(
     page: Page, text: str, number: int, path: str, line: int
 ) -> None:
     assert await line_of(page, text, number, path) == line
@@ -73,9 +73,7 @@ def grown(texts: list[str], draw: random.Random, depth: int = 4) -> Any:
     return members | {draw.choice(texts): inner}
 
 
-async def test_the_service_and_the_page_mean_the_same_place(
-    page: Page, corpora: Path
-) -> None:
+async def test_service_and_page_name_the_same_place(page: Page, corpora: Path) -> None:
     draw = random.Random(6)  # noqa: S311 - no secret
     texts = [*naughty(corpora), "a", "a.b", "a[0]", "[0]", "k" * 70, ""]
     cases = []

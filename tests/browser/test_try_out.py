@@ -21,7 +21,7 @@ EVENT = {
 
 
 @pytest.mark.parametrize("event", CATALOG)
-async def test_the_sample_is_sent_and_its_row_is_shown(
+async def test_sample_is_sent_and_its_row_is_shown(
     signed_in: Page, site: Site, event: str, axe: Judge
 ) -> None:
     form = await TryOut.open(signed_in, site, event)
@@ -40,7 +40,7 @@ async def test_the_sample_is_sent_and_its_row_is_shown(
     await axe(signed_in)
 
 
-async def test_a_warning_stands_at_its_line(page: Page, site: Site) -> None:
+async def test_warning_is_shown_at_its_line(page: Page, site: Site) -> None:
     form = await TryOut.open(page, site)
     await form.press("Send")
     lines = (await form.body.input_value()).split("\n")
@@ -52,7 +52,7 @@ async def test_a_warning_stands_at_its_line(page: Page, site: Site) -> None:
     await expect(issue.locator("pre")).to_contain_text(lines[line - 1].strip())
 
 
-async def test_who_has_not_signed_in_is_shown_the_way(page: Page, site: Site) -> None:
+async def test_anonymous_visitor_sees_a_link_to_sign_in(page: Page, site: Site) -> None:
     form = await TryOut.open(page, site)
     await form.press("Send")
     await form.verdict.get_by_role("link", name="Sign in").click()
@@ -64,7 +64,7 @@ async def test_who_has_not_signed_in_is_shown_the_way(page: Page, site: Site) ->
     await expect(form.verdict.get_by_label("Row, as JSON")).to_be_visible()
 
 
-async def test_an_error_stands_at_its_line_and_leads_there(
+async def test_error_is_shown_at_its_line_and_links_there(
     signed_in: Page, site: Site, axe: Judge
 ) -> None:
     form = await TryOut.open(signed_in, site)
@@ -94,7 +94,7 @@ async def test_an_error_stands_at_its_line_and_leads_there(
     await axe(signed_in)
 
 
-async def test_a_check_stores_nothing(page: Page, site: Site) -> None:
+async def test_check_stores_nothing(page: Page, site: Site) -> None:
     form = await TryOut.open(page, site)
     await form.fill(EVENT | {"user_id": "only checked", "timestamp": "2023-11-02"})
     answer = await form.press("Check")
@@ -114,7 +114,7 @@ async def test_a_check_stores_nothing(page: Page, site: Site) -> None:
         ("", 1, "empty_body"),
     ],
 )
-async def test_what_is_no_json_is_marked_where_it_ends_to_be(
+async def test_invalid_json_is_marked_at_its_first_wrong_character(
     page: Page, site: Site, body: str, line: int, code: str
 ) -> None:
     form = await TryOut.open(page, site)
@@ -127,7 +127,7 @@ async def test_what_is_no_json_is_marked_where_it_ends_to_be(
     assert await form.marked("error") == []
 
 
-async def test_each_event_of_a_body_has_its_verdict(page: Page, site: Site) -> None:
+async def test_each_event_of_a_body_has_its_result(page: Page, site: Site) -> None:
     form = await TryOut.open(page, site)
     bad = EVENT | {"user_id": 1.5}
     await form.fill({"batch": [EVENT | {"message_id": "b1"}, bad, EVENT]})
@@ -142,7 +142,7 @@ async def test_each_event_of_a_body_has_its_verdict(page: Page, site: Site) -> N
     assert "1.5" in lines[marked - 1]
 
 
-async def test_a_large_body_is_cut_in_what_is_shown(page: Page, site: Site) -> None:
+async def test_large_body_is_shown_truncated(page: Page, site: Site) -> None:
     form = await TryOut.open(page, site)
     await form.fill([EVENT | {"message_id": f"many-{n}"} for n in range(60)])
     await form.press("Send")
@@ -150,7 +150,7 @@ async def test_a_large_body_is_cut_in_what_is_shown(page: Page, site: Site) -> N
     await expect(form.verdict).to_contain_text("10 more results are not shown")
 
 
-async def test_a_wrong_key_is_refused_and_no_key_is_asked_for(
+async def test_wrong_key_is_refused_and_no_key_is_asked_for(
     page: Page, site: Site
 ) -> None:
     form = await TryOut.open(page, site)
@@ -163,7 +163,7 @@ async def test_a_wrong_key_is_refused_and_no_key_is_asked_for(
     assert await page.evaluate("document.activeElement.id") == "key"
 
 
-async def test_the_key_goes_nowhere_but_into_the_header(page: Page, site: Site) -> None:
+async def test_key_is_sent_only_in_the_header(page: Page, site: Site) -> None:
     form = await TryOut.open(page, site)
     async with page.expect_request("**/track*") as asked:
         await form.press("Send")
@@ -174,7 +174,7 @@ async def test_the_key_goes_nowhere_but_into_the_header(page: Page, site: Site) 
     assert await page.locator("#try [name]").count() == 0
 
 
-async def test_all_of_it_works_by_keyboard(page: Page, site: Site) -> None:
+async def test_form_works_by_keyboard(page: Page, site: Site) -> None:
     await page.goto("/events/signed_up")
     await page.get_by_label("Event, as JSON").focus()
     await page.keyboard.press("Tab")
@@ -192,9 +192,7 @@ async def test_all_of_it_works_by_keyboard(page: Page, site: Site) -> None:
     assert await page.evaluate("document.activeElement.id") == "body"
 
 
-async def test_a_phone_is_wide_enough_for_a_verdict(
-    page: Page, site: Site, axe: Judge
-) -> None:
+async def test_result_fits_a_phone(page: Page, site: Site, axe: Judge) -> None:
     await page.set_viewport_size(PHONE)
     form = await TryOut.open(page, site)
     await form.fill(EVENT | {"user_id": "u" * 300, "properties": {"email": "e" * 300}})
@@ -205,7 +203,7 @@ async def test_a_phone_is_wide_enough_for_a_verdict(
     await axe(page)
 
 
-async def test_no_answer_is_told(
+async def test_missing_response_is_reported(
     page: Page, site: Site, complaints: Complaints
 ) -> None:
     form = await TryOut.open(page, site)
@@ -216,7 +214,7 @@ async def test_no_answer_is_told(
     complaints.heard.clear()
 
 
-async def test_what_is_buffered_is_not_called_committed(page: Page, site: Site) -> None:
+async def test_buffered_event_is_not_called_committed(page: Page, site: Site) -> None:
     form = await TryOut.open(page, site)
 
     async def buffer(route: Route) -> None:

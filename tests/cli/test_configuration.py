@@ -4,7 +4,7 @@ from app.cli.configuration import read_settings
 from app.errors import ConfigurationError
 
 
-def test_what_is_not_given_is_left_to_the_environment() -> None:
+def test_missing_option_is_left_to_the_environment() -> None:
     assert read_settings(port=None) == read_settings()
     assert read_settings(port=9).port == 9
 
@@ -25,14 +25,14 @@ def test_what_is_not_given_is_left_to_the_environment() -> None:
         ("earliest_timestamp", "1970-01-01T00:00:00", "needs an offset, such as Z"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(
+def test_setting_that_cannot_be_used_is_named(
     setting: str, value: object, said: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=said):
         read_settings(**{setting: value})
 
 
-def test_all_that_is_wrong_is_said_at_once_and_no_value_is_shown() -> None:
+def test_all_errors_are_reported_at_once_without_values() -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_settings(port="s3cret", workers="s3cret")
 

@@ -90,7 +90,7 @@ async def dump(api: Api) -> str:
     return "\n".join(row for (row,) in rows)
 
 
-async def test_an_erased_person_leaves_no_trace(
+async def test_erased_person_leaves_no_trace(
     api: Api, database_url: str, tmp_path: Path
 ) -> None:
     await send_all(api)
@@ -113,7 +113,7 @@ async def test_an_erased_person_leaves_no_trace(
     }
 
 
-async def test_a_retry_of_an_erased_event_is_rejected_as_erased(
+async def test_retry_of_an_erased_event_is_rejected_as_erased(
     api: Api, database_url: str, tmp_path: Path
 ) -> None:
     await send_all(api)
@@ -125,7 +125,7 @@ async def test_a_retry_of_an_erased_event_is_rejected_as_erased(
     assert await api.scalar("SELECT count(*) FROM events") == 5
 
 
-async def test_a_dry_run_lists_rows_and_changes_nothing(
+async def test_dry_run_lists_rows_and_changes_nothing(
     api: Api, database_url: str, tmp_path: Path
 ) -> None:
     await send_all(api)
@@ -140,7 +140,7 @@ async def test_a_dry_run_lists_rows_and_changes_nothing(
     assert listed.count(["mention", "rejected_events"]) == 1
 
 
-async def test_the_export_of_a_subject_holds_every_row(
+async def test_export_of_a_subject_holds_every_row(
     api: Api, database_url: str, tmp_path: Path
 ) -> None:
     await send_all(api)

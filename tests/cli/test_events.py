@@ -114,7 +114,7 @@ def test_import_writes_files_that_check_accepts(tmp_path: Path) -> None:
     assert isinstance(bad.exception, OperatorError)
 
 
-def test_an_invalid_declaration_stops_every_command(tmp_path: Path) -> None:
+def test_invalid_declaration_stops_every_command(tmp_path: Path) -> None:
     path = write_trial(tmp_path, BROKEN)
     payload = tmp_path / "events.ndjson"
     payload.write_text("{}")
@@ -144,7 +144,7 @@ async def test_check_refuses_an_incompatible_change_unless_allowed(
     assert (await on_database("events", "check")).exit_code == 0
 
 
-async def test_a_declared_event_is_validated_imported_and_exported(
+async def test_declared_event_is_validated_imported_and_exported(
     on_database: Run, tmp_path: Path
 ) -> None:
     write_trial(tmp_path / "events")

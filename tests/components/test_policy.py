@@ -28,6 +28,6 @@ def test_retention_by_event_time_rejects_an_expired_event() -> None:
 
 
 @pytest.mark.parametrize("basis", ["stored_at", "timestamp"])
-def test_an_old_event_is_accepted_without_retention_by_event_time(basis: str) -> None:
+def test_old_event_is_accepted_without_retention_by_event_time(basis: str) -> None:
     settings = {"retention_days": 30} if basis == "stored_at" else {}
     assert read(OLD, retention_basis=basis, **settings) == NOW - timedelta(days=31)

@@ -62,7 +62,7 @@ def problems_of(path: Path) -> list[tuple[int, str]]:
         ('{"group_id": "a1"}', "[]", 4, "that is not an object"),
     ],
 )
-def test_an_error_names_its_line(
+def test_error_names_its_line(
     tmp_path: Path, before: str, after: str, line: int, message: str
 ) -> None:
     assert before in TRIAL
@@ -100,7 +100,7 @@ def test_hostile_content_is_an_error(
     assert any(message in text for _, text in problems_of(path))
 
 
-def test_a_file_that_would_block_or_loop_is_an_error(tmp_path: Path) -> None:
+def test_file_that_would_block_or_loop_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "cycle.toml").symlink_to(tmp_path / "cycle.toml")
     (tmp_path / "directory.toml").mkdir()
@@ -111,7 +111,7 @@ def test_a_file_that_would_block_or_loop_is_an_error(tmp_path: Path) -> None:
         assert f"{name}.toml:1: This is not a regular file." in caught.value.detail
 
 
-def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
+def test_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         load_declarations(tmp_path / "missing")
 
@@ -139,7 +139,7 @@ def test_two_declarations_cannot_share_a_name_or_title(tmp_path: Path) -> None:
     assert "trial_two" not in caught.value.detail
 
 
-def test_the_sample_is_tried(tmp_path: Path) -> None:
+def test_sample_is_tried(tmp_path: Path) -> None:
     for before, after, message in (
         ('"seats": 5', '"seats": 0', "properties.seats"),
         ('"user_id": "u1"', '"user_id": "undefined"', "user_id"),
@@ -165,7 +165,7 @@ def test_each_ready_declaration_accepts_its_sample(path: Path) -> None:
     assert not sample_errors(read.declaration, received_at=RECEIPT.received_at)
 
 
-def test_an_own_declaration_replaces_a_ready_one(tmp_path: Path) -> None:
+def test_own_declaration_replaces_a_ready_one(tmp_path: Path) -> None:
     write_trial(tmp_path)
     declared = load_declarations(tmp_path, ready_folder=READY)
 
@@ -174,7 +174,7 @@ def test_an_own_declaration_replaces_a_ready_one(tmp_path: Path) -> None:
     assert "seats" in own.properties
 
 
-def test_a_set_survives_json_and_pickle(tmp_path: Path) -> None:
+def test_set_survives_json_and_pickle(tmp_path: Path) -> None:
     write_trial(tmp_path)
     declared = load_declarations(tmp_path, ready_folder=READY)
     catalog = pickle.loads(pickle.dumps(declared.catalog()))  # noqa: S301 - ours
@@ -186,7 +186,7 @@ def test_a_set_survives_json_and_pickle(tmp_path: Path) -> None:
     )
 
 
-def test_the_digest_changes_with_any_declaration(tmp_path: Path) -> None:
+def test_digest_changes_with_any_declaration(tmp_path: Path) -> None:
     first = load_declarations(write_trial(tmp_path).parent).digest
     write_trial(tmp_path, TRIAL + "# a comment\n")
     assert load_declarations(tmp_path).digest == first
@@ -195,7 +195,7 @@ def test_the_digest_changes_with_any_declaration(tmp_path: Path) -> None:
     assert load_declarations(None).digest == DeclarationSet().digest
 
 
-def test_the_schema_of_declarations_accepts_what_is_accepted() -> None:
+def test_schema_of_declarations_accepts_what_is_accepted() -> None:
     schema = declaration_schema()
     assert meta.is_valid(schema)
     validator = Validator(schema)

@@ -102,7 +102,7 @@ def test_each_type_accepts_and_rejects_values(
     stored(trial_with({}), policy=policy)
 
 
-def test_a_number_with_many_digits_is_valid_as_decimal() -> None:
+def test_number_with_many_digits_is_valid_as_decimal() -> None:
     annotation = {"integer": Decimal("1.0"), "number": Decimal("0.1")}
     for name, value in annotation.items():
         found = find_property_type(name)
@@ -113,7 +113,7 @@ def test_a_number_with_many_digits_is_valid_as_decimal() -> None:
         assert found.annotate(Limits())
 
 
-def test_an_error_names_the_item_of_the_list() -> None:
+def test_error_names_the_item_of_the_list() -> None:
     policy = policy_with(declaration_of(p={"type": "list of text"}))
     errors = rejected(trial_with({"p": ["a", 1, "b", 2]}), policy=policy).errors
 
@@ -129,7 +129,7 @@ def test_every_type_is_documented_in_words(name: str) -> None:
     assert field.need == "optional"
 
 
-def test_a_required_property_may_have_any_of_its_names() -> None:
+def test_required_property_may_have_any_of_its_names() -> None:
     policy = policy_with(
         declaration_of(
             plan={"type": "text", "required": True, "names": ["plan name", "Plan"]},
@@ -149,7 +149,7 @@ def test_a_required_property_may_have_any_of_its_names() -> None:
     assert [error.path for error in wrong] == ["properties.Plan"]
 
 
-def test_a_recommended_property_is_documentation_only() -> None:
+def test_recommended_property_is_documentation_only() -> None:
     declaration = declaration_of(plan={"type": "text", "recommended": True})
     record = stored(trial_with({}), policy=policy_with(declaration))
 

@@ -84,7 +84,7 @@ def declared(event: ImportedEvent, tmp_path: Path) -> Declaration:
     return read.declaration
 
 
-def test_a_tracking_plan_becomes_declarations(tmp_path: Path) -> None:
+def test_tracking_plan_becomes_declarations(tmp_path: Path) -> None:
     first, second = import_events(SEGMENT, file_name="plan")
     declaration = declared(first, tmp_path)
 
@@ -109,7 +109,7 @@ def test_a_tracking_plan_becomes_declarations(tmp_path: Path) -> None:
     assert declared(second, tmp_path).title == "orderCompleted"
 
 
-def test_a_plan_of_the_protocols_api_has_track_calls_only() -> None:
+def test_plan_of_the_protocols_api_has_track_calls_only() -> None:
     [event] = import_events(PROTOCOLS, file_name="plan")
 
     assert event.name == "order_completed"
@@ -161,7 +161,7 @@ def test_what_cannot_be_expressed_is_named(
         assert dumped | expected == dumped
 
 
-def test_the_schemas_that_the_service_serves_can_be_imported() -> None:
+def test_schemas_that_the_service_serves_can_be_imported() -> None:
     events = import_events(all_schemas(CATALOG), file_name="schemas")
 
     assert [event.name for event in events] == [*CATALOG]
@@ -184,7 +184,7 @@ def test_other_documents_are_refused(document: Any) -> None:
         ("x" * 100, "x" * 63),
     ],
 )
-def test_a_name_becomes_snake_case(text: str, name: str) -> None:
+def test_name_becomes_snake_case(text: str, name: str) -> None:
     assert snake_case(text) == name
 
 

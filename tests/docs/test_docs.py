@@ -212,7 +212,7 @@ def test_every_code_of_an_issue_has_an_explanation() -> None:
         ("Warnings", codes_module.WARNINGS),
     ],
 )
-def test_a_code_is_told_in_the_words_of_its_explanation(
+def test_message_of_a_code_matches_its_explanation(
     title: str, known: dict[str, codes_module.Explanation]
 ) -> None:
     told = {
@@ -226,28 +226,28 @@ def test_a_code_is_told_in_the_words_of_its_explanation(
     assert told == known
 
 
-def test_the_examples_are_of_the_listed_codes() -> None:
+def test_examples_are_of_the_listed_codes() -> None:
     listed = ERRORS | WARNINGS
     assert ERROR_EXAMPLES.keys() | WARNING_EXAMPLES.keys() == listed - OF_THE_DATABASE
     assert listed >= OF_THE_DATABASE
 
 
 @pytest.mark.parametrize("code", sorted(ERRORS - OF_THE_DATABASE))
-def test_an_error_is_one(code: str) -> None:
+def test_listed_errors_are_errors(code: str) -> None:
     policy = replace(POLICY, catalog=Catalog(CATALOG.values(), [DECLARED]))
     errors = rejected(ERROR_EXAMPLES[code], policy=policy).errors
     assert code in {error.code for error in errors}
 
 
 @pytest.mark.parametrize("code", sorted(WARNINGS - OF_THE_DATABASE))
-def test_a_warning_is_one(code: str) -> None:
+def test_listed_warnings_are_warnings(code: str) -> None:
     catalog = Catalog(CATALOG.values(), accepts_undeclared=True)
     policy = replace(POLICY, catalog=catalog)
     warnings = stored(WARNING_EXAMPLES[code], policy=policy).warnings
     assert code in {warning.code for warning in warnings}
 
 
-def test_the_limits_are_the_defaults_of_their_settings() -> None:
+def test_limits_are_the_defaults_of_their_settings() -> None:
     rows = [row for row in table(WIRE, "Limits") if row["setting"] != "none"]
     for row in rows:
         number, unit = re.match(r"([\d,]+) ?(\w*)", row["default"]).groups()  # type: ignore[union-attr]
@@ -264,12 +264,12 @@ def test_the_limits_are_the_defaults_of_their_settings() -> None:
         ({"properties": {"tags": [[]]}}, 3),
     ],
 )
-def test_the_depth_is_counted_as_it_is_told(event: dict[str, Any], depth: int) -> None:
+def test_documented_depth_matches_the_code(event: dict[str, Any], depth: int) -> None:
     assert depth_of(event) == depth
     assert f"has depth {depth}" in WIRE
 
 
-def test_each_door_is_listed_and_no_other() -> None:
+def test_each_route_is_listed_and_no_other() -> None:
     rows = table(WIRE, "Routes")
     events = {route for row in rows[:-1] for route in named(row, "route")}
     others = named(rows[-1], "route")
@@ -289,7 +289,7 @@ def test_every_sample_is_accepted(page: str) -> None:
         stored(sample.encode())
 
 
-def test_the_documented_samples_are_among_them() -> None:
+def test_documented_samples_are_among_them() -> None:
     samples = [json.loads(sample) for sample in blocks(read("docs/events.md"), "json")]
     assert signed_up.SAMPLE in samples
     assert account_added_user.SAMPLE in samples
@@ -312,13 +312,13 @@ def test_each_event_is_described_with_all_its_properties(event: str) -> None:
     }
 
 
-def test_the_sample_answers_have_the_shape_of_answers() -> None:
+def test_sample_answers_have_the_shape_of_answers() -> None:
     answer, problem = blocks(WIRE, "json")
     TrackResponseModel.model_validate_json(answer)
     ProblemModel.model_validate_json(problem)
 
 
-def test_an_event_is_added_as_it_is_told() -> None:
+def test_event_is_added_by_the_documented_steps() -> None:
     file, line = blocks(read("docs/architecture.md"), "python")
     made: dict[str, Any] = {}
     exec(file, made)  # noqa: S102 - our own document

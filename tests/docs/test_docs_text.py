@@ -12,7 +12,7 @@ RETRYABLE = {str(kind.status) for kind in REQUEST_ERRORS if kind.retryable}
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
-def test_no_page_has_what_a_merge_leaves_behind(page: Path) -> None:
+def test_no_page_has_merge_markers(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.findall(r"^(?:<{7}|={7}|>{7}|\|{7}).*", text, re.MULTILINE)
 
@@ -24,7 +24,7 @@ def test_no_page_has_what_a_merge_leaves_behind(page: Path) -> None:
         ("docs/wire.md", "Retries and identity"),
     ],
 )
-def test_what_is_to_be_sent_again_is_what_may_succeed(page: str, title: str) -> None:
+def test_retryable_statuses_are_those_that_may_succeed(page: str, title: str) -> None:
     [sentence] = re.findall(
         r"^.*(?:Send (?:the same bytes )?again|Retry the same body).* after .*$",
         section(read(page), title),

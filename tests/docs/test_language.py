@@ -125,7 +125,7 @@ def test_documents_speak_of_things_by_their_nouns() -> None:
         "It returns what was found there.",
     ],
 )
-def test_a_clause_without_a_noun_is_found(text: str) -> None:
+def test_clause_without_a_noun_is_found(text: str) -> None:
     assert [*headless_clauses(text)]
 
 
@@ -137,5 +137,5 @@ def test_a_clause_without_a_noun_is_found(text: str) -> None:
         "The payload is stored.",
     ],
 )
-def test_a_clause_with_a_noun_or_a_question_passes(text: str) -> None:
+def test_clause_with_a_noun_or_a_question_passes(text: str) -> None:
     assert not [*headless_clauses(text)]

@@ -109,7 +109,7 @@ def is_ignored(path: str) -> bool:
     return ignored
 
 
-def test_the_wheel_holds_every_file_of_the_code_and_the_schema(wheel: Path) -> None:
+def test_wheel_holds_every_file_of_the_code_and_the_schema(wheel: Path) -> None:
     ours = {
         path.relative_to(ROOT).as_posix()
         for package in ("app", "migrations")
@@ -123,7 +123,7 @@ def test_the_wheel_holds_every_file_of_the_code_and_the_schema(wheel: Path) -> N
     assert any(name.endswith(".sql") for name in packed)
 
 
-def test_an_installed_wheel_works_outside_the_checkout(
+def test_installed_wheel_works_outside_the_checkout(
     installed: Path, empty_database_url: str, tmp_path: Path
 ) -> None:
     env = environment(database_url=empty_database_url)
@@ -137,7 +137,7 @@ def test_an_installed_wheel_works_outside_the_checkout(
     assert "ci" in run(installed, "keys", "list", cwd=tmp_path, env=env)
 
 
-def test_the_builder_copies_what_is_there_and_let_through() -> None:
+def test_builder_copies_existing_files_that_are_not_ignored() -> None:
     builder, final = stages()
     assert copies(final) == []
     for source in copies(builder):
@@ -159,7 +159,7 @@ def test_the_builder_copies_what_is_there_and_let_through() -> None:
         "app/api/__pycache__/track.cpython-313.pyc",
     ],
 )
-def test_nothing_else_gets_into_the_image(path: str) -> None:
+def test_image_contains_no_other_files(path: str) -> None:
     assert is_ignored(path)
 
 
@@ -170,7 +170,7 @@ def test_everything_installed_is_locked() -> None:
         assert "--require-hashes" in arguments or "--no-deps --no-index" in arguments
 
 
-def test_the_image_has_no_build_tools_and_no_root() -> None:
+def test_image_has_no_build_tools_and_no_root() -> None:
     final = stages()[-1]
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", instruction("USER"))
     after_user = final[final.index(f"USER {instruction('USER')}") :]
@@ -180,7 +180,7 @@ def test_the_image_has_no_build_tools_and_no_root() -> None:
     assert final[0].split()[1] == stages()[0][0].split()[1]
 
 
-def test_the_image_listens_to_the_outside_and_stops_in_good_order() -> None:
+def test_image_listens_on_all_interfaces_and_stops_gracefully() -> None:
     variables = dict(re.findall(r"(ROLLCALL_\w+)=(\S+)", instruction("ENV")))
     settings = {
         name.removeprefix("ROLLCALL_").lower(): value
@@ -194,7 +194,7 @@ def test_the_image_listens_to_the_outside_and_stops_in_good_order() -> None:
     assert json.loads(instruction("CMD")) == ["serve"]
 
 
-def test_the_health_check_tells_alive_from_dead(
+def test_health_check_distinguishes_alive_from_dead(
     database_url: str, tmp_path: Path
 ) -> None:
     _, _, command = instruction("HEALTHCHECK").partition(" CMD ")
@@ -292,7 +292,7 @@ def ci(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.mark.parametrize(("target", "status"), [("true", 0), ("false", 2)])
-def test_the_build_machine_ends_with_what_pytest_said(
+def test_build_machine_ends_with_the_summary_of_pytest(
     ci: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
     target: str,
@@ -313,7 +313,7 @@ def test_the_build_machine_ends_with_what_pytest_said(
 @pytest.mark.parametrize(
     ("user", "apt", "tried"), [(0, "true", 2), (0, "exit 1", 1), (1000, "true", 0)]
 )
-def test_the_build_machine_installs_a_browser_where_it_may(
+def test_build_machine_installs_a_browser_if_permitted(
     ci: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
     user: int,

@@ -61,11 +61,11 @@ async def answer(engine: AsyncEngine, containing: str, **changes: str) -> list[A
         return list(result.mappings()) if result.returns_rows else []
 
 
-def test_each_query_is_asked_below() -> None:
+def test_each_documented_query_has_a_test() -> None:
     assert len(QUERIES) == 7
 
 
-async def test_what_is_there(known: AsyncEngine) -> None:
+async def test_query_of_the_latest_rejections(known: AsyncEngine) -> None:
     rows = await answer(known, "AS oldest")
     assert [(row["source"], row["reason"], row["events"]) for row in rows] == [
         (SOURCE, "invalid_timestamp", 2),
@@ -75,14 +75,14 @@ async def test_what_is_there(known: AsyncEngine) -> None:
     assert rows[0]["oldest"] == rows[0]["newest"] == NOW
 
 
-async def test_the_errors_of_a_source(known: AsyncEngine) -> None:
+async def test_query_of_the_errors_of_a_source(known: AsyncEngine) -> None:
     rows = await answer(known, "jsonb_array_elements")
     assert [(row["code"], row["path"], row["message"]) for row in rows] == [
         tuple(TIMESTAMP)
     ] * 2
 
 
-async def test_what_came_with_a_request(known: AsyncEngine) -> None:
+async def test_query_of_one_request(known: AsyncEngine) -> None:
     example = "0123456789abcdef0123456789abcdef"
     assert await answer(known, "request_id =") == []
     rows = await answer(known, "request_id =", **{example: "request-1"})
@@ -94,23 +94,23 @@ async def test_what_came_with_a_request(known: AsyncEngine) -> None:
     ]
 
 
-async def test_how_full_it_is(known: AsyncEngine) -> None:
+async def test_query_of_the_fill_level(known: AsyncEngine) -> None:
     rows = await answer(known, "AS bytes")
     assert [(row["source"], row["events"]) for row in rows] == [("crm", 1), (SOURCE, 3)]
     assert rows[0]["bytes"] == 128 * 1024
 
 
-async def test_what_was_not_kept(known: AsyncEngine) -> None:
+async def test_query_of_dropped_events(known: AsyncEngine) -> None:
     [row] = await answer(known, "AS dropped")
     assert (row["source"], row["dropped"]) == ("crm", 3)
 
 
-async def test_what_stands_against_a_conflict(known: AsyncEngine) -> None:
+async def test_query_of_the_stored_side_of_a_conflict(known: AsyncEngine) -> None:
     [row] = await answer(known, "message_id = 'm1'")
     assert "plan" not in row["properties"]
 
 
-async def test_what_is_deleted(known: AsyncEngine) -> None:
+async def test_query_of_deleted_rows(known: AsyncEngine) -> None:
     await answer(known, "DELETE")
     assert await count(known) == 2
 

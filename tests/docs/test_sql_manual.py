@@ -137,13 +137,13 @@ async def test_added_without_sign_up(known: AsyncEngine) -> None:
     assert column(await answer(known, title), "user_id", "accounts") == [("ghost", 1)]
 
 
-async def test_never_added(known: AsyncEngine) -> None:
+async def test_query_of_users_who_were_never_added(known: AsyncEngine) -> None:
     title = "Sign-ups that were added to no account within 7 days"
     late_or_never = ["user_5", "user_2", "user_3"]
     assert column(await answer(known, title), "user_id") == late_or_never
 
 
-async def test_to_the_first_account(known: AsyncEngine) -> None:
+async def test_query_of_the_time_to_the_first_account(known: AsyncEngine) -> None:
     rows = await answer(known, "From sign-up to the first account")
     took = [("user_1", timedelta(days=2)), ("user_2", timedelta(days=9))]
     assert column(rows, "user_id", "took") == took

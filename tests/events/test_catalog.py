@@ -23,7 +23,7 @@ ASTRAL = "\U0001f600"
 IDS = ["user_id", "group_id", "message_id"]
 
 
-def test_the_documented_sample_of_signed_up_is_stored() -> None:
+def test_documented_sample_of_signed_up_is_stored() -> None:
     record = stored(signed_up.SAMPLE)
     assert record.event == "signed_up"
     assert record.user_id == "766b3aef-5904-46fe-af05-a293fee8h345"
@@ -38,7 +38,7 @@ def test_the_documented_sample_of_signed_up_is_stored() -> None:
     assert told(record.warnings) == {("two_digit_year", "timestamp")}
 
 
-def test_the_documented_sample_of_account_added_user_is_stored() -> None:
+def test_documented_sample_of_account_added_user_is_stored() -> None:
     record = stored(account_added_user.SAMPLE)
     assert record.event == "account_added_user"
     assert record.group_id == "47464e5b-4727-11ee-aeb6-fefbf8354ds3"
@@ -72,9 +72,7 @@ def test_title_case_is_folded_with_a_warning(name: str) -> None:
         ("account_added_users", "account_added_user"),
     ],
 )
-def test_any_other_name_is_unknown_and_the_nearest_is_named(
-    name: str, nearest: str
-) -> None:
+def test_unknown_name_is_rejected_with_the_nearest_one(name: str, nearest: str) -> None:
     rejection = rejected(signed_up_with(event=name))
     assert rejection.reason == "unknown_event"
     assert told(rejection.errors) == {("unknown_event", "event")}
@@ -82,12 +80,12 @@ def test_any_other_name_is_unknown_and_the_nearest_is_named(
     assert all(f"`{known}`" in rejection.errors[0].message for known in CATALOG)
 
 
-def test_a_name_that_is_like_none_is_unknown_too() -> None:
+def test_unknown_name_without_a_similar_one_is_rejected() -> None:
     for name in ("", "Event Name", "数", "\ud800", "x" * 5, "a" * 100_000):
         assert rejected(signed_up_with(event=name)).reason == "unknown_event"
 
 
-def test_an_unknown_event_is_told_all_that_is_wrong_with_its_envelope() -> None:
+def test_unknown_event_gets_all_errors_of_its_envelope() -> None:
     rejection = rejected(b'{"event": "nope", "user_id": "", "messageId": 1}')
     assert told(rejection.errors) == {
         ("unknown_event", "event"),
@@ -99,13 +97,13 @@ def test_an_unknown_event_is_told_all_that_is_wrong_with_its_envelope() -> None:
 
 @pytest.mark.parametrize("name", ["event", "user_id", "timestamp", "properties"])
 @pytest.mark.parametrize("null", [True, False])
-def test_a_required_field_is_missed(name: str, *, null: bool) -> None:
+def test_missing_required_field_is_an_error(name: str, *, null: bool) -> None:
     sent = signed_up_with(**{name: None}) if null else without(signed_up_with(), name)
     assert told(rejected(sent).errors) == {("missing_field", name)}
 
 
 @pytest.mark.parametrize("null", [True, False])
-def test_the_group_is_required_where_the_user_joins_one(*, null: bool) -> None:
+def test_group_is_required_if_the_user_joins_one(*, null: bool) -> None:
     sent = added_user_with(context={"group_id": None} if null else None)
     assert told(rejected(sent).errors) == {("missing_field", "group_id")}
     assert stored(signed_up_with(group_id=None)).group_id is None
@@ -113,7 +111,7 @@ def test_the_group_is_required_where_the_user_joins_one(*, null: bool) -> None:
 
 @pytest.mark.parametrize("name", IDS)
 @pytest.mark.parametrize("character", ["x", "é", ASTRAL, "\u2063"])
-def test_an_id_has_1_to_255_characters(name: str, character: str) -> None:
+def test_id_has_1_to_255_characters(name: str, character: str) -> None:
     for count in (1, 255):
         record = stored(signed_up_with(**{name: character * count}))
         assert getattr(record, name) == character * count
@@ -125,25 +123,25 @@ def test_an_id_has_1_to_255_characters(name: str, character: str) -> None:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_an_id_is_never_trimmed(name: str) -> None:
+def test_id_is_never_trimmed(name: str) -> None:
     assert getattr(stored(signed_up_with(**{name: " \ta\n"})), name) == " \ta\n"
 
 
 @pytest.mark.parametrize("name", ["user_id", "group_id"])
 @pytest.mark.parametrize("number", [0, -5, 2**63, 10**254])
-def test_an_integer_id_is_its_decimal_text(name: str, number: int) -> None:
+def test_integer_id_is_its_decimal_text(name: str, number: int) -> None:
     record = stored(signed_up_with(**{name: number}))
     assert getattr(record, name) == str(number)
     assert told(record.warnings) == {("coerced_to_text", name)}
 
 
-def test_an_integer_id_has_at_most_255_characters_too() -> None:
+def test_integer_id_has_at_most_255_characters() -> None:
     assert rejected(signed_up_with(user_id=10**255)).reason == "too_long"
 
 
 @pytest.mark.parametrize("name", ["user_id", "group_id"])
 @pytest.mark.parametrize("value", [b"1.0", b"1e5", b"0.5", b"true", b"{}", b"[]"])
-def test_other_values_are_no_id(name: str, value: bytes) -> None:
+def test_other_values_are_not_ids(name: str, value: bytes) -> None:
     body = b'{"event":"signed_up","timestamp":"2023-11-02","properties":{"email":"a@b"}'
     ids = b',"user_id":%b}' % value
     if name == "group_id":
@@ -152,7 +150,7 @@ def test_other_values_are_no_id(name: str, value: bytes) -> None:
 
 
 @pytest.mark.parametrize("value", [1.5, True, {}, []])
-def test_a_message_id_is_text_or_an_integer(value: Any) -> None:
+def test_message_id_is_text_or_an_integer(value: Any) -> None:
     rejection = rejected(signed_up_with(message_id=value))
     assert told(rejection.errors) == {("invalid_type", "message_id")}
 
@@ -171,7 +169,7 @@ def test_a_message_id_is_text_or_an_integer(value: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["email", "user_email"])
-def test_an_email_is_one_at_with_something_on_both_sides(name: str, email: str) -> None:
+def test_email_has_one_at_between_two_texts(name: str, email: str) -> None:
     record = stored(signed_up_with(properties={name: email}))
     assert json.loads(record.properties) == {name: email}
 
@@ -207,7 +205,7 @@ def test_no_invisible_character_of_any_plane_is_part_of_an_email() -> None:
             assert isinstance(judge_body(json.dumps(sent).encode()), Rejection), code
 
 
-def test_an_email_has_at_most_254_characters() -> None:
+def test_email_has_at_most_254_characters() -> None:
     rejection = rejected(signed_up_with(properties={"email": "x" * 253 + "@y"}))
     assert told(rejection.errors) == {("too_long", "properties.email")}
     assert "254" in rejection.errors[0].message
@@ -228,7 +226,7 @@ def test_account_added_user_needs_a_role(properties: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["user_role", "role"])
-def test_a_role_has_1_to_255_characters(name: str) -> None:
+def test_role_has_1_to_255_characters(name: str) -> None:
     for role in ("x", ASTRAL * 255):
         stored(added_user_with(properties={name: role}))
     wrong = {"too_short": "", "too_long": "x" * 256, "invalid_type": 5}
@@ -245,7 +243,7 @@ def test_a_role_has_1_to_255_characters(name: str) -> None:
         *[("account_added_user", name) for name in ("user_name", "user_email")],
     ],
 )
-def test_a_named_property_is_text_or_null(event: str, name: str, value: Any) -> None:
+def test_named_property_is_text_or_null(event: str, name: str, value: Any) -> None:
     valid = signed_up_with() if event == "signed_up" else added_user_with()
     rejection = rejected(with_properties(valid, **{name: value}))
     assert told(rejection.errors) == {("invalid_type", f"properties.{name}")}
@@ -254,12 +252,12 @@ def test_a_named_property_is_text_or_null(event: str, name: str, value: Any) -> 
     stored(with_properties(valid, **{name: ""}))
 
 
-def test_an_email_beside_a_role_is_any_text() -> None:
+def test_email_next_to_a_role_is_any_text() -> None:
     stored(with_properties(added_user_with(), user_email="none"))
 
 
 @pytest.mark.parametrize("null", [True, False])
-def test_a_missing_recommended_property_is_a_warning(*, null: bool) -> None:
+def test_missing_recommended_property_is_a_warning(*, null: bool) -> None:
     nulls = dict.fromkeys(["name", "user_name", "user_email"]) if null else {}
     record = stored(signed_up_with(properties={"user_email": "a@b", "name": None}))
     assert told(record.warnings) == {("missing_recommended", "properties.name")}
@@ -277,7 +275,7 @@ def test_unknown_properties_and_context_are_kept_as_sent() -> None:
     assert json.loads(record.properties) == signed_up_with()["properties"] | kept
 
 
-def test_every_error_of_an_event_is_told_at_once_and_each_place_once() -> None:
+def test_all_errors_of_an_event_are_reported_once_for_each_place() -> None:
     rejection = rejected(
         b'{"event": "signed_up", "user_id": [], "userId": 1, "timestamp": "x",'
         b'"properties": {"email": "", "name": 1}, "context": 5, "message_id": ""}'
@@ -295,5 +293,5 @@ def test_every_error_of_an_event_is_told_at_once_and_each_place_once() -> None:
     assert len(places) == len(set(places))
 
 
-def test_a_remark_is_told_as_code_path_and_message() -> None:
+def test_issue_has_code_path_and_message() -> None:
     assert Issue("a", "b", "c").as_json() == {"code": "a", "path": "b", "message": "c"}

@@ -60,7 +60,7 @@ def test_each_event_has_a_schema_of_draft_2020_12() -> None:
         assert meta.is_valid(schema)
 
 
-def test_the_samples_keep_the_order_of_the_documents() -> None:
+def test_samples_keep_the_order_of_the_documents() -> None:
     for event, sample in SAMPLES.items():
         assert json.dumps(json_schema(CATALOG[event])["examples"]) == json.dumps(
             [sample]
@@ -76,7 +76,7 @@ def test_every_field_is_described() -> None:
             assert field.get("description"), name
 
 
-def test_a_schema_is_made_anew_for_each_caller() -> None:
+def test_each_caller_gets_a_copy_of_the_schema() -> None:
     schema = json_schema(CATALOG["signed_up"])
     schema["properties"].clear()
     schema["examples"][0]["event"] = "changed"
@@ -85,7 +85,7 @@ def test_a_schema_is_made_anew_for_each_caller() -> None:
 
 
 @pytest.mark.parametrize("event", SAMPLES)
-def test_the_sample_fits_in_every_spelling(event: str) -> None:
+def test_sample_fits_in_every_spelling(event: str) -> None:
     sample, schema = SAMPLES[event], json_schema(CATALOG[event])
     assert fits(sample, schema)
     assert fits(sample | {"event": event.replace("_", " ").title()}, schema)
@@ -99,7 +99,7 @@ def test_the_sample_fits_in_every_spelling(event: str) -> None:
 
 @pytest.mark.parametrize("name", ["group_id", "groupId"])
 @pytest.mark.parametrize("inside", [True, False])
-def test_a_group_fits_in_each_of_its_places(name: str, *, inside: bool) -> None:
+def test_group_fits_in_each_of_its_places(name: str, *, inside: bool) -> None:
     schema = json_schema(CATALOG["account_added_user"])
     sent = added_user_with(context={name: "g"} if inside else None)
     assert fits(sent if inside else sent | {name: 5}, schema)
@@ -115,7 +115,7 @@ def test_a_group_fits_in_each_of_its_places(name: str, *, inside: bool) -> None:
 @example(with_properties(signed_up_with(), email=None, user_email="\ufeff@b"))
 @example(with_properties(signed_up_with(), email="\U0001f600" * 252 + "@b"))
 @example(signed_up_with(user_id="\U0001f600" * 255, groupId=10**254))
-def test_what_is_stored_fits(validators: Validators, event: Any) -> None:
+def test_stored_event_fits_the_schema(validators: Validators, event: Any) -> None:
     text = json.dumps(event).encode()
     verdict = judge_body(text)
     # Some events must be corrected first: they are not JSON, or no schema covers them.
@@ -176,7 +176,7 @@ BAD: list[Any] = [
 
 
 @pytest.mark.parametrize("sent", BAD)
-def test_what_is_rejected_for_its_shape_does_not_fit(
+def test_event_of_a_rejected_shape_does_not_fit_the_schema(
     sent: Any, validators: Validators
 ) -> None:
     assert isinstance(judge_body(json.dumps(sent).encode()), Rejection)
@@ -186,7 +186,7 @@ def test_what_is_rejected_for_its_shape_does_not_fit(
     assert not body.is_valid({"batch": [sent]})
 
 
-def test_a_body_is_an_event_or_several(
+def test_body_is_an_event_or_several(
     body: Validator,
 ) -> None:
     both = list(SAMPLES.values())
@@ -197,7 +197,7 @@ def test_a_body_is_an_event_or_several(
         assert not body.is_valid(bad)
 
 
-def test_the_schema_of_a_body_stands_alone() -> None:
+def test_schema_of_a_body_stands_alone() -> None:
     schema = track_body_schema(CATALOG)
     assert schema["examples"] == list(SAMPLES.values())
     assert "$ref" not in json.dumps(schema)

@@ -57,7 +57,7 @@ def red(new_row: NewRow, what: str, verdict: Verdict, *, found: int) -> None:
     row.settle()
 
 
-async def test_an_answer_before_the_commit_is_found_out(
+async def test_check_finds_a_response_before_the_commit(
     url: str, new_row: NewRow
 ) -> None:
     with broken("early", url) as (address, process):
@@ -68,7 +68,7 @@ async def test_an_answer_before_the_commit_is_found_out(
     red(new_row, "answers before the commit", verdict, found=verdict.lost)
 
 
-async def test_a_missing_deduplication_is_found_out(
+async def test_check_finds_missing_deduplication(
     url: str, new_row: NewRow, postgres: Postgres
 ) -> None:
     await postgres.execute(
@@ -92,7 +92,7 @@ async def broke_once_more(load: Load) -> None:
     await load.until(lambda: load.unanswered.total() > before, within_s=10)
 
 
-async def test_a_commit_on_the_way_out_is_found_out(
+async def test_check_finds_a_commit_after_the_response(
     url: str, new_row: NewRow, postgres: Postgres
 ) -> None:
     await postgres.script(
@@ -122,7 +122,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("number", CHANGES)
-async def test_each_number_of_the_check_finds_its_own(
+async def test_each_number_of_the_check_finds_its_defect(
     url: str, postgres: Postgres, number: str, new_row: NewRow
 ) -> None:
     with broken("doubling", url) as (address, _):

@@ -57,7 +57,7 @@ TRIALS = [
 
 
 @pytest.mark.parametrize(("plan", "journal"), TRIALS, indirect=["journal"])
-async def test_a_database_that_is_away(
+async def test_outage_of_the_database_loses_nothing(
     proxied: Stage, new_row: NewRow, plan: Plan, *, at_length: bool
 ) -> None:
     mode = "journal" if proxied.journal else "plain"

@@ -89,7 +89,7 @@ def make_stage(postgres: Postgres, serve: Serve) -> Callable[[str], Awaitable[St
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-async def test_a_fault_of_the_cluster_loses_nothing(
+async def test_fault_of_the_cluster_loses_nothing(
     fault: Fault,
     cluster: PatroniCluster,
     make_stage: Callable[[str], Awaitable[Stage]],

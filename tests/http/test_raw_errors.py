@@ -29,7 +29,7 @@ def problem(response: httpx.Response) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"])
-async def test_a_door_takes_post_alone_and_never_redirects(
+async def test_route_accepts_only_post_and_never_redirects(
     api: Api, method: str
 ) -> None:
     for path in [path + slash for path in TRACK_ROUTES for slash in ("", "/")]:
@@ -58,7 +58,7 @@ async def test_route_is_found_with_repeated_slashes_and_encoded_letters(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-async def test_what_is_to_be_read_is_not_written(api: Api, method: str) -> None:
+async def test_read_route_refuses_writes(api: Api, method: str) -> None:
     for path in ("/livez", "/readyz", "/schemas", "/openapi.json"):
         response = await api.client.request(method, path)
         assert problem(response)["code"] == "method_not_allowed"
@@ -66,7 +66,7 @@ async def test_what_is_to_be_read_is_not_written(api: Api, method: str) -> None:
         assert "GET" in response.headers["allow"]
 
 
-async def test_an_unknown_schema_is_not_found(api: Api) -> None:
+async def test_unknown_schema_is_not_found(api: Api) -> None:
     assert problem(await api.client.get("/schemas/nope"))["status"] == 404
 
 
@@ -93,7 +93,7 @@ async def test_refusals_have_their_order(api: Api) -> None:
         assert problem(response)["status"] == expected
 
 
-async def test_without_a_key_in_a_header_the_body_is_refused_before_its_key(
+async def test_body_is_refused_before_the_key_in_it(
     api: Api,
 ) -> None:
     del api.client.headers["authorization"]
@@ -107,7 +107,7 @@ async def test_without_a_key_in_a_header_the_body_is_refused_before_its_key(
     assert (await api.post({"batch": [BAD], "writeKey": api.key})).status_code == 422
 
 
-async def test_each_header_of_a_key_opens(api: Api) -> None:
+async def test_each_header_of_a_key_authenticates(api: Api) -> None:
     del api.client.headers["authorization"]
 
     for name in ("x-api-key", "X-Write-Key", "KEY"):
@@ -123,7 +123,7 @@ async def test_basic_opens_with_the_key_as_the_user(api: Api) -> None:
     assert response.status_code == 200
 
 
-async def test_a_wrong_key_is_not_mended_by_a_right_one(api: Api) -> None:
+async def test_wrong_key_is_not_replaced_by_a_right_one(api: Api) -> None:
     response = await api.post(
         SIGNED_UP | {"writeKey": api.key}, headers=WRONG_KEY | {"x-api-key": api.key}
     )
@@ -131,7 +131,7 @@ async def test_a_wrong_key_is_not_mended_by_a_right_one(api: Api) -> None:
     assert problem(response)["status"] == 401
 
 
-async def test_what_cannot_be_decoded_is_refused_at_each_door(api: Api) -> None:
+async def test_undecodable_body_is_refused_at_each_route(api: Api) -> None:
     gzip = {"content-encoding": "gzip"}
     for path in TRACK_ROUTES:
         for body in (b"{", b"\xff"):
@@ -154,7 +154,7 @@ async def test_what_cannot_be_decoded_is_refused_at_each_door(api: Api) -> None:
         (b"[7]", (422, "all_rejected")),
     ],
 )
-async def test_what_can_be_decoded_is_200_at_the_doors_of_sdks_alone(
+async def test_decodable_body_without_events_is_200_only_at_sdk_routes(
     api: Api, body: bytes, strict: tuple[int, str]
 ) -> None:
     for path in ("/track", "/api/track"):
@@ -165,7 +165,7 @@ async def test_what_can_be_decoded_is_200_at_the_doors_of_sdks_alone(
     assert taken.json()["stored"] == 0
 
 
-async def test_over_5000_events_are_refused_at_each_door(api: Api) -> None:
+async def test_over_5000_events_are_refused_at_each_route(api: Api) -> None:
     body = b"[%b]" % b",".join([b"1"] * 5_001)
 
     for path in TRACK_ROUTES:
@@ -173,14 +173,14 @@ async def test_over_5000_events_are_refused_at_each_door(api: Api) -> None:
     assert await api.scalar("SELECT count(*) FROM rejected_events") == 0
 
 
-async def test_any_dry_run_but_true_and_false_is_refused(api: Api) -> None:
+async def test_dry_run_other_than_true_and_false_is_refused(api: Api) -> None:
     for value in ("1", "", "True"):
         refused = problem(await api.post(SIGNED_UP, dry_run=value))
         assert (refused["status"], refused["code"]) == (400, "invalid_parameter")
     assert await api.scalar("SELECT count(*) FROM events") == 0
 
 
-async def test_the_request_id_is_ours_whatever_the_client_says(api: Api) -> None:
+async def test_request_id_of_the_client_is_ignored(api: Api) -> None:
     theirs = {"x-request-id": "theirs", "request-id": "theirs"}
     for path in ("/track", "/livez", "/nope"):
         response = await api.post(SIGNED_UP, path, headers=theirs)
@@ -191,7 +191,7 @@ async def test_the_request_id_is_ours_whatever_the_client_says(api: Api) -> None
     assert len(ids) == 5
 
 
-def test_each_error_has_what_a_problem_needs() -> None:
+def test_each_error_has_the_fields_of_a_problem() -> None:
     for kind in REQUEST_ERRORS:
         assert 400 <= kind.status < 600
         assert kind.code == kind.code.lower()

@@ -70,21 +70,21 @@ def test_binary_cloudevent_needs_no_content_type() -> None:
     assert check_headers({b"ce-specversion": b"1.0"}, max_bytes=MOST).coding is None
 
 
-def test_a_length_at_the_limit_passes_and_one_past_it_does_not() -> None:
+def test_length_at_the_limit_passes_and_one_above_is_refused() -> None:
     at_most = JSON | {b"content-length": b"1000"}
     assert check_headers(at_most, max_bytes=MOST).length == 1000
     with pytest.raises(BodyTooLargeError):
         check_headers(JSON | {b"content-length": b"1001"}, max_bytes=MOST)
 
 
-def test_the_type_is_refused_before_the_length() -> None:
+def test_type_is_refused_before_the_length() -> None:
     with pytest.raises(UnsupportedMediaError):
         check_headers({b"content-length": b"1001"}, max_bytes=MOST)
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_a_body_is_read_whole_however_it_is_cut(*, gzipped: bool, size: int) -> None:
+def test_body_is_read_whole_for_any_chunks(*, gzipped: bool, size: int) -> None:
     body = bytes(range(250)) * 4
     sent = gzip.compress(body) if gzipped else body
     chunks = [sent[i : i + size] for i in range(0, len(sent), size)]
@@ -98,7 +98,7 @@ def test_empty_chunks_are_nothing(chunks: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
-def test_the_limit_is_on_what_was_decompressed(*, gzipped: bool) -> None:
+def test_limit_applies_to_the_decompressed_size(*, gzipped: bool) -> None:
     pack = gzip.compress if gzipped else bytes
 
     assert len(read(pack(b"x" * 1_000), gzipped=gzipped)) == 1_000
@@ -106,13 +106,13 @@ def test_the_limit_is_on_what_was_decompressed(*, gzipped: bool) -> None:
         read(pack(b"x" * 1_001), gzipped=gzipped)
 
 
-def test_a_body_over_the_limit_is_refused_before_it_ends() -> None:
+def test_body_over_the_limit_is_refused_before_it_ends() -> None:
     with pytest.raises(BodyTooLargeError):
         read(b"x" * 600, b"x" * 600)
 
 
 @pytest.mark.parametrize("size", [64, 100_000])
-def test_a_bomb_is_refused_without_being_inflated(size: int) -> None:
+def test_gzip_bomb_is_refused_without_inflating_it(size: int) -> None:
     bomb = gzip.compress(bytes(64 * MIB))
     chunks = [bomb[i : i + size] for i in range(0, len(bomb), size)]
     tracemalloc.start()
@@ -126,12 +126,12 @@ def test_a_bomb_is_refused_without_being_inflated(size: int) -> None:
     assert peak < 6 * MIB
 
 
-def test_what_comes_undeclared_is_held_as_it_comes() -> None:
+def test_body_without_a_length_is_counted_as_it_arrives() -> None:
     with pytest.raises(OverloadedError):
         read(b"x" * 500, b"x" * 400, budget=899)
 
 
-def test_what_is_inflated_is_held_too() -> None:
+def test_inflated_size_is_counted() -> None:
     packed = gzip.compress(b"x" * 900)
     with pytest.raises(OverloadedError):
         read(packed, gzipped=True, budget=899)

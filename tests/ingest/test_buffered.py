@@ -37,7 +37,7 @@ async def away(
         proxy.thaw()
 
 
-async def test_a_good_event_is_buffered_under_its_id(away: Api, proxy: Proxy) -> None:
+async def test_good_event_is_buffered_under_its_id(away: Api, proxy: Proxy) -> None:
     answer = await away.post(EVENT)
     body = answer.json()
 
@@ -53,7 +53,9 @@ async def test_a_good_event_is_buffered_under_its_id(away: Api, proxy: Proxy) ->
     assert again["results"][0]["id"] == result["id"]
 
 
-async def test_a_rejected_one_stays_rejected_and_says_that_it_waits(away: Api) -> None:
+async def test_rejected_event_stays_rejected_and_is_reported_as_buffered(
+    away: Api,
+) -> None:
     mixed = (await away.post([EVENT, BAD])).json()
     assert mixed["message"].startswith("1 event buffered, 1 event rejected. First")
     assert [result["status"] for result in mixed["results"]] == ["buffered", "rejected"]
@@ -68,18 +70,18 @@ async def test_a_rejected_one_stays_rejected_and_says_that_it_waits(away: Api) -
 
 
 @pytest.mark.parametrize("route", ["/v1/batch", "/api/track", "/api/s/s2s/track"])
-async def test_the_doors_of_sdks_answer_200(away: Api, route: str) -> None:
+async def test_sdk_routes_answer_200(away: Api, route: str) -> None:
     answer = await away.post({"batch": [EVENT]}, route)
     assert (answer.status_code, answer.json()["buffered"]) == (200, 1)
 
 
-async def test_a_dry_run_needs_neither_postgres_nor_the_journal(away: Api) -> None:
+async def test_dry_run_needs_neither_postgres_nor_the_journal(away: Api) -> None:
     answer = (await away.post(EVENT, dry_run="true")).json()
     assert answer["results"][0]["status"] == "valid"
     assert "buffered" not in answer
 
 
-async def test_a_key_that_is_not_known_is_told_to_come_again(away: Api) -> None:
+async def test_unknown_key_is_asked_to_retry(away: Api) -> None:
     answer = await away.post(EVENT, headers={"authorization": "Bearer rc_unknown"})
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"] == "2"
@@ -98,7 +100,7 @@ async def test_probes_are_told_that_events_are_buffered(away: Api) -> None:
     assert datetime.fromisoformat(ready["since"]).tzinfo is not None
 
 
-async def test_a_schema_that_is_too_old_is_not_ready_all_the_same(
+async def test_old_schema_is_not_ready_with_a_journal(
     database_url: str, engine: AsyncEngine, key: str, tmp_path: Path
 ) -> None:
     configured = settings(database_url, data_dir=tmp_path, journal="on")

@@ -74,7 +74,7 @@ async def assert_told_as_a_problem(
     assert (line["request_id"], line["status"]) == (request_id, 500)
 
 
-async def test_a_defect_behind_a_door_is_a_problem(
+async def test_defect_of_an_ingest_route_is_a_problem(
     client: httpx.AsyncClient,
     bench: Bench,
     log: io.BytesIO,
@@ -86,7 +86,7 @@ async def test_a_defect_behind_a_door_is_a_problem(
     await assert_told_as_a_problem(response, bench, log, caplog)
 
 
-async def test_a_defect_on_fastapis_side_is_a_problem(
+async def test_defect_of_a_fastapi_route_is_a_problem(
     client: httpx.AsyncClient,
     bench: Bench,
     log: io.BytesIO,
@@ -113,7 +113,7 @@ async def test_app_sees_no_cookie_but_the_session(client: httpx.AsyncClient) -> 
         (None, b"[]", None),
     ],
 )
-async def test_the_line_of_a_refusal_names_the_source_where_it_is_known(
+async def test_log_line_of_a_refusal_names_a_known_source(
     client: httpx.AsyncClient,
     log: io.BytesIO,
     key: str | None,

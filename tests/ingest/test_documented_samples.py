@@ -37,7 +37,7 @@ def documented(corpora: Path, name: str) -> list[dict[str, Any]]:
     ("name", "sample"),
     [("signed_up", SIGNED_UP), ("account_added_user", ADDED_USER)],
 )
-def test_the_samples_are_those_of_the_documents(
+def test_samples_are_those_of_the_documents(
     corpora: Path, name: str, sample: dict[str, Any]
 ) -> None:
     template, complete = documented(corpora, name)
@@ -100,7 +100,7 @@ async def test_account_added_user_is_answered_and_stored_as_documented(
 
 
 @pytest.mark.parametrize("name", ["signed_up", "account_added_user"])
-async def test_the_template_of_a_document_is_rejected_in_words(
+async def test_template_of_a_document_is_rejected_with_reasons(
     api: Api, corpora: Path, name: str
 ) -> None:
     template, _ = documented(corpora, name)
@@ -167,7 +167,7 @@ async def test_each_form_of_a_sample_is_the_same_event(api: Api, form: str) -> N
 
 
 @pytest.mark.parametrize("path", TRACK_PATHS)
-async def test_each_door_takes_a_sample(api: Api, path: str) -> None:
+async def test_each_route_accepts_a_sample(api: Api, path: str) -> None:
     response = await api.post(SIGNED_UP, path)
 
     assert (response.status_code, response.json()["stored"]) == (200, 1)
@@ -177,7 +177,7 @@ async def test_each_door_takes_a_sample(api: Api, path: str) -> None:
     ("policy", "read"),
     [("ymd", "2020-11-23T22:28:55.111Z"), ("dmy", "2023-11-20T22:28:55.111Z")],
 )
-async def test_a_two_digit_year_is_read_as_the_setting_says(
+async def test_two_digit_year_is_read_by_the_setting(
     database_url: str, engine: AsyncEngine, key: str, policy: str, read: str
 ) -> None:
     configured = settings(database_url, two_digit_year=policy)
@@ -189,7 +189,7 @@ async def test_a_two_digit_year_is_read_as_the_setting_says(
     assert [row.timestamp for row in view] == [datetime.fromisoformat(read)]
 
 
-async def test_a_two_digit_year_can_be_refused(
+async def test_two_digit_year_can_be_refused(
     database_url: str, engine: AsyncEngine, key: str
 ) -> None:
     configured = settings(database_url, two_digit_year="reject")

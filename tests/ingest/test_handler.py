@@ -57,7 +57,7 @@ async def hasty() -> AsyncIterator[Bench]:
     await bench.close()
 
 
-async def test_an_event_is_stored_under_the_source_of_its_key(bench: Bench) -> None:
+async def test_event_is_stored_under_the_source_of_its_key(bench: Bench) -> None:
     answer, source = await bench.track(event())
 
     assert (answer.status, source) == (200, "billing")
@@ -95,7 +95,7 @@ async def test_headers_refuse_in_their_order_before_the_body_is_read(
         (TooManyEventsError, b"[%b]" % b",".join([b"1"] * 11)),
     ],
 )
-async def test_a_body_is_refused_before_the_key_in_it_is_read(
+async def test_body_is_refused_before_the_key_in_it_is_read(
     bench: Bench, error: type[RequestError], body: bytes
 ) -> None:
     for headers in (with_key(), without_key()):
@@ -104,7 +104,7 @@ async def test_a_body_is_refused_before_the_key_in_it_is_read(
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_a_parameter_is_refused_before_the_key_in_the_body(bench: Bench) -> None:
+async def test_parameter_is_refused_before_the_key_in_the_body(bench: Bench) -> None:
     with pytest.raises(InvalidParameterError):
         await bench.track(event(), query=b"dry_run=yes", headers=without_key())
     with pytest.raises(UnauthorizedError):
@@ -113,7 +113,7 @@ async def test_a_parameter_is_refused_before_the_key_in_the_body(bench: Bench) -
 
 @pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("keyed", [False, True])
-async def test_a_body_is_read_with_and_without_a_key_before_it(
+async def test_body_is_read_with_its_key_in_a_header_or_in_the_body(
     bench: Bench, *, gzipped: bool, keyed: bool
 ) -> None:
     body = event(writeKey="rc_other" if keyed else KEY)
@@ -127,7 +127,7 @@ async def test_a_body_is_read_with_and_without_a_key_before_it(
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_a_body_that_is_not_what_its_encoding_says_is_let_go(
+async def test_wrongly_encoded_body_releases_its_slots(
     bench: Bench,
 ) -> None:
     with pytest.raises(InvalidEncodingError):
@@ -137,7 +137,7 @@ async def test_a_body_that_is_not_what_its_encoding_says_is_let_go(
 
 @pytest.mark.parametrize("headers", [with_key(), without_key()])
 @pytest.mark.parametrize("sent", [0, 1, 100])
-async def test_a_client_that_does_not_end_its_body_is_let_go(
+async def test_unfinished_body_releases_its_slots(
     bench: Bench, headers: list[tuple[bytes, bytes]], sent: int
 ) -> None:
     body = [event()[:sent]] if sent else []
@@ -150,7 +150,7 @@ async def test_a_client_that_does_not_end_its_body_is_let_go(
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_a_client_that_is_cut_off_in_its_body_is_let_go(bench: Bench) -> None:
+async def test_client_disconnected_in_its_body_releases_its_slots(bench: Bench) -> None:
     request = asyncio.create_task(bench.track(b"{", then="stalls"))
     await asyncio.sleep(0.01)
     request.cancel()
@@ -159,7 +159,7 @@ async def test_a_client_that_is_cut_off_in_its_body_is_let_go(bench: Bench) -> N
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_a_client_that_is_cut_off_waiting_has_its_events_in_all_the_same(
+async def test_client_disconnected_while_waiting_has_its_events_stored(
     bench: Bench,
 ) -> None:
     bench.commits.open.clear()
@@ -176,7 +176,7 @@ async def test_a_client_that_is_cut_off_waiting_has_its_events_in_all_the_same(
     assert len(bench.commits.settled) == 1
 
 
-async def test_what_does_not_fit_any_more_is_refused_and_the_rest_goes_on(
+async def test_request_above_the_budget_is_refused_and_others_continue(
     bench: Bench,
 ) -> None:
     bench.commits.open.clear()
@@ -192,7 +192,7 @@ async def test_what_does_not_fit_any_more_is_refused_and_the_rest_goes_on(
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_who_sends_without_a_key_cannot_shut_out_who_has_one(
+async def test_senders_without_a_key_cannot_exclude_those_with_one(
     bench: Bench,
 ) -> None:
     reading = asyncio.create_task(
@@ -222,7 +222,7 @@ async def test_announced_bytes_hold_nothing_without_a_key_in_a_header(
         await reading
 
 
-async def test_a_body_whose_key_stands_in_it_counts_with_the_others_from_then_on(
+async def test_body_counts_with_keyed_ones_once_its_key_is_read(
     bench: Bench,
 ) -> None:
     bench.commits.open.clear()
@@ -235,7 +235,7 @@ async def test_a_body_whose_key_stands_in_it_counts_with_the_others_from_then_on
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_a_request_whose_key_stands_in_its_body_counts_until_its_answer(
+async def test_request_with_its_key_in_the_body_counts_until_the_response(
     bench: Bench,
 ) -> None:
     bench.commits.open.clear()
@@ -250,13 +250,15 @@ async def test_a_request_whose_key_stands_in_its_body_counts_until_its_answer(
 
 
 @pytest.mark.parametrize("key", ["rc_wrong", 7, None])
-async def test_a_wrong_key_in_the_body_is_let_go(bench: Bench, key: object) -> None:
+async def test_wrong_key_in_the_body_releases_its_slots(
+    bench: Bench, key: object
+) -> None:
     with pytest.raises(UnauthorizedError):
         await bench.track(event(writeKey=key), headers=without_key())
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_a_commit_that_was_not_confirmed_is_said_to_be_so(bench: Bench) -> None:
+async def test_unconfirmed_commit_is_reported(bench: Bench) -> None:
     bench.commits.confirms = False
     with pytest.raises(UnavailableError):
         await bench.track(filling(BUDGET))
@@ -264,7 +266,7 @@ async def test_a_commit_that_was_not_confirmed_is_said_to_be_so(bench: Bench) ->
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_a_commit_that_takes_too_long_is_not_waited_for(hasty: Bench) -> None:
+async def test_slow_commit_is_abandoned_at_the_deadline(hasty: Bench) -> None:
     hasty.commits.open.clear()
     with pytest.raises(UnavailableError):
         await hasty.track(filling(1_000))
@@ -278,7 +280,7 @@ async def test_a_commit_that_takes_too_long_is_not_waited_for(hasty: Bench) -> N
     assert "dropped" not in users
 
 
-async def test_a_key_that_cannot_be_looked_up_is_not_waited_for(hasty: Bench) -> None:
+async def test_slow_key_look_up_is_abandoned_at_the_deadline(hasty: Bench) -> None:
     hasty.keys.open.clear()
     for headers in (with_key(), without_key()):
         with pytest.raises(UnavailableError):
@@ -287,14 +289,14 @@ async def test_a_key_that_cannot_be_looked_up_is_not_waited_for(hasty: Bench) ->
     assert await hasty.takes_as_much_as_ever()
 
 
-async def test_a_writer_that_stops_refuses_and_holds_nothing(bench: Bench) -> None:
+async def test_stopping_writer_refuses_and_holds_nothing(bench: Bench) -> None:
     await bench.writer.stop()
     for _ in range(2):
         with pytest.raises(UnavailableError):
             await bench.track(filling(BUDGET))
 
 
-async def test_a_dry_run_holds_and_commits_nothing(bench: Bench) -> None:
+async def test_dry_run_holds_and_commits_nothing(bench: Bench) -> None:
     answer, _ = await bench.track(
         b"[%b,%b]" % (event(), event(user_id=None)), query=b"dry_run=true"
     )
@@ -306,7 +308,7 @@ async def test_a_dry_run_holds_and_commits_nothing(bench: Bench) -> None:
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_a_body_without_events_commits_nothing(bench: Bench) -> None:
+async def test_body_without_events_commits_nothing(bench: Bench) -> None:
     route = TrackRoute("/v1/batch", lenient=True, calls="typed")
     for body in (b"[]", b'{"batch":[]}', b'{"type":"page"}'):
         answer, _ = await bench.track(body, route=route)
@@ -323,7 +325,7 @@ async def test_a_body_without_events_commits_nothing(bench: Bench) -> None:
         (b"dry%5Frun=true", True),
     ],
 )
-async def test_a_dry_run_is_asked_for_in_so_many_words(
+async def test_dry_run_is_requested_explicitly(
     bench: Bench, query: bytes, *, dry: bool
 ) -> None:
     answer, _ = await bench.track(event(), query=query)
@@ -344,7 +346,7 @@ async def test_any_other_dry_run_is_refused(bench: Bench, value: bytes) -> None:
     assert await bench.takes_as_much_as_ever()
 
 
-async def test_of_a_repeated_header_the_first_counts(bench: Bench) -> None:
+async def test_first_of_repeated_headers_counts(bench: Bench) -> None:
     key, wrong = (b"key", KEY.encode()), (b"key", b"rc_wrong")
     json_type = (b"content-type", b"application/json")
     csv_type = (b"content-type", b"text/csv")

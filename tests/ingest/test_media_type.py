@@ -46,7 +46,7 @@ def test_json_in_utf_8_is_read(content_type: bytes, *, lenient: bool) -> None:
         b"application/x-jsonlines",
     ],
 )
-def test_one_value_a_line_is_read(content_type: bytes) -> None:
+def test_ndjson_is_read_line_by_line(content_type: bytes) -> None:
     assert read_media_type(content_type, lenient=False) == "ndjson"
 
 

@@ -21,7 +21,7 @@ async def send(api: Api, *events: object) -> list[dict[str, Any]]:
     return results
 
 
-async def test_the_answer_says_what_is_not_kept(full: Api) -> None:
+async def test_response_reports_dropped_events(full: Api) -> None:
     kept, dropped = await send(full, {"n": 1}, {"n": 2})
 
     assert (kept["status"], "kept" in kept) == ("rejected", False)
@@ -30,7 +30,7 @@ async def test_the_answer_says_what_is_not_kept(full: Api) -> None:
     assert str(await full.scalar("SELECT id FROM rejected_events")) == kept["id"]
 
 
-async def test_the_cap_of_bytes_is_a_setting_too(
+async def test_cap_in_bytes_is_a_setting(
     database_url: str, engine: AsyncEngine, key: str
 ) -> None:
     configured = settings(database_url, quarantine_max_bytes=13)
@@ -40,7 +40,7 @@ async def test_the_cap_of_bytes_is_a_setting_too(
     assert ("kept" in kept, dropped["kept"]) == (False, False)
 
 
-async def test_a_conflict_never_claims_to_be_kept_where_it_is_not(full: Api) -> None:
+async def test_dropped_conflict_is_not_reported_as_kept(full: Api) -> None:
     event = signed_up_with(message_id="m1")
     stored, kept, dropped = await send(
         full, *(event | {"context": {"n": n}} for n in range(3))

@@ -31,7 +31,7 @@ def numbers(disk: Disk) -> list[int]:
     return [json.loads(line)["n"] for line in disk.getvalue().splitlines()]
 
 
-async def test_each_request_is_a_line_before_the_loop_turns_twice(disk: Disk) -> None:
+async def test_each_request_is_logged_within_two_loop_turns(disk: Disk) -> None:
     requests = RequestLog(disk, enabled=True)
     for n in range(3):
         requests.add(n=n)
@@ -42,7 +42,7 @@ async def test_each_request_is_a_line_before_the_loop_turns_twice(disk: Disk) ->
     assert numbers(disk) == [0, 1, 2, 3]
 
 
-async def test_what_a_full_disk_does_not_take_is_dropped_and_not_kept(
+async def test_log_lines_are_dropped_on_a_full_disk(
     disk: Disk,
 ) -> None:
     requests = RequestLog(disk, enabled=True)
@@ -62,7 +62,7 @@ async def test_what_a_full_disk_does_not_take_is_dropped_and_not_kept(
     assert failures == []
 
 
-async def test_where_no_line_is_wanted_none_is_made(disk: Disk) -> None:
+async def test_disabled_log_makes_no_lines(disk: Disk) -> None:
     RequestLog(disk, enabled=False).add(n=1)
     await asyncio.sleep(0)
 

@@ -49,7 +49,7 @@ def answered(
     return answer, content
 
 
-def test_one_stored_event_is_answered_to_the_letter(record: Record) -> None:
+def test_response_to_one_stored_event_is_exact(record: Record) -> None:
     answer, content = answered((record, STORED))
 
     assert (answer.status, answer.media_type) == (200, b"application/json")
@@ -99,7 +99,7 @@ def test_results_are_in_the_order_sent_and_counted(
     assert answer.counts == {"stored": 2, "duplicate": 1, "rejected": 1}
 
 
-def test_a_rejected_event_has_its_errors_and_no_instant(rejection: Rejection) -> None:
+def test_rejected_event_has_its_errors_and_no_instant(rejection: Rejection) -> None:
     _, content = answered((rejection, refused(rejection)))
 
     [result] = content["results"]
@@ -110,7 +110,7 @@ def test_a_rejected_event_has_its_errors_and_no_instant(rejection: Rejection) ->
     ]
 
 
-def test_a_body_without_a_good_event_is_a_problem(rejection: Rejection) -> None:
+def test_body_without_a_good_event_is_a_problem(rejection: Rejection) -> None:
     answer, content = answered(
         (rejection, refused(rejection)), (rejection, refused(rejection))
     )
@@ -126,21 +126,21 @@ def test_a_body_without_a_good_event_is_a_problem(rejection: Rejection) -> None:
     assert len(content["errors"]) == 2 * len(rejection.errors)
 
 
-def test_the_door_of_an_sdk_answers_200_all_the_same(rejection: Rejection) -> None:
+def test_sdk_route_answers_200_without_a_good_event(rejection: Rejection) -> None:
     answer, content = answered((rejection, refused(rejection)), route=SDK)
 
     assert answer.status == 200
     assert (content["success"], content["rejected"]) == (False, 1)
 
 
-def test_a_duplicate_alone_is_a_success(record: Record) -> None:
+def test_body_of_duplicates_is_a_success(record: Record) -> None:
     answer, content = answered((record, DUPLICATE))
 
     assert answer.status == 200
     assert (content["success"], content["message"]) == (True, "1 duplicate")
 
 
-def test_a_duplicate_with_other_content_says_so(record: Record) -> None:
+def test_duplicate_with_other_content_has_a_warning(record: Record) -> None:
     _, content = answered((record, Outcome(EventStatus.DUPLICATE, differs=True)))
 
     [result] = content["results"]
@@ -149,20 +149,20 @@ def test_a_duplicate_with_other_content_says_so(record: Record) -> None:
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_what_could_not_be_kept_is_told(rejection: Rejection, *, kept: bool) -> None:
+def test_dropped_rejection_is_reported(rejection: Rejection, *, kept: bool) -> None:
     _, content = answered((rejection, refused(rejection, kept=kept)))
 
     assert content["results"][0].get("kept") is (None if kept else False)
 
 
-def test_what_was_cut_is_told() -> None:
+def test_truncated_payload_is_reported() -> None:
     cut = rejected({"event": "x" * 200_000})
     _, content = answered((cut, refused(cut)))
 
     assert content["results"][0]["truncated"] is True
 
 
-def test_a_record_that_the_database_refused_shows_where_it_is_kept(
+def test_record_refused_by_the_database_names_its_rejection(
     record: Record, rejection: Rejection
 ) -> None:
     outcome = refused(rejection)._replace(rejection_id=rejection.id)
@@ -179,7 +179,9 @@ def test_a_record_that_the_database_refused_shows_where_it_is_kept(
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_only_a_dry_run_says_that_it_is_one(record: Record, *, dry_run: bool) -> None:
+def test_dry_run_field_appears_only_in_dry_runs(
+    record: Record, *, dry_run: bool
+) -> None:
     _, content = answered((record, Outcome(EventStatus.VALID)), dry_run=dry_run)
 
     assert content.get("dry_run") is (dry_run or None)
@@ -198,14 +200,14 @@ def test_ignored_calls_are_counted_where_there_can_be_any(record: Record) -> Non
     assert "ignored" not in answered((record, STORED))[1]
 
 
-def test_an_empty_body_of_an_sdk_is_a_success() -> None:
+def test_empty_body_of_an_sdk_is_a_success() -> None:
     answer, content = answered(route=SDK)
 
     assert (answer.status, content["success"], content["results"]) == (200, True, [])
     assert content["message"] == "0 events stored"
 
 
-def test_where_a_door_lists_warnings_they_stand_in_one_list() -> None:
+def test_warnings_of_a_route_are_one_list() -> None:
     warned = stored(SIGNED_UP | {"timestamp": "20-11-23T22:28:55.111Z"})
     _, content = answered((warned, STORED), (warned, STORED), route=API)
 

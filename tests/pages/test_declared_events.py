@@ -44,7 +44,7 @@ async def api(
         yield api
 
 
-async def test_a_declared_event_is_stored_and_a_wrong_one_rejected(api: Api) -> None:
+async def test_declared_event_is_stored_and_a_wrong_one_rejected(api: Api) -> None:
     good = trial_with({"plan_name": "team", "seats": 1.0}, group_id="a1")
     stored = await api.post([good, good | {"properties": {"seats": 0}}])
     results = stored.json()["results"]

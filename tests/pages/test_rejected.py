@@ -200,7 +200,7 @@ async def test_actions_are_in_the_audit_log_with_ids_and_counts_alone(
     ]
 
 
-async def test_without_rights_in_the_database_pages_only_read(
+async def test_pages_without_database_rights_are_read_only(
     api: Api, operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(actions, "_RIGHTS", text("SELECT false"))

@@ -99,7 +99,7 @@ def test_json_of_the_suite_is_stored_as_a_property(corpora: Path) -> None:
     }
 
 
-def test_what_the_suite_leaves_open_can_be_kept_as_it_was(corpora: Path) -> None:
+def test_implementation_defined_files_are_kept_unchanged(corpora: Path) -> None:
     undecodable: set[str] = set()
     files = sorted((corpora / "JSONTestSuite" / "test_transform").glob("*.json"))
     assert len(files) == 22

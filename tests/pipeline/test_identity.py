@@ -115,7 +115,7 @@ def test_ids_and_hashes_never_change(
     assert (record.id, record.content_hash.hex()) == (expected, content_hash)
 
 
-def test_the_format_is_spelt_out_once_more() -> None:
+def test_id_matches_an_independent_implementation() -> None:
     content = (
         b'["signed_up","766b3aef-5904-46fe-af05-a293fee8h345",null,'
         b'"20-11-23T22:28:55.111Z",{"email":"john.doe@example.com",'
@@ -139,7 +139,7 @@ def test_ids_of_rejections_never_change() -> None:
 
 
 @given(plain_texts(), plain_texts(), st.none() | plain_texts(), st.binary())
-def test_an_id_is_a_uuid_of_version_8(
+def test_id_is_a_uuid_of_version_8(
     source: str, user_id: str, message_id: str | None, content: bytes
 ) -> None:
     text = identify(
@@ -156,7 +156,7 @@ def test_an_id_is_a_uuid_of_version_8(
     assert made.variant == uuid.RFC_4122
 
 
-def test_all_other_bits_vary() -> None:
+def test_free_bits_of_an_id_vary() -> None:
     made = [uuid.UUID(by_content_of("s", b"%d" % n)).int for n in range(200)]
     ones = zeros = 0
     for value in made:
@@ -183,7 +183,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_the_same_event_has_the_same_id(one: Any, other: Any) -> None:
+def test_same_event_has_the_same_id(one: Any, other: Any) -> None:
     first, second = stored(one), stored(other)
     assert first.id == second.id
     assert first.content_hash == second.content_hash
@@ -226,7 +226,7 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
-def test_other_content_is_another_event(one: str, other: str) -> None:
+def test_other_content_has_another_id(one: str, other: str) -> None:
     verdicts = judge_array(b"[" + with_p(one) + b"," + with_p(other) + b"]")
     assert verdicts[0].id != verdicts[1].id
 
@@ -249,7 +249,7 @@ def test_every_part_of_the_content_counts(name: str) -> None:
     assert one.content_hash != other.content_hash
 
 
-def test_the_type_of_an_id_counts() -> None:
+def test_type_of_an_id_counts() -> None:
     assert (
         stored(signed_up_with(user_id=5)).id != stored(signed_up_with(user_id="5")).id
     )
@@ -286,7 +286,7 @@ def test_neighbours_are_no_part_of_it(event: dict[str, Any], neighbour: str) -> 
     assert beside == alone
 
 
-def test_a_message_id_takes_the_place_of_the_content() -> None:
+def test_message_id_replaces_the_content() -> None:
     one = stored(signed_up_with(message_id="m"))
     other = stored(with_properties(signed_up_with(messageId="m"), name="B"))
     assert one.id == other.id
@@ -354,7 +354,7 @@ FIVE_PARTS = st.tuples(PARTS, PARTS, PARTS, PARTS, PARTS)
 @example(("s", "e", "u", "1:a", "m"), ("s", "e", "u1:", "a", "m"))
 @example(("s", "e", "u", "g", "m"), ("s", "e", "u", "", "gm"))
 @example(("s", "e", "u", "", "m"), ("s", "e", "", "u", "m"))
-def test_no_part_of_an_id_runs_into_the_next(
+def test_parts_of_an_id_are_delimited(
     one: tuple[str, ...], other: tuple[str, ...]
 ) -> None:
     assert (by_message_of(*one) == by_message_of(*other)) == (one == other)
@@ -369,7 +369,7 @@ def test_neither_form_can_imitate_the_other(source: str, user: str, text: str) -
         assert by_content.replace("-", "") != hash_content(content.encode()).hex()
 
 
-def test_a_hash_of_content_has_sixteen_bytes() -> None:
+def test_hash_of_content_has_sixteen_bytes() -> None:
     fields = signed_up_with()
     event = canonicalise(fields)
     content = content_of(event, timestamp_raw=fields["timestamp"], odd=False)
@@ -378,7 +378,7 @@ def test_a_hash_of_content_has_sixteen_bytes() -> None:
     assert fields == signed_up_with(), "the fields stay untouched"
 
 
-def test_a_rejection_is_identified_by_source_message_payload_and_reason() -> None:
+def test_rejection_is_identified_by_source_message_payload_and_reason() -> None:
     parts: dict[str, Any] = {"message_id": "m", "payload": "{}", "reason": "too_long"}
     one = identify_rejection("s", **parts)
     assert one == identify_rejection("s", **parts)

@@ -51,7 +51,7 @@ def same(one: Any, other: Any) -> bool:
 @example("[-9223372036854775808, -9223372036854775809, 18446744073709551616]")
 @example("[123456789012345678.5, 0.1234567890123456789012]")
 @example('{"a": 1, "a": 2, "b": {"a": 1, "a": null}}')
-def test_the_fast_and_the_exact_parser_agree(text: str) -> None:
+def test_fast_and_the_exact_parser_agree(text: str) -> None:
     alone = read(text.encode()).value
     # A NUL anywhere in the body leaves all of it to the exact one.
     beside = read(rf'["\u0000",{text}]'.encode())
@@ -60,7 +60,7 @@ def test_the_fast_and_the_exact_parser_agree(text: str) -> None:
 
 
 @given(plain_values())
-def test_what_can_be_stored_as_it_is_reads_as_it_was_written(value: Any) -> None:
+def test_storable_json_reads_as_written(value: Any) -> None:
     assert same(read(json.dumps(value).encode()).value, value)
 
 
@@ -113,7 +113,7 @@ def test_integers_of_up_to_a_thousand_digits_are_exact(text: str) -> None:
         "1e131071",
     ],
 )
-def test_what_no_double_and_no_integer_holds_is_kept_as_text(text: str) -> None:
+def test_number_beyond_double_and_integer_is_kept_as_text(text: str) -> None:
     decoded = read(f"[{text}]".encode())
     assert decoded.value == [OutOfRangeNumber(text)]
     assert str(decoded.value[0]) == text
@@ -184,7 +184,7 @@ def test_digits_in_a_text_and_long_integers_leave_the_body_to_the_fast_parser(
     assert json.dumps(decoded.value["id"]) == text
 
 
-def test_what_json_forbids_and_sdks_send_is_read() -> None:
+def test_invalid_json_of_sdks_is_read() -> None:
     decoded = read(rb'[NaN,Infinity,-Infinity,"\u0000","\ud800","\udc00\ud800"]')
     not_a_number, *rest = decoded.value
     assert math.isnan(not_a_number)
@@ -203,11 +203,11 @@ def test_what_json_forbids_and_sdks_send_is_read() -> None:
         (rb'{"\ud800":1}', False),
     ],
 )
-def test_a_body_is_plain_when_all_of_it_can_be_stored(body: bytes, plain: bool) -> None:  # noqa: FBT001
+def test_body_is_plain_when_all_of_it_can_be_stored(body: bytes, plain: bool) -> None:  # noqa: FBT001
     assert read(body).plain is plain
 
 
-def test_the_last_of_repeated_keys_wins() -> None:
+def test_last_of_repeated_keys_wins() -> None:
     assert read(b'{"a":1,"b":2,"a":3}').value == {"a": 3, "b": 2}
     assert read(b'{"a":NaN,"b":2,"a":3}').value == {"a": 3, "b": 2}
 
@@ -234,7 +234,7 @@ def test_the_last_of_repeated_keys_wins() -> None:
         ('{"a":1}'.encode("utf-16"), "The body is not UTF-8 at line 1, column 1."),
     ],
 )
-def test_a_refusal_names_line_and_column(body: bytes, expected: str) -> None:
+def test_refusal_names_line_and_column(body: bytes, expected: str) -> None:
     assert refusal(body) == expected
 
 
@@ -243,12 +243,12 @@ def test_leading_byte_order_mark_is_skipped(body: bytes) -> None:
     assert repr(read(b"\xef\xbb\xbf" + body)) == repr(read(body))
 
 
-def test_a_refusal_never_shows_what_was_sent() -> None:
+def test_refusal_never_contains_the_payload() -> None:
     assert "s3cret" not in refusal(b'{"password": "s3cret" oops}')
 
 
 @pytest.mark.parametrize(("start", "end"), [(b"[", b"]"), (b'{"a":', b"}")])
-def test_a_thousand_levels_are_read_and_one_more_is_refused(
+def test_json_of_1000_levels_is_read_and_of_1001_refused(
     start: bytes, end: bytes
 ) -> None:
     def nested(levels: int) -> bytes:
@@ -289,7 +289,7 @@ def test_values_are_counted_outside_of_texts(body: bytes, count: int) -> None:
 @pytest.mark.parametrize(
     ("levels", "deep"), [(1, False), (64, False), (65, False), (66, True)]
 )
-def test_a_body_is_deep_where_an_event_in_it_may_be(levels: int, deep: bool) -> None:  # noqa: FBT001
+def test_body_may_be_deep_enough_for_deep_events(levels: int, deep: bool) -> None:  # noqa: FBT001
     # The outermost container may be the event itself, which is no level inside it.
     assert read(b"[" * levels + b"]" * levels).deep is deep
 
@@ -313,7 +313,7 @@ def test_many_containers_side_by_side_are_not_deep() -> None:
     assert not decoded.deep
 
 
-def test_the_public_test_suite(corpora: Path) -> None:
+def test_public_test_suite_is_read_as_required(corpora: Path) -> None:
     """`y_` is read, `n_` is refused (except values that SDKs send), `i_` is either."""
     files = sorted((corpora / "JSONTestSuite" / "test_parsing").glob("*.json"))
     verdicts: dict[str, Decoded | None] = {}

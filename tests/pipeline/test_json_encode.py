@@ -43,7 +43,7 @@ def test_odd_values_come_back_as_they_were(value: Any) -> None:
 
 @given(json_texts())
 @example('{"a": 1e400, "b": [-1e999, NaN], "c": {"\\u0000": "\\ud800"}}')
-def test_whatever_can_be_decoded_can_be_encoded(text: str) -> None:
+def test_decoded_json_can_be_encoded(text: str) -> None:
     value = read(text.encode()).value
     once = encode_exactly(value)
     # Encoded once more, because a decimal has several forms of one value.
@@ -69,12 +69,12 @@ def test_whatever_can_be_decoded_can_be_encoded(text: str) -> None:
         ({"é": [1, 1.0, "x"]}, r'{"\u00e9":[1,1.0,"x"]}'),
     ],
 )
-def test_what_json_cannot_say_is_written_as_it_was_sent(value: Any, text: str) -> None:
+def test_values_beyond_json_are_written_as_sent(value: Any, text: str) -> None:
     assert encode_exactly(value) == text
 
 
 @given(odd_values())
-def test_both_ways_of_writing_give_the_same_text(value: Any) -> None:
+def test_both_encoders_give_the_same_text(value: Any) -> None:
     # A number out of range beside it leaves all of it to the second way.
     beside = encode_exactly([OutOfRangeNumber("1e400"), value])
     assert beside == f"[1e400,{encode_exactly(value)}]"
@@ -96,12 +96,12 @@ def test_keys_are_sorted_at_every_level() -> None:
 
 
 @pytest.mark.parametrize("value", ["\ud800", {"\udfff": 1}, 2**64, -(2**63) - 1])
-def test_the_plain_encoder_refuses_what_it_cannot_write(value: Any) -> None:
+def test_plain_encoder_refuses_what_it_cannot_write(value: Any) -> None:
     with pytest.raises(TypeError):
         encode_plain([value])
 
 
-def test_the_plain_encoder_writes_utf_8() -> None:
+def test_plain_encoder_writes_utf_8() -> None:
     assert encode_plain({"é": "\U0001f600\x7f"}) == '{"é":"\U0001f600\x7f"}'.encode()
 
 

@@ -26,7 +26,7 @@ ZOE = Person("zoë.müller/42", ["Zoe.Mueller+test@Example.com"])
         ["x", {"deep": [{"er": "zoë.müller/42"}]}],
     ],
 )
-def test_a_trace_is_found_and_redacted(value: Any) -> None:
+def test_trace_is_found_and_redacted(value: Any) -> None:
     assert ZOE.is_in(value)
     redacted = ZOE.redact(value)
     assert not ZOE.is_in(redacted)
@@ -43,14 +43,14 @@ def test_another_value_is_left_alone(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [42, 42.0, Decimal("42.00"), "42", "u:42", [42]])
-def test_a_numeric_id_is_found_as_number_and_text(value: Any) -> None:
+def test_numeric_id_is_found_as_number_and_text(value: Any) -> None:
     assert Person("42").is_in(value)
 
 
 @pytest.mark.parametrize(
     "value", [421, 42.5, "142", "4 2", True, float("inf"), float("nan")]
 )
-def test_a_numeric_id_is_not_found_in_another_number(value: Any) -> None:
+def test_numeric_id_is_not_found_in_another_number(value: Any) -> None:
     assert not Person("42").is_in(value)
 
 
@@ -65,5 +65,5 @@ def test_a_numeric_id_is_not_found_in_another_number(value: Any) -> None:
         ("42", False),
     ],
 )
-def test_an_event_is_owned_by_its_user(event: object, is_own: bool) -> None:  # noqa: FBT001 - a parameter of the case
+def test_event_is_owned_by_its_user(event: object, is_own: bool) -> None:  # noqa: FBT001 - a parameter of the case
     assert Person("42", ["a@example.com"]).owns(event) is is_own

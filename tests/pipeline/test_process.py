@@ -67,14 +67,14 @@ def test_content_never_raises_and_all_that_is_kept_fits_postgres(
 
 
 @given(json_texts())
-def test_any_json_gets_a_verdict(text: str) -> None:
+def test_any_json_gets_a_result(text: str) -> None:
     for verdict in judge_array(f"[{text}]".encode()):
         assert isinstance(verdict, Rejection)
         assert verdict.errors
 
 
 @given(mutated_events())
-def test_what_was_sent_stays_untouched_and_is_kept_with_its_record(sent: Any) -> None:
+def test_payload_is_unchanged_and_kept_with_its_record(sent: Any) -> None:
     before = repr(copy.deepcopy(sent))
     verdict = process_event(
         sent,
@@ -87,13 +87,13 @@ def test_what_was_sent_stays_untouched_and_is_kept_with_its_record(sent: Any) ->
 
 
 @pytest.mark.parametrize("text", ["[]", "[{}]", "5", '"x"', "null", "true", "NaN"])
-def test_an_event_is_an_object(text: str) -> None:
+def test_event_is_an_object(text: str) -> None:
     rejection = rejected(text.encode())
     assert told(rejection.errors) == {("invalid_type", "")}
     assert rejection.payload == text
 
 
-def test_who_sent_it_and_when_is_kept() -> None:
+def test_source_and_receipt_time_are_kept() -> None:
     for verdict in (stored(signed_up_with()), rejected(b"{}"), rejected(b"1")):
         assert verdict.source == RECEIPT.source
         assert verdict.received_at == RECEIPT.received_at
@@ -109,7 +109,7 @@ def test_one_bad_event_never_harms_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
-def test_an_event_is_at_most_64_levels_deep(start: str, end: str) -> None:
+def test_event_is_at_most_64_levels_deep(start: str, end: str) -> None:
     # `properties` is one level inside the event.
     stored(with_p(start * 63 + "0" + end * 63))
     rejection = rejected(with_p(start * 64 + "0" + end * 64))
@@ -136,7 +136,7 @@ def test_depth_never_becomes_a_recursion_error() -> None:
     assert rejected(odd).reason == "too_deep"
 
 
-def test_an_event_has_at_most_128_kib_of_compact_json() -> None:
+def test_event_has_at_most_128_kib_of_compact_json() -> None:
     empty = len(with_p('""'))
     fits = with_p('"' + "x" * (131_072 - empty) + '"')
     assert len(fits) == 131_072
@@ -169,13 +169,13 @@ def test_limits_are_those_of_the_policy() -> None:
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
-def test_a_number_that_is_not_finite_is_stored_as_null(text: str) -> None:
+def test_number_that_is_not_finite_is_stored_as_null(text: str) -> None:
     record = stored(with_p(f"[1,{text}]"))
     assert property_p(record) == "[1,null]"
     assert told(record.warnings) == {("non_finite_number", "properties.p[1]")}
 
 
-def test_a_field_that_is_no_number_is_absent() -> None:
+def test_field_that_is_not_a_number_is_absent() -> None:
     nan = float("nan")
     record = stored(signed_up_with(context=nan, message_id=nan, group_id=nan))
     assert (record.context, record.message_id, record.group_id) == ("{}", None, None)
@@ -196,7 +196,7 @@ def test_a_field_that_is_no_number_is_absent() -> None:
 
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "x\udfff"])
-def test_a_character_that_postgres_refuses_is_replaced(odd: str) -> None:
+def test_character_that_postgres_refuses_is_replaced(odd: str) -> None:
     mended = "\ufffd" if len(odd) == 1 else "x\ufffd"
     context = {"a": [{"b": odd}]}
     record = stored(
@@ -222,14 +222,14 @@ def test_a_character_that_postgres_refuses_is_replaced(odd: str) -> None:
         ({"messageId": "?"}, "messageId"),
     ],
 )
-def test_an_id_is_never_mended(place: dict[str, Any], path: str, odd: str) -> None:
+def test_id_is_never_sanitized(place: dict[str, Any], path: str, odd: str) -> None:
     text = json.dumps(signed_up_with(**place)).replace('"?"', json.dumps(odd))
     rejection = rejected(text.encode())
     assert told(rejection.errors) == {("invalid_character", path)}
 
 
 @pytest.mark.parametrize("key", ["\0", "a\0", "\ud800"])
-def test_a_header_is_never_mended_either(key: str) -> None:
+def test_header_is_never_sanitized(key: str) -> None:
     rejection = rejected(signed_up_with(), idempotency_key=key)
     assert told(rejection.errors) == {("invalid_character", "Idempotency-Key")}
 
@@ -261,7 +261,7 @@ def test_integers_are_stored_exactly(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["7" * 1_001, "-" + "7" * 1_001, "1e309", "-1e309"])
 @pytest.mark.parametrize("place", ["properties", "context", "user_id", "messageId"])
-def test_a_number_out_of_range_rejects_the_event(place: str, text: str) -> None:
+def test_number_out_of_range_rejects_the_event(place: str, text: str) -> None:
     sent = signed_up_with(**{place: "?"})
     path = place
     if place in {"properties", "context"}:
@@ -273,7 +273,7 @@ def test_a_number_out_of_range_rejects_the_event(place: str, text: str) -> None:
     assert text in rejection.payload
 
 
-def test_a_number_out_of_range_in_what_is_ignored_is_ignored() -> None:
+def test_number_out_of_range_in_an_ignored_field_is_ignored() -> None:
     stored(HEAD + b'"properties":{"email":"a@b"},"sentAt":1e400}')
 
 
@@ -284,7 +284,7 @@ def test_finite_doubles_are_stored(text: str) -> None:
     assert json.loads(property_p(stored(with_p(text)))) == float(text)
 
 
-def test_a_timestamp_is_judged_by_receipt() -> None:
+def test_timestamp_is_validated_against_the_receipt_time() -> None:
     at = datetime(2024, 2, 29, tzinfo=UTC)
     request_context = RECEIPT._replace(received_at=at)
     sent = signed_up_with(timestamp="2024-03-01T00:00:00Z")
@@ -309,7 +309,7 @@ def test_warnings_of_the_timestamp_come_with_the_others() -> None:
 
 
 @given(mutated_events(), odd_values())
-def test_no_remark_holds_a_value_that_was_sent(sent: Any, odd: Any) -> None:
+def test_no_issue_contains_a_value_of_the_payload(sent: Any, odd: Any) -> None:
     marked = _mark([sent, {"event": odd, "user_id": odd, "properties": {"email": odd}}])
     for verdict in judge_array(json.dumps(marked).encode()):
         errors = verdict.errors if isinstance(verdict, Rejection) else ()

@@ -26,7 +26,7 @@ def payload_of(size: int) -> bytes:
 @example('{"event": "nope", "a": [NaN, -Infinity, 1e400, "\\ud800\\u0000"], "é": 1e5}')
 @example('{"\\u0000": {"\\udfff": ' + "1" * 1_001 + "}}")
 @example("[" * 300 + "-1e400" + "]" * 300)
-def test_a_payload_reads_back_as_what_was_sent(text: str) -> None:
+def test_payload_reads_back_unchanged(text: str) -> None:
     sent = decode(text.encode(), max_depth=64).value
     rejection = reject(sent, request_context=RECEIPT, errors=[REASON])
     assert rejection.payload.isascii()
@@ -40,7 +40,7 @@ def test_a_payload_reads_back_as_what_was_sent(text: str) -> None:
 @pytest.mark.parametrize(
     ("size", "truncated"), [(MAX_PAYLOAD, False), (MAX_PAYLOAD + 1, True)]
 )
-def test_a_payload_is_cut_at_128_kib(size: int, *, truncated: bool) -> None:
+def test_payload_is_cut_at_128_kib(size: int, *, truncated: bool) -> None:
     rejection = rejected(payload_of(size))
     assert MAX_PAYLOAD == 131_072
     assert rejection.payload == payload_of(size).decode()[:MAX_PAYLOAD]
@@ -56,7 +56,7 @@ def test_payloads_that_differ_only_past_the_cut_are_two() -> None:
 
 
 @given(odd_values())
-def test_a_body_sent_again_has_the_same_id(sent: Any) -> None:
+def test_body_sent_again_has_the_same_id(sent: Any) -> None:
     later = RECEIPT._replace(
         received_at=RECEIPT.received_at + timedelta(days=1), request_id="other"
     )
@@ -69,7 +69,7 @@ def test_a_body_sent_again_has_the_same_id(sent: Any) -> None:
     assert rejected([sent], request_context=other).id != one.id
 
 
-def test_the_reason_is_the_first_error_and_all_are_kept() -> None:
+def test_reason_is_the_first_error_and_all_are_kept() -> None:
     second = Issue("invalid_email", "properties.email", "No email.")
     warning = Issue("non_finite_number", "properties.a", "Stored as null.")
     rejection = reject(
@@ -105,7 +105,7 @@ def test_event_and_message_id_are_kept_as_far_as_they_can_be(
 
 
 @pytest.mark.parametrize("key", ["integrations", "properties"])
-def test_the_header_is_kept_whatever_the_reason(key: str) -> None:
+def test_header_is_kept_whatever_the_reason(key: str) -> None:
     deep = {
         "too_deep": json.loads("[" * 70 + "]" * 70),
         "event_too_large": "x" * 140_000,
@@ -117,7 +117,7 @@ def test_the_header_is_kept_whatever_the_reason(key: str) -> None:
 
 
 @given(st.text(st.characters()), st.text(st.characters()))
-def test_whatever_names_it_has_its_columns_can_be_stored(event: str, key: str) -> None:
+def test_rejection_with_any_names_is_storable(event: str, key: str) -> None:
     rejection = rejected({"event": event, "messageId": key, "user_id": 1.5})
     for column in (rejection.event, rejection.message_id):
         assert column is not None

@@ -16,7 +16,7 @@ from tests.support.pipeline.verdicts import (
 ACCEPTING = replace(POLICY, catalog=Catalog(CATALOG.values(), accepts_undeclared=True))
 
 
-def test_an_undeclared_event_is_stored_with_a_warning() -> None:
+def test_undeclared_event_is_stored_with_a_warning() -> None:
     sent = signed_up_with(event="invoice_paid", properties={"email": 5, "any": [1]})
     record = stored(sent, policy=ACCEPTING)
 
@@ -25,7 +25,7 @@ def test_an_undeclared_event_is_stored_with_a_warning() -> None:
     assert rejected(sent).reason == "unknown_event"
 
 
-def test_its_envelope_is_validated() -> None:
+def test_undeclared_event_has_a_validated_envelope() -> None:
     rejection = rejected(
         {"event": "invoice_paid", "user_id": "", "properties": 5}, policy=ACCEPTING
     )
@@ -59,12 +59,12 @@ def test_only_a_name_in_title_case_is_folded(sent: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256])
-def test_a_name_that_is_empty_or_too_long_is_unknown(name: str) -> None:
+def test_name_that_is_empty_or_too_long_is_unknown(name: str) -> None:
     assert rejected(signed_up_with(event=name), policy=ACCEPTING).reason == (
         "unknown_event"
     )
 
 
-def test_a_known_event_is_validated_as_before() -> None:
+def test_known_event_is_validated_as_before() -> None:
     sent = added_user_with(properties={})
     assert rejected(sent, policy=ACCEPTING).errors == rejected(sent).errors

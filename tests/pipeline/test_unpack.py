@@ -51,14 +51,14 @@ def test_events_are_found_in_each_form(value: Any, events: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("value", [[], {"batch": []}])
-def test_a_body_without_events_is_refused_but_for_sdks(value: Any) -> None:
+def test_body_without_events_is_refused_except_for_sdks(value: Any) -> None:
     with pytest.raises(EmptyBodyError):
         unpacked(value)
     assert unpacked(value, lenient=True).events == []
 
 
 @pytest.mark.parametrize("value", [None, 1, 1.5, "text", True])
-def test_what_is_neither_object_nor_array_is_refused_but_for_sdks(value: Any) -> None:
+def test_other_json_is_refused_except_for_sdks(value: Any) -> None:
     with pytest.raises(InvalidBodyError):
         unpacked(value)
     assert unpacked(value, lenient=True).events == [value]
@@ -75,7 +75,7 @@ def test_events_are_counted_to_the_limit_and_no_further(
 
 
 @pytest.mark.parametrize("lenient", [False, True])
-def test_what_is_not_json_is_refused_everywhere(*, lenient: bool) -> None:
+def test_invalid_json_is_refused_everywhere(*, lenient: bool) -> None:
     with pytest.raises(InvalidJsonError, match="line 2, column 3"):
         unpack(b"{\n  x: 1}", policy=POLICY, max_events=10, lenient=lenient)
 
@@ -88,7 +88,7 @@ def message_ids(value: Any, header: str | None) -> list[str | None]:
     return [e.message_id for e in entries if not isinstance(e, Ignored)]
 
 
-def test_the_idempotency_key_names_the_one_event_of_a_body_and_no_other() -> None:
+def test_idempotency_key_names_the_one_event_of_a_body_and_no_other() -> None:
     assert message_ids(SIGNED_UP, "header") == ["header"]
     assert message_ids({"event": "unknown"}, "header") == ["header"]
     assert message_ids([SIGNED_UP], "header") == [None]
@@ -96,14 +96,14 @@ def test_the_idempotency_key_names_the_one_event_of_a_body_and_no_other() -> Non
     assert message_ids({"batch": SIGNED_UP}, "header") == ["header"]
 
 
-def test_the_body_outranks_the_idempotency_key() -> None:
+def test_body_outranks_the_idempotency_key() -> None:
     for name in ("message_id", "messageId"):
         assert message_ids(SIGNED_UP | {name: "body"}, "header") == ["body"]
     assert message_ids(SIGNED_UP | {"messageId": None}, "header") == ["header"]
     assert message_ids(SIGNED_UP, None) == [None]
 
 
-def test_each_event_is_judged_for_itself_and_in_order() -> None:
+def test_each_event_is_validated_separately_and_in_order() -> None:
     bad = without(SIGNED_UP, "user_id")
     entries = process_events(
         unpacked([bad, SIGNED_UP, 7, SIGNED_UP | {"user_id": "v"}]),
@@ -114,7 +114,7 @@ def test_each_event_is_judged_for_itself_and_in_order() -> None:
     assert [type(entry) for entry in entries] == [Rejection, Record, Rejection, Record]
 
 
-def test_what_the_door_ignores_is_not_judged() -> None:
+def test_ignored_calls_are_not_validated() -> None:
     value = [{"type": "page"}, SIGNED_UP, 7]
     entries = process_events(
         unpacked(value),
@@ -126,7 +126,7 @@ def test_what_the_door_ignores_is_not_judged() -> None:
     assert [type(entry) for entry in entries] == [Ignored, Record, Ignored]
 
 
-def test_an_event_is_measured_by_itself_whatever_surrounds_it() -> None:
+def test_size_of_an_event_excludes_the_rest_of_the_body() -> None:
     policy = Policy(TimestampPolicy(), max_event_bytes=400, max_depth=3)
     large = SIGNED_UP | {"context": {"x": "y" * 400}}
     deep = SIGNED_UP | {"context": {"a": {"b": {"c": {}}}}}
@@ -141,7 +141,7 @@ def test_an_event_is_measured_by_itself_whatever_surrounds_it() -> None:
     assert reasons == ["event_too_large", "too_deep", None, None]
 
 
-def test_a_body_of_too_many_values_is_not_even_decoded() -> None:
+def test_body_of_too_many_values_is_refused_before_decoding() -> None:
     for body in (b"[1, 2, 3]", b"[1, 2, oops]"):
         with pytest.raises(TooManyValuesError, match="at most 2 values"):
             unpack(body, policy=POLICY, max_events=10, lenient=True, max_values=2)

@@ -40,7 +40,7 @@ async def failure_of(
         ("INSERT INTO sources VALUES ('A')", "23514"),
     ],
 )
-async def test_a_refusal_of_the_data(
+async def test_refused_data_is_classified(
     engine: AsyncEngine, statement: str, state: str
 ) -> None:
     error = await failure_of(engine, statement)
@@ -50,7 +50,7 @@ async def test_a_refusal_of_the_data(
 
 
 @pytest.mark.parametrize("value", ["\ud800", 5, b"bytes"])
-async def test_what_the_driver_cannot_encode_is_refused_data(
+async def test_unencodable_value_is_refused_data(
     engine: AsyncEngine, value: object
 ) -> None:
     error = await failure_of(engine, "SELECT CAST(:value AS text)", {"value": value})
@@ -65,7 +65,7 @@ async def test_what_the_driver_cannot_encode_is_refused_data(
         *("0A000", "P0001", "XX000", "XX001"),
     ],
 )
-async def test_the_moments_fault(engine: AsyncEngine, state: str) -> None:
+async def test_transient_errors_are_classified(engine: AsyncEngine, state: str) -> None:
     error = await failure_of(
         engine, f"DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''{state}''; END'"
     )
@@ -75,7 +75,7 @@ async def test_the_moments_fault(engine: AsyncEngine, state: str) -> None:
     assert is_read_only(error) is (state == "25006")
 
 
-async def test_a_row_without_a_partition_is_no_refusal(engine: AsyncEngine) -> None:
+async def test_row_without_a_partition_is_not_refused_data(engine: AsyncEngine) -> None:
     error = await failure_of(
         engine,
         """INSERT INTO events SELECT
@@ -90,7 +90,7 @@ async def test_a_row_without_a_partition_is_no_refusal(engine: AsyncEngine) -> N
 @pytest.mark.parametrize(
     ("setting", "state"), [("work_mem=lots", "22023"), ("no_such_setting=1", "42704")]
 )
-async def test_a_refused_login_is_no_refusal_of_the_data(
+async def test_refused_login_is_not_refused_data(
     database_url: str, setting: str, state: str
 ) -> None:
     joint = "&" if "?" in database_url else "?"
@@ -99,7 +99,7 @@ async def test_a_refused_login_is_no_refusal_of_the_data(
     assert not is_data_error(error)
 
 
-async def test_no_answer_is_no_refusal_of_the_data(database_url: str) -> None:
+async def test_missing_response_is_not_refused_data(database_url: str) -> None:
     async with Proxy(database_url).listening() as proxy:
         engine = create_engine(proxy.url, connect_timeout_s=0.05)
         proxy.before(b"SELECT 1", proxy.cut)
@@ -115,7 +115,7 @@ async def test_no_answer_is_no_refusal_of_the_data(database_url: str) -> None:
     await engine.dispose()
 
 
-async def test_a_url_that_the_driver_refuses_is_no_refusal_of_the_data() -> None:
+async def test_invalid_url_is_not_refused_data() -> None:
     engine = create_engine("postgresql://u@h/d?target_session_attrs=unheard-of")
     error = await failure_of(engine, "SELECT 1")
     assert isinstance(error, DBAPIError)

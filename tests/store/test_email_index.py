@@ -26,7 +26,7 @@ async def test_closed_weeks_are_indexed_once(
     assert await index_closed_weeks(database_url) == 0
 
 
-async def test_a_text_longer_than_an_index_entry_is_no_obstacle(
+async def test_text_longer_than_an_index_entry_is_indexed(
     engine: AsyncEngine, database_url: str
 ) -> None:
     week = await fill_week(engine, 1, events=10)
@@ -48,7 +48,7 @@ async def test_two_processes_index_a_week_once(
     assert await read(engine, INDEXED) == [(week,)]
 
 
-async def test_the_documented_query_uses_the_index(
+async def test_documented_query_uses_the_index(
     engine: AsyncEngine, database_url: str
 ) -> None:
     week = await fill_week(engine, 2, events=5_000)

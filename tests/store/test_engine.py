@@ -69,7 +69,7 @@ async def test_every_session_is_durable_in_utc_and_limited(database_url: str) ->
     await engine.dispose()
 
 
-async def test_a_migration_may_take_its_time_but_not_wait_for_locks(
+async def test_migration_may_run_long_but_not_wait_for_locks(
     database_url: str,
 ) -> None:
     engine = create_migration_engine(database_url, lock_timeout_s=5)
@@ -79,7 +79,7 @@ async def test_a_migration_may_take_its_time_but_not_wait_for_locks(
     assert settings["synchronous_commit"] == "on"
 
 
-async def test_nothing_outranks_what_a_session_is_given(
+async def test_session_settings_have_the_highest_priority(
     engine: AsyncEngine, database_url: str
 ) -> None:
     weaker = create_engine(
@@ -96,7 +96,7 @@ async def test_nothing_outranks_what_a_session_is_given(
     await weaker.dispose()
 
 
-async def test_a_long_statement_is_ended_and_its_connection_serves_on(
+async def test_long_statement_is_ended_and_its_connection_serves_on(
     database_url: str,
 ) -> None:
     engine = create_engine(database_url, command_timeout_s=1)
@@ -109,7 +109,7 @@ async def test_a_long_statement_is_ended_and_its_connection_serves_on(
     await engine.dispose()
 
 
-async def test_a_lock_is_not_waited_for_without_end(database_url: str) -> None:
+async def test_wait_for_a_lock_is_limited(database_url: str) -> None:
     engine = create_engine(database_url, command_timeout_s=1)
     lock = text("LOCK TABLE events")
     async with engine.begin() as holder, engine.begin() as waiter:
@@ -120,7 +120,7 @@ async def test_a_lock_is_not_waited_for_without_end(database_url: str) -> None:
     await engine.dispose()
 
 
-async def test_a_full_pool_is_not_waited_for_without_end(database_url: str) -> None:
+async def test_wait_for_a_full_pool_is_limited(database_url: str) -> None:
     engine = create_engine(database_url, pool_size=1, pool_timeout_s=0.01)
     async with engine.connect():
         with pytest.raises(PoolTimeoutError):
@@ -186,7 +186,7 @@ async def test_tls_is_asked_for_under_either_name(name: str, mode: str) -> None:
         ("postgresql://u:secret@h/d?channel_binding=require", "verify-full"),
     ],
 )
-def test_a_bad_url_is_refused_without_being_shown(url: str, reason: str) -> None:
+def test_bad_url_is_refused_without_being_shown(url: str, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason) as caught:
         create_engine(url)
     assert "secret" not in str(caught.value)
@@ -196,7 +196,7 @@ def test_a_bad_url_is_refused_without_being_shown(url: str, reason: str) -> None
 
 
 @given(st.text(min_size=1))
-def test_no_password_breaks_anything_else(password: str) -> None:
+def test_any_password_leaves_the_rest_of_the_url(password: str) -> None:
     try:
         shown = repr(create_engine(f"postgresql://u:0secret{password}@h/d"))
     except ConfigurationError as error:

@@ -93,7 +93,7 @@ async def test_single_host_of_the_wrong_kind_is_an_outage(leader: Proxy) -> None
         await seconds_to_connect(create_engine(url))
 
 
-async def test_no_host_in_time_is_a_timeout(silent: str) -> None:
+async def test_hosts_without_a_response_in_time_are_a_timeout(silent: str) -> None:
     url = f"postgresql://u@{silent},{silent}/d?sslmode=disable"
     with pytest.raises(TimeoutError):
         await seconds_to_connect(create_engine(url, connect_timeout_s=0.2))

@@ -150,7 +150,7 @@ async def test_postgres_describes_both_alike(
         assert await definitions(migrated) == await definitions(created)
 
 
-async def test_an_empty_database_is_refused_with_the_command_to_run(
+async def test_empty_database_is_refused_with_the_command_to_run(
     empty: AsyncEngine,
 ) -> None:
     async with empty.connect() as connection:
@@ -158,7 +158,7 @@ async def test_an_empty_database_is_refused_with_the_command_to_run(
             await check_schema(connection)
 
 
-async def test_an_older_schema_is_refused_with_the_command_to_run(
+async def test_older_schema_is_refused_with_the_command_to_run(
     engine: AsyncEngine,
 ) -> None:
     async with engine.connect() as connection:
@@ -167,7 +167,7 @@ async def test_an_older_schema_is_refused_with_the_command_to_run(
             await check_schema(connection, known=[NEWER, HEAD])
 
 
-async def test_a_newer_schema_is_fine_and_left_alone(
+async def test_newer_schema_is_accepted_unchanged(
     engine: AsyncEngine, database_url: str
 ) -> None:
     await set_revision(engine, NEWER)
@@ -177,7 +177,7 @@ async def test_a_newer_schema_is_fine_and_left_alone(
     assert await migrate(database_url) == (NEWER, NEWER)
 
 
-async def test_the_version_table_of_another_program_is_refused(
+async def test_version_table_of_another_program_is_refused(
     empty: AsyncEngine, empty_database_url: str
 ) -> None:
     async with empty.begin() as connection:
@@ -207,7 +207,7 @@ async def test_five_processes_race_and_all_succeed(
         await check_schema(connection)
 
 
-async def test_one_killed_in_the_middle_leaves_it_to_the_next(
+async def test_killed_migration_is_repeated_by_the_next(
     empty: AsyncEngine, empty_database_url: str
 ) -> None:
     async with empty.connect() as blocker:
@@ -223,7 +223,7 @@ async def test_one_killed_in_the_middle_leaves_it_to_the_next(
     assert await migrate(empty_database_url) == (None, HEAD)
 
 
-async def test_a_lock_that_is_not_to_be_had_leaves_everything_as_it_was(
+async def test_unavailable_lock_leaves_the_schema_unchanged(
     empty: AsyncEngine, empty_database_url: str
 ) -> None:
     async with empty.connect() as blocker:
@@ -235,7 +235,7 @@ async def test_a_lock_that_is_not_to_be_had_leaves_everything_as_it_was(
     assert await count_relations(empty) == 0
 
 
-async def test_an_installed_wheel_brings_its_migrations(
+async def test_installed_wheel_brings_its_migrations(
     empty: AsyncEngine, empty_database_url: str, tmp_path: Path
 ) -> None:
     build = await start_python(
@@ -264,7 +264,7 @@ async def test_developers_have_the_alembic_command(
     assert run.returncode == 0, output
 
 
-async def test_the_alembic_command_asks_for_a_database() -> None:
+async def test_alembic_command_asks_for_a_database() -> None:
     run = await start_python("-m", "alembic", "current", database_url="")
     output, _ = await run.communicate()
 

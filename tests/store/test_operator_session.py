@@ -23,14 +23,14 @@ async def add_source_and_break(connection: AsyncConnection) -> None:
     await connection.execute(text("SELECT 1 / 0"))
 
 
-async def test_what_a_command_does_is_committed(
+async def test_changes_of_a_command_are_committed(
     engine: AsyncEngine, database_url: str
 ) -> None:
     assert await in_operator_transaction(database_url, add_source) == "added"
     assert [row.name for row in await rows(engine, sources)] == ["billing"]
 
 
-async def test_a_command_that_fails_leaves_nothing_and_says_its_own_words(
+async def test_failed_command_rolls_back_and_keeps_its_error(
     engine: AsyncEngine, database_url: str
 ) -> None:
     with pytest.raises(KeyNotFoundError, match="No such key"):
@@ -40,7 +40,7 @@ async def test_a_command_that_fails_leaves_nothing_and_says_its_own_words(
     assert await rows(engine, sources) == []
 
 
-async def test_a_database_that_is_not_there_is_told_without_its_password(
+async def test_unavailable_database_is_reported_without_its_password(
     closed_address: str,
 ) -> None:
     with pytest.raises(DatabaseError, match="role u: connection refused") as caught:

@@ -50,7 +50,7 @@ async def filled(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     ],
     ids=["by id", "the latest", "of a user", "of an account", "a day"],
 )
-async def test_a_query_that_is_documented_finds_its_index(
+async def test_query_that_is_documented_finds_its_index(
     filled: AsyncConnection, query: str, index: str
 ) -> None:
     partition = await filled.scalar(
@@ -63,7 +63,7 @@ async def test_a_query_that_is_documented_finds_its_index(
     assert f"Seq Scan on {partition}" not in plan, plan
 
 
-async def test_all_indexes_together_are_smaller_than_what_they_index(
+async def test_all_indexes_are_smaller_than_their_tables(
     filled: AsyncConnection,
 ) -> None:
     tables, indexes = (await filled.execute(text(SIZES))).one()

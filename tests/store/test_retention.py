@@ -44,7 +44,7 @@ async def test_expired_weeks_are_emptied_and_younger_ones_stay(
     assert await expire_events(engine, limit=LIMIT, report=report) == 0
 
 
-async def test_an_expired_event_that_is_sent_again_is_stored_again(
+async def test_expired_event_that_is_sent_again_is_stored_again(
     engine: AsyncEngine,
 ) -> None:
     await save(engine, record("m1"))
@@ -67,7 +67,7 @@ async def test_an_expired_event_that_is_sent_again_is_stored_again(
     assert await count(engine, partition) == 0
 
 
-async def test_an_id_of_an_erased_event_stays(engine: AsyncEngine) -> None:
+async def test_id_of_an_erased_event_stays(engine: AsyncEngine) -> None:
     await fill_week(engine, 5)
     async with engine.begin() as connection:
         await connection.execute(
@@ -112,7 +112,7 @@ async def test_only_the_holder_of_the_lease_deletes(engine: AsyncEngine) -> None
     assert await count(engine, "leases") == 0
 
 
-async def test_an_interrupted_run_is_continued_by_the_next(engine: AsyncEngine) -> None:
+async def test_interrupted_run_is_continued_by_the_next(engine: AsyncEngine) -> None:
     partition = await fill_week(engine, 5, events=3_000)
     running = asyncio.create_task(expire_events(engine, limit=LIMIT, report=nothing))
     while not (left := await count(engine, "events")) < 3_000:
@@ -145,7 +145,7 @@ async def test_expired_weeks_are_counted_before_they_are_deleted(
     "arguments",
     ["'event_ids', 0, 1", "'events_p20200106', 0, 1", "'pg_class', 0, 1, now()"],
 )
-async def test_the_function_refuses_other_tables(
+async def test_function_refuses_other_tables(
     engine: AsyncEngine, arguments: str
 ) -> None:
     async with engine.begin() as connection:
@@ -155,7 +155,7 @@ async def test_the_function_refuses_other_tables(
             )
 
 
-async def test_the_function_refuses_a_week_that_is_not_closed(
+async def test_function_refuses_a_week_that_is_not_closed(
     engine: AsyncEngine,
 ) -> None:
     this_week = f"SELECT rollcall_expire_events('events_p{THIS_MONDAY:%Y%m%d}', 0, 1)"
@@ -185,7 +185,7 @@ def run(database_url: str, *arguments: str) -> Result:
     )
 
 
-async def test_the_command_counts_then_deletes(
+async def test_command_counts_then_deletes(
     engine: AsyncEngine, database_url: str
 ) -> None:
     await fill_week(engine, 5)

@@ -131,7 +131,7 @@ async def test_making_the_roles_again_changes_nothing(owner: AsyncEngine) -> Non
     await make_roles(owner)
 
 
-async def test_the_reader_reads_the_view_of_a_declared_event(
+async def test_reader_reads_the_view_of_a_declared_event(
     owner: AsyncEngine, owned_url: str, reader: AsyncEngine
 ) -> None:
     await update_views(
@@ -147,9 +147,7 @@ async def test_the_reader_reads_the_view_of_a_declared_event(
     ]
 
 
-async def test_the_service_stores_what_comes_in(
-    owner: AsyncEngine, service: AsyncEngine
-) -> None:
+async def test_service_stores_events(owner: AsyncEngine, service: AsyncEngine) -> None:
     other = record(content_hash=b"another content.")
     rejection = reject(
         {}, request_context=RECEIPT, errors=[Issue("bad", "", "It is bad.")]
@@ -168,7 +166,7 @@ async def test_the_service_stores_what_comes_in(
     assert reasons == [("bad",), ("id_conflict",)]
 
 
-async def test_the_service_drops_what_is_over_the_cap_and_deletes_what_is_old(
+async def test_service_drops_rejections_above_the_cap_and_deletes_old_ones(
     owner: AsyncEngine, service: AsyncEngine
 ) -> None:
     rejections = [
@@ -190,7 +188,7 @@ async def test_the_service_drops_what_is_over_the_cap_and_deletes_what_is_old(
     assert await run(owner, "TABLE rejected_drops") == []
 
 
-async def test_the_service_makes_a_missing_partition_that_it_does_not_own(
+async def test_service_makes_a_missing_partition_that_it_does_not_own(
     owner: AsyncEngine, service: AsyncEngine
 ) -> None:
     [(partition,)] = await run(owner, PARTITION)
@@ -209,7 +207,7 @@ async def test_the_service_makes_a_missing_partition_that_it_does_not_own(
     ]
 
 
-async def test_the_service_starts_and_knows_its_keys(
+async def test_service_starts_and_knows_its_keys(
     owner: AsyncEngine, service: AsyncEngine
 ) -> None:
     async with owner.begin() as connection:
@@ -251,7 +249,7 @@ async def test_the_service_starts_and_knows_its_keys(
         "UPDATE alembic_version SET version_num = '0'",
     ],
 )
-async def test_the_service_can_do_nothing_else(
+async def test_service_has_no_other_rights(
     owner: AsyncEngine, service: AsyncEngine, command: str
 ) -> None:
     [(partition,)] = await run(owner, PARTITION)
@@ -260,7 +258,7 @@ async def test_the_service_can_do_nothing_else(
         await run(service, command.format(partition=partition))
 
 
-async def test_the_service_signs_in_and_out_and_reads_only_if_it_is_let(
+async def test_service_signs_readers_in_and_reads_only_if_granted(
     owner: AsyncEngine, service: AsyncEngine, owned_url: str
 ) -> None:
     async with owner.begin() as connection:
@@ -295,7 +293,7 @@ async def test_the_service_signs_in_and_out_and_reads_only_if_it_is_let(
     await both.dispose()
 
 
-async def test_the_reader_reads(
+async def test_reader_can_read(
     owner: AsyncEngine, service: AsyncEngine, reader: AsyncEngine
 ) -> None:
     async with owner.begin() as connection:
@@ -340,6 +338,6 @@ async def test_the_reader_reads(
     ],
 )
 @pytest.mark.usefixtures("owner")
-async def test_the_reader_only_reads(reader: AsyncEngine, command: str) -> None:
+async def test_reader_cannot_write(reader: AsyncEngine, command: str) -> None:
     with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
         await run(reader, command)

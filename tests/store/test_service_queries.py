@@ -52,7 +52,7 @@ async def assert_unavailable(engine: AsyncEngine, what: str) -> None:
     assert caught.value.__cause__ is None
 
 
-async def test_a_live_key_has_a_source_and_others_have_none(
+async def test_live_key_has_a_source_and_others_have_none(
     engine: AsyncEngine,
 ) -> None:
     async with engine.begin() as connection:
@@ -79,7 +79,7 @@ async def test_a_live_key_has_a_source_and_others_have_none(
 @pytest.mark.parametrize(
     ("what", "table"), [("key", "write_keys"), ("ready", "alembic_version")]
 )
-async def test_a_locked_table_holds_nobody_for_long(
+async def test_locked_table_delays_requests_only_briefly(
     single: AsyncEngine, engine: AsyncEngine, what: str, table: str
 ) -> None:
     async with engine.begin() as holder:
@@ -89,7 +89,9 @@ async def test_a_locked_table_holds_nobody_for_long(
 
 
 @pytest.mark.parametrize("what", ASK)
-async def test_a_frozen_postgres_holds_nobody_for_long(proxy: Proxy, what: str) -> None:
+async def test_frozen_postgres_delays_requests_only_briefly(
+    proxy: Proxy, what: str
+) -> None:
     service = create_engine(proxy.url, pool_size=1)
     await ASK[what](lookups(service))
     proxy.freeze()
@@ -101,7 +103,7 @@ async def test_a_frozen_postgres_holds_nobody_for_long(proxy: Proxy, what: str) 
 
 
 @pytest.mark.parametrize("what", ASK)
-async def test_nobody_notices_that_pooled_sessions_have_died(
+async def test_dead_pooled_sessions_are_replaced_unnoticed(
     single: AsyncEngine, engine: AsyncEngine, what: str
 ) -> None:
     await ASK[what](lookups(single))
@@ -109,7 +111,7 @@ async def test_nobody_notices_that_pooled_sessions_have_died(
     await ASK[what](lookups(single))
 
 
-async def test_a_session_that_is_always_lost_is_given_up_in_time(proxy: Proxy) -> None:
+async def test_repeatedly_lost_session_is_given_up_in_time(proxy: Proxy) -> None:
     def cut_again() -> None:
         proxy.before(b"COMMIT", cut_again)
         proxy.cut()
@@ -121,12 +123,14 @@ async def test_a_session_that_is_always_lost_is_given_up_in_time(proxy: Proxy) -
 
 
 @pytest.mark.parametrize("what", ASK)
-async def test_no_server_at_all_is_said_at_once(closed_address: str, what: str) -> None:
+async def test_missing_server_is_reported_at_once(
+    closed_address: str, what: str
+) -> None:
     engine = create_engine(f"postgresql://u@{closed_address}/d")
     await assert_unavailable(engine, what)
 
 
-async def test_a_read_only_database_is_not_ready_until_it_is_writable_again(
+async def test_read_only_database_is_not_ready_until_it_is_writable_again(
     single: AsyncEngine, engine: AsyncEngine
 ) -> None:
     await set_read_only(engine, "on")
@@ -136,7 +140,7 @@ async def test_a_read_only_database_is_not_ready_until_it_is_writable_again(
     await lookups(single).check_ready()
 
 
-async def test_a_database_without_the_schema_is_not_ready(
+async def test_database_without_the_schema_is_not_ready(
     empty_database_url: str,
 ) -> None:
     engine = create_engine(empty_database_url)
@@ -161,7 +165,7 @@ async def test_partitions_that_cannot_be_made_are_no_defect(
         await lookups(engine).make_partitions()
 
 
-async def test_what_is_too_old_in_quarantine_goes_and_the_rest_stays(
+async def test_expired_quarantine_is_deleted_and_the_rest_stays(
     engine: AsyncEngine,
 ) -> None:
     await save(engine, *(rejection(n=number) for number in range(1_001)))
@@ -175,7 +179,7 @@ async def test_what_is_too_old_in_quarantine_goes_and_the_rest_stays(
     assert [str(row.id) for row in await rows(engine, rejected_events)] == [young.id]
 
 
-async def test_a_quarantine_that_cannot_be_cleared_is_no_defect(
+async def test_failed_quarantine_retention_is_not_a_defect(
     engine: AsyncEngine,
 ) -> None:
     await run(engine, "ALTER TABLE rejected_events RENAME TO away")

@@ -48,7 +48,7 @@ async def nothing() -> None:
     pass
 
 
-async def test_what_was_done_is_committed_and_the_connection_kept(
+async def test_transaction_is_committed_and_its_connection_kept(
     service: AsyncEngine, engine: AsyncEngine
 ) -> None:
     pid = await pid_of(service)
@@ -58,7 +58,7 @@ async def test_what_was_done_is_committed_and_the_connection_kept(
 
 
 @pytest.mark.parametrize("defect", [ZeroDivisionError, AttributeError])
-async def test_a_defect_undoes_all_stays_itself_and_costs_no_connection(
+async def test_defect_rolls_back_unchanged_and_keeps_the_connection(
     service: AsyncEngine, engine: AsyncEngine, defect: type[Exception]
 ) -> None:
     async def fail() -> None:
@@ -71,7 +71,7 @@ async def test_a_defect_undoes_all_stays_itself_and_costs_no_connection(
     assert await pid_of(service) == pid
 
 
-async def test_a_pool_without_a_free_connection_is_a_timeout(
+async def test_pool_without_a_free_connection_is_a_timeout(
     service: AsyncEngine,
 ) -> None:
     async with service.connect():
@@ -80,7 +80,7 @@ async def test_a_pool_without_a_free_connection_is_a_timeout(
     await add_source(service, in_s(5), then=nothing)
 
 
-async def test_nothing_is_committed_after_the_deadline(
+async def test_no_commit_happens_after_the_deadline(
     service: AsyncEngine, engine: AsyncEngine
 ) -> None:
     deadline = in_s(0.2)
@@ -94,7 +94,7 @@ async def test_nothing_is_committed_after_the_deadline(
     await add_source(service, in_s(5), then=nothing)
 
 
-async def test_a_deadline_that_passes_between_two_steps_of_the_driver_is_a_timeout(
+async def test_deadline_that_passes_between_two_steps_of_the_driver_is_a_timeout(
     proxy: Proxy, service: AsyncEngine
 ) -> None:
     deadline = in_s(0.2)

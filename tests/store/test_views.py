@@ -68,7 +68,7 @@ async def read(engine: AsyncEngine, query: str) -> Sequence[tuple[Any, ...]]:
         ({}, None),
     ],
 )
-async def test_a_sign_up_shows_its_email_under_either_name(
+async def test_sign_up_shows_its_email_under_either_name(
     engine: AsyncEngine, properties: dict[str, Any], email: str | None
 ) -> None:
     await insert_event(engine, "signed_up", properties)
@@ -86,7 +86,7 @@ async def test_a_sign_up_shows_its_email_under_either_name(
         ({"user_role": None}, None),
     ],
 )
-async def test_an_added_user_shows_its_role_under_either_name(
+async def test_added_user_shows_its_role_under_either_name(
     engine: AsyncEngine, properties: dict[str, Any], role: str | None
 ) -> None:
     await insert_event(engine, "account_added_user", properties)
@@ -95,7 +95,7 @@ async def test_an_added_user_shows_its_role_under_either_name(
     assert rows == [(role,)]
 
 
-async def test_a_sign_up_has_a_column_for_each_documented_property(
+async def test_sign_up_has_a_column_for_each_documented_property(
     engine: AsyncEngine,
 ) -> None:
     properties = {"email": "a@x", "name": "A B", "first_name": "A", "last_name": None}
@@ -105,7 +105,7 @@ async def test_a_sign_up_has_a_column_for_each_documented_property(
     assert await read(engine, query) == [("a@x", "A B", "A", None, properties)]
 
 
-async def test_an_added_user_has_a_column_for_each_documented_property(
+async def test_added_user_has_a_column_for_each_documented_property(
     engine: AsyncEngine,
 ) -> None:
     properties = {"user_role": "Dev", "user_name": "M W", "user_email": "m@x"}
@@ -118,7 +118,7 @@ async def test_an_added_user_has_a_column_for_each_documented_property(
 
 
 @pytest.mark.parametrize("view", ["signed_up", "account_added_user"])
-async def test_a_view_passes_on_what_every_event_has(
+async def test_view_has_the_columns_of_every_event(
     engine: AsyncEngine, view: str
 ) -> None:
     await insert_event(engine, view, {})
@@ -132,7 +132,7 @@ async def test_a_view_passes_on_what_every_event_has(
     assert len(of_view) == 1
 
 
-async def test_a_view_holds_its_own_event_alone(engine: AsyncEngine) -> None:
+async def test_view_holds_its_own_event_alone(engine: AsyncEngine) -> None:
     await insert_event(engine, "signed_up", {})
 
     assert await read(engine, "SELECT id FROM account_added_user") == []
@@ -148,7 +148,7 @@ async def test_a_view_holds_its_own_event_alone(engine: AsyncEngine) -> None:
     ],
 )
 @pytest.mark.parametrize("view", ["signed_up", "account_added_user"])
-async def test_a_view_writes_the_instant_as_the_answers_do(
+async def test_view_formats_the_instant_like_responses(
     engine: AsyncEngine, view: str, microsecond: int, written: str
 ) -> None:
     await insert_event(engine, view, {}, timestamp=AT.replace(microsecond=microsecond))

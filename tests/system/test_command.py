@@ -27,7 +27,7 @@ def test_psql_gets_all_arguments_as_they_are_and_stdout_to_itself(
     assert "psql is the PostgreSQL" in rollcall("psql", "--help", env=env).stdout
 
 
-def test_the_exit_status_is_psqls(env: dict[str, str]) -> None:
+def test_exit_status_of_psql_is_passed_on(env: dict[str, str]) -> None:
     done = rollcall(
         "psql", "-Xv", "ON_ERROR_STOP=1", "-f", "-", env=env, stdin="SELECT nonsense;"
     )
@@ -36,7 +36,7 @@ def test_the_exit_status_is_psqls(env: dict[str, str]) -> None:
     assert 'column "nonsense" does not exist' in done.stderr
 
 
-def test_a_new_key_is_alone_on_stdout_and_listed_by_its_id_alone(
+def test_new_key_is_alone_on_stdout_and_listed_by_its_id_alone(
     env: dict[str, str],
 ) -> None:
     made = rollcall("keys", "create", "--source", "crm", env=env)
@@ -48,7 +48,7 @@ def test_a_new_key_is_alone_on_stdout_and_listed_by_its_id_alone(
     assert made.stdout.strip() not in listed
 
 
-def test_a_key_for_reading_is_made_listed_and_revoked(env: dict[str, str]) -> None:
+def test_key_for_reading_is_made_listed_and_revoked(env: dict[str, str]) -> None:
     made = invoke("keys", "create", "--source", "ann", "--scope", "read", env=env)
     assert re.fullmatch(r"rc_read_[\w-]{32}\n", made.stdout)
     assert made.stderr == ""
@@ -71,7 +71,7 @@ def post(wires: list[Wire], key: str) -> set[int]:
     return {wire.answer()[0] for wire in wires}
 
 
-def test_a_key_works_at_once_and_dies_in_time_on_every_worker(
+def test_key_works_at_once_and_is_revoked_in_time_on_every_worker(
     serve: Serve, env: dict[str, str]
 ) -> None:
     with spread(serve("--workers", "2"), at_least=8) as wires:
@@ -87,7 +87,7 @@ def test_a_key_works_at_once_and_dies_in_time_on_every_worker(
         )
 
 
-def test_what_the_operator_can_mend_is_one_line(env: dict[str, str]) -> None:
+def test_operator_error_is_one_line(env: dict[str, str]) -> None:
     done = rollcall("keys", "revoke", "000000000000", env=env)
 
     assert (done.stdout, done.returncode) == ("", 1)
@@ -95,7 +95,7 @@ def test_what_the_operator_can_mend_is_one_line(env: dict[str, str]) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_key_that_no_table_can_hold_names_the_command_that_mends_it(
+def test_key_without_a_schema_names_the_migrate_command(
     empty_database_url: str,
 ) -> None:
     done = invoke(
@@ -107,7 +107,7 @@ def test_a_key_that_no_table_can_hold_names_the_command_that_mends_it(
     assert "run `rollcall migrate`" in done.stderr
 
 
-def test_a_setting_that_cannot_be_used_is_named_and_no_password_shown(
+def test_setting_that_cannot_be_used_is_named_and_no_password_shown(
     env: dict[str, str],
 ) -> None:
     unusable = environment(database_url="postgresql://u:s3cr@t@host/db")
@@ -138,7 +138,7 @@ def test_serve_refuses_a_database_without_schema_until_it_is_migrated(
     assert (status, answer["status"]) == (200, "ready")
 
 
-def test_a_port_that_is_taken_is_said_in_a_line(
+def test_occupied_port_is_reported_in_one_line(
     serve: Serve, env: dict[str, str]
 ) -> None:
     _, port = serve().endpoint
@@ -149,7 +149,7 @@ def test_a_port_that_is_taken_is_said_in_a_line(
     assert "--port" in done.stderr
 
 
-def test_a_database_that_is_away_does_not_keep_the_service_from_starting(
+def test_service_starts_without_its_database(
     serve: Serve,
 ) -> None:
     service = serve(database_url="postgresql://nobody@127.0.0.1:1/none")
@@ -166,7 +166,7 @@ def test_a_database_that_is_away_does_not_keep_the_service_from_starting(
             assert headers["retry-after"].isdigit()
 
 
-def test_a_migration_without_a_database_says_so_in_one_line() -> None:
+def test_migration_without_a_database_is_reported_in_one_line() -> None:
     nobody = environment(database_url="postgresql://nobody@127.0.0.1:1/nothing")
     done = invoke("migrate", env=nobody)
 

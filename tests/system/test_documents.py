@@ -92,7 +92,7 @@ def sender(tenant: Tenant) -> dict[str, str]:
     return {"TRACK_URL": tenant.service.address, "TRACK_KEY": tenant.key}
 
 
-def test_the_curl_of_the_readme_delivers(
+def test_curl_of_the_readme_stores_an_event(
     tenant: Tenant, sender: dict[str, str]
 ) -> None:
     program("curl")
@@ -106,7 +106,7 @@ def test_the_curl_of_the_readme_delivers(
     assert told == [("user_123", "2023-11-02T00:30:08.276Z")]
 
 
-def test_the_curls_of_reading_read(tenant: Tenant, sender: dict[str, str]) -> None:
+def test_curls_of_the_read_api_read(tenant: Tenant, sender: dict[str, str]) -> None:
     program("curl")
     sent = run(program("bash"), "-euc", snippet("curl", "sh"), env=sender)
     assert '"success":true' in sent.stdout
@@ -242,7 +242,7 @@ def busy_service(*, retry_after_s: int) -> Iterator[tuple[str, list[float]]]:
         thread.join()
 
 
-def test_the_sql_of_the_quick_start_runs(tenant: Tenant) -> None:
+def test_sql_of_the_quick_start_runs(tenant: Tenant) -> None:
     [line] = [b for b in blocks(section(README, "Quick start"), "sh") if "psql" in b]
     _, *arguments = shlex.split(line)
     done = rollcall(*arguments, env=environment(database_url=tenant.database.url))
@@ -250,14 +250,14 @@ def test_the_sql_of_the_quick_start_runs(tenant: Tenant) -> None:
     assert "timestamp_iso" in done.stdout
 
 
-def test_the_roles_can_be_given(database_url: str) -> None:
+def test_roles_can_be_given(database_url: str) -> None:
     [block] = sql_of("Roles")
     # Roles are the whole server's, so none of this may last.
     script = f"BEGIN;\n{read('migrations/roles.sql')}\n{block}\nROLLBACK;"
     psql(database_url, script)
 
 
-def test_the_commands_of_retention_run_as_printed(database: Database) -> None:
+def test_commands_of_retention_run_as_printed(database: Database) -> None:
     psql(database.url, KNOWN)
     for command in blocks(section(OPERATIONS, "Retention"), "sh")[0].splitlines():
         _, *arguments = shlex.split(command, comments=True)
@@ -268,7 +268,7 @@ def test_the_commands_of_retention_run_as_printed(database: Database) -> None:
     assert database.scalar("SELECT count(*) FROM events") == 2
 
 
-def test_the_commands_of_erasure_run_as_printed(database: Database) -> None:
+def test_commands_of_erasure_run_as_printed(database: Database) -> None:
     psql(database.url, KNOWN)
     first, second = blocks(section(OPERATIONS, "Erase a person"), "sh")[0].splitlines()
     env = environment(database_url=database.url)
@@ -284,7 +284,7 @@ def test_the_commands_of_erasure_run_as_printed(database: Database) -> None:
     assert database.scalar("SELECT count(*) FROM erasures") == 1
 
 
-def test_what_to_watch_can_be_asked(database: Database) -> None:
+def test_documented_monitoring_queries_run(database: Database) -> None:
     psql(database.url, KNOWN)
     [block] = sql_of("What to watch")
 
@@ -301,7 +301,7 @@ def other_database_url(admin: Admin) -> Iterator[str]:
         yield url
 
 
-def test_a_dump_is_restored_whole(
+def test_dump_is_restored_whole(
     database: Database, other_database_url: str, tmp_path: Path
 ) -> None:
     psql(database.url, KNOWN + read("migrations/roles.sql"))

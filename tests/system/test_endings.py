@@ -44,7 +44,7 @@ async def assert_serves_again(serve: Serve, port: int, key: str) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("ending", [SIGKILL, SIGTERM])
-async def test_what_was_answered_outlives_the_service(
+async def test_confirmed_events_survive_the_end_of_the_service(
     serve: Serve, key: str, engine: AsyncEngine, ending: signal.Signals, workers: int
 ) -> None:
     service = serve("--workers", str(workers))
@@ -62,7 +62,7 @@ async def test_what_was_answered_outlives_the_service(
         await assert_serves_again(serve, service.endpoint[1], key)
 
 
-async def test_a_killed_worker_is_replaced_and_loses_nothing(
+async def test_killed_worker_is_replaced_and_loses_nothing(
     serve: Serve, key: str, engine: AsyncEngine
 ) -> None:
     service = serve("--workers", "2")
@@ -98,7 +98,7 @@ async def commits_that_wait(engine: AsyncEngine) -> int:
         return count
 
 
-async def test_nobody_is_answered_before_the_commit(
+async def test_no_response_is_sent_before_the_commit(
     serve: Serve, key: str, engine: AsyncEngine
 ) -> None:
     service = serve(commit_timeout_seconds="15", answer_timeout_seconds="15")

@@ -116,7 +116,7 @@ def test_no_file_as_a_whole_body_is_an_event(tenant: Tenant, corpora: Path) -> N
     assert tenant.rows("SELECT id FROM events WHERE source = :source") == []
 
 
-def test_a_file_as_a_property_is_stored_as_it_is_or_refused(
+def test_file_as_a_property_is_stored_unchanged_or_refused(
     tenant: Tenant, corpora: Path
 ) -> None:
     verdicts = send_spliced(tenant, corpora, "test_parsing")
@@ -133,7 +133,7 @@ def test_a_file_as_a_property_is_stored_as_it_is_or_refused(
     assert_reads_back(tenant, corpora, "test_parsing")
 
 
-def test_what_the_suite_leaves_open_is_stored_as_documented(
+def test_implementation_defined_files_are_stored_as_documented(
     tenant: Tenant, corpora: Path
 ) -> None:
     verdicts = send_spliced(tenant, corpora, "test_transform")

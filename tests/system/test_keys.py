@@ -102,7 +102,7 @@ def test_keys_are_rotated_listed_and_revoked_by_id(env: dict[str, str]) -> None:
     assert old not in listed
 
 
-def test_a_key_from_standard_input_may_be_given_again(env: dict[str, str]) -> None:
+def test_key_from_standard_input_may_be_given_again(env: dict[str, str]) -> None:
     given = "rc_" + "0123456789abcdef" * 3
     options = ("keys", "create", "--source", "web", "--from-stdin")
     for _ in range(2):

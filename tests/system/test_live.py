@@ -61,7 +61,7 @@ def read_key(database: Database) -> str:
     return database.key("ann", scope="read")
 
 
-def test_each_worker_shows_what_any_of_them_stores_and_all_end_at_once(
+def test_each_worker_shows_events_of_all_and_all_end_at_once(
     serve: Serve, database: Database, read_key: str
 ) -> None:
     service = serve("--workers", "2")
@@ -86,7 +86,7 @@ def test_each_worker_shows_what_any_of_them_stores_and_all_end_at_once(
     assert b"timeout graceful shutdown exceeded" not in service.log.read_bytes()
 
 
-def test_a_revoked_key_sees_no_more(
+def test_stream_of_a_revoked_key_ends(
     serve: Serve, database: Database, read_key: str
 ) -> None:
     service = serve()
@@ -104,7 +104,7 @@ def test_a_revoked_key_sees_no_more(
         assert response.status_code == 401
 
 
-def test_nobody_looks_when_all_have_left(
+def test_feed_stops_polling_without_watchers(
     serve: Serve, database: Database, read_key: str
 ) -> None:
     service = serve()
@@ -114,7 +114,7 @@ def test_nobody_looks_when_all_have_left(
     until_looked_at(database, whether=False)
 
 
-def test_nobody_looks_for_one_who_left_with_a_request_behind_the_stream(
+def test_feed_stops_polling_for_a_watcher_that_left_with_a_pipelined_request(
     serve: Serve, database: Database, read_key: str
 ) -> None:
     service = serve()

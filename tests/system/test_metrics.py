@@ -47,7 +47,7 @@ def stored(figures: Figures) -> float:
     return figures("rollcall_events_total", result="stored")
 
 
-def test_every_worker_tells_of_all(
+def test_every_worker_reports_the_sum_of_all(
     serve: Serve, key: str, read_key: str, database: Database
 ) -> None:
     service = serve("--workers", "2")
@@ -87,7 +87,7 @@ def test_every_worker_tells_of_all(
         assert figures("rollcall_pool_connections_limit", pool="writing") == 6
 
 
-async def test_a_kill_takes_nothing_back(
+async def test_killed_worker_decreases_no_counter(
     serve: Serve, key: str, read_key: str, database: Database
 ) -> None:
     service = serve("--workers", "2")
@@ -115,7 +115,7 @@ async def test_a_kill_takes_nothing_back(
         assert later[series] >= value, series
 
 
-def test_a_kill_loses_and_repeats_no_published_count(
+def test_kill_loses_and_repeats_no_published_count(
     serve: Serve, key: str, read_key: str
 ) -> None:
     service = serve("--workers", "2")
@@ -165,7 +165,7 @@ def told(service: Service, read_key: str, name: str, *, becomes: float) -> None:
     )
 
 
-def test_it_is_told_while_postgres_is_away(
+def test_metrics_are_served_during_an_outage(
     serve: Serve, key: str, read_key: str, database: Database, tmp_path: Path
 ) -> None:
     state = {"journal": "on", "data_dir": str(tmp_path / "state")}

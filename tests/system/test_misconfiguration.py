@@ -295,7 +295,7 @@ def post(service: Service, key: str, message_id: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("journal", ["on", "off"])
-def test_a_password_that_changes_later_is_an_outage_with_that_reason(
+def test_password_changed_later_is_an_outage_with_that_reason(
     migrated: Cluster, tmp_path: Path, admin: Admin, journal: str
 ) -> None:
     settings = {"database_url": url_of(migrated), "journal": journal}

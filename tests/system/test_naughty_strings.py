@@ -71,7 +71,7 @@ PLACES: dict[str, tuple[Callable[[str], dict[str, Any]], str]] = {
 
 @pytest.mark.parametrize("escaped", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-def test_a_string_is_read_back_to_the_letter_or_refused(
+def test_string_is_read_back_to_the_letter_or_refused(
     tenant: Tenant, strings: list[str], place: str, *, escaped: bool
 ) -> None:
     put, expression = PLACES[place]
@@ -92,7 +92,7 @@ def test_a_string_is_read_back_to_the_letter_or_refused(
     assert not any(map(is_id, refused))
 
 
-def test_no_string_is_a_timestamp(tenant: Tenant, strings: list[str]) -> None:
+def test_naughty_string_is_not_a_timestamp(tenant: Tenant, strings: list[str]) -> None:
     results = results_of(
         tenant, [event(n, timestamp=text) for n, text in enumerate(strings)]
     )
@@ -105,7 +105,7 @@ UNSTORABLE = ["\0", "a\0b", "\ud800", "a\udfffb", "\udc00\ud800"]
 
 
 @pytest.mark.parametrize("place", ["user id", "group id"])
-def test_an_id_that_postgres_cannot_hold_rejects_the_event(
+def test_id_that_postgres_cannot_hold_rejects_the_event(
     tenant: Tenant, place: str
 ) -> None:
     put, _ = PLACES[place]

@@ -56,7 +56,7 @@ def fuzz(
 
 
 @pytest.mark.timeout(120)
-def test_the_service_does_what_its_openapi_says(tenant: Tenant, tmp_path: Path) -> None:
+def test_service_matches_its_openapi(tenant: Tenant, tmp_path: Path) -> None:
     answered = fuzz(
         tenant,
         "^/(track|v1/batch|v1/page|livez|readyz|sch)",

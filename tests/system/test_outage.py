@@ -79,7 +79,7 @@ def ready(service: Service) -> httpx.Response:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_frozen_postgres_costs_no_sender_an_error(
+def test_frozen_postgres_causes_no_error_for_senders(
     start: Callable[..., Service],
     own: Database,
     own_cluster: Cluster,
@@ -135,7 +135,7 @@ def results(answer: httpx.Response) -> list[str]:
     return [result["status"] for result in answer.json()["results"]]
 
 
-def test_a_service_that_starts_without_postgres_takes_events(
+def test_service_that_starts_without_postgres_takes_events(
     own: Database, env: dict[str, str], tmp_path: Path
 ) -> None:
     key = own.key()
@@ -176,7 +176,7 @@ def test_a_service_that_starts_without_postgres_takes_events(
     assert invoke("journal", "drain", env=env).stdout == "Nothing else waits.\n"
 
 
-def test_what_a_killed_service_had_buffered_is_stored_by_the_next(
+def test_events_buffered_by_a_killed_service_are_stored_by_the_next(
     start: Callable[..., Service],
     service: Service,
     own: Database,

@@ -106,7 +106,7 @@ def watch(tenant: Tenant) -> Watch:
 
 
 @pytest.mark.parametrize("path", ["/track", "/api/track", "/v1/track"])
-def test_no_body_comes_back_or_is_logged(
+def test_body_is_neither_returned_nor_logged(
     tenant: Tenant, watch: Watch, path: str
 ) -> None:
     for body in BODIES * 2:
@@ -121,9 +121,7 @@ def test_no_body_comes_back_or_is_logged(
         assert tenant.rows(f"SELECT 1 FROM {table} WHERE source = :source")  # noqa: S608
 
 
-def test_what_was_replaced_under_a_key_is_named_by_its_path_alone(
-    tenant: Tenant, watch: Watch
-) -> None:
+def test_replaced_value_is_named_only_by_its_path(tenant: Tenant, watch: Watch) -> None:
     properties = {"email": EMAIL, CANARY: f"{CANARY}\0"}
     answer = tenant.post(json.dumps(FULL | {"properties": properties}).encode()).json()
 
@@ -146,9 +144,7 @@ HEADERS = (
 )
 
 
-def test_nothing_of_a_request_but_its_body_comes_back_either(
-    tenant: Tenant, watch: Watch
-) -> None:
+def test_rest_of_a_request_is_not_returned(tenant: Tenant, watch: Watch) -> None:
     client = tenant.client
     responses = [
         client.get(f"/{CANARY}"),
@@ -168,7 +164,7 @@ def test_nothing_of_a_request_but_its_body_comes_back_either(
     assert_clean(json.dumps(lines))
 
 
-def test_what_is_not_http_comes_back_and_is_logged_as_little(
+def test_invalid_http_is_neither_returned_nor_logged(
     tenant: Tenant, watch: Watch
 ) -> None:
     for sent in (
@@ -191,7 +187,7 @@ def test_what_is_not_http_comes_back_and_is_logged_as_little(
         assert line.keys() <= REFUSAL_FIELDS
 
 
-def test_a_request_is_one_line_that_tells_how_it_went(
+def test_request_is_logged_in_one_line_with_its_result(
     tenant: Tenant, watch: Watch
 ) -> None:
     taken = tenant.post(json.dumps([SIGNED_UP, {}]).encode())
@@ -212,7 +208,7 @@ def test_a_request_is_one_line_that_tells_how_it_went(
     assert lines[livez.headers["x-request-id"]]["status"] == 200
 
 
-def test_a_key_is_in_no_answer_and_in_no_log(tenant: Tenant, watch: Watch) -> None:
+def test_key_is_in_no_answer_and_in_no_log(tenant: Tenant, watch: Watch) -> None:
     sent = SIGNED_UP | {"writeKey": tenant.key}
     for path in ("/track", "/v1/track"):
         for body in ([sent], sent, {"batch": [{}], "writeKey": tenant.key}):

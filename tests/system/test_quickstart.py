@@ -70,7 +70,7 @@ def signs_in_once(link: str) -> None:
             assert events.status_code == (200 if location else 401)
 
 
-def test_what_a_newcomer_pastes_works_and_stays(
+def test_quick_start_commands_work_after_a_restart(
     env: dict[str, str], data_dir: Path, tmp_path: Path
 ) -> None:
     key_file = data_dir / "quickstart.key"
@@ -117,7 +117,9 @@ def test_what_a_newcomer_pastes_works_and_stays(
         assert json.loads(shell(curl, env))["duplicates"] == 1
 
 
-def test_the_commands_need_no_service(env: dict[str, str], data_dir: Path) -> None:
+def test_commands_work_without_a_running_service(
+    env: dict[str, str], data_dir: Path
+) -> None:
     made = rollcall("keys", "create", "--source", "crm", env=env)
     asked = rollcall("psql", "-AtXc", "SELECT source FROM write_keys", env=env)
 
@@ -128,7 +130,7 @@ def test_the_commands_need_no_service(env: dict[str, str], data_dir: Path) -> No
     wait_until_gone(data_dir)
 
 
-def test_a_terminal_gets_the_key_and_the_link(
+def test_terminal_gets_the_key_and_the_link(
     env: dict[str, str], data_dir: Path
 ) -> None:
     own, theirs = pty.openpty()
@@ -154,7 +156,7 @@ def test_a_terminal_gets_the_key_and_the_link(
         ("journal", "status"),
     ],
 )
-def test_a_command_that_looks_creates_no_database(
+def test_reading_command_creates_no_database(
     env: dict[str, str], data_dir: Path, command: tuple[str, ...]
 ) -> None:
     done = rollcall(*command, env=env)

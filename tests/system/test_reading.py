@@ -43,7 +43,7 @@ def cookie_of(browser: httpx.Client) -> str:
     return f"Cookie: {name}={value}"
 
 
-def test_a_session_holds_on_every_worker_and_ends_on_every_worker_in_time(
+def test_session_holds_on_every_worker_and_ends_on_every_worker_in_time(
     serve: Serve, database: Database, env: dict[str, str]
 ) -> None:
     service = serve("--workers", "2")
@@ -94,7 +94,7 @@ def reader(tenant: Tenant) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_whatever_was_sent_is_read_back_to_the_letter(
+def test_stored_event_is_read_back_exactly(
     tenant: Tenant, reader: httpx.Client, strings: list[str]
 ) -> None:
     sent = {
@@ -125,7 +125,7 @@ def test_whatever_was_sent_is_read_back_to_the_letter(
             assert row[name] == event[name]
 
 
-def test_whatever_is_asked_for_is_found_or_refused_in_words(
+def test_any_query_is_answered_or_refused_with_a_reason(
     tenant: Tenant, reader: httpx.Client, strings: list[str]
 ) -> None:
     events = [

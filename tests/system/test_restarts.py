@@ -101,7 +101,7 @@ async def test_new_code_counts_from_the_restart_on_and_broken_code_never(
     assert version(service) == "99.0"
 
 
-async def test_a_socket_that_is_handed_over_outlives_the_service(
+async def test_inherited_socket_survives_the_service(
     env: dict[str, str], key: str, engine: AsyncEngine, tmp_path: Path
 ) -> None:
     with (
@@ -130,7 +130,7 @@ async def test_a_socket_that_is_handed_over_outlives_the_service(
     await assert_all_stored_once(calls, engine)
 
 
-def test_who_connects_while_all_workers_are_dead_is_served_later(
+def test_connection_made_without_workers_is_served_later(
     serve: Serve, key: str
 ) -> None:
     service = serve("--workers", "2")
@@ -145,7 +145,7 @@ def test_who_connects_while_all_workers_are_dead_is_served_later(
         assert wire.answer()[0] == 200
 
 
-async def test_a_second_signal_ends_it_at_once(
+async def test_second_signal_ends_the_service_at_once(
     serve: Serve, key: str, engine: AsyncEngine
 ) -> None:
     service = serve(

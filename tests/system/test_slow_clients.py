@@ -60,7 +60,7 @@ def assert_serves(service: Service, key: str) -> None:
         assert wire.answer()[0] == 200
 
 
-def test_a_head_that_stops_is_answered_408_and_the_connection_ends(
+def test_unfinished_header_is_answered_408_and_closed(
     service: Service, key: str
 ) -> None:
     with connected(service) as wire:
@@ -73,7 +73,7 @@ def test_a_head_that_stops_is_answered_408_and_the_connection_ends(
     assert headers["x-request-id"] == answer["response_id"]
 
 
-def test_a_head_that_trickles_in_is_ended_no_later(service: Service) -> None:
+def test_trickling_header_is_answered_408_in_time(service: Service) -> None:
     answer = trickled(service, b"POST /track HTTP/1.1\r\nX-Pad: ", b"x")
 
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -86,7 +86,7 @@ def test_white_space_before_a_request_buys_no_time(
     assert trickled(service, b"", drip) == b""
 
 
-def test_a_new_connection_without_a_word_is_closed_while_an_idle_one_is_kept(
+def test_silent_new_connection_is_closed_and_an_idle_one_kept(
     service: Service, key: str
 ) -> None:
     with connected(service) as used:
@@ -99,21 +99,21 @@ def test_a_new_connection_without_a_word_is_closed_while_an_idle_one_is_kept(
         assert used.answer()[0] == 200
 
 
-def test_the_rest_of_a_refused_body_is_not_awaited_for_ever(service: Service) -> None:
+def test_rest_of_a_refused_body_is_awaited_for_a_limited_time(service: Service) -> None:
     answer = trickled(service, head("rc_unknown", length=MIB), b"x")
 
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_a_body_that_trickles_in_is_ended_no_later(service: Service, key: str) -> None:
+def test_trickling_body_is_answered_408_in_time(service: Service, key: str) -> None:
     answer = trickled(service, head(key, length=MIB), b" ")
 
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_a_body_of_a_page_that_trickles_in_is_ended_no_later(
+def test_trickling_form_body_is_answered_408_in_time(
     service: Service,
 ) -> None:
     get = b"GET /schemas HTTP/1.1\r\nHost: r\r\nContent-Length: 1000\r\n\r\n"
@@ -123,7 +123,9 @@ def test_a_body_of_a_page_that_trickles_in_is_ended_no_later(
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_who_does_not_read_its_answers_is_ended(service: Service, key: str) -> None:
+def test_client_that_does_not_read_responses_is_disconnected(
+    service: Service, key: str
+) -> None:
     ask = b"GET /openapi.json HTTP/1.1\r\nHost: rollcall\r\n\r\n"
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -145,7 +147,7 @@ def test_who_does_not_read_its_answers_is_ended(service: Service, key: str) -> N
     ids=["trailer", "extension"],
 )
 @pytest.mark.parametrize("line", [b"x\r\nX-More: %b", b"%b"], ids=["many", "one"])
-def test_what_surrounds_a_chunk_is_not_held(
+def test_chunk_framing_is_not_buffered(
     service: Service, key: str, start: bytes, line: bytes
 ) -> None:
     assert_serves(service, key)
@@ -179,7 +181,7 @@ def answers(wire: Wire) -> list[int]:
             return statuses
 
 
-def test_so_many_requests_wait_on_one_connection_and_no_more(
+def test_pipelined_requests_on_one_connection_are_limited(
     service: Service, key: str
 ) -> None:
     one = request(key, event())
@@ -194,7 +196,7 @@ def test_so_many_requests_wait_on_one_connection_and_no_more(
             assert [wire.answer()[0] for _ in range(expected)] == [200] * expected
 
 
-def test_one_request_waits_on_a_connection_that_has_shown_no_key(
+def test_connection_without_a_known_key_queues_one_request(
     service: Service,
 ) -> None:
     one = b"GET /schemas HTTP/1.1\r\nHost: rollcall\r\n\r\n"
@@ -206,7 +208,7 @@ def test_one_request_waits_on_a_connection_that_has_shown_no_key(
 
 
 @pytest.mark.parametrize("second", [b"GET / HT", b"\x16\x03\r\n\r\n"])
-def test_what_is_wrong_with_a_request_harms_none_before_it(
+def test_invalid_request_affects_none_before_it(
     service: Service, key: str, second: bytes
 ) -> None:
     with connected(service) as wire:

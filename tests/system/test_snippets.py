@@ -66,7 +66,7 @@ def command(language: str, code: str, folder: Path) -> Iterator[str | Path]:
 
 @pytest.mark.parametrize("event", CATALOG)
 @pytest.mark.parametrize("number", range(COUNT))
-def test_a_snippet_stores_the_sample(
+def test_snippet_stores_the_sample(
     tenant: Tenant, tmp_path: Path, number: int, event: str
 ) -> None:
     told = event_doc(CATALOG[event])
@@ -113,6 +113,6 @@ def test_a_snippet_stores_the_sample(
         ("http://a\n", "http://127.0.0.1:8000/track"),
     ],
 )
-def test_what_is_copied_into_a_shell_is_an_address(address: str, shown: str) -> None:
+def test_copied_shell_snippet_contains_the_address(address: str, shown: str) -> None:
     curl = Snippets().write(event_doc(CATALOG["signed_up"]), address=address)[0]
     assert curl.code.splitlines()[0] == f"curl -sS {shown} \\"

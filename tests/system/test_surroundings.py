@@ -31,7 +31,7 @@ def heeds_a_hangup() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("closed", ["<&-", "<&- 2>&-"])
-def test_it_serves_whoever_closed_its_streams(
+def test_service_runs_with_closed_standard_streams(
     database_url: str, tmp_path: Path, closed: str
 ) -> None:
     env = environment(database_url=database_url)
@@ -83,7 +83,7 @@ def test_no_signal_leaves_the_embedded_postgres_behind(
 
 @pytest.mark.usefixtures("heeds_a_hangup")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_command_that_is_ended_stops_the_postgres_that_it_started(
+def test_command_that_is_ended_stops_the_postgres_that_it_started(
     data_dir: Path, number: signal.Signals
 ) -> None:
     with running(data_dir, settings=SMALL):

@@ -67,7 +67,7 @@ def without_key(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("dense", DENSE)
-def test_a_small_body_of_many_values_is_refused(
+def test_small_body_of_many_values_is_refused(
     service: Service, key: str, before: int, dense: str
 ) -> None:
     with connected(service) as wire:
@@ -79,7 +79,7 @@ def test_a_small_body_of_many_values_is_refused(
 
 
 @pytest.mark.parametrize("dense", DENSE)
-def test_a_body_without_a_key_is_refused_above_its_own_limit(
+def test_body_without_a_key_is_refused_above_its_own_limit(
     service: Service, before: int, dense: str
 ) -> None:
     with connected(service) as wire:
@@ -91,7 +91,7 @@ def test_a_body_without_a_key_is_refused_above_its_own_limit(
 
 
 @pytest.mark.parametrize("dense", KEYLESS)
-def test_a_body_of_many_values_without_a_key_is_refused_within_its_own_limit(
+def test_body_of_many_values_without_a_key_is_refused_within_its_own_limit(
     service: Service, before: int, dense: str
 ) -> None:
     body = filled(*KEYLESS_SHAPES[dense], limit=KEYLESS_LIMIT)
@@ -117,7 +117,7 @@ def test_texts_full_of_brackets_are_no_values(
 
 
 @pytest.mark.parametrize(("megabytes", "expected"), [(1, 400), (11, 413), (1024, 413)])
-def test_a_bomb_is_refused_before_it_goes_off(
+def test_gzip_bomb_is_refused_before_it_is_inflated(
     service: Service, key: str, before: int, megabytes: int, expected: int
 ) -> None:
     body = bomb(megabytes)

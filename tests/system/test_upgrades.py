@@ -30,7 +30,7 @@ def prove_key(wire: Wire, key: str, protocol: str, body: bytes) -> None:
 
 
 @PROTOCOLS
-def test_its_body_is_read_and_what_is_behind_it_too(
+def test_upgrade_request_and_the_next_one_are_read(
     tenant: Tenant, protocol: str
 ) -> None:
     bodies = [event(name) for name in "abcd"]
@@ -49,7 +49,9 @@ def test_its_body_is_read_and_what_is_behind_it_too(
 
 
 @PROTOCOLS
-def test_all_in_one_packet_is_read_to_its_end(tenant: Tenant, protocol: str) -> None:
+def test_upgrade_in_one_packet_is_read_to_its_end(
+    tenant: Tenant, protocol: str
+) -> None:
     body = event()
     one = asking(tenant.key, protocol, length=len(body)) + body
     with connected(tenant.service) as wire:
@@ -75,7 +77,7 @@ def test_first_request_and_one_behind_it_are_read_before_the_key_is_known(
     assert statuses == [200, 400]
 
 
-def test_its_body_is_taken_for_no_request(tenant: Tenant) -> None:
+def test_body_of_an_upgrade_is_not_taken_for_a_request(tenant: Tenant) -> None:
     decoy = request(tenant.key, event("decoy"))
     expecting = "Expect: 100-continue"
     with connected(tenant.service) as wire:

@@ -36,7 +36,7 @@ def padded(size: int) -> bytes:
     return event().ljust(size)
 
 
-def test_a_body_of_exactly_the_limit_is_stored(tenant: Tenant) -> None:
+def test_body_of_exactly_the_limit_is_stored(tenant: Tenant) -> None:
     with connected(tenant.service) as wire:
         wire.send(request(tenant.key, padded(LIMIT)))
         status, _, answer = wire.answer()
@@ -44,7 +44,7 @@ def test_a_body_of_exactly_the_limit_is_stored(tenant: Tenant) -> None:
     assert (status, answer["stored"]) == (200, 1)
 
 
-def test_one_byte_over_the_limit_is_refused_by_its_header_alone(
+def test_body_one_byte_over_the_limit_is_refused_by_its_header(
     tenant: Tenant,
 ) -> None:
     with connected(tenant.service) as wire:
@@ -55,7 +55,7 @@ def test_one_byte_over_the_limit_is_refused_by_its_header_alone(
 
 
 @pytest.mark.parametrize(("over", "expected"), [(0, 200), (1, 413)])
-def test_a_chunked_body_is_measured_as_it_comes(
+def test_chunked_body_is_measured_as_it_arrives(
     tenant: Tenant, over: int, expected: int
 ) -> None:
     body = padded(LIMIT + over)
@@ -94,7 +94,7 @@ def test_500_mb_are_refused_without_being_held(
 
 
 @EARLY
-def test_a_connection_stays_in_step_after_a_refusal_with_a_body_unread(
+def test_connection_stays_in_step_after_a_refusal_with_a_body_unread(
     tenant: Tenant, *, known: bool, length: int, expected: int
 ) -> None:
     # The unread rest looks like requests; the service must not answer it.
@@ -112,7 +112,7 @@ def test_a_connection_stays_in_step_after_a_refusal_with_a_body_unread(
     ]
 
 
-def test_an_answer_of_a_door_says_when_it_was_given(tenant: Tenant) -> None:
+def test_response_of_a_route_has_a_date(tenant: Tenant) -> None:
     with connected(tenant.service) as wire:
         wire.send(request(tenant.key, event()))
         _, headers, _ = wire.answer()
@@ -142,7 +142,7 @@ def test_pipelined_requests_are_answered_in_their_order(tenant: Tenant) -> None:
     assert answers[3][2]["duplicates"] == 1
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(tenant: Tenant) -> None:
+def test_expect_continue_is_answered_100(tenant: Tenant) -> None:
     body = event()
     with connected(tenant.service) as wire:
         wire.send(head(tenant.key, EXPECTING, length=len(body)))
@@ -154,7 +154,7 @@ def test_a_client_that_asks_first_is_told_to_go_on(tenant: Tenant) -> None:
 
 
 @EARLY
-def test_a_client_that_asks_first_is_refused_before_it_sends(
+def test_expect_continue_is_refused_before_the_body(
     tenant: Tenant, *, known: bool, length: int, expected: int
 ) -> None:
     key = tenant.key if known else "rc_unknown"
@@ -165,9 +165,7 @@ def test_a_client_that_asks_first_is_refused_before_it_sends(
     assert status == expected
 
 
-def test_a_slow_body_is_answered_408_and_the_connection_ends(
-    serve: Serve, database: Database
-) -> None:
+def test_slow_body_is_answered_408_and_closed(serve: Serve, database: Database) -> None:
     with connected(serve(body_timeout_seconds="0.2")) as wire:
         wire.send(head(database.key(), length=100) + b'{"event":')
         status, headers, answer = wire.answer()
@@ -186,7 +184,7 @@ def test_a_slow_body_is_answered_408_and_the_connection_ends(
     ],
     ids=["TLS", "length", "tunnel"],
 )
-def test_what_is_no_http_is_refused_as_a_problem(tenant: Tenant, start: bytes) -> None:
+def test_invalid_http_is_refused_as_a_problem(tenant: Tenant, start: bytes) -> None:
     with connected(tenant.service) as wire:
         wire.send(start)
         status, headers, answer = wire.answer()

@@ -55,7 +55,7 @@ async def fill(
     return records
 
 
-async def test_a_line_holds_all_that_is_stored(
+async def test_line_holds_every_stored_field(
     engine: AsyncEngine, database_url: str
 ) -> None:
     [record] = await fill(
@@ -233,7 +233,7 @@ async def test_no_naughty_string_reaches_a_spreadsheet_as_a_formula(
 
 
 @pytest.mark.parametrize("name", ["e.csv.gz", "e.csv", "e.ndjson.gz", "e"])
-async def test_a_file_is_written_as_its_name_says(
+async def test_file_format_follows_its_name(
     engine: AsyncEngine, database_url: str, tmp_path: Path, name: str
 ) -> None:
     await fill(engine, SIGNED_UP)
@@ -249,7 +249,7 @@ async def test_a_file_is_written_as_its_name_says(
 
 
 @pytest.mark.parametrize("name", ["missing/x", "x" * 300])
-async def test_what_cannot_be_written_is_told(
+async def test_unwritable_file_is_reported(
     engine: AsyncEngine, database_url: str, tmp_path: Path, name: str
 ) -> None:
     await fill(engine, SIGNED_UP)
@@ -261,7 +261,7 @@ async def test_what_cannot_be_written_is_told(
     assert names_in(tmp_path) == []
 
 
-async def test_a_pipe_is_written_to_and_stays_a_pipe(
+async def test_pipe_is_written_to_and_stays_a_pipe(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     await fill(engine, SIGNED_UP)
@@ -275,7 +275,7 @@ async def test_a_pipe_is_written_to_and_stays_a_pipe(
     assert stat.S_ISFIFO(os.stat(pipe).st_mode)  # noqa: PTH116
 
 
-async def test_an_export_that_ends_early_leaves_the_file_as_it_was(
+async def test_export_that_ends_early_leaves_the_file_as_it_was(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "e", b"before")
@@ -289,7 +289,7 @@ async def test_an_export_that_ends_early_leaves_the_file_as_it_was(
     assert names_in(tmp_path) == [path.name]
 
 
-def test_an_event_that_is_unknown_is_an_error_of_usage() -> None:
+def test_event_that_is_unknown_is_an_error_of_usage() -> None:
     result = run(export, "--event", "signed_out")
 
     assert result.exit_code == 2
@@ -317,7 +317,7 @@ def exporting(
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_whoever_has_read_enough_may_leave(filled_url: str, unbuffered: str) -> None:
+def test_reader_may_close_the_pipe_early(filled_url: str, unbuffered: str) -> None:
     with exporting(filled_url, subprocess.PIPE, PYTHONUNBUFFERED=unbuffered) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -329,7 +329,7 @@ def test_whoever_has_read_enough_may_leave(filled_url: str, unbuffered: str) -> 
     assert process.returncode == 1
 
 
-def test_a_disk_that_is_full_is_told(filled_url: str) -> None:
+def test_full_disk_is_reported(filled_url: str) -> None:
     with (
         Path("/dev/full").open("wb") as full,
         exporting(filled_url, full) as process,

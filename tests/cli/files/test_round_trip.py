@@ -101,7 +101,7 @@ def export_of(url: str, records: Sequence[Record]) -> list[bytes]:
         max_size=6,
     )
 )
-def test_what_is_exported_is_judged_to_be_the_same_event(
+def test_exported_event_validates_to_the_same_record(
     database_url: str, values: list[Any]
 ) -> None:
     request_context = RECEIPT._replace(source=next(sources))
@@ -153,7 +153,7 @@ def alike(row: Any) -> list[str]:
     ]
 
 
-async def test_an_import_of_an_export_gives_the_same_rows(
+async def test_imported_export_gives_the_same_rows(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     await save(engine, *map(stored, SENT))

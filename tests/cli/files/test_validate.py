@@ -67,7 +67,7 @@ def verdicts_of_track(events: list[Any]) -> list[dict[str, Any]]:
         ("\ufeff\n" + "\n".join(map(json.dumps, EVENTS)), [2, 3, 4]),
     ],
 )
-def test_every_format_gets_the_verdicts_of_track(
+def test_every_format_gets_the_results_of_track(
     tmp_path: Path, suffix: str, content: str, lines: list[int] | None
 ) -> None:
     path = write(tmp_path / f"events{suffix}", content.encode())

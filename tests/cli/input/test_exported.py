@@ -36,7 +36,7 @@ def restored(value: Any, policy: TimestampPolicy = POLICY) -> Any:
         "1698885008276",
     ],
 )
-def test_the_timestamp_becomes_what_wrestore_sent_form(sent: str | float) -> None:
+def test_timestamp_becomes_what_wrestore_sent_form(sent: str | float) -> None:
     parsed = parse_timestamp(sent, received_at=RECEIPT.received_at, policy=POLICY)
 
     event = restored(exported(format_timestamp(parsed.instant), parsed.raw))
@@ -49,7 +49,7 @@ def test_the_timestamp_becomes_what_wrestore_sent_form(sent: str | float) -> Non
     "raw",
     ["", "yesterday", "2023-11-03", "NaN", "1e400", "9" * 5000, '"2023-11-02"', "[1]"],
 )
-def test_a_raw_timestamp_that_says_another_instant_is_nobody_s(raw: str) -> None:
+def test_raw_timestamp_of_another_instant_is_ignored(raw: str) -> None:
     event = exported("2023-11-02T00:30:08.276Z", raw)
 
     assert restored(event) == event
@@ -58,11 +58,11 @@ def test_a_raw_timestamp_that_says_another_instant_is_nobody_s(raw: str) -> None
 @pytest.mark.parametrize(
     "value", [None, 1, "x", [], {}, {"timestamp_raw": 5}, {"timestamp_raw": "x"}]
 )
-def test_what_was_not_exported_stays_as_it_is(value: Any) -> None:
+def test_rows_of_other_origin_stay_unchanged(value: Any) -> None:
     assert restored(value) is value
 
 
-def test_an_instant_outlives_a_policy_that_reads_it_otherwise() -> None:
+def test_instant_survives_a_change_of_the_policy() -> None:
     event = exported("2020-11-23T22:28:55.111Z", "20-11-23T22:28:55.111Z")
 
     assert restored(event, TimestampPolicy(two_digit_year="dmy")) == event
@@ -80,7 +80,7 @@ def test_an_instant_outlives_a_policy_that_reads_it_otherwise() -> None:
         (None, "g", "g"),
     ],
 )
-def test_a_group_id_that_the_context_has_is_not_said_twice(
+def test_group_id_of_the_context_is_not_repeated(
     context: Any, group: str, kept: str | None
 ) -> None:
     raw = ADDED_USER["timestamp"]

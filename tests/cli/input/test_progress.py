@@ -27,7 +27,7 @@ def progress_to(
     return RowProgress("e[1].csv", total=total, console=console, clock=clock)
 
 
-def test_where_there_is_no_terminal_a_line_comes_every_ten_seconds(
+def test_progress_without_a_terminal_prints_a_line_every_ten_seconds(
     clock: Clock,
 ) -> None:
     out = io.StringIO()
@@ -42,7 +42,7 @@ def test_where_there_is_no_terminal_a_line_comes_every_ten_seconds(
     ]
 
 
-def test_what_is_read_from_a_pipe_has_no_end_to_tell(clock: Clock) -> None:
+def test_progress_of_a_pipe_has_no_percentage(clock: Clock) -> None:
     out = io.StringIO()
     with progress_to(out, clock, total=None, terminal=False) as progress:
         clock.now = 10
@@ -51,7 +51,7 @@ def test_what_is_read_from_a_pipe_has_no_end_to_tell(clock: Clock) -> None:
     assert out.getvalue() == "5 rows, 0 rows/s\n"
 
 
-def test_a_terminal_has_a_bar_and_what_is_said_stands_above_it(clock: Clock) -> None:
+def test_terminal_shows_a_bar_below_the_messages(clock: Clock) -> None:
     out = io.StringIO()
     with progress_to(out, clock, total=1_000, terminal=True) as progress:
         clock.now = 2

@@ -29,7 +29,9 @@ def run(database_url: str) -> Run:
     return runner_on(database_url)
 
 
-async def test_a_line_an_event_the_newest_first(run: Run, engine: AsyncEngine) -> None:
+async def test_list_prints_one_line_for_each_event_newest_first(
+    run: Run, engine: AsyncEngine
+) -> None:
     await commit(
         engine,
         rejection({"event": "signed_up"}, received_at=NOW - timedelta(days=1)),
@@ -49,7 +51,7 @@ async def test_a_line_an_event_the_newest_first(run: Run, engine: AsyncEngine) -
     assert result.stderr == "3 of 3 shown.\n"
 
 
-async def test_the_limit_and_the_filters_hold(run: Run, engine: AsyncEngine) -> None:
+async def test_list_applies_limit_and_filters(run: Run, engine: AsyncEngine) -> None:
     await commit(
         engine,
         rejection({"event": "a", "n": 1}, received_at=NOW - timedelta(hours=3)),
@@ -105,7 +107,7 @@ async def test_list_json_prints_a_line_for_each_event_without_its_payload(
     assert shown == "2 of 2 shown."
 
 
-async def test_what_was_not_kept_is_told_too(run: Run, engine: AsyncEngine) -> None:
+async def test_list_reports_dropped_events(run: Run, engine: AsyncEngine) -> None:
     full = Quarantine(max_events=0)
     rows = [rejection({}), rejection({}, source="crm", received_at=NOW)]
     await keep(engine, [*rows, rows[0]], full)
@@ -118,7 +120,7 @@ async def test_what_was_not_kept_is_told_too(run: Run, engine: AsyncEngine) -> N
     assert told(await run("list", "--since", "1h")) == ["crm: 1 more"]
 
 
-async def test_nothing_that_a_sender_chose_reaches_the_terminal_as_a_command(
+async def test_control_characters_of_senders_never_reach_the_terminal(
     run: Run, engine: AsyncEngine
 ) -> None:
     name = "\x1b[2J[red]a\r\n\u202eb\x9b"
@@ -174,7 +176,7 @@ async def test_show_lays_out_what_was_cut(run: Run, engine: AsyncEngine) -> None
 
 
 @pytest.mark.parametrize("id_", ["x", "0248331d-6a40-8133-ba42-e4764ba1760c"])
-async def test_an_id_that_is_none_leads_to_the_list(run: Run, id_: str) -> None:
+async def test_unknown_id_refers_to_the_list(run: Run, id_: str) -> None:
     result = await run("show", id_)
 
     assert isinstance(result.exception, EventNotFoundError)
@@ -226,7 +228,7 @@ async def test_purge_must_be_told_which(
     assert await count(engine) == 7
 
 
-async def test_a_time_that_is_none_is_refused(run: Run) -> None:
+async def test_invalid_time_is_refused(run: Run) -> None:
     result = await run("list", "--since", "yesterday")
 
     assert result.exit_code == 2
@@ -234,7 +236,7 @@ async def test_a_time_that_is_none_is_refused(run: Run) -> None:
 
 
 @pytest.mark.parametrize("command", [["list"], ["replay"], ["purge", "--all"]])
-async def test_a_database_without_the_schema_is_refused(
+async def test_database_without_the_schema_is_refused(
     run: Run, empty_database_url: str, command: list[str]
 ) -> None:
     result = await run(*command, url=empty_database_url)

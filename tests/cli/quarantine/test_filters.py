@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
         ("0s", timedelta()),
     ],
 )
-def test_a_span_counts_back_from_now(text: str, span: timedelta) -> None:
+def test_span_counts_back_from_now(text: str, span: timedelta) -> None:
     assert read_since(text, now=NOW) == NOW - span
 
 
@@ -32,7 +32,9 @@ def test_a_span_counts_back_from_now(text: str, span: timedelta) -> None:
         ("2023-11-02", datetime(2023, 11, 2, tzinfo=UTC)),
     ],
 )
-def test_a_timestamp_is_read_as_an_events_is(text: str, instant: datetime) -> None:
+def test_filter_timestamp_is_read_like_that_of_an_event(
+    text: str, instant: datetime
+) -> None:
     assert read_since(text, now=NOW) == instant
 
 
@@ -43,7 +45,7 @@ def test_a_timestamp_is_read_as_an_events_is(text: str, instant: datetime) -> No
         *("yesterday", "11/02/2023", "20-11-23T22:28:55Z", "2023-02-30", "9999-01-01"),
     ],
 )
-def test_what_is_neither_is_refused_with_examples(text: str) -> None:
+def test_invalid_filter_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(typer.BadParameter, match=r"2023-11-02T00:30:00Z.*7d"):
         read_since(text, now=NOW)
 

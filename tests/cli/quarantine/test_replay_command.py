@@ -82,7 +82,7 @@ async def test_replay_goes_by_the_settings(
     ]
 
 
-async def test_one_that_is_killed_in_the_middle_is_finished_by_the_next(
+async def test_killed_replay_is_finished_by_the_next(
     run: Run, engine: AsyncEngine, database_url: str
 ) -> None:
     rows = [rejection(signed_up_with(message_id=f"m{n}")) for n in range(600)]
@@ -113,7 +113,7 @@ async def test_one_that_is_killed_in_the_middle_is_finished_by_the_next(
     assert await count(engine) == 0
 
 
-async def test_a_terminal_shows_how_far_it_is(
+async def test_terminal_shows_the_progress(
     engine: AsyncEngine, database_url: str
 ) -> None:
     await fill(engine)
@@ -134,7 +134,7 @@ async def test_a_terminal_shows_how_far_it_is(
     assert output.startswith(b"2 stored")
 
 
-async def test_what_was_moved_is_told_even_where_it_ends_early(
+async def test_interrupted_replay_reports_moved_events(
     run: Run, engine: AsyncEngine
 ) -> None:
     await fill(engine)

@@ -61,14 +61,14 @@ def at(*placed: tuple[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("field", "place"), EVERY_PLACE)
-def test_a_field_is_read_from_each_of_its_places(field: str, place: str) -> None:
+def test_field_is_read_from_each_of_its_places(field: str, place: str) -> None:
     folded = canonicalise(at((place, "sent")))
     assert folded.fields[field] == "sent"
     assert folded.names[field] == place
     assert folded.errors == []
 
 
-def test_the_names_are_those_of_the_table() -> None:
+def test_names_are_those_of_the_table() -> None:
     assert list(EVENT_NAMES) == PLACES["event"]
     assert list(USER_NAMES) == PLACES["user_id"]
     assert list(MESSAGE_NAMES) == PLACES["message_id"]
@@ -77,7 +77,9 @@ def test_the_names_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize(("field", "first", "second"), PAIRS)
-def test_two_names_with_one_value_are_fine(field: str, first: str, second: str) -> None:
+def test_two_names_with_one_value_are_accepted(
+    field: str, first: str, second: str
+) -> None:
     folded = canonicalise(at((second, "same"), (first, "same")))
     assert folded.fields[field] == "same"
     assert folded.names[field] == first
@@ -85,7 +87,7 @@ def test_two_names_with_one_value_are_fine(field: str, first: str, second: str) 
 
 
 @pytest.mark.parametrize(("field", "first", "second"), PAIRS)
-def test_two_names_with_two_values_conflict_and_both_are_named(
+def test_two_names_with_two_values_conflict_and_are_both_reported(
     field: str, first: str, second: str
 ) -> None:
     folded = canonicalise(at((second, "other"), (first, "one")))
@@ -112,13 +114,13 @@ def test_equal_means_equal_in_json(one: Any, other: Any) -> None:
     assert told(folded.errors) == {("conflicting_fields", "userId")}
 
 
-def test_a_conflict_rejects_the_event() -> None:
+def test_conflict_rejects_the_event() -> None:
     rejection = rejected(signed_up_with(userId="someone else"))
     assert rejection.reason == "conflicting_fields"
     assert "someone else" not in rejection.errors[0].message
 
 
-def test_a_timestamp_of_the_sdk_is_read_only_where_there_is_no_other() -> None:
+def test_timestamp_of_the_sdk_is_read_only_where_there_is_no_other() -> None:
     alone = canonicalise({"timestamp": None, "originalTimestamp": "then"})
     assert alone.fields["timestamp"] == "then"
     assert alone.names["timestamp"] == "originalTimestamp"
@@ -128,7 +130,7 @@ def test_a_timestamp_of_the_sdk_is_read_only_where_there_is_no_other() -> None:
     assert both.errors == []
 
 
-def test_the_header_is_read_only_where_there_is_no_message_id() -> None:
+def test_header_is_read_only_where_there_is_no_message_id() -> None:
     alone = canonicalise({"message_id": None}, idempotency_key="key")
     assert alone.fields["message_id"] == "key"
     assert alone.names["message_id"] == IDEMPOTENCY_HEADER
@@ -137,14 +139,14 @@ def test_the_header_is_read_only_where_there_is_no_message_id() -> None:
     assert both.errors == []
 
 
-def test_a_header_names_the_event_that_is_stored() -> None:
+def test_header_names_the_event_that_is_stored() -> None:
     assert stored(signed_up_with(), idempotency_key="key").message_id == "key"
     sent = signed_up_with(message_id="own")
     assert stored(sent, idempotency_key="key").message_id == "own"
 
 
 @pytest.mark.parametrize("context", ["text", ["group_id"], 5, True])
-def test_only_an_object_is_looked_into_for_a_group(context: Any) -> None:
+def test_group_is_read_only_from_objects(context: Any) -> None:
     folded = canonicalise({"context": context})
     assert "group_id" not in folded.fields
     assert folded.fields["context"] == context
@@ -214,7 +216,7 @@ def test_unknown_field_names_the_near_miss(key: str, meant: str | None) -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*PLACES, "userId", "groupId"]), odd_values()))
-def test_what_was_sent_stays_untouched(sent: dict[str, Any]) -> None:
+def test_decoded_event_is_not_modified(sent: dict[str, Any]) -> None:
     before = repr(copy.deepcopy(sent))
     canonicalise(sent, idempotency_key="key")
     assert repr(sent) == before
@@ -256,7 +258,7 @@ def test_every_spelling_of_an_event_is_stored_alike(
         ({"userId": 10**999}, "too_long", "userId"),
     ],
 )
-def test_an_error_has_its_path_in_the_sender_s_own_names(
+def test_error_has_its_path_in_the_sender_s_own_names(
     changes: dict[str, Any], code: str, path: str
 ) -> None:
     replaced = {
@@ -269,7 +271,7 @@ def test_an_error_has_its_path_in_the_sender_s_own_names(
     assert told(rejection.errors) == {(code, path)}
 
 
-def test_a_warning_has_its_path_in_the_sender_s_own_names() -> None:
+def test_warning_has_its_path_in_the_sender_s_own_names() -> None:
     record = stored(
         b'{"event_name": "Signed Up", "userId": 5, "context": {"groupId": 6},'
         b'"originalTimestamp": "23-11-02T00:30Z",'

@@ -26,7 +26,7 @@ def mend(value: Any) -> tuple[Any, Sanitizer]:
 
 
 @given(plain_values())
-def test_what_can_be_stored_is_left_alone(value: Any) -> None:
+def test_storable_value_is_unchanged(value: Any) -> None:
     mended, repair = mend(value)
     assert repr(mended) == repr(value)
     assert repair == Sanitizer()
@@ -34,7 +34,7 @@ def test_what_can_be_stored_is_left_alone(value: Any) -> None:
 
 @given(odd_values())
 @example({"a": [float("nan"), {"\0": "\ud800"}]})
-def test_what_is_mended_can_be_stored_and_what_was_sent_is_untouched(
+def test_sanitized_value_is_storable_and_the_input_is_unchanged(
     value: Any,
 ) -> None:
     before = encode_exactly(copy.deepcopy(value))
@@ -71,7 +71,7 @@ def test_odd_is_what_the_plain_encoder_cannot_write_as_it_was_sent(value: Any) -
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_number_that_is_not_finite_becomes_null(number: float) -> None:
+def test_number_that_is_not_finite_becomes_null(number: float) -> None:
     mended, repair = mend({"a": [1, number]})
     assert mended == {"a": [1, None]}
     assert told(repair.warnings) == {("non_finite_number", "properties.a[1]")}
@@ -89,7 +89,7 @@ def test_a_number_that_is_not_finite_becomes_null(number: float) -> None:
         ("x\udfff", "x\ufffd"),
     ],
 )
-def test_a_character_that_postgres_refuses_becomes_the_replacement(
+def test_character_that_postgres_refuses_becomes_the_replacement(
     text: str, mended: str
 ) -> None:
     assert not is_storable(text)
@@ -105,7 +105,7 @@ def test_every_other_character_is_kept(text: str) -> None:
     assert replace_unstorable(text) == text
 
 
-def test_a_key_is_mended_like_a_value() -> None:
+def test_keys_are_sanitized_like_values() -> None:
     mended, repair = mend({"a\0": {"b\ud800": 1}})
     assert mended == {"a\ufffd": {"b\ufffd": 1}}
     assert told(repair.warnings) == {
@@ -122,7 +122,7 @@ def test_keys_that_become_equal_are_an_error(other: str, *, reverse: bool) -> No
     assert told(repair.errors) == {("duplicate_key", "properties.deep[0].a\ufffd")}
 
 
-def test_a_number_out_of_range_is_an_error() -> None:
+def test_number_out_of_range_is_an_error() -> None:
     _, repair = mend({"a": [OutOfRangeNumber("1e400")]})
     assert told(repair.errors) == {("number_out_of_range", "properties.a[0]")}
     assert "1e400" not in repair.errors[0].message
@@ -156,7 +156,7 @@ def test_remarks_of_one_code_are_bounded_and_the_last_says_so(
     assert len({r.code for r in many.warnings + many.errors}) == 2
 
 
-def test_a_key_in_a_path_is_cut_and_can_be_shown() -> None:
+def test_key_in_a_path_is_cut_and_can_be_shown() -> None:
     assert join_path("a", "b" * 1_000) == "a." + "b" * 64
     assert (
         join_path("a", "x\0\n\x1b\ud800\x85y\u00a0") == "a.x" + "\ufffd" * 5 + "y\ufffd"
@@ -164,7 +164,7 @@ def test_a_key_in_a_path_is_cut_and_can_be_shown() -> None:
     assert join_path("a", "é😀 b") == "a.é😀 b"
 
 
-def test_what_is_said_of_a_deep_event_does_not_outgrow_it() -> None:
+def test_issues_of_a_deep_event_stay_small() -> None:
     deep: Any = "\0"
     for _ in range(60):
         deep = {"k" * 64: deep}

@@ -43,12 +43,12 @@ def manual_rows(heading: str) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(("sent", "instant", "codes"), manual_rows("Accepted forms"))
-def test_what_is_read(sent: str, instant: str, codes: str) -> None:
+def test_documented_timestamps_are_read(sent: str, instant: str, codes: str) -> None:
     assert outcome(sent) == (instant, codes)
 
 
 @pytest.mark.parametrize(("sent", "code"), manual_rows("Rejected forms"))
-def test_what_is_rejected(sent: str, code: str) -> None:
+def test_documented_timestamps_are_rejected(sent: str, code: str) -> None:
     assert outcome(sent) == (code, "")
 
 
@@ -66,5 +66,5 @@ def test_two_digit_years(order: TwoDigitYear, expected: str) -> None:
     assert outcome('"20-11-23T22:28:55.111Z"', order)[0] == expected
 
 
-def test_the_first_order_of_two_digit_years_is_the_default() -> None:
+def test_first_order_of_two_digit_years_is_the_default() -> None:
     assert manual_rows("Two-digit years")[0][0] == TimestampPolicy().two_digit_year

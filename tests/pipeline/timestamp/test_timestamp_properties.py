@@ -99,7 +99,7 @@ def test_both_readings_of_the_grammar_agree(text: str, order: TwoDigitYear) -> N
 
 @quick
 @given(text=st.text(LETTERS, max_size=30))
-def test_both_readings_agree_on_what_is_hardly_a_date(text: str) -> None:
+def test_both_readings_agree_on_malformed_dates(text: str) -> None:
     assert first_reading(text, "ymd") == microseconds_of(text)
 
 
@@ -123,7 +123,7 @@ def test_both_readings_agree_on_what_is_hardly_a_date(text: str) -> None:
 @example(sent=float("inf"), order="ymd")
 @example(sent=float("nan"), order="ymd")
 @example(sent=1.7976931348623157e308, order="ymd")
-def test_nothing_but_a_timestamp_error_is_raised(
+def test_only_timestamp_errors_are_raised(
     sent: str | float, order: TwoDigitYear
 ) -> None:
     policy = TimestampPolicy(order)
@@ -139,7 +139,7 @@ def test_nothing_but_a_timestamp_error_is_raised(
 
 @quick
 @given(instant=st.one_of(instants(), st.sampled_from([FIRST, LAST])))
-def test_what_is_written_is_read_back_without_a_word(instant: datetime) -> None:
+def test_written_timestamp_is_read_back_without_warnings(instant: datetime) -> None:
     text = format_timestamp(instant)
     parsed = parse_timestamp(text, received_at=RECEIVED_AT, policy=unlimited())
     assert parsed.instant == instant

@@ -120,7 +120,7 @@ def test_json_schema_times_behind_a_date() -> None:
 
 
 @needs_corpora
-def test_the_other_formats_of_json_schema_are_no_timestamps() -> None:
+def test_other_formats_of_json_schema_are_not_timestamps() -> None:
     names = {path.name for path in FORMATS.glob("*.json")}
     others = names - {"date-time.json", "date.json", "time.json"}
     assert len(others) > 10
@@ -175,7 +175,7 @@ def test_no_naughty_string_is_a_timestamp() -> None:
     assert accepted(set(strings)) == set()
 
 
-def test_the_manual_lists_exactly_the_accepted_vectors() -> None:
+def test_manual_lists_exactly_the_accepted_vectors() -> None:
     text = (ROOT / "docs/timestamps.md").read_text(encoding="utf-8")
     section = text.partition("\n## Public test vectors\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (.+?) \| `(.+?)` \| .+ \|$", section, re.MULTILINE)

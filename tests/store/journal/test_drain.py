@@ -135,7 +135,7 @@ async def test_draining_makes_the_rows_that_a_commit_would_have_made(
     assert not circuit.is_open
 
 
-async def test_what_was_stored_meanwhile_is_no_second_row(
+async def test_event_stored_meanwhile_gets_no_second_row(
     draining: Draining, journal: Journal, engine: AsyncEngine
 ) -> None:
     other = record("m-1", email="other@example.com")
@@ -149,7 +149,7 @@ async def test_what_was_stored_meanwhile_is_no_second_row(
     ]
 
 
-async def test_a_process_that_ends_before_it_removes_anything_doubles_nothing(
+async def test_process_that_ends_before_removing_entries_stores_no_duplicates(
     draining: Draining, journal: Journal, engine: AsyncEngine
 ) -> None:
     await journal.append([[*records(3), rejection()]])
@@ -163,7 +163,7 @@ async def test_a_process_that_ends_before_it_removes_anything_doubles_nothing(
     assert journal.waiting == 0
 
 
-async def test_only_what_is_confirmed_leaves_the_journal(
+async def test_only_confirmed_entries_leave_the_journal(
     draining: Draining, journal: Journal, engine: AsyncEngine
 ) -> None:
     await journal.append([records(3)])
@@ -175,7 +175,7 @@ async def test_only_what_is_confirmed_leaves_the_journal(
     assert page.entries == records(3)[1:]
 
 
-async def test_what_fails_while_postgres_is_away_is_not_passed_over(
+async def test_entry_that_fails_during_an_outage_is_not_skipped(
     draining: Draining, journal: Journal, circuit: CircuitBreaker, check: Check
 ) -> None:
     await journal.append([[record()]])
@@ -190,7 +190,7 @@ async def test_what_fails_while_postgres_is_away_is_not_passed_over(
     assert await journal.read(limit=10) is None
 
 
-async def test_the_circuit_stays_open_while_nothing_of_what_waits_is_confirmed(
+async def test_circuit_stays_open_until_an_entry_is_confirmed(
     draining: Draining, journal: Journal, circuit: CircuitBreaker
 ) -> None:
     await journal.append([[record()]])
@@ -200,7 +200,7 @@ async def test_the_circuit_stays_open_while_nothing_of_what_waits_is_confirmed(
         assert circuit.is_open
 
 
-async def test_nothing_is_tried_and_nothing_removed_while_postgres_is_away(
+async def test_outage_leaves_the_journal_unchanged(
     draining: Draining, journal: Journal, circuit: CircuitBreaker, check: Check
 ) -> None:
     await journal.append([records(3)])
@@ -218,14 +218,14 @@ async def test_nothing_is_tried_and_nothing_removed_while_postgres_is_away(
     assert not drain.is_barred
 
 
-async def test_with_nothing_to_store_an_answer_is_enough(
+async def test_empty_journal_closes_the_circuit_on_any_response(
     draining: Draining, circuit: CircuitBreaker
 ) -> None:
     await draining().store_page()
     assert not circuit.is_open
 
 
-async def test_an_event_that_postgres_refuses_is_quarantined_alone(
+async def test_event_that_postgres_refuses_is_quarantined_alone(
     draining: Draining, journal: Journal, engine: AsyncEngine
 ) -> None:
     await sabotage(engine, raising("22000"), when="NEW.user_id = 'user-1'")
@@ -236,7 +236,7 @@ async def test_an_event_that_postgres_refuses_is_quarantined_alone(
     assert journal.waiting == 0
 
 
-async def test_an_event_that_always_fails_holds_up_no_other(
+async def test_failing_event_does_not_block_others(
     draining: Draining, journal: Journal, engine: AsyncEngine, circuit: CircuitBreaker
 ) -> None:
     await sabotage(engine, raising("P0001"), when="NEW.user_id = 'user-1'")
@@ -259,7 +259,7 @@ async def _empties(drain: Drain, journal: Journal) -> bool:
     return journal.waiting == 0
 
 
-async def test_a_defect_costs_the_event_that_meets_it_and_no_other(
+async def test_defect_costs_the_event_that_meets_it_and_no_other(
     draining: Draining, journal: Journal, engine: AsyncEngine, directory: Path
 ) -> None:
     await journal.append([records(10)])
@@ -271,7 +271,7 @@ async def test_a_defect_costs_the_event_that_meets_it_and_no_other(
     assert aside.stat().st_size > 0
 
 
-async def test_it_runs_by_itself_and_adopts_what_the_dead_left_behind(
+async def test_drain_runs_by_itself_and_adopts_journals_of_dead_processes(
     draining: Draining, journal: Journal, engine: AsyncEngine, directory: Path
 ) -> None:
     dead = Journal(directory, max_bytes=GIB)

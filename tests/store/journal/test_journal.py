@@ -79,9 +79,7 @@ async def test_entries_come_back_in_order_until_they_are_settled(
     assert modes(directory) == {}
 
 
-async def test_what_is_there_is_for_the_service_alone(
-    journal: Journal, directory: Path
-) -> None:
+async def test_journal_files_are_private(journal: Journal, directory: Path) -> None:
     await journal.append([[record()]])
     assert set(modes(directory).values()) == {0o600}
     assert modes(directory.parent) == {"journal": 0o700}
@@ -95,7 +93,7 @@ def test_each_commit_waits_for_the_disk(tmp_path: Path) -> None:
     assert settings == ["wal", 2, 1]
 
 
-async def test_a_body_is_taken_whole_or_not_at_all(directory: Path) -> None:
+async def test_body_is_taken_whole_or_not_at_all(directory: Path) -> None:
     small, large = [record()], records(5)
     size = len(encode_entry(small[0]))
     journal = Journal(directory, max_bytes=size + 10)
@@ -112,7 +110,7 @@ async def test_a_body_is_taken_whole_or_not_at_all(directory: Path) -> None:
         await journal.close()
 
 
-async def test_a_journal_is_adopted_once_its_owner_is_gone(
+async def test_journal_is_adopted_once_its_owner_is_gone(
     journal: Journal, directory: Path
 ) -> None:
     other = Journal(directory, max_bytes=GIB)
@@ -138,7 +136,7 @@ def owner(directory: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-async def test_what_a_killed_process_appended_is_there(
+async def test_entries_of_a_killed_process_are_kept(
     journal: Journal, directory: Path, owner: subprocess.Popen[str]
 ) -> None:
     assert await journal.adopt() == 0
@@ -153,7 +151,7 @@ async def test_what_a_killed_process_appended_is_there(
     assert entry.user_id == "of-the-dead"
 
 
-async def test_a_damaged_entry_is_set_aside_and_the_others_are_not(
+async def test_damaged_entry_is_set_aside_and_the_others_are_not(
     journal: Journal, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = Journal(directory, max_bytes=GIB)
@@ -184,7 +182,7 @@ async def test_a_damaged_entry_is_set_aside_and_the_others_are_not(
 
 
 @pytest.mark.parametrize("at", [0, 100])
-async def test_a_corrupt_file_is_set_aside_and_stops_nothing(
+async def test_corrupt_file_is_set_aside_and_stops_nothing(
     journal: Journal, directory: Path, caplog: pytest.LogCaptureFixture, at: int
 ) -> None:
     other = Journal(directory, max_bytes=GIB)
@@ -211,7 +209,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-async def test_a_full_disk_refuses_and_heals_when_it_has_room(
+async def test_full_disk_refuses_and_heals_when_it_has_room(
     disk: Path,
 ) -> None:
     prepare(disk / "journal")
@@ -232,7 +230,7 @@ async def test_a_full_disk_refuses_and_heals_when_it_has_room(
         await journal.close()
 
 
-async def test_a_journal_on_a_full_disk_is_emptied_all_the_same(
+async def test_journal_on_a_full_disk_can_be_drained(
     disk: Path,
 ) -> None:
     prepare(disk / "journal")

@@ -43,7 +43,7 @@ def test_any_json_survives_inside_an_event_and_as_one(text: str) -> None:
     assert_survives(judge_body(text.encode(errors="surrogatepass")))
 
 
-def test_what_is_not_an_entry_is_told() -> None:
+def test_invalid_entry_is_reported() -> None:
     encoded = encode_entry(record())
     for broken in (
         b"",
@@ -59,7 +59,7 @@ def test_what_is_not_an_entry_is_told() -> None:
             decode_entry(broken)
 
 
-def test_the_time_of_receipt_is_kept_to_the_microsecond() -> None:
+def test_time_of_receipt_is_kept_to_the_microsecond() -> None:
     entry = rejection()
     again = decode_entry(encode_entry(entry))
     assert again.received_at == entry.received_at

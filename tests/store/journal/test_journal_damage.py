@@ -42,7 +42,7 @@ async def seqs_in(journal: Journal) -> list[int]:
     return page.seqs if page else []
 
 
-async def test_a_journal_that_cannot_be_locked_keeps_no_other_from_being_adopted(
+async def test_unlockable_journal_does_not_block_others(
     journal: Journal, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     paths = [await left_behind(directory, *records(number)) for number in (1, 2)]
@@ -59,7 +59,7 @@ async def test_a_journal_that_cannot_be_locked_keeps_no_other_from_being_adopted
     assert journal.waiting == 3
 
 
-async def test_a_flipped_bit_that_makes_an_entry_a_text_costs_it_nothing(
+async def test_entry_turned_into_text_by_a_flipped_bit_is_kept(
     journal: Journal, directory: Path
 ) -> None:
     path = await left_behind(directory, *records(3))
@@ -69,7 +69,7 @@ async def test_a_flipped_bit_that_makes_an_entry_a_text_costs_it_nothing(
 
 
 @pytest.mark.parametrize("value", ["CAST(x'ff41' AS TEXT)", "7", "x''"])
-async def test_what_is_no_entry_any_more_is_passed_over(
+async def test_damaged_entry_is_skipped(
     journal: Journal, directory: Path, value: str
 ) -> None:
     path = await left_behind(directory, *records(3))
@@ -78,7 +78,7 @@ async def test_what_is_no_entry_any_more_is_passed_over(
     assert await seqs_in(journal) == [1, 3]
 
 
-async def test_a_journal_that_cannot_be_read_holds_up_no_other(
+async def test_unreadable_journal_does_not_block_others(
     journal: Journal, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = await left_behind(directory, record())
@@ -98,7 +98,7 @@ async def test_a_journal_that_cannot_be_read_holds_up_no_other(
     assert await seqs_in(journal) == [1]
 
 
-async def test_what_is_held_is_known_without_measuring_it(
+async def test_size_of_a_journal_is_known_without_measuring(
     journal: Journal, directory: Path
 ) -> None:
     await journal.append([[*records(3), rejection()]])
@@ -112,19 +112,19 @@ async def test_what_is_held_is_known_without_measuring_it(
             assert journal.held == measure(connection)
 
 
-async def test_a_page_is_bounded_in_bytes(journal: Journal) -> None:
+async def test_page_is_bounded_in_bytes(journal: Journal) -> None:
     large = record()._replace(properties="x" * 3 * 1024 * 1024)
     await journal.append([[large, large]])
     assert await seqs_in(journal) == [1]
 
 
-def test_a_journal_that_has_just_been_removed_is_not_adopted(directory: Path) -> None:
+def test_journal_that_has_just_been_removed_is_not_adopted(directory: Path) -> None:
     with pytest.raises(BlockingIOError):
         JournalFile.adopt(directory / "gone.sqlite3")
     assert [*directory.iterdir()] == []
 
 
-async def test_an_entry_that_is_gone_already_is_not_counted_twice(
+async def test_removed_entry_is_not_counted_twice(
     journal: Journal, directory: Path
 ) -> None:
     await journal.append([records(3)])
@@ -156,7 +156,7 @@ async def test_drain_of_a_copied_file_stores_that_file_alone(
     assert original.exists()
 
 
-async def test_what_is_damaged_is_not_told_to_be_stored(
+async def test_damaged_entry_is_not_reported_as_stored(
     engine: AsyncEngine, directory: Path
 ) -> None:
     path = await left_behind(directory, *records(3))

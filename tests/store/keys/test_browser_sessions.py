@@ -41,7 +41,7 @@ async def reader_of(sessions: Sessions, session: Session) -> str | None:
     return found and found.name
 
 
-async def test_a_read_key_begins_a_session_whose_token_is_stored_nowhere(
+async def test_read_key_begins_a_session_whose_token_is_stored_nowhere(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
     key = await make_key(engine)
@@ -59,7 +59,7 @@ async def test_a_read_key_begins_a_session_whose_token_is_stored_nowhere(
 
 
 @pytest.mark.parametrize("is_code", [False, True])
-async def test_nothing_else_begins_one(
+async def test_other_keys_begin_no_session(
     engine: AsyncEngine, sessions: Sessions, *, is_code: bool
 ) -> None:
     dead = await make_key(engine)
@@ -78,7 +78,7 @@ async def test_nothing_else_begins_one(
         assert await connection.scalar(text("SELECT count(*) FROM sessions")) == 0
 
 
-async def test_a_code_is_used_once_and_dies_with_the_hour(
+async def test_code_is_used_once_and_dies_with_the_hour(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
     key = await make_key(engine)
@@ -97,7 +97,7 @@ async def test_a_code_is_used_once_and_dies_with_the_hour(
     assert await sessions.sign_in(late.encode(), is_code=True) is None
 
 
-async def test_a_session_ends_with_its_key_and_no_other(
+async def test_session_ends_with_its_key_and_no_other(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
     keys = [await make_key(engine), await make_key(engine)]
@@ -108,7 +108,7 @@ async def test_a_session_ends_with_its_key_and_no_other(
     assert await reader_of(sessions, second) == "ann"
 
 
-async def test_a_session_ends_when_one_signs_out(
+async def test_session_ends_when_one_signs_out(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
     key = await make_key(engine)
@@ -120,7 +120,7 @@ async def test_a_session_ends_when_one_signs_out(
     assert await reader_of(sessions, second) == "ann"
 
 
-async def test_what_is_over_is_worth_nothing_and_goes(
+async def test_expired_session_is_refused_and_deleted(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
     key = await make_key(engine)
@@ -139,7 +139,7 @@ async def test_what_is_over_is_worth_nothing_and_goes(
     assert codes == 1
 
 
-async def test_a_newcomer_keeps_the_keys_that_live(engine: AsyncEngine) -> None:
+async def test_new_session_keeps_live_ones(engine: AsyncEngine) -> None:
     async def start(write: str = "", read: str = "") -> tuple[str, str, str]:
         async with engine.begin() as connection:
             return await starting_keys(

@@ -47,7 +47,7 @@ async def revoke(engine: AsyncEngine, id_: str) -> KeyRow:
         return await revoke_key(connection, id_=id_, actor="cli:ann")
 
 
-async def test_a_new_key_leads_to_its_source_and_to_no_other(
+async def test_new_key_leads_to_its_source_and_to_no_other(
     engine: AsyncEngine,
 ) -> None:
     billing = await create(engine, "billing-backend")
@@ -59,7 +59,7 @@ async def test_a_new_key_leads_to_its_source_and_to_no_other(
     assert await find(engine, "") is None
 
 
-async def test_a_key_is_a_prefix_and_192_random_bits(engine: AsyncEngine) -> None:
+async def test_key_is_a_prefix_and_192_random_bits(engine: AsyncEngine) -> None:
     keys = {await create(engine, "billing") for _ in range(20)}
 
     assert len(keys) == 20
@@ -68,7 +68,7 @@ async def test_a_key_is_a_prefix_and_192_random_bits(engine: AsyncEngine) -> Non
         assert len(key.removeprefix("rc_")) * 6 == 192
 
 
-async def test_a_key_is_for_one_thing_alone(engine: AsyncEngine) -> None:
+async def test_key_has_one_scope(engine: AsyncEngine) -> None:
     writes = await create(engine, "billing")
     reads = await create(engine, "ann", "read")
 
@@ -90,14 +90,14 @@ async def test_a_key_is_for_one_thing_alone(engine: AsyncEngine) -> None:
     ]
 
 
-async def test_a_revoked_read_key_is_dead(engine: AsyncEngine) -> None:
+async def test_revoked_read_key_is_dead(engine: AsyncEngine) -> None:
     key = await create(engine, "ann", "read")
 
     assert (await revoke(engine, id_of(key))).scope == "read"
     assert await reader(engine, key) is None
 
 
-async def test_a_key_whose_row_says_no_scope_writes(engine: AsyncEngine) -> None:
+async def test_key_without_a_scope_in_its_row_writes(engine: AsyncEngine) -> None:
     await create(engine, "billing")
     row = {"id": "x", "key_hash": hash_key(b"rc_old"), "source": "billing"}
     async with engine.begin() as connection:
@@ -106,7 +106,7 @@ async def test_a_key_whose_row_says_no_scope_writes(engine: AsyncEngine) -> None
     assert await find(engine, "rc_old") == "billing"
 
 
-async def test_the_database_knows_no_other_scope(engine: AsyncEngine) -> None:
+async def test_database_refuses_other_scopes(engine: AsyncEngine) -> None:
     await create(engine, "billing")
     row = {"id": "x", "key_hash": hash_key(b""), "source": "billing", "scope": "admin"}
 
@@ -127,7 +127,7 @@ async def test_only_the_hash_of_a_key_is_stored(engine: AsyncEngine) -> None:
     assert key.removeprefix("rc_") not in everything
 
 
-async def test_a_source_holds_several_live_keys(engine: AsyncEngine) -> None:
+async def test_source_holds_several_live_keys(engine: AsyncEngine) -> None:
     first, second = await create(engine, "billing"), await create(engine, "billing")
 
     assert await find(engine, first) == await find(engine, second) == "billing"
@@ -136,20 +136,20 @@ async def test_a_source_holds_several_live_keys(engine: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "0", "billing.eu_west-1", "a" * 63])
-async def test_what_a_source_may_be_called(engine: AsyncEngine, name: str) -> None:
+async def test_valid_source_name_is_accepted(engine: AsyncEngine, name: str) -> None:
     assert await find(engine, await create(engine, name)) == name
 
 
 @pytest.mark.parametrize(
     "name", ["", "a" * 64, "Billing", "-a", ".a", "a b", "a\n", "\u00e4", "a\x00"]
 )
-async def test_what_a_source_may_not_be_called(engine: AsyncEngine, name: str) -> None:
+async def test_invalid_source_name_is_refused(engine: AsyncEngine, name: str) -> None:
     with pytest.raises(ConfigurationError, match="1 to 63 characters"):
         await create(engine, name)
 
 
 @pytest.mark.parametrize("name", ["", "a" * 64, "Billing", "-a", "a\n", "\u00e4"])
-async def test_the_database_holds_sources_to_the_same_rule(
+async def test_database_holds_sources_to_the_same_rule(
     engine: AsyncEngine, name: str
 ) -> None:
     with pytest.raises(IntegrityError, match="sources_name_check"):
@@ -157,7 +157,7 @@ async def test_the_database_holds_sources_to_the_same_rule(
             await connection.execute(sources.insert().values(name=name))
 
 
-async def test_the_database_refuses_a_hash_that_is_no_sha256(
+async def test_database_refuses_a_hash_that_is_no_sha256(
     engine: AsyncEngine,
 ) -> None:
     await create(engine, "billing")
@@ -169,7 +169,7 @@ async def test_the_database_refuses_a_hash_that_is_no_sha256(
 
 
 @pytest.mark.parametrize("form", [str.lower, str.upper])
-async def test_a_revoked_key_is_dead_and_its_neighbour_lives(
+async def test_revoked_key_is_dead_and_its_neighbour_lives(
     engine: AsyncEngine, form: Callable[[str], str]
 ) -> None:
     key, neighbour = await create(engine, "billing"), await create(engine, "billing")
@@ -184,7 +184,7 @@ async def test_a_revoked_key_is_dead_and_its_neighbour_lives(
     assert await find(engine, neighbour) == "billing"
 
 
-async def test_a_key_revoked_twice_keeps_its_first_time(engine: AsyncEngine) -> None:
+async def test_key_revoked_twice_keeps_its_first_time(engine: AsyncEngine) -> None:
     key = await create(engine, "billing")
 
     assert await revoke(engine, id_of(key)) == await revoke(engine, id_of(key))
@@ -216,7 +216,7 @@ async def make(engine: AsyncEngine, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("scope", [*Scope, "read:crm"])
-async def test_a_key_has_the_scope_that_it_was_created_with(
+async def test_key_has_the_scope_that_it_was_created_with(
     engine: AsyncEngine, scope: str
 ) -> None:
     key = await make(engine, scope=scope)
@@ -230,12 +230,12 @@ async def test_a_key_has_the_scope_that_it_was_created_with(
 
 
 @pytest.mark.parametrize("scope", ["admin", "read:", "read:A", "write:crm", ""])
-async def test_an_unknown_scope_is_refused(engine: AsyncEngine, scope: str) -> None:
+async def test_unknown_scope_is_refused(engine: AsyncEngine, scope: str) -> None:
     with pytest.raises(ConfigurationError):
         await make(engine, scope=scope)
 
 
-def test_no_scope_creates_a_stronger_one() -> None:
+def test_scope_cannot_create_a_stronger_one() -> None:
     scopes = [*Scope, "read:crm"]
     granted = {
         (one, other) for one in scopes for other in scopes if may_create(one, other)
@@ -246,7 +246,7 @@ def test_no_scope_creates_a_stronger_one() -> None:
     }
 
 
-async def test_an_expired_key_is_dead(engine: AsyncEngine) -> None:
+async def test_expired_key_is_dead(engine: AsyncEngine) -> None:
     for scope in ("write", "read"):
         key = await make(engine, scope=scope, expires_in=timedelta(days=30))
         assert await find(engine, key) or await reader(engine, key)
@@ -261,7 +261,7 @@ async def test_an_expired_key_is_dead(engine: AsyncEngine) -> None:
             assert not await has_write_keys(connection)
 
 
-async def test_the_successor_of_a_rotated_key_works_beside_it_for_a_while(
+async def test_successor_of_a_rotated_key_works_beside_it_for_a_while(
     engine: AsyncEngine,
 ) -> None:
     old = await make(engine, note="backend in Oslo")
@@ -286,7 +286,7 @@ async def test_the_successor_of_a_rotated_key_works_beside_it_for_a_while(
     assert kept.expires_at == first.expires_at  # rotation never extends a life
 
 
-async def test_a_given_key_may_be_repeated_and_belongs_to_one_source(
+async def test_given_key_may_be_repeated_and_belongs_to_one_source(
     engine: AsyncEngine,
 ) -> None:
     given = "rc_" + "k" * 40
@@ -302,14 +302,14 @@ async def test_a_given_key_may_be_repeated_and_belongs_to_one_source(
 
 
 @pytest.mark.parametrize("given", ["", "secret", "rc_short", "rc_" + "k" * 31 + "/"])
-async def test_a_given_key_that_is_weak_is_refused(
+async def test_given_key_that_is_weak_is_refused(
     engine: AsyncEngine, given: str
 ) -> None:
     with pytest.raises(ConfigurationError, match="at least 32 characters"):
         await make(engine, given=given)
 
 
-async def test_the_day_of_the_last_use_is_recorded_once(engine: AsyncEngine) -> None:
+async def test_day_of_the_last_use_is_recorded_once(engine: AsyncEngine) -> None:
     used, idle = await make(engine), await make(engine)
     hashes = [hash_key(used.encode()), hash_key(b"rc_unknown")]
     async with engine.begin() as connection:

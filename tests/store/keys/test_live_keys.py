@@ -48,7 +48,7 @@ def known_by(postgres: Postgres, directory: Path) -> LiveKeys:
     )
 
 
-async def test_what_postgres_says_is_known_and_trusted_for_a_time(
+async def test_result_of_postgres_is_cached_for_a_limited_time(
     tmp_path: Path,
 ) -> None:
     postgres = Postgres(ONE, READER)
@@ -72,7 +72,7 @@ class SlowPostgres(Postgres):
         return await super().ask()
 
 
-async def test_an_answer_is_as_old_as_its_question(tmp_path: Path) -> None:
+async def test_cached_result_counts_from_its_query(tmp_path: Path) -> None:
     postgres = SlowPostgres(ONE)
     known = known_by(postgres, tmp_path)
     await known.refresh()
@@ -95,7 +95,7 @@ async def test_while_postgres_is_away_the_file_says_it_for_as_long_as_it_takes(
     assert started_then.source_of(ONE.key_hash) == "billing"
 
 
-async def test_a_key_that_any_process_saw_revoked_does_not_come_back(
+async def test_key_seen_as_revoked_by_any_process_stays_revoked(
     tmp_path: Path,
 ) -> None:
     postgres = Postgres(ONE, TWO)
@@ -153,7 +153,7 @@ async def test_snapshot_of_an_unknown_time_is_not_trusted(
     assert second.source_of(TWO.key_hash) == "crm"
 
 
-async def test_a_process_that_hangs_in_its_turn_keeps_no_revoked_key_alive(
+async def test_process_that_hangs_with_the_lock_keeps_no_revoked_key(
     tmp_path: Path,
 ) -> None:
     postgres = Postgres(ONE, TWO)
@@ -169,7 +169,7 @@ async def test_a_process_that_hangs_in_its_turn_keeps_no_revoked_key_alive(
     assert KeySnapshotFile(tmp_path).read() == [ONE, TWO]
 
 
-async def test_the_file_holds_no_key_and_is_for_the_service_alone(
+async def test_file_holds_no_key_and_is_for_the_service_alone(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     file = KeySnapshotFile(tmp_path)
@@ -191,7 +191,7 @@ async def test_the_file_holds_no_key_and_is_for_the_service_alone(
     assert [each.source for each in file.read() or []] == ["ann"]
 
 
-def test_it_is_written_only_when_something_has_changed(tmp_path: Path) -> None:
+def test_key_file_is_written_only_after_changes(tmp_path: Path) -> None:
     file = KeySnapshotFile(tmp_path)
     file.write([ONE])
     before = (tmp_path / NAME).stat().st_ino
@@ -242,7 +242,7 @@ async def test_unreadable_file_changes_nothing_that_is_known(
     assert known.source_of(ONE.key_hash) == "billing"
 
 
-def test_where_a_revoked_key_cannot_be_taken_out_none_stays_in(tmp_path: Path) -> None:
+def test_key_file_that_cannot_be_updated_is_deleted(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "size=64k") as disk:
         file = KeySnapshotFile(disk)
         file.write([ONE, TWO])

@@ -37,7 +37,7 @@ async def execute(engine: AsyncEngine, *statements: str) -> None:
             await connection.execute(text(statement))
 
 
-async def test_a_database_in_order_has_no_failures(engine: AsyncEngine) -> None:
+async def test_database_in_order_has_no_failures(engine: AsyncEngine) -> None:
     findings = {each.name: each.value for each in await check_database(engine, **ROOMY)}
     assert await failures(engine) == {}
     assert findings["fsync"] == findings["synchronous_commit"] == "on"
@@ -50,19 +50,19 @@ async def test_missing_weeks_are_found(engine: AsyncEngine) -> None:
     assert (await failures(engine))["weeks ahead"].value == "0"
 
 
-async def test_a_missing_schema_is_found(engine: AsyncEngine) -> None:
+async def test_missing_schema_is_found(engine: AsyncEngine) -> None:
     await execute(engine, "ALTER TABLE alembic_version RENAME TO away")
     assert "rollcall migrate" in str((await failures(engine))["schema"].remedy)
 
 
-async def test_a_session_that_does_not_wait_for_the_disk_is_found(
+async def test_session_that_does_not_wait_for_the_disk_is_found(
     engine: AsyncEngine,
 ) -> None:
     await execute(engine, "SET synchronous_commit = off")
     assert (await failures(engine))["synchronous_commit"].value == "off"
 
 
-async def test_a_session_without_its_settings_is_taken_for_pooled(
+async def test_session_without_its_settings_is_taken_for_pooled(
     engine: AsyncEngine,
 ) -> None:
     await execute(engine, "SET application_name = 'pool'")
@@ -71,7 +71,7 @@ async def test_a_session_without_its_settings_is_taken_for_pooled(
 
 
 @pytest.mark.parametrize("caps", [{"max_events": 2}, {"max_bytes": 1}])
-async def test_a_quarantine_that_is_nearly_full_is_found(
+async def test_quarantine_that_is_nearly_full_is_found(
     engine: AsyncEngine, caps: dict[str, int]
 ) -> None:
     await commit(engine, *(rejection({"n": n}, source="crm") for n in (1, 2)))

@@ -89,7 +89,7 @@ def test_every_part_of_a_url_has_its_variable(
 @pytest.mark.parametrize(
     "url", ["secret", "mysql://u:secret@h/d", "postgresql://u:se/secret@h:x/d"]
 )
-def test_a_url_that_the_engine_refuses_is_refused(url: str) -> None:
+def test_url_that_the_engine_refuses_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         psql_environment(url)
     assert "secret" not in str(caught.value)

@@ -36,7 +36,7 @@ class Clock:
         return self.now
 
 
-async def test_the_last_that_fits_is_kept_and_the_next_is_counted(
+async def test_last_rejection_below_the_cap_is_kept_and_the_next_is_counted(
     engine: AsyncEngine,
 ) -> None:
     quarantine = Quarantine(max_events=3)
@@ -64,7 +64,7 @@ async def test_bytes_are_capped_to_the_byte(
     assert await keep(engine, numbered(4), other) == [False]
 
 
-async def test_a_small_one_still_fits_where_a_large_one_did_not(
+async def test_small_rejection_fits_after_a_large_one_was_dropped(
     engine: AsyncEngine,
 ) -> None:
     rows = [*numbered(1), rejection({"n": "large"}), *numbered(2)]
@@ -72,7 +72,7 @@ async def test_a_small_one_still_fits_where_a_large_one_did_not(
     assert await keep(engine, rows, Quarantine(max_bytes=14)) == [True, False, True]
 
 
-async def test_a_payload_that_is_cut_counts_as_far_as_it_is_kept(
+async def test_payload_that_is_cut_counts_as_far_as_it_is_kept(
     engine: AsyncEngine,
 ) -> None:
     large = rejection({"n": "x" * 2 * MAX_PAYLOAD})
@@ -84,13 +84,13 @@ async def test_a_payload_that_is_cut_counts_as_far_as_it_is_kept(
     assert await keep(engine, numbered(3), second) == [False]
 
 
-async def test_no_room_at_all_is_a_cap_too(engine: AsyncEngine) -> None:
+async def test_cap_of_zero_keeps_nothing(engine: AsyncEngine) -> None:
     assert await keep(engine, numbered(1), Quarantine(max_events=0)) == [False]
     assert await keep(engine, numbered(1), Quarantine(max_bytes=0)) == [False]
     assert await count(engine) == 0
 
 
-async def test_what_is_sent_again_takes_no_room_and_is_never_dropped(
+async def test_repeated_rejection_takes_no_room_and_is_never_dropped(
     engine: AsyncEngine,
 ) -> None:
     quarantine = Quarantine(max_events=4)
@@ -105,7 +105,7 @@ async def test_what_is_sent_again_takes_no_room_and_is_never_dropped(
     assert await read(engine, "SELECT events FROM rejected_drops") == [(2,)]
 
 
-async def test_of_equal_rows_the_first_is_kept(engine: AsyncEngine) -> None:
+async def test_first_of_equal_rows_is_kept(engine: AsyncEngine) -> None:
     rows = [
         *numbered(1),
         *numbered(1, received_at=RECEIVED_AT + timedelta(seconds=1)),
@@ -126,7 +126,7 @@ async def test_each_source_has_a_cap_of_its_own(engine: AsyncEngine) -> None:
     assert drops == [("billing", 1), ("crm", 1)]
 
 
-async def test_two_workers_go_over_by_what_the_other_kept_meanwhile(
+async def test_two_workers_exceed_the_cap_by_unmeasured_rows(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -145,7 +145,7 @@ async def test_two_workers_go_over_by_what_the_other_kept_meanwhile(
     assert await keep(engine, numbered(10), two) == [False]
 
 
-async def test_what_is_deleted_makes_room_in_time(engine: AsyncEngine) -> None:
+async def test_deleted_rows_make_room_in_time(engine: AsyncEngine) -> None:
     clock = Clock()
     quarantine = Quarantine(max_events=1, trust_s=5, clock=clock)
     await keep(engine, numbered(1), quarantine)
@@ -189,7 +189,7 @@ async def test_no_worker_waits_for_another_to_count_its_drops(
     assert await count(engine, "rejected_drops") == 2
 
 
-async def test_a_failed_transaction_takes_no_room(engine: AsyncEngine) -> None:
+async def test_failed_transaction_takes_no_room(engine: AsyncEngine) -> None:
     for command in (FAIL_AT_COMMIT, FAILING):
         await read(engine, command)
     [failing] = numbered(1, source="failing")

@@ -78,7 +78,7 @@ async def places(engine: AsyncEngine) -> tuple[int, int, int]:
     )
 
 
-async def test_a_thousand_that_were_unknown_move_once(engine: AsyncEngine) -> None:
+async def test_thousand_unknown_events_move_once(engine: AsyncEngine) -> None:
     await commit(engine, *(passing(n) for n in range(1000)))
 
     batches = await run(engine)
@@ -89,7 +89,7 @@ async def test_a_thousand_that_were_unknown_move_once(engine: AsyncEngine) -> No
     assert await run(engine) == []
 
 
-async def test_a_moved_event_is_as_it_would_have_been(engine: AsyncEngine) -> None:
+async def test_moved_event_equals_one_accepted_at_receipt(engine: AsyncEngine) -> None:
     await commit(engine, passing(7))
     await run(engine)
 
@@ -122,7 +122,7 @@ async def test_two_replays_at_once_move_each_event_once(
     assert await places(engine) == (1000, 1000, 0)
 
 
-async def test_what_another_session_holds_is_left_to_it(engine: AsyncEngine) -> None:
+async def test_rows_locked_by_another_session_are_skipped(engine: AsyncEngine) -> None:
     await commit(engine, *(passing(n) for n in range(10)))
     async with engine.begin() as connection:
         lock = "SELECT 1 FROM rejected_events ORDER BY id LIMIT 3 FOR UPDATE"
@@ -133,7 +133,9 @@ async def test_what_another_session_holds_is_left_to_it(engine: AsyncEngine) -> 
     assert await places(engine) == (10, 10, 0)
 
 
-async def test_a_batch_may_take_its_time_to_judge(engine: AsyncEngine) -> None:
+async def test_batch_may_validate_for_longer_than_a_timeout(
+    engine: AsyncEngine,
+) -> None:
     timeout = "current_setting('idle_in_transaction_session_timeout')"
     await read(
         engine, f"ALTER TABLE events ADD CONSTRAINT c CHECK ({timeout} = '5min')"
@@ -143,7 +145,7 @@ async def test_a_batch_may_take_its_time_to_judge(engine: AsyncEngine) -> None:
     assert total(await run(engine)) == (1, 0, {})
 
 
-async def test_one_that_ends_between_batches_is_finished_by_the_next(
+async def test_replay_ended_between_batches_is_finished_by_the_next(
     engine: AsyncEngine,
 ) -> None:
     await commit(engine, *(passing(n) for n in range(250)))
@@ -158,7 +160,7 @@ async def test_one_that_ends_between_batches_is_finished_by_the_next(
     assert await places(engine) == (250, 250, 0)
 
 
-async def test_one_that_ends_within_a_batch_has_moved_none_of_it(
+async def test_replay_ended_within_a_batch_moves_none_of_it(
     engine: AsyncEngine,
 ) -> None:
     await commit(engine, *(passing(n) for n in range(10)))
@@ -172,7 +174,7 @@ async def test_one_that_ends_within_a_batch_has_moved_none_of_it(
 
 
 @pytest.mark.parametrize(("hours", "moved"), [(24, 1), (24.001, 0)])
-async def test_the_future_begins_at_the_original_receipt(
+async def test_future_begins_at_the_original_receipt(
     engine: AsyncEngine, hours: float, moved: int
 ) -> None:
     received_at = datetime.now(UTC) - timedelta(days=10)
@@ -188,7 +190,7 @@ async def test_the_future_begins_at_the_original_receipt(
     assert total(await run(engine, policy=wide)) == (1 - moved, 0, {})
 
 
-async def test_the_header_stands_in_for_the_message_id_as_it_did(
+async def test_header_replaces_the_message_id_as_at_receipt(
     engine: AsyncEngine,
 ) -> None:
     event = signed_up_with()
@@ -200,7 +202,7 @@ async def test_the_header_stands_in_for_the_message_id_as_it_did(
     assert (str(id_), message_id) == (expected.id, "header-1")
 
 
-async def test_the_message_id_of_the_payload_outranks_the_header(
+async def test_message_id_of_the_payload_outranks_the_header(
     engine: AsyncEngine,
 ) -> None:
     await commit(engine, passing(7, message_id="header-1"))
@@ -209,7 +211,7 @@ async def test_the_message_id_of_the_payload_outranks_the_header(
     assert await read(engine, "SELECT message_id FROM events") == [("m7",)]
 
 
-async def test_a_header_that_was_at_fault_stays_so(engine: AsyncEngine) -> None:
+async def test_invalid_header_stays_invalid(engine: AsyncEngine) -> None:
     # Of the header only the first 255 characters are kept.
     row = rejection(signed_up_with(), message_id="k" * 256, error=KEY)
     await commit(engine, row)
@@ -217,7 +219,7 @@ async def test_a_header_that_was_at_fault_stays_so(engine: AsyncEngine) -> None:
     assert total(await run(engine)) == (0, 0, {"too_long": 1})
 
 
-async def test_what_json_forbids_is_replayed_as_it_was_sent(
+async def test_invalid_json_is_replayed_as_sent(
     engine: AsyncEngine,
 ) -> None:
     odd = {"nan": float("nan"), "half": "\ud800", "nul": "\0", "big": 10**30}
@@ -237,7 +239,7 @@ async def test_what_json_forbids_is_replayed_as_it_was_sent(
     }
 
 
-async def test_what_is_stored_already_leaves_the_quarantine(
+async def test_stored_event_leaves_the_quarantine(
     engine: AsyncEngine,
 ) -> None:
     event = signed_up_with(message_id="m1")
@@ -252,7 +254,7 @@ async def test_what_is_stored_already_leaves_the_quarantine(
     assert await places(engine) == (2, 2, 0)
 
 
-async def test_what_would_be_a_conflict_stays(engine: AsyncEngine) -> None:
+async def test_conflicting_event_stays_in_quarantine(engine: AsyncEngine) -> None:
     event = signed_up_with(message_id="m1")
     await commit(engine, passing(1))
     await run(engine)
@@ -285,7 +287,7 @@ async def test_conflicts_and_cut_payloads_are_left_alone(engine: AsyncEngine) ->
     assert await count(engine) == 2
 
 
-async def test_what_postgres_refuses_harms_no_other(engine: AsyncEngine) -> None:
+async def test_event_refused_by_postgres_affects_no_other(engine: AsyncEngine) -> None:
     await read(
         engine,
         "ALTER TABLE events ADD CONSTRAINT no_13 CHECK (message_id <> 'm13')",
@@ -297,7 +299,7 @@ async def test_what_postgres_refuses_harms_no_other(engine: AsyncEngine) -> None
     assert await places(engine) == (19, 19, 1)
 
 
-async def test_what_still_fails_stays_as_it_was_and_says_all(
+async def test_event_that_still_fails_stays_unchanged_with_all_errors(
     engine: AsyncEngine,
 ) -> None:
     await commit(engine, rejection({"event": "signed_up"}), passing(1))
@@ -316,7 +318,7 @@ async def test_what_still_fails_stays_as_it_was_and_says_all(
     assert await read(engine, "SELECT r::text FROM rejected_events r") == before
 
 
-async def test_a_payload_that_is_no_json_fails_alone(engine: AsyncEngine) -> None:
+async def test_payload_of_invalid_json_fails_alone(engine: AsyncEngine) -> None:
     await commit(engine, passing(1), passing(2))
     await read(
         engine, "UPDATE rejected_events SET payload = '{' WHERE message_id = 'm1'"
@@ -347,7 +349,7 @@ async def test_a_payload_that_is_no_json_fails_alone(engine: AsyncEngine) -> Non
         ),
     ],
 )
-async def test_only_what_is_selected_is_moved_or_deleted(
+async def test_only_selected_rows_are_moved_or_deleted(
     engine: AsyncEngine, selection: RejectedFilter, moved: str
 ) -> None:
     second = timedelta(seconds=1)

@@ -34,7 +34,9 @@ async def fill(engine: AsyncEngine, *ages: timedelta) -> None:
     )
 
 
-async def test_what_is_too_old_goes_and_the_rest_stays(engine: AsyncEngine) -> None:
+async def test_expired_rejections_are_deleted_and_the_rest_stays(
+    engine: AsyncEngine,
+) -> None:
     await fill(engine, LIMIT - MOMENT, LIMIT + MOMENT, 2 * LIMIT, timedelta())
 
     assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 4
@@ -46,7 +48,7 @@ async def test_what_is_too_old_goes_and_the_rest_stays(engine: AsyncEngine) -> N
     assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 0
 
 
-async def test_it_goes_in_batches_the_oldest_first(engine: AsyncEngine) -> None:
+async def test_retention_deletes_in_batches_oldest_first(engine: AsyncEngine) -> None:
     await fill(engine, *(LIMIT + n * MOMENT for n in (1, 2, 3, 4, 5)))
 
     left = []
@@ -59,7 +61,7 @@ async def test_it_goes_in_batches_the_oldest_first(engine: AsyncEngine) -> None:
     assert left == [(3, 3, youngest), (1, 1, youngest), (0, 0, [])]
 
 
-async def test_it_goes_on_until_all_of_it_is_gone(engine: AsyncEngine) -> None:
+async def test_retention_continues_until_all_is_deleted(engine: AsyncEngine) -> None:
     drops = (
         "now() - interval '31 days', 'billing', n, 1 FROM generate_series(1, 2500) n"
     )
@@ -68,7 +70,7 @@ async def test_it_goes_on_until_all_of_it_is_gone(engine: AsyncEngine) -> None:
     assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 2500
 
 
-async def test_it_waits_for_nobody(engine: AsyncEngine) -> None:
+async def test_retention_waits_for_no_lock(engine: AsyncEngine) -> None:
     await fill(engine, 2 * LIMIT, 3 * LIMIT)
     async with engine.begin() as connection:
         for table in ("rejected_events", "rejected_drops"):
@@ -89,7 +91,7 @@ async def test_writers_wait_for_none_of_it(engine: AsyncEngine) -> None:
     assert outcome.kept
 
 
-async def test_a_database_that_is_away_is_nothing_but_a_warning(
+async def test_retention_without_a_database_only_warns(
     engine: AsyncEngine,
 ) -> None:
     await read(engine, "ALTER TABLE rejected_events RENAME TO away")
@@ -98,7 +100,9 @@ async def test_a_database_that_is_away_is_nothing_but_a_warning(
         await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS)
 
 
-async def test_the_service_sees_to_it(engine: AsyncEngine, database_url: str) -> None:
+async def test_service_runs_the_retention(
+    engine: AsyncEngine, database_url: str
+) -> None:
     await fill(engine, LIMIT - MOMENT, LIMIT + MOMENT)
     settings = Settings(
         database_url=SecretStr(database_url), quarantine_retention_days=DAYS

@@ -50,7 +50,7 @@ def turns(engine: AsyncEngine) -> QueryLimiter:
     return QueryLimiter(engine, timeout_s=5, at_once=2, waiting=3)
 
 
-async def test_a_few_ask_at_a_time_and_the_others_after_them(
+async def test_limiter_runs_a_few_queries_and_queues_the_others(
     turns: QueryLimiter, held: Held
 ) -> None:
     asked = [asyncio.create_task(turns.ask(held.question)) for _ in range(5)]
@@ -65,7 +65,7 @@ async def test_a_few_ask_at_a_time_and_the_others_after_them(
     assert await turns.ask(one) == 1
 
 
-async def test_who_leaves_gives_the_turn_back(turns: QueryLimiter, held: Held) -> None:
+async def test_cancelled_reader_frees_its_slot(turns: QueryLimiter, held: Held) -> None:
     asked = [asyncio.create_task(turns.ask(held.question)) for _ in range(5)]
     await until_inside(held, 2)
     for task in asked:
@@ -75,7 +75,7 @@ async def test_who_leaves_gives_the_turn_back(turns: QueryLimiter, held: Held) -
     assert await asyncio.gather(*(turns.ask(one) for _ in range(5))) == [1] * 5
 
 
-async def test_a_turn_that_does_not_come_is_not_waited_for(
+async def test_reader_without_a_slot_gives_up_in_time(
     engine: AsyncEngine, held: Held
 ) -> None:
     turns = QueryLimiter(engine, timeout_s=0.2, at_once=1)
@@ -90,7 +90,7 @@ async def test_a_turn_that_does_not_come_is_not_waited_for(
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_frozen_postgres_holds_no_reader_for_long(proxy: Proxy) -> None:
+async def test_frozen_postgres_delays_readers_only_briefly(proxy: Proxy) -> None:
     engine = create_engine(proxy.url, pool_size=2)
     turns = QueryLimiter(engine, timeout_s=0.3)
     assert await turns.ask(one) == 1
@@ -104,7 +104,7 @@ async def test_a_frozen_postgres_holds_no_reader_for_long(proxy: Proxy) -> None:
     await engine.dispose()
 
 
-async def test_a_question_that_takes_too_long_is_ended(engine: AsyncEngine) -> None:
+async def test_slow_query_is_cancelled(engine: AsyncEngine) -> None:
     turns = QueryLimiter(engine, timeout_s=0.3)
 
     async def slow(connection: AsyncConnection) -> object:

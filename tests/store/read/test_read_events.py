@@ -58,7 +58,7 @@ async def pages(engine: AsyncEngine, *, limit: int) -> AsyncIterator[list[EventR
         before = found.last
 
 
-async def test_a_row_is_read_as_it_is_stored(engine: AsyncEngine) -> None:
+async def test_row_is_read_as_it_is_stored(engine: AsyncEngine) -> None:
     event = signed_up_with(
         message_id="m1",
         context={"group_id": "g1", "n": HUGE},
@@ -100,7 +100,7 @@ async def known(engine: AsyncEngine) -> dict[str, Record]:
     return entries
 
 
-async def test_what_matches_every_part_is_read(
+async def test_filters_select_rows_that_match_all_parts(
     engine: AsyncEngine, known: dict[str, Record]
 ) -> None:
     everyone = {"ann", "bob", "eve"}
@@ -166,7 +166,7 @@ async def test_rows_that_arrive_meanwhile_shift_no_page(engine: AsyncEngine) -> 
     assert sorted(seen) == sorted(f"user-{number}" for number in range(10))
 
 
-async def test_a_page_of_large_rows_ends_early_and_loses_none(
+async def test_page_of_large_rows_ends_early_and_loses_none(
     engine: AsyncEngine,
 ) -> None:
     large = [record(user_id=f"u{n}", p="x" * 120_000) for n in range(90)]

@@ -90,7 +90,7 @@ CASES: dict[str, tuple[dict[str, Any], KeysetPosition | None, str]] = {
 
 
 @pytest.mark.parametrize(("parts", "before", "index"), CASES.values(), ids=CASES)
-def test_a_page_of_events_finds_its_index(
+def test_page_of_events_finds_its_index(
     filled: Filled, parts: dict[str, Any], before: KeysetPosition | None, index: str
 ) -> None:
     [partition] = filled.ask("SELECT tableoid::regclass::text FROM events LIMIT 1")
@@ -162,7 +162,7 @@ def test_weeks_that_are_out_of_reach_are_left_out(
         ({"id": UUID(int=1)}, None, "rejected_events_pkey"),
     ],
 )
-def test_a_page_of_rejected_events_finds_its_index(
+def test_page_of_rejected_events_finds_its_index(
     filled: Filled, parts: dict[str, Any], before: KeysetPosition | None, index: str
 ) -> None:
     query = rejected_query(RejectedFilter(**parts), before=before)

@@ -75,7 +75,7 @@ async def test_each_type_has_a_column_and_other_values_are_null(
         "0000-01-01",
     ],
 )
-async def test_a_value_that_cannot_be_cast_is_null(
+async def test_value_that_cannot_be_cast_is_null(
     engine: AsyncEngine, database_url: str, value: Any
 ) -> None:
     names = {"integer": "n", "boolean": "b", "timestamp": "t"}
@@ -93,7 +93,7 @@ async def test_a_value_that_cannot_be_cast_is_null(
     assert instant is None
 
 
-async def test_a_change_extends_the_view_and_drops_no_column(
+async def test_change_extends_the_view_and_drops_no_column(
     engine: AsyncEngine, database_url: str
 ) -> None:
     versions = [
@@ -156,7 +156,7 @@ async def test_names_of_properties_are_quoted(
     ) == [("select", "Plan", "plan", "id")]
 
 
-async def test_a_relation_of_that_name_is_left_alone(
+async def test_relation_of_that_name_is_left_alone(
     engine: AsyncEngine, database_url: str
 ) -> None:
     async with engine.begin() as connection:
@@ -168,7 +168,7 @@ async def test_a_relation_of_that_name_is_left_alone(
     assert await read(engine, "SELECT to_regclass('other_event')") == [(None,)]
 
 
-def test_a_free_column_name_is_found() -> None:
+def test_free_column_name_is_found() -> None:
     long = "p" * 63
     before = [ViewColumn(long, (long,), "text", "A.")]
     columns = plan_columns(
@@ -182,7 +182,7 @@ def test_a_free_column_name_is_found() -> None:
     ]  # fmt: skip
 
 
-def test_a_recorded_column_can_be_read_again() -> None:
+def test_recorded_column_can_be_read_again() -> None:
     column = ViewColumn("plan", ("plan", "p"), "text", "A.")
 
     assert ViewColumn.from_json(json.loads(json.dumps(column._asdict()))) == column

@@ -101,13 +101,15 @@ async def test_rejections_keep_to_the_caps_of_the_quarantine(
     assert await counts(engine) == (0, 0, 1)
 
 
-async def test_one_batch_needs_no_other_process(database_url: str) -> None:
+async def test_single_batch_needs_no_other_process(database_url: str) -> None:
     [(_, pid)] = await run(database_url, [list(records(2))])
 
     assert pid == os.getpid()
 
 
-async def test_no_batch_is_no_error(engine: AsyncEngine, database_url: str) -> None:
+async def test_empty_import_is_not_an_error(
+    engine: AsyncEngine, database_url: str
+) -> None:
     assert await run(database_url, []) == []
     assert [row.name for row in await rows(engine, sources)] == ["billing-backend"]
 

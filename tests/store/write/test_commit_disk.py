@@ -25,7 +25,7 @@ def disk(admin: Admin) -> Iterator[Path]:
         admin.scalar(f"DROP TABLESPACE {path.name}")
 
 
-async def test_a_full_disk_rejects_nothing_and_heals_when_it_has_room(
+async def test_full_disk_rejects_nothing_and_heals_when_it_has_room(
     disk: Path, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with engine.connect() as connection:

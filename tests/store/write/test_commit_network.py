@@ -69,7 +69,7 @@ WORDS = [b"BEGIN", b"user-9", b"COMMIT"]
     [(b"rollcall", []), (b"user-9", []), *((words, [rejection()]) for words in WORDS)],
 )
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_frozen_postgres_holds_nobody(  # noqa: PLR0913 - fixtures and cases
+async def test_frozen_postgres_delays_no_request_beyond_its_deadline(  # noqa: PLR0913 - fixtures and cases
     proxy: Proxy,
     service: AsyncEngine,
     engine: AsyncEngine,
@@ -94,7 +94,7 @@ async def test_a_frozen_postgres_holds_nobody(  # noqa: PLR0913 - fixtures and c
     assert (await counts(engine))[:2] == (expected, expected)
 
 
-async def test_a_freeze_while_poison_is_isolated_holds_nobody(
+async def test_freeze_during_isolation_delays_no_request_beyond_its_deadline(
     proxy: Proxy, service: AsyncEngine, engine: AsyncEngine
 ) -> None:
     await run(engine, "ALTER TABLE events ADD CHECK (user_id <> 'user-0')")
@@ -107,7 +107,7 @@ async def test_a_freeze_while_poison_is_isolated_holds_nobody(
 
 @pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_cut_connection_is_survived_and_doubles_nothing(
+async def test_lost_connection_is_retried_without_duplicates(
     proxy: Proxy, service: AsyncEngine, engine: AsyncEngine, words: bytes, when: str
 ) -> None:
     spring(proxy, when, words, proxy.cut)
@@ -122,7 +122,7 @@ async def test_a_cut_connection_is_survived_and_doubles_nothing(
     await assert_all_connections_serve(service)
 
 
-async def test_a_connection_that_is_always_cut_is_given_up_in_time(
+async def test_repeatedly_lost_connection_is_given_up_in_time(
     proxy: Proxy, service: AsyncEngine, engine: AsyncEngine
 ) -> None:
     def cut_again() -> None:
@@ -135,7 +135,7 @@ async def test_a_connection_that_is_always_cut_is_given_up_in_time(
     assert await counts(engine) == (0, 0, 0)
 
 
-async def test_a_slow_postgres_is_waited_for_as_long_as_there_is_time(
+async def test_slow_postgres_is_awaited_until_the_deadline(
     proxy: Proxy, service: AsyncEngine
 ) -> None:
     proxy.delay_s = 0.01

@@ -54,7 +54,7 @@ async def assert_gives_up(engine: AsyncEngine, *, timeout_s: float = 0.1) -> Non
     assert await commit(engine, *batch(), timeout_s=timeout_s) == [None] * 4
 
 
-async def test_what_has_waited_already_has_less_time_left(engine: AsyncEngine) -> None:
+async def test_waiting_time_counts_against_the_deadline(engine: AsyncEngine) -> None:
     loop = asyncio.get_running_loop()
     async with committing(engine, timeout_s=1.9) as committer:
         async with engine.begin() as other:
@@ -67,7 +67,7 @@ async def test_what_has_waited_already_has_less_time_left(engine: AsyncEngine) -
 
 
 @pytest.mark.parametrize("state", FAULTS)
-async def test_a_fault_that_stays_rejects_nothing_and_heals(
+async def test_lasting_fault_rejects_nothing_and_heals(
     engine: AsyncEngine, state: str
 ) -> None:
     await sabotage(engine, raising(state))
@@ -88,7 +88,7 @@ async def test_a_fault_that_stays_rejects_nothing_and_heals(
         ("PERFORM pg_terminate_backend(pg_backend_pid())", True),
     ],
 )
-async def test_a_fault_that_passes_is_survived(
+async def test_passing_fault_is_retried(
     engine: AsyncEngine, fault: str, *, at_commit: bool
 ) -> None:
     await run(engine, "CREATE SEQUENCE tries")  # is not rolled back
@@ -118,7 +118,7 @@ async def test_sessions_that_died_while_idle_are_survived(
     await assert_settles(engine)
 
 
-async def test_a_locked_table_holds_nobody_for_long(
+async def test_locked_table_delays_requests_only_briefly(
     engine: AsyncEngine, database_url: str
 ) -> None:
     single = create_engine(database_url, pool_size=1, command_timeout_s=0.2)
@@ -129,7 +129,7 @@ async def test_a_locked_table_holds_nobody_for_long(
     await single.dispose()
 
 
-async def test_a_locked_table_is_named_although_the_last_attempt_was_cut(
+async def test_locked_table_is_named_although_the_last_attempt_was_cut(
     engine: AsyncEngine, database_url: str
 ) -> None:
     single = create_engine(database_url, pool_size=1, command_timeout_s=0.4)
@@ -140,14 +140,14 @@ async def test_a_locked_table_is_named_although_the_last_attempt_was_cut(
     await single.dispose()
 
 
-async def test_a_missing_table_rejects_nothing_and_heals(engine: AsyncEngine) -> None:
+async def test_missing_table_rejects_nothing_and_heals(engine: AsyncEngine) -> None:
     await run(engine, "ALTER TABLE event_ids RENAME TO away")
     await assert_gives_up(engine)
     await run(engine, "ALTER TABLE away RENAME TO event_ids")
     await assert_settles(engine)
 
 
-async def test_a_database_that_was_read_only_is_found_writable_again(
+async def test_database_that_was_read_only_is_found_writable_again(
     engine: AsyncEngine, database_url: str
 ) -> None:
     await set_read_only(engine, "on")
@@ -184,7 +184,7 @@ async def test_too_many_connections_reject_nothing_and_heal(
     await service.dispose()
 
 
-async def test_a_missing_partition_is_made_and_nothing_rejected(
+async def test_missing_partition_is_made_and_nothing_rejected(
     engine: AsyncEngine,
 ) -> None:
     await drop_partitions(engine)
@@ -197,7 +197,7 @@ async def test_a_missing_partition_is_made_and_nothing_rejected(
     "body",
     ["RETURN 0", *map(raising, ["22023", "23502", "54000", "P0001"])],
 )
-async def test_a_partition_that_cannot_be_made_rejects_nothing(
+async def test_partition_that_cannot_be_made_rejects_nothing(
     engine: AsyncEngine, body: str
 ) -> None:
     await drop_partitions(engine)

@@ -99,7 +99,7 @@ async def test_wherever_and_however_much_the_poison_is(
     await assert_isolated(engine, count, poisoned)
 
 
-async def test_a_refusal_at_commit_rejects_one_event_and_no_other(
+async def test_refusal_at_commit_rejects_one_event_and_no_other(
     engine: AsyncEngine,
 ) -> None:
     await sabotage(
@@ -112,7 +112,7 @@ async def test_a_refusal_at_commit_rejects_one_event_and_no_other(
     await assert_isolated(engine, 4, {2})
 
 
-async def test_a_refusal_by_the_driver_rejects_one_event_and_no_other(
+async def test_refusal_by_the_driver_rejects_one_event_and_no_other(
     engine: AsyncEngine,
 ) -> None:
     first, second = records(2)
@@ -157,7 +157,7 @@ async def test_poison_beside_every_other_outcome(engine: AsyncEngine) -> None:
     assert await counts(engine) == (2, 2, 5)
 
 
-async def test_the_good_one_of_an_id_is_stored_though_the_first_was_poison(
+async def test_good_event_is_stored_after_a_refused_one_of_its_id(
     engine: AsyncEngine,
 ) -> None:
     await run(engine, A_CHECK)
@@ -182,7 +182,7 @@ async def test_poison_that_is_sent_again_is_rejected_again_and_kept_once(
 
 
 @pytest.mark.parametrize("state", ["22000", "54000"])
-async def test_a_rejection_that_cannot_be_kept_says_so_and_harms_nobody(
+async def test_dropped_rejection_is_reported_and_affects_no_other(
     engine: AsyncEngine, state: str
 ) -> None:
     await run(engine, A_CHECK)

@@ -32,7 +32,7 @@ ON_ONE_DATABASE = settings(
 )
 
 
-async def test_a_new_event_is_stored_and_a_retry_of_it_a_duplicate(
+async def test_new_event_is_stored_and_a_retry_of_it_a_duplicate(
     engine: AsyncEngine,
 ) -> None:
     assert await save(engine, record("m")) == [STORED]
@@ -64,7 +64,7 @@ async def test_other_content_under_the_same_id_differs_and_the_first_stays(
         ("ab bca BCA", "SS DSD XXX", 3),
     ],
 )
-async def test_the_first_arrival_is_stored_and_the_others_answer_from_it(
+async def test_first_arrival_is_stored_and_the_others_answer_from_it(
     engine: AsyncEngine, batches: str, outcomes: str, quarantined: int
 ) -> None:
     meanings = {"S": STORED, "D": DUPLICATE, "X": CONFLICT}
@@ -83,7 +83,7 @@ async def test_the_first_arrival_is_stored_and_the_others_answer_from_it(
         max_size=4,
     )
 )
-async def test_a_batch_answers_as_its_entries_would_one_at_a_time(
+async def test_batch_answers_as_its_entries_would_one_at_a_time(
     engine: AsyncEngine, batches: list[list[tuple[str, bool]]]
 ) -> None:
     user = str(uuid4())
@@ -100,7 +100,7 @@ async def test_a_batch_answers_as_its_entries_would_one_at_a_time(
         assert await save(engine, *entries) == expected
 
 
-async def test_nothing_is_needed_to_store_nothing(engine: AsyncEngine) -> None:
+async def test_empty_batch_needs_no_connection(engine: AsyncEngine) -> None:
     assert await save(engine) == []
 
 
@@ -174,7 +174,7 @@ async def test_every_field_of_a_full_event_is_in_its_row(engine: AsyncEngine) ->
     }
 
 
-async def test_what_an_event_lacks_is_null_or_empty_in_its_row(
+async def test_missing_fields_are_null_or_empty_in_the_row(
     engine: AsyncEngine,
 ) -> None:
     sent = signed_up_with(properties={"email": "a@b"})
@@ -244,7 +244,7 @@ async def test_every_field_of_a_rejected_event_is_in_its_row(
     assert warnings == [("event_name_folded", "event")]
 
 
-async def test_a_rejected_event_sent_again_adds_no_row(engine: AsyncEngine) -> None:
+async def test_rejected_event_sent_again_adds_no_row(engine: AsyncEngine) -> None:
     later = RECEIPT._replace(received_at=RECEIPT.received_at + timedelta(days=1))
     sent = signed_up_with(timestamp="now")
     first, again = (
@@ -262,7 +262,7 @@ async def test_a_rejected_event_sent_again_adds_no_row(engine: AsyncEngine) -> N
     assert times == {first.id: first.received_at, other.id: other.received_at}
 
 
-async def test_a_conflict_is_kept_whole_and_once_for_each_content(
+async def test_conflict_is_kept_whole_and_once_for_each_content(
     engine: AsyncEngine,
 ) -> None:
     first, second, third = (record("m", plan=plan) for plan in "abc")

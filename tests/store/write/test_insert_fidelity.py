@@ -169,7 +169,7 @@ async def test_assumed_timestamps_have_no_text(engine: AsyncEngine, count: int) 
     assert [row["timestamp_raw"] for row in found.values()] == [""] * count
 
 
-async def test_the_largest_event_is_kept_whole_in_either_place(
+async def test_largest_event_is_kept_whole_in_either_place(
     engine: AsyncEngine,
 ) -> None:
     noise = random.Random(2).randbytes(64_000).hex()  # noqa: S311

@@ -71,7 +71,7 @@ async def wait_for_waiters(engine: AsyncEngine, number: int) -> None:
         ("b", "rollback", STORED),
     ],
 )
-async def test_who_comes_second_waits_and_answers_from_what_was_committed(
+async def test_second_session_waits_and_answers_from_the_committed_row(
     engine: AsyncEngine, workers: Workers, plan: str, ending: str, expected: Outcome
 ) -> None:
     async with workers[0].connect() as first:
@@ -83,7 +83,7 @@ async def test_who_comes_second_waits_and_answers_from_what_was_committed(
     assert await counts(engine) == (1, 1, int(expected == CONFLICT))
 
 
-async def test_a_snapshot_that_is_too_old_to_see_the_other_is_renewed(
+async def test_snapshot_that_is_too_old_to_see_the_other_is_renewed(
     engine: AsyncEngine, workers: Workers
 ) -> None:
     await set_default(engine, "default_transaction_isolation", "repeatable read")
@@ -97,7 +97,7 @@ async def test_a_snapshot_that_is_too_old_to_see_the_other_is_renewed(
         assert await second == [DUPLICATE, STORED]
 
 
-async def test_one_of_64_at_once_is_stored(
+async def test_one_of_64_concurrent_events_is_stored(
     engine: AsyncEngine, workers: Workers
 ) -> None:
     plans = ["a", "b"] * 32
@@ -187,7 +187,7 @@ async def test_opposite_orders_do_not_deadlock(
     assert await opposed(engine, workers, table, insert) == [None, None]
 
 
-async def test_a_storm_of_shuffled_batches_ends_without_a_deadlock(
+async def test_storm_of_shuffled_batches_ends_without_a_deadlock(
     engine: AsyncEngine, workers: Workers
 ) -> None:
     dice = random.Random(1)  # noqa: S311

@@ -89,7 +89,7 @@ async def insert_event(connection: AsyncConnection, **values: object) -> None:
     await connection.execute(events.insert().values(row | values))
 
 
-async def test_the_migration_leaves_this_week_and_four_more(
+async def test_migration_leaves_this_week_and_four_more(
     engine: AsyncEngine,
 ) -> None:
     async with engine.connect() as connection:
@@ -106,7 +106,7 @@ async def test_the_migration_leaves_this_week_and_four_more(
         )
 
 
-async def test_what_is_missing_is_made_and_what_is_there_is_left(
+async def test_missing_partitions_are_created_and_existing_ones_kept(
     engine: AsyncEngine,
 ) -> None:
     before = await read(engine, PARTITIONS)
@@ -146,7 +146,7 @@ async def test_senseless_numbers_of_weeks_are_refused(
         await read(engine, text(f"SELECT rollcall_ensure_partitions({weeks})"))
 
 
-async def test_a_partition_is_like_its_parent(engine: AsyncEngine) -> None:
+async def test_partition_is_like_its_parent(engine: AsyncEngine) -> None:
     [(name, _, comment), *_] = await read(engine, PARTITIONS)
 
     assert await read(engine, COLUMNS, table=name) == await read(
@@ -193,7 +193,7 @@ async def test_inserts_and_reads_go_on_while_partitions_are_made(
         assert await ensure(engine) == 1
 
 
-async def test_an_event_lands_in_the_week_it_is_stored_in(engine: AsyncEngine) -> None:
+async def test_event_lands_in_the_week_it_is_stored_in(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         monday = await this_monday(connection)
         last_moment = monday + timedelta(weeks=1, microseconds=-1)
@@ -208,7 +208,7 @@ async def test_an_event_lands_in_the_week_it_is_stored_in(engine: AsyncEngine) -
     assert rows == [(this_week,), (this_week,), (next_week,)]
 
 
-async def test_a_missing_partition_is_an_error_that_making_it_mends(
+async def test_missing_partition_is_an_error_that_making_it_mends(
     engine: AsyncEngine,
 ) -> None:
     await drop(engine, 0)
@@ -221,7 +221,7 @@ async def test_a_missing_partition_is_an_error_that_making_it_mends(
         await insert_event(connection)
 
 
-async def test_nobody_can_put_a_table_of_their_own_in_its_way(
+async def test_foreign_table_cannot_take_the_place_of_a_partition(
     engine: AsyncEngine,
 ) -> None:
     before = await read(engine, PARTITIONS)

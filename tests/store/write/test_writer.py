@@ -105,7 +105,7 @@ def ids(entries: list[Entry]) -> list[str]:
     return [entry.id for entry in entries]
 
 
-async def test_nobody_is_answered_or_let_go_before_the_commit(
+async def test_no_request_ends_before_the_commit(
     committer: HeldCommitter, senders: Senders
 ) -> None:
     done = senders.send("a", *body("a", 2))
@@ -119,7 +119,7 @@ async def test_nobody_is_answered_or_let_go_before_the_commit(
     assert senders.released == ["a"]
 
 
-async def test_what_gathers_during_a_commit_is_the_next_one_in_order(
+async def test_bodies_that_arrive_during_a_commit_form_the_next_batch_in_order(
     committer: HeldCommitter, senders: Senders
 ) -> None:
     first = senders.send("a", *body("a"))
@@ -138,7 +138,7 @@ async def test_what_gathers_during_a_commit_is_the_next_one_in_order(
     assert senders.released == ["a", "b", "c", "d"]
 
 
-async def test_a_single_body_is_not_made_to_wait_for_more(
+async def test_single_body_is_committed_without_waiting(
     committer: HeldCommitter, senders: Senders
 ) -> None:
     for name in "abc":
@@ -147,7 +147,7 @@ async def test_a_single_body_is_not_made_to_wait_for_more(
         assert await done == [STORED]
 
 
-async def test_a_batch_ends_with_the_body_that_reaches_its_limit(
+async def test_batch_ends_with_the_body_that_reaches_its_limit(
     committer: HeldCommitter, senders: Senders
 ) -> None:
     await occupy(committer, senders)
@@ -165,7 +165,7 @@ async def test_a_batch_ends_with_the_body_that_reaches_its_limit(
     assert [len(done) for done in await asyncio.gather(*waiting)] == [*sizes.values()]
 
 
-async def test_a_body_whose_sender_left_in_time_is_dropped_unwritten(
+async def test_body_whose_sender_left_in_time_is_dropped_unwritten(
     committer: HeldCommitter, senders: Senders
 ) -> None:
     await occupy(committer, senders)
@@ -178,7 +178,7 @@ async def test_a_body_whose_sender_left_in_time_is_dropped_unwritten(
     assert sorted(senders.released) == ["a", "b", "c"]
 
 
-async def test_when_all_have_left_nothing_is_committed(
+async def test_batch_of_disconnected_senders_is_not_committed(
     committer: HeldCommitter, senders: Senders
 ) -> None:
     first = senders.send("a", *body("a"))
@@ -194,7 +194,7 @@ async def test_when_all_have_left_nothing_is_committed(
     assert sorted(senders.released) == ["a", "b", "c", "d"]
 
 
-async def test_a_sender_that_leaves_during_the_commit_harms_nobody(
+async def test_sender_that_disconnects_during_the_commit_affects_no_other(
     committer: HeldCommitter, senders: Senders
 ) -> None:
     await occupy(committer, senders)
@@ -208,7 +208,7 @@ async def test_a_sender_that_leaves_during_the_commit_harms_nobody(
     assert senders.released == ["a", "b", "c"]
 
 
-async def test_only_bodies_of_which_all_is_confirmed_are_answered(
+async def test_only_fully_confirmed_bodies_are_answered(
     committer: HeldCommitter, senders: Senders
 ) -> None:
     await occupy(committer, senders)
@@ -223,7 +223,7 @@ async def test_only_bodies_of_which_all_is_confirmed_are_answered(
     assert senders.released == ["a", "b", "c"]
 
 
-async def test_a_defect_fails_its_batch_and_the_writer_goes_on(
+async def test_defect_fails_its_batch_and_the_writer_goes_on(
     committer: HeldCommitter, senders: Senders, caplog: pytest.LogCaptureFixture
 ) -> None:
     doomed = senders.send("a", *body("a"))
@@ -278,7 +278,7 @@ async def test_writer_survives_a_waiter_that_raises(
     ]
 
 
-async def test_a_writer_that_is_idle_or_was_never_started_stops_at_once() -> None:
+async def test_writer_that_is_idle_or_was_never_started_stops_at_once() -> None:
     started, unstarted = Writer(HeldCommitter()), Writer(HeldCommitter())
     started.start()
     async with asyncio.timeout(5):
@@ -286,7 +286,7 @@ async def test_a_writer_that_is_idle_or_was_never_started_stops_at_once() -> Non
         await unstarted.stop()
 
 
-async def test_what_is_answered_as_stored_can_be_read_at_once(
+async def test_event_answered_as_stored_can_be_read_at_once(
     engine: AsyncEngine, database_url: str
 ) -> None:
     reader = create_engine(database_url, pool_timeout_s=30)

@@ -91,7 +91,7 @@ async def test_while_commits_succeed_nothing_is_written_beside_them(
     assert [*journal_directory(tmp_path).iterdir()] == []
 
 
-async def test_only_what_is_not_confirmed_is_buffered(
+async def test_only_unconfirmed_entries_are_buffered(
     writer: Writer, answers: Answers, outage: OfflineBuffer
 ) -> None:
     answers.ends = [[STORED, None, None]]
@@ -129,7 +129,7 @@ class Slow(Answers):
 
 
 @pytest.mark.parametrize("has_journal", [True, False])
-async def test_who_waited_behind_a_slow_commit_is_sooner_in_the_journal(
+async def test_entry_behind_a_slow_commit_is_journaled_sooner(
     outage: OfflineBuffer, *, has_journal: bool
 ) -> None:
     committer = Slow()
@@ -146,7 +146,7 @@ async def test_who_waited_behind_a_slow_commit_is_sooner_in_the_journal(
     assert (committer.waited_s[1] > 0.02) == has_journal
 
 
-async def test_of_a_batch_the_one_that_waited_longest_counts(
+async def test_oldest_entry_sets_the_deadline_of_a_batch(
     outage: OfflineBuffer,
 ) -> None:
     committer = Slow()
@@ -165,7 +165,7 @@ async def test_of_a_batch_the_one_that_waited_longest_counts(
     assert committer.waited_s[1] > 0.02
 
 
-async def test_a_sender_that_left_during_the_commit_is_not_buffered(
+async def test_sender_that_left_during_the_commit_is_not_buffered(
     outage: OfflineBuffer,
 ) -> None:
     committer = Slow()
@@ -185,7 +185,7 @@ async def test_a_sender_that_left_during_the_commit_is_not_buffered(
     await writer.stop()
 
 
-async def test_the_circuit_opens_once_the_journal_has_what_opened_it(
+async def test_circuit_opens_once_the_journal_has_the_entry(
     writer: Writer, answers: Answers, outage: OfflineBuffer
 ) -> None:
     answers.ends = [[None] * 500]
@@ -206,7 +206,7 @@ async def test_while_the_circuit_is_open_nobody_waits_for_postgres(
     outage.circuit.close()
 
 
-async def test_an_append_that_is_under_way_leaves_a_closed_circuit_closed(
+async def test_append_that_is_under_way_leaves_a_closed_circuit_closed(
     writer: Writer, outage: OfflineBuffer
 ) -> None:
     outage.circuit.open()
@@ -218,7 +218,7 @@ async def test_an_append_that_is_under_way_leaves_a_closed_circuit_closed(
     assert not outage.is_on
 
 
-async def test_a_journal_that_is_full_is_no_journal(
+async def test_full_journal_is_not_used(
     answers: Answers, engine: AsyncEngine, tmp_path: Path
 ) -> None:
     outage = make_outage(engine, tmp_path, max_bytes=10)
@@ -234,7 +234,7 @@ async def test_a_journal_that_is_full_is_no_journal(
     await outage.journal.close()
 
 
-async def test_a_schema_that_is_too_old_is_not_to_be_counted_upon(
+async def test_old_schema_is_treated_as_an_outage(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     await run(engine, "DELETE FROM alembic_version")
@@ -246,7 +246,7 @@ async def test_a_schema_that_is_too_old_is_not_to_be_counted_upon(
     await outage.stop(within_s=0)
 
 
-async def test_a_defect_is_not_hidden_in_the_journal(
+async def test_defect_is_not_hidden_in_the_journal(
     writer: Writer, answers: Answers, outage: OfflineBuffer
 ) -> None:
     answers.ends = [LookupError("a defect"), [STORED]]
@@ -256,7 +256,7 @@ async def test_a_defect_is_not_hidden_in_the_journal(
     assert outage.journal.held.entries == 0
 
 
-async def test_a_session_that_ends_costs_no_event_its_place_in_postgres(
+async def test_ended_session_still_stores_every_event(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     own = create_engine(database_url)
@@ -273,7 +273,7 @@ async def test_a_session_that_ends_costs_no_event_its_place_in_postgres(
     assert await counts(engine) == (5, 5, 0)
 
 
-async def test_a_frozen_postgres_is_stored_into_once_it_thaws(
+async def test_frozen_postgres_gets_the_events_once_it_thaws(
     engine: AsyncEngine, proxy: Proxy, tmp_path: Path
 ) -> None:
     own = create_engine(proxy.url, command_timeout_s=0.5)

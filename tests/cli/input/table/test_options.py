@@ -190,7 +190,7 @@ def test_id_that_looks_rewritten_is_warned_of(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["42", "1.5", "e5", "1e5x", "v1.0"])
-def test_other_id_is_not_warned_of(cell: str) -> None:
+def test_other_id_gives_no_warning(cell: str) -> None:
     [found] = read(f"user_id\n{cell}\n".encode(), [])
 
     assert isinstance(found, DecodedItem)
