@@ -135,6 +135,9 @@ async def test_live_times_are_utc_in_table_and_chart(
     await page.locator("#minutes").focus()
     await page.keyboard.press("End")
     readout = page.locator("figure.minutes .readout")
+    await expect(readout).to_contain_text(" UTC: ")
+    if minute not in await readout.inner_text():  # a new minute has begun
+        await page.keyboard.press("ArrowLeft")
     await expect(readout).to_contain_text(f"{minute}: ")
     await expect(readout).to_contain_text(" stored, ")
 

@@ -167,7 +167,9 @@ async def test_only_large_bodies_of_strangers_go_to_their_thread(
 async def test_body_that_expires_in_a_thread_holds_its_bytes_until_the_thread_is_done(
     hasty: Bench, monkeypatch: pytest.MonkeyPatch, headers: list[tuple[bytes, bytes]]
 ) -> None:
+    hasty.answer_within(20)
     await hasty.track(event())
+    hasty.answer_within(0.1)
     held = Held(lambda _: True)
     monkeypatch.setattr(handler, "unpack", held)
     with pytest.raises(OverloadedError, match="took too long"):

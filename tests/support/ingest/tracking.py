@@ -4,9 +4,10 @@ import asyncio
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 from typing_extensions import override
 
@@ -26,12 +27,12 @@ from app.pipeline.timestamp import TimestampPolicy
 from app.request_errors import REQUEST_ERRORS
 from app.store.write.committer import Committer
 from app.store.write.writer import Writer
-from tests.support.ingest.receiving import Then
 from tests.support.pipeline.verdicts import SIGNED_UP
 
 KEY = "rc_known"
 BUDGET = 4_000
 TRACK = TrackRoute("/track")
+Then = Literal["ends", "leaves", "stalls"]
 
 
 class Commits(Committer):
@@ -157,6 +158,11 @@ class Bench:
             requests=RequestLog(self.log, enabled=True),
             clock=lambda: datetime(2026, 11, 21, tzinfo=UTC),
         )
+
+    def answer_within(self, seconds: float) -> None:
+        """Change the deadline of later requests: some must succeed on any machine."""
+        self.services.limits = replace(self.services.limits, answer_s=seconds)
+        self.services.deadlines.delay_s = seconds
 
     async def track(
         self,
