@@ -8,6 +8,8 @@ NODE := tests/system/senders tests/browser
 # The first interpreter that is new enough; PYTHON=/path/to/python overrides it.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# How many processes run the tests.
+PROCESSES ?= 2
 # How long `make faults` soaks.
 SOAK ?= 60
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -17,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_REQUIRE_VIRTUALENV := 1
 
-.PHONY: help run test check fix bench faults senders lock clean
+.PHONY: help run test check coverage fix bench faults senders lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -25,9 +27,12 @@ help: ## List the targets
 run: $(VENV)/runtime ## Start the service on 127.0.0.1:8000 with its own Postgres
 	@exec $(BIN)/rollcall serve
 
-test: check $(VENV)/node ## Everything that CI runs: check, then the tests with coverage
+test: $(VENV)/dev $(VENV)/node ## Everything that CI runs: check, and meanwhile the tests with coverage
+	@$(MAKE) --no-print-directory --jobs=2 check coverage
+
+coverage: $(VENV)/dev $(VENV)/node
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=2 --dist=worksteal
+	$(BIN)/coverage run -m pytest --numprocesses=$(PROCESSES) --dist=worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -1,6 +1,5 @@
 """Live page: hostile payloads are shown as text."""
 
-import asyncio
 import json
 import secrets
 from collections.abc import Iterator
@@ -92,11 +91,7 @@ async def test_live_naughty_strings_are_shown_as_text(
     count = 0
     for body in bodies(naughty):
         count += len(await send(site, body))
-    settled = f"document.querySelectorAll('{ROWS}').length"
-    for _ in range(100):
-        if await page.evaluate(settled) == 200:
-            break
-        await asyncio.sleep(0.1)
+    await expect(page.locator(ROWS)).to_have_count(200, timeout=15_000)
     assert count > 800
     assert (
         {*await page.evaluate(SHOWN)}
