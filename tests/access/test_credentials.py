@@ -145,7 +145,7 @@ def test_read_key_is_called_one() -> None:
         (basic(b":rc_key"), "no user name"),
     ],
 )
-def test_refusal_says_what_is_wrong_with_the_header(value: bytes, named: str) -> None:
+def test_refusal_names_the_error_of_the_header(value: bytes, named: str) -> None:
     with pytest.raises(UnauthorizedError, match=named):
         key_from_headers({b"authorization": value})
 

@@ -144,7 +144,7 @@ async def test_many_who_ask_for_one_key_ask_once(
     assert table.times_asked(b"rc_known") == 1
 
 
-async def test_one_look_up_is_under_way_at_a_time(
+async def test_look_ups_run_one_at_a_time(
     key_cache: KeyCache[str], table: Table
 ) -> None:
     table.open.clear()

@@ -135,7 +135,7 @@ async def test_failure_is_passed_on_and_not_kept() -> None:
     assert app.calls == 2
 
 
-async def test_compressed_form_is_what_gzip_reads() -> None:
+async def test_compressed_form_is_readable_by_gzip() -> None:
     async with client_of(Counting()) as client:
         request = client.build_request(
             "GET", "/document", headers={"accept-encoding": "gzip"}

@@ -188,7 +188,7 @@ async def test_read_key_cannot_write(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("name", ["event", "source", "user_id", "group_id"])
-async def test_hostile_filter_finds_nothing_and_harms_nothing(
+async def test_hostile_filter_finds_nothing_and_changes_nothing(
     reader: Reader, name: str
 ) -> None:
     await reader.api.post(signed_up_with())
@@ -198,7 +198,7 @@ async def test_hostile_filter_finds_nothing_and_harms_nothing(
     assert len((await reader.get("/v1/events")).json()["events"]) == 1
 
 
-async def test_answers_have_the_shape_that_openapi_tells(reader: Reader) -> None:
+async def test_responses_have_the_shape_of_openapi(reader: Reader) -> None:
     await reader.api.post(signed_up_with(timestamp="2023-11-02"))
     await reader.api.post(signed_up_with(timestamp="yesterday"))
     document = (await reader.api.client.get("/openapi.json")).json()

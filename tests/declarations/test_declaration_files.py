@@ -195,7 +195,7 @@ def test_digest_changes_with_any_declaration(tmp_path: Path) -> None:
     assert load_declarations(None).digest == DeclarationSet().digest
 
 
-def test_schema_of_declarations_accepts_what_is_accepted() -> None:
+def test_schema_of_declarations_accepts_valid_declarations() -> None:
     schema = declaration_schema()
     assert meta.is_valid(schema)
     validator = Validator(schema)

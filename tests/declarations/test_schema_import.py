@@ -140,7 +140,7 @@ def test_plan_of_the_protocols_api_has_track_calls_only() -> None:
         ({"not": {}, "type": "string"}, {"type": "text"}, 1),
     ],
 )
-def test_what_cannot_be_expressed_is_named(
+def test_inexpressible_keywords_are_reported(
     schema: Any, expected: dict[str, Any] | None, lost: int, tmp_path: Path
 ) -> None:
     document = {

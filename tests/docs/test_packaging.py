@@ -242,7 +242,7 @@ def test_compose_keeps_the_data_and_asks_for_a_password() -> None:
     assert all(value.startswith("${POSTGRES_PASSWORD:?") for value in passwords)
 
 
-def test_compose_keeps_what_waits_in_the_journal() -> None:
+def test_compose_keeps_the_journal_in_a_volume() -> None:
     service = COMPOSE["services"]["rollcall"]
     [volume] = service["volumes"]
     name, _, place = volume.partition(":")

@@ -116,7 +116,7 @@ async def test_sign_ups_a_day(known: AsyncEngine) -> None:
     assert sum(column(rows, "sign_ups")) == 5
 
 
-async def test_timeline(known: AsyncEngine) -> None:
+async def test_query_of_a_timeline(known: AsyncEngine) -> None:
     rows = await answer(known, "A user's timeline")
     assert column(rows, "event") == ["signed_up"] * 2 + ["account_added_user"] * 2
 
@@ -126,7 +126,7 @@ async def test_person_by_email(known: AsyncEngine) -> None:
     assert column(rows, "user_id", "event") == [("user_3", "signed_up")]
 
 
-async def test_members(known: AsyncEngine) -> None:
+async def test_query_of_members(known: AsyncEngine) -> None:
     rows = await answer(known, "The members of an account, with their latest role")
     members = [("user_1", "Admin"), ("user_2", "Viewer")]
     assert column(rows, "user_id", "user_role") == members
@@ -149,33 +149,33 @@ async def test_query_of_the_time_to_the_first_account(known: AsyncEngine) -> Non
     assert column(rows, "user_id", "took") == took
 
 
-async def test_largest_accounts(known: AsyncEngine) -> None:
+async def test_query_of_the_largest_accounts(known: AsyncEngine) -> None:
     rows = await answer(known, "The largest accounts")
     accounts = [("account_1", 2), ("account_2", 1)]
     assert column(rows, "group_id", "members") == accounts
 
 
-async def test_signed_up_twice(known: AsyncEngine) -> None:
+async def test_query_of_users_who_signed_up_twice(known: AsyncEngine) -> None:
     rows = await answer(known, "Users who signed up more than once")
     assert [dict(row) for row in rows] == [
         {"user_id": "user_1", "times": 2, "sources": ["billing"]}
     ]
 
 
-async def test_shared_email(known: AsyncEngine) -> None:
+async def test_query_of_shared_emails(known: AsyncEngine) -> None:
     rows = await answer(known, "One email, several users")
     assert [dict(row) for row in rows] == [
         {"email": "one@example.com", "users": ["user_1", "user_2"]}
     ]
 
 
-async def test_by_id(known: AsyncEngine) -> None:
+async def test_query_by_id(known: AsyncEngine) -> None:
     [wanted] = judged(WEB, "web")
     rows = await answer(known, "An event by its id", **{SOME_ID: wanted.id})
     assert column(rows, "user_id") == ["user_5"]
 
 
-async def test_lately(known: AsyncEngine) -> None:
+async def test_query_of_recent_events(known: AsyncEngine) -> None:
     rows = await answer(known, "What came in during the last quarter of an hour")
     assert column(rows, "source", "event", "events") == [
         ("billing", "account_added_user", 4),
@@ -184,33 +184,33 @@ async def test_lately(known: AsyncEngine) -> None:
     ]
 
 
-async def test_last_heard_of(known: AsyncEngine) -> None:
+async def test_query_of_the_last_events_of_sources(known: AsyncEngine) -> None:
     rows = await answer(known, "When each source was last heard of")
     assert column(rows, "source") == ["silent", "billing", "web"]
     assert rows[0]["last_event"] is None
 
 
-async def test_by_warning(known: AsyncEngine) -> None:
+async def test_query_by_warning(known: AsyncEngine) -> None:
     rows = await answer(known, "Events by warning")
     assert column(rows, "warning", "source", "events") == [
         ("offset_assumed_utc", "web", 1)
     ]
 
 
-async def test_assumed_timestamps(known: AsyncEngine) -> None:
+async def test_query_of_assumed_timestamps(known: AsyncEngine) -> None:
     rows = await answer(known, "Timestamps that were read with an assumption")
     assert column(rows, "timestamp_raw", "assumed") == [
         ("2023-11-02T00:30:08", "offset_assumed_utc")
     ]
 
 
-async def test_latency(known: AsyncEngine) -> None:
+async def test_query_of_latency(known: AsyncEngine) -> None:
     rows = await answer(known, "How long events take to arrive")
     assert column(rows, "source", "events") == [("billing", 9), ("web", 1)]
     assert rows[0]["p50"] == timedelta(days=10)
 
 
-async def test_rejected(known: AsyncEngine) -> None:
+async def test_query_of_rejected_events(known: AsyncEngine) -> None:
     rows = await answer(known, "Rejected events by reason")
     assert column(rows, "source", "reason", "event", "events") == [
         ("billing", "id_conflict", "signed_up", 1),
@@ -218,20 +218,20 @@ async def test_rejected(known: AsyncEngine) -> None:
     ]
 
 
-async def test_rejected_in_full(known: AsyncEngine) -> None:
+async def test_query_of_rejected_payloads(known: AsyncEngine) -> None:
     title = "The latest rejected events of a source, with all errors"
     rows = await answer(known, title)
     assert {"user_id", "timestamp", "properties"} <= set(column(rows, "path"))
     assert {"event": "signed_up"} in [json.loads(row["payload"]) for row in rows]
 
 
-async def test_conflicts(known: AsyncEngine) -> None:
+async def test_query_of_conflicts(known: AsyncEngine) -> None:
     [row] = await answer(known, "One message id, two contents")
     sent = json.loads(row["payload"])
     assert (row["message_id"], sent) == ("m1", REJECTED[1])
 
 
-async def test_weeks(known: AsyncEngine) -> None:
+async def test_query_of_weeks(known: AsyncEngine) -> None:
     rows = await answer(known, "The weeks, and their size")
     assert column(rows, "week") == sorted(column(rows, "week"))
     assert len(rows) == 5

@@ -58,7 +58,7 @@ def test_server_of_a_killed_user_is_attached_to(state_dir: Path) -> None:
     wait_until_gone(state_dir)
 
 
-def test_killed_server_recovers_what_was_committed(state_dir: Path) -> None:
+def test_killed_server_recovers_committed_rows(state_dir: Path) -> None:
     crash(state_dir, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
     with running(state_dir, settings=SMALL) as cluster:
         assert sql(cluster, "SELECT count(*) FROM kept") == "1000"

@@ -167,7 +167,7 @@ def read_all(directory: Path) -> list[bytes]:
     return [path.read_bytes() for path in paths]
 
 
-def test_ledger_tells_its_events_apart() -> None:
+def test_ledger_distinguishes_its_events() -> None:
     ledger = Ledger()
     bodies = [ledger.new_body(3), ledger.body_of([5, 1])]
     assert [list(body.numbers) for body in bodies] == [[0, 1, 2], [5, 1]]

@@ -37,7 +37,7 @@ async def peak(stage: Stage, *, batch: int) -> Figures:
         ("open", 100, MANY, 0.85),
     ],
 )
-async def test_f19_three_times_what_it_can_take(  # noqa: PLR0913, PLR0917 - a case has parts
+async def test_f19_three_times_the_capacity(  # noqa: PLR0913, PLR0917 - a case has parts
     stage: Stage,
     new_row: NewRow,
     loop: str,

@@ -95,7 +95,7 @@ def test_gauges_show_connections_and_their_limit() -> None:
     assert figures("rollcall_connections_limit") == 7
 
 
-async def test_sweep_checks_all_and_logs_what_was_closed(
+async def test_sweep_checks_all_and_logs_closed_connections(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monitor = monitor_of(2)

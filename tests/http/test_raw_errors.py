@@ -40,7 +40,7 @@ async def test_route_accepts_only_post_and_never_redirects(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_elsewhere_is_nothing(api: Api, method: str) -> None:
+async def test_unknown_path_is_not_found(api: Api, method: str) -> None:
     for path in ("/nope", "/track/x", "/Track", "/livez/", "/docs/"):
         response = await api.client.request(method, path, json=SIGNED_UP)
         assert (response.status_code, problem(response)["code"]) == (404, "not_found")

@@ -37,7 +37,7 @@ def test_server_creates_a_connection_with_these_arguments() -> None:
     assert [*parameters] == ["config", "server_state", "app_state", "_loop"]
 
 
-def test_server_state_is_what_a_connection_keeps_up() -> None:
+def test_server_state_provides_the_interface_of_a_connection() -> None:
     state = ServerState()
 
     assert (state.connections, state.tasks) == (set(), set())

@@ -61,7 +61,7 @@ def test_other_content_coding_is_refused(encoding: bytes) -> None:
         check_headers(JSON | {b"content-encoding": encoding}, max_bytes=MOST)
 
 
-def test_ndjson_is_told_from_json() -> None:
+def test_ndjson_is_distinguished_from_json() -> None:
     headers = {b"content-type": b"application/x-ndjson"}
     assert check_headers(headers, max_bytes=MOST).is_ndjson
 

@@ -87,7 +87,7 @@ async def test_unknown_key_is_asked_to_retry(away: Api) -> None:
     assert answer.headers["retry-after"] == "2"
 
 
-async def test_probes_are_told_that_events_are_buffered(away: Api) -> None:
+async def test_readiness_reports_buffered_events(away: Api) -> None:
     await away.post(EVENT)
     began = time.monotonic()
     answer = await away.client.get("/readyz")

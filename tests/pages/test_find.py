@@ -51,7 +51,7 @@ async def search(api: Api, term: str) -> httpx.Response:
         ("nobody", {}),
     ],
 )
-async def test_find_shows_what_concerns_the_term(
+async def test_find_shows_events_of_the_term(
     api: Api, found: dict[str, Any], term: str, kinds: dict[str, str]
 ) -> None:
     page = (await search(api, term)).text

@@ -42,7 +42,7 @@ async def test_overview_unknown_choice_is_refused(api: Api, query: str) -> None:
     assert (page.status_code, page.json()["code"]) == (400, "invalid_parameter")
 
 
-async def test_overview_without_events_says_what_to_do(api: Api) -> None:
+async def test_overview_without_events_shows_instructions(api: Api) -> None:
     headers = bearer(await read_key(api.engine))
     page = await api.client.get("/overview", headers=headers)
     assert "No events in this span" in page.text

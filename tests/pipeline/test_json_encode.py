@@ -96,7 +96,7 @@ def test_keys_are_sorted_at_every_level() -> None:
 
 
 @pytest.mark.parametrize("value", ["\ud800", {"\udfff": 1}, 2**64, -(2**63) - 1])
-def test_plain_encoder_refuses_what_it_cannot_write(value: Any) -> None:
+def test_plain_encoder_refuses_unsupported_values(value: Any) -> None:
     with pytest.raises(TypeError):
         encode_plain([value])
 

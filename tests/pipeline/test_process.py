@@ -100,7 +100,7 @@ def test_source_and_receipt_time_are_kept() -> None:
         assert verdict.request_id == RECEIPT.request_id
 
 
-def test_one_bad_event_never_harms_its_neighbours() -> None:
+def test_bad_event_never_affects_its_neighbours() -> None:
     good = json.dumps(signed_up_with()).encode()
     bad = [b"{}", b"NaN", b"[[[]]]", b'{"a\\u0000":1e400}', b"[" * 99 + b"]" * 99]
     verdicts = judge_array(b"[" + b",".join([*bad, good, *bad]) + b"]")
@@ -118,7 +118,7 @@ def test_event_is_at_most_64_levels_deep(start: str, end: str) -> None:
     assert not rejection.truncated
 
 
-def test_depth_counts_in_what_is_ignored_too_and_in_a_batch() -> None:
+def test_depth_counts_in_ignored_fields_and_in_a_batch() -> None:
     deep = json.loads("[" * 65 + "]" * 65)
     assert rejected(signed_up_with(integrations=deep)).reason == "too_deep"
     stored(signed_up_with(integrations=deep[0]))

@@ -197,7 +197,7 @@ def test_sample_client_cannot_turn_a_missing_attribute_into_text(
 
 
 @pytest.mark.parametrize(("language", "user"), CLIENTS)
-def test_sample_client_waits_as_told_and_logs_a_warning_once(
+def test_sample_client_obeys_retry_after_and_logs_a_warning_once(
     language: str, user: str, tmp_path: Path
 ) -> None:
     twice = user.replace("print(", "after_sign_up(user)\nprint(").replace(

@@ -117,7 +117,7 @@ def test_key_from_standard_input_may_be_given_again(env: dict[str, str]) -> None
     assert "belongs to web" in other.stderr
 
 
-def test_check_names_what_is_wrong_and_ends_with_status_1(
+def test_check_names_failures_and_ends_with_status_1(
     database: Database, env: dict[str, str], tmp_path: Path
 ) -> None:
     looks = invoke("check", env=env | environment(data_dir=str(tmp_path)))

@@ -74,7 +74,7 @@ def test_service_matches_its_openapi(tenant: Tenant, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_reading_does_what_openapi_says(tenant: Tenant, tmp_path: Path) -> None:
+def test_read_api_matches_openapi(tenant: Tenant, tmp_path: Path) -> None:
     for timestamp in ("2023-11-02", "yesterday"):
         event = {
             "event": "signed_up",

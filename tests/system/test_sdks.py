@@ -75,7 +75,7 @@ def iso(millisecond: int) -> str:
 @pytest.mark.parametrize(
     "sender", ["segment_python.py", "rudder_python.py", "customerio_python.py"]
 )
-def test_python(tenant: Tenant, sender: str) -> None:
+def test_events_of_python_sdk_are_stored(tenant: Tenant, sender: str) -> None:
     check(tenant, run(tenant, [sys.executable], sender, COUNT))
 
 
@@ -89,7 +89,7 @@ def test_python(tenant: Tenant, sender: str) -> None:
         "analytics-node.mjs",
     ],
 )
-def test_node(tenant: Tenant, sender: str) -> None:
+def test_events_of_node_sdk_are_stored(tenant: Tenant, sender: str) -> None:
     node = shutil.which("node")
     if node is None or not MODULES.is_dir():
         pytest.skip("Node or its SDKs are not here; make test installs them with npm")

@@ -107,7 +107,7 @@ async def test_line_holds_every_stored_field(
     ],
 )
 @pytest.mark.parametrize("form", ["ndjson", "csv"])
-async def test_filters_choose(
+async def test_filters_select_events(
     engine: AsyncEngine,
     database_url: str,
     form: str,

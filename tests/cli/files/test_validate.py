@@ -166,7 +166,7 @@ def test_broken_element_of_an_array_is_named_and_the_rest_is_read(
     assert [line.split(":")[0] for line in rest] == [f"line {last}, index 2"] * 2
 
 
-def test_json_output_has_what_cannot_be_read(tmp_path: Path) -> None:
+def test_json_output_lists_unreadable_lines(tmp_path: Path) -> None:
     result = run(validate, write(tmp_path / "events.ndjson", b"x\n"), "--json")
 
     assert json.loads(result.stdout) == {
@@ -207,7 +207,7 @@ def test_event_over_its_limit_is_rejected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left", [-1, -5, -30, 2, 3, 9])
 @pytest.mark.parametrize("whole", [b"", ndjson(GOOD)])
-def test_gzip_that_breaks_off_leaves_what_was_read(
+def test_truncated_gzip_keeps_the_events_read_so_far(
     tmp_path: Path, whole: bytes, left: int
 ) -> None:
     path = tmp_path / "events.gz"

@@ -36,7 +36,7 @@ def restored(value: Any, policy: TimestampPolicy = POLICY) -> Any:
         "1698885008276",
     ],
 )
-def test_timestamp_becomes_what_wrestore_sent_form(sent: str | float) -> None:
+def test_timestamp_becomes_the_sent_form(sent: str | float) -> None:
     parsed = parse_timestamp(sent, received_at=RECEIPT.received_at, policy=POLICY)
 
     event = restored(exported(format_timestamp(parsed.instant), parsed.raw))

@@ -133,7 +133,7 @@ async def test_control_characters_of_senders_never_reach_the_terminal(
         assert all(c.isprintable() or c == "\n" for c in output)
 
 
-async def test_show_tells_everything_and_the_payload_as_it_is(
+async def test_show_prints_all_fields_and_the_exact_payload(
     run: Run, engine: AsyncEngine
 ) -> None:
     row = rejection(with_properties({"properties": ODD}, text='{ "a\\": [1,2] }'))
@@ -166,7 +166,7 @@ async def test_show_tells_everything_and_the_payload_as_it_is(
     )
 
 
-async def test_show_lays_out_what_was_cut(run: Run, engine: AsyncEngine) -> None:
+async def test_show_prints_a_truncated_payload(run: Run, engine: AsyncEngine) -> None:
     row = rejection({"a": "x" * MAX_PAYLOAD})
     await commit(engine, row)
 
@@ -196,7 +196,7 @@ async def test_unknown_id_refers_to_the_list(run: Run, id_: str) -> None:
         (["--since", "1h"], "", (7, "0 deleted.")),
     ],
 )
-async def test_purge_deletes_what_it_was_told_and_asks_first(
+async def test_purge_deletes_the_selection_after_a_confirmation(
     run: Run,
     engine: AsyncEngine,
     arguments: list[str],
@@ -216,7 +216,7 @@ async def test_purge_deletes_what_it_was_told_and_asks_first(
 @pytest.mark.parametrize(
     "arguments", [[], ["--yes"], ["--all", "--yes", "--source", "crm"]]
 )
-async def test_purge_must_be_told_which(
+async def test_purge_requires_a_selection(
     run: Run, engine: AsyncEngine, arguments: list[str]
 ) -> None:
     await fill(engine)

@@ -30,7 +30,7 @@ def run(database_url: str) -> Run:
     return runner_on(database_url)
 
 
-async def test_replay_tells_what_became_of_them(run: Run, engine: AsyncEngine) -> None:
+async def test_replay_reports_its_results(run: Run, engine: AsyncEngine) -> None:
     await fill(engine)
 
     result = await run("replay")

@@ -44,7 +44,7 @@ async def test_set_corrects_the_selected_event(run: Run, engine: AsyncEngine) ->
     assert await count(engine) == 1
 
 
-async def test_set_reports_what_is_still_wrong(run: Run, engine: AsyncEngine) -> None:
+async def test_set_reports_the_remaining_errors(run: Run, engine: AsyncEngine) -> None:
     event = without(added_user_with(user_id="null"), "context")
     await commit(engine, rejection(event, error=PLACEHOLDER))
 

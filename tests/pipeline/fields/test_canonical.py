@@ -98,7 +98,7 @@ def test_two_names_with_two_values_conflict_and_are_both_reported(
 
 
 @pytest.mark.parametrize(("field", "first", "second"), PAIRS)
-def test_null_is_absence(field: str, first: str, second: str) -> None:
+def test_null_equals_absence(field: str, first: str, second: str) -> None:
     folded = canonicalise(at((first, None), (second, "sent")))
     assert folded.fields[field] == "sent"
     assert folded.names[field] == second

@@ -118,7 +118,9 @@ def test_second_60_anywhere_else(sent: str) -> None:
         ("01-02-03T00:00:00+01", "dmy", "2003-01-31T23:00:00.000Z"),
     ],
 )
-def test_two_digit_years(sent: str, order: TwoDigitYear, instant: str) -> None:
+def test_two_digit_years_are_read_by_policy(
+    sent: str, order: TwoDigitYear, instant: str
+) -> None:
     assert read(sent, TimestampPolicy(order)) == (instant, ("two_digit_year",))
 
 

@@ -104,7 +104,7 @@ def test_form_of_two_readings_is_rejected(sent: str) -> None:
         ("9999-12-31T24:00:00Z", "outside the years 0001 to 9999"),
     ],
 )
-def test_error_says_what_was_understood(sent: str, understood: str) -> None:
+def test_error_reports_the_understood_part(sent: str, understood: str) -> None:
     assert understood in refusal(sent).message
 
 

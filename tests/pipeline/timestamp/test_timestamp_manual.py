@@ -62,7 +62,7 @@ def test_every_warning_is_explained_and_shown() -> None:
 
 
 @pytest.mark.parametrize(("order", "expected"), manual_rows("Two-digit years"))
-def test_two_digit_years(order: TwoDigitYear, expected: str) -> None:
+def test_two_digit_years_are_read_by_policy(order: TwoDigitYear, expected: str) -> None:
     assert outcome('"20-11-23T22:28:55.111Z"', order)[0] == expected
 
 

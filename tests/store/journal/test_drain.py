@@ -288,7 +288,7 @@ async def test_drain_runs_by_itself_and_adopts_journals_of_dead_processes(
     await drain.stop(within_s=5)
 
 
-async def test_stopping_stores_what_it_can_and_leaves_the_rest(
+async def test_stopping_drain_stores_entries_in_time_and_leaves_the_rest(
     draining: Draining, journal: Journal, engine: AsyncEngine
 ) -> None:
     await journal.append([records(300)])

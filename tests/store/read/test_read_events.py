@@ -180,7 +180,7 @@ async def test_page_of_large_rows_ends_early_and_loses_none(
     assert len({row.id for row in chain.from_iterable(found)}) == 90
 
 
-async def test_rejected_events_are_read_likewise(engine: AsyncEngine) -> None:
+async def test_rejected_events_are_read_in_pages(engine: AsyncEngine) -> None:
     entries = [rejection(f"u{number}", p="\u2028<b>") for number in range(5)]
     await save(engine, *entries)
 

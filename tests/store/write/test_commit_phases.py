@@ -96,7 +96,7 @@ async def test_rejection_that_fails_with_its_batch_stores_nothing_and_is_retried
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_cut_between_claim_and_its_reading_keeps_what_was_stored(
+async def test_lost_connection_after_the_claim_keeps_stored_events(
     service: AsyncEngine, proxy: Proxy, engine: AsyncEngine, when: str
 ) -> None:
     await save(engine, record("old", plan="a"))

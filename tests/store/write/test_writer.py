@@ -239,7 +239,7 @@ async def test_defect_fails_its_batch_and_the_writer_goes_on(
     assert senders.released == ["a", "b"]
 
 
-async def test_stopping_writes_what_waits_and_refuses_what_comes(
+async def test_stopping_writer_commits_waiting_bodies_and_refuses_new_ones(
     committer: HeldCommitter, senders: Senders, writer: Writer
 ) -> None:
     waiting = [senders.send("a", *body("a"))]
