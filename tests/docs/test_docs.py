@@ -283,9 +283,10 @@ def test_each_route_is_listed_and_no_other() -> None:
     }
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/events.md"])
-def test_every_sample_is_accepted(page: str) -> None:
-    for sample in blocks(read(page), "json"):
+def test_every_sample_is_accepted() -> None:
+    samples = blocks(read("docs/events.md"), "json")
+    assert samples
+    for sample in samples:
         stored(sample.encode())
 
 
