@@ -52,6 +52,7 @@ async function fillKey() {
     if (code.textContent.includes(PLACEHOLDER)) code.textContent = code.textContent.replaceAll(PLACEHOLDER, key);
   }
   document.getElementById("key").value = key;
+  document.getElementById("key-note").textContent = "The code has the quick-start key of this machine.";
 }
 
 makeTabs();
