@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked, record_command
+from app.cli.database import echo_err, open_checked
 from app.pipeline.person import Person
 from app.store.journal.fallback import journal_directory
 from app.store.journal.traces import (
@@ -15,6 +15,7 @@ from app.store.journal.traces import (
     erase_from_free_journals,
     find_in_journals,
 )
+from app.store.lifecycle.audit import command_actor
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person, scrub
 
 
@@ -70,10 +71,10 @@ def erase(
                 person,
                 redact=mentions is Mentions.redact,
                 buffered=buffered,
+                actor=command_actor(),
             )
         )
         erase_from_free_journals(journals, person)
-        record_command(database, "erase", subject=str(done.receipt))
         left = asyncio.run(scrub(database.url, done.tables))
     if left:
         echo_err(

@@ -4,19 +4,22 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 
-from app.access.readers import may_operate
+from app.access.readers import may_erase, may_operate
 from app.components.live import LiveComponents
 from app.components.readers import ReadComponents
 from app.pages.console.actions import action_routes
 from app.pages.console.find import find_routes
-from app.pages.console.operators import Operators
+from app.pages.console.operators import OperatorChecks, Operators
+from app.pages.console.person import person_routes
 from app.pages.console.rejected import rejected_routes
 from app.pages.console.sources import key_action_routes, source_routes
 from app.pages.quickstart_key import quickstart_key_routes
 from app.pages.render import Pages
 from app.pipeline.record import Policy
 from app.store.engine import create_engine
+from app.store.journal.fallback import journal_directory
 from app.store.keys.actions import KeyActions
+from app.store.lifecycle.person_actions import PersonActions
 from app.store.quarantine.actions import QuarantineActions
 
 # Actions of operators run one at a time in each worker process.
@@ -39,6 +42,9 @@ class ConsoleComponents:
         )
         self._actions = QuarantineActions(self._engine, policy)
         self._keys = KeyActions(self._engine)
+        self._persons = PersonActions(
+            url, self._engine, journals=journal_directory(data_dir)
+        )
         self._data_dir = data_dir
 
     def install(
@@ -50,13 +56,14 @@ class ConsoleComponents:
         watching: LiveComponents,
     ) -> None:
         """Add the routes."""
-        operators = Operators(reading.readers, self._may_operate)
+        may = OperatorChecks(self._may_operate, self._may_export, self._may_erase)
+        operators = Operators(reading.readers, may)
         app.include_router(
             rejected_routes(
                 pages,
                 readers=reading.readers,
                 queries=reading.turns,
-                may_operate=operators.may_operate,
+                may_operate=may.operate,
                 names=watching.names,
             )
         )
@@ -76,7 +83,10 @@ class ConsoleComponents:
             key_action_routes(pages, operators=operators, actions=self._keys)
         )
         app.include_router(
-            find_routes(pages, readers=reading.readers, queries=reading.turns)
+            find_routes(pages, readers=reading.readers, queries=reading.turns, may=may)
+        )
+        app.include_router(
+            person_routes(pages, operators=operators, actions=self._persons)
         )
         app.include_router(
             action_routes(
@@ -90,6 +100,12 @@ class ConsoleComponents:
     async def _may_operate(self, request: Request) -> bool:
         """Whether the reader has the scope, and the service the rights."""
         return await may_operate(request) and await self._actions.has_rights()
+
+    async def _may_export(self, request: Request) -> bool:
+        return await may_operate(request) and (await self._persons.rights()).export
+
+    async def _may_erase(self, request: Request) -> bool:
+        return await may_erase(request) and (await self._persons.rights()).erase
 
     async def close(self) -> None:
         """Close the connections."""

@@ -20,7 +20,6 @@ import typer
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked, record_command
 from app.cli.files.csv_output import CsvLines
-from app.cli.files.subject_export import export_subject
 from app.cli.quarantine.filters import Source, read_since
 from app.components.database import read_url
 from app.components.policy import event_policy
@@ -28,6 +27,7 @@ from app.errors import OperatorError
 from app.pipeline.person import Person
 from app.pipeline.timestamp import format_timestamp
 from app.store.journal.fallback import journal_directory
+from app.store.lifecycle.person_export import export_person
 from app.store.read.export import JsonText, export_events
 from app.store.read.filters import EventFilter
 
@@ -161,7 +161,7 @@ def _export_subject(person: Person, output: Path | None) -> None:
                 _write(out, line)
 
         count = asyncio.run(
-            export_subject(
+            export_person(
                 database.url,
                 person,
                 journals=journal_directory(settings.data_dir),

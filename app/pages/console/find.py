@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from app.access.readers import ReaderAuth
+from app.pages.console.operators import OperatorChecks
+from app.pages.forms import form_token
 from app.pages.render import Pages
 from app.store.read.find import Entry, Section, find
 from app.store.read.limiter import QueryLimiter
@@ -22,9 +24,16 @@ class FindQuery(BaseModel):
 
 
 def find_routes(
-    pages: Pages, *, readers: ReaderAuth, queries: QueryLimiter
+    pages: Pages, *, readers: ReaderAuth, queries: QueryLimiter, may: OperatorChecks
 ) -> APIRouter:
-    """`/find`."""
+    """`/find`.
+
+    Args:
+        pages: renders the page.
+        readers: authenticates readers.
+        queries: reads the events.
+        may: whether to show the forms that export and erase.
+    """
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
 
     @routes.get("/find")
@@ -33,14 +42,18 @@ def find_routes(
         sections = await queries.ask(partial(find, term=term)) if term else []
         timeline = timeline_of(sections)
         users = {each.user_id for each in timeline if each.user_id is not None}
+        # One person was found, whichever way: the actions can name that person.
+        user = next(iter(users)) if len(users) == 1 else None
         return pages.render(
             "console/find.html",
             request=request,
             term=term,
             sections=sections,
             timeline=timeline,
-            # One person was found, whichever way: the commands can name that person.
-            user=next(iter(users)) if len(users) == 1 else None,
+            user=user,
+            can_export=user is not None and await may.export(request),
+            can_erase=user is not None and await may.erase(request),
+            token=form_token(request),
             quote=shlex.quote,
         )
 

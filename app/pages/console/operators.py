@@ -1,7 +1,7 @@
 """Admission to the actions of the console: scope, session and form token."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from fastapi import Request
 
@@ -9,11 +9,25 @@ from app.access.readers import ReaderAuth
 from app.pages.forms import Form, check_form_token, read_form, refuse_cross_site
 from app.request_errors import ForbiddenError
 
-# Whether the key or session of a request has the scope `operate`.
+# Whether a request may act: the scope of its key, and the rights of the service.
 OperatorCheck: TypeAlias = Callable[[Request], Awaitable[bool]]
 
 # A payload of 128 KiB in which each byte is escaped, and as much again.
 _MAX_FORM_BYTES = 1024 * 1024
+
+
+class OperatorChecks(NamedTuple):
+    """Conditions of the actions.
+
+    Attributes:
+        operate: to act on rejected events and keys.
+        export: to export a person.
+        erase: to erase a person.
+    """
+
+    operate: OperatorCheck
+    export: OperatorCheck
+    erase: OperatorCheck
 
 
 class Operators:
@@ -21,27 +35,35 @@ class Operators:
 
     Args:
         readers: finds the reader of a request.
-        may_operate: whether that reader is an operator.
+        may: which actions that reader may take.
     """
 
-    def __init__(self, readers: ReaderAuth, may_operate: OperatorCheck) -> None:
+    def __init__(self, readers: ReaderAuth, may: OperatorChecks) -> None:
         self._readers = readers
-        self.may_operate = may_operate
+        self.may = may
 
-    async def read_action(self, request: Request) -> tuple[str, Form]:
+    async def read_action(
+        self,
+        request: Request,
+        *,
+        action: Literal["operate", "export", "erase"] = "operate",
+    ) -> tuple[str, Form]:
         """The operator who sent a form, as the audit log names it, and the form.
 
         Raises:
             SignInRequiredError: nobody is signed in.
-            ForbiddenError: the key or session may not operate.
+            ForbiddenError: the key or session may not do this.
             CrossSiteError: the form was forged.
         """
         refuse_cross_site(request)
         await self._readers.on_page(request)
-        if not await self.may_operate(request):
+        check: OperatorCheck = getattr(self.may, action)
+        if not await check(request):
+            scope = "erase" if action == "erase" else "operate"
             raise ForbiddenError(
-                "This needs a key with the scope `operate` "
-                "(`rollcall keys create --scope operate`)."
+                f"This needs a key with the scope `{scope}` "
+                f"(`rollcall keys create --scope {scope}`), and a database role of the "
+                "service that has the rights for it."
             )
         form = await read_form(request, max_bytes=_MAX_FORM_BYTES)
         check_form_token(request, form)

@@ -48,7 +48,7 @@ def source_routes(
             "console/sources.html",
             request=request,
             sources=[(row, active.get(row["name"])) for row in found],
-            can_operate=await operators.may_operate(request),
+            can_operate=await operators.may.operate(request),
             token=form_token(request),
         )
 
@@ -61,7 +61,7 @@ def source_routes(
             "console/source.html",
             request=request,
             source=source,
-            can_operate=await operators.may_operate(request),
+            can_operate=await operators.may.operate(request),
             token=form_token(request),
         )
 

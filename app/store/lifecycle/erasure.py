@@ -4,7 +4,6 @@ The ids of deleted events stay in `event_ids`, marked as erased and without thei
 content hash, so that a later retry, import or drain is rejected with `erased`.
 """
 
-import getpass
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from app.pipeline.person import Person
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
 from app.store.journal.traces import JournalTraces
+from app.store.lifecycle.audit import record_action
 from app.store.lifecycle.subject import Trace, find_traces
 from app.store.operator_session import operator_errors
 
@@ -108,9 +108,9 @@ async def find_person(url: str, person: Person) -> Erasure:
 
 
 async def erase_person(
-    url: str, person: Person, *, redact: bool, buffered: JournalTraces
+    url: str, person: Person, *, redact: bool, buffered: JournalTraces, actor: str
 ) -> Erasure:
-    """Delete the person's rows and redact mentions, in one transaction.
+    """Delete the person's rows, redact mentions and record it, in one transaction.
 
     Args:
         url: of the database; its role has the rights of `rollcall_eraser`.
@@ -118,6 +118,7 @@ async def erase_person(
         redact: whether to replace mentions in rows of others by `[erased]`.
         buffered: the person's entries in journals; their ids are marked as erased, so
             that a drain rejects them.
+        actor: who erases, as in the audit log.
 
     Raises:
         DatabaseError: nothing was changed.
@@ -143,10 +144,12 @@ async def erase_person(
             _RECEIPT,
             {
                 "id": found.receipt,
-                "user": getpass.getuser(),
+                "user": actor,
                 "counts": json.dumps(counts),
             },
         )
+        receipt = str(found.receipt)
+        await record_action(connection, "erase", actor=actor, subject=receipt)
     return found
 
 

@@ -22,9 +22,12 @@ from app.store.read.filters import RejectedFilter
 T = TypeVar("T")
 
 _TIMEOUT_S = 10.0
-# Rights of the role rollcall_operator.
+# Rights of the role rollcall_operator. One right in each call: several of them would
+# ask for any.
 _RIGHTS = text("""
-SELECT has_table_privilege('rejected_events', 'SELECT, INSERT, UPDATE, DELETE')
+SELECT has_table_privilege('rejected_events', 'SELECT')
+    AND has_table_privilege('rejected_events', 'UPDATE')
+    AND has_table_privilege('rejected_events', 'DELETE')
     AND has_table_privilege('events', 'INSERT')
     AND has_any_column_privilege('write_keys', 'UPDATE')
     AND has_table_privilege('sources', 'INSERT')

@@ -1,4 +1,4 @@
-"""`rollcall export --subject`: all data about one person, as NDJSON."""
+"""Export of all data about one person, as NDJSON."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ from app.store.lifecycle.erasure import find_person
 _Write = Callable[[bytes], None]
 
 
-async def export_subject(
+async def export_person(
     url: str, person: Person, *, journals: Path, write: _Write
 ) -> int:
     """Write each row that concerns the person as a JSON line.

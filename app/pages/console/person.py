@@ -1,0 +1,106 @@
+"""`/person/...`: export and erasure of one person, as forms of the page Find."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+
+from app.pages.console.operators import Operators
+from app.pages.forms import Form, form_token, value_of
+from app.pages.render import Pages
+from app.pipeline.person import Person
+from app.request_errors import InvalidParameterError
+from app.store.lifecycle.erasure import Erasure
+from app.store.lifecycle.person_actions import PersonActions
+
+_MAX_ID = 255
+_MAX_EMAILS = 20
+_EXPORT_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Disposition": 'attachment; filename="person.ndjson"',
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def person_routes(
+    pages: Pages, *, operators: Operators, actions: PersonActions
+) -> APIRouter:
+    """POST routes `/person/export` and `/person/erase`."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.post("/person/export")
+    async def export(request: Request) -> Response:
+        actor, form = await operators.read_action(request, action="export")
+        user, emails = _person_of(form)
+        lines = await actions.export(Person(user, emails), actor=actor)
+        return Response(
+            lines, media_type="application/x-ndjson", headers=_EXPORT_HEADERS
+        )
+
+    @routes.post("/person/erase")
+    async def erase(request: Request) -> Response:
+        actor, form = await operators.read_action(request, action="erase")
+        user, emails = _person_of(form)
+        person = Person(user, emails)
+        redact = value_of(form, "mentions") == "redact"
+        show = partial(pages.render, request=request, user=user, emails=emails)
+        if value_of(form, "confirmed") != "yes":
+            found, buffered = await actions.find(person)
+            return show(
+                "console/person_erase.html",
+                found=found,
+                own=count_by_table(found, is_own=True),
+                mentions=count_by_table(found, is_own=False),
+                buffered=buffered,
+                further=further_emails(found, emails),
+                token=form_token(request),
+            )
+        done = await actions.erase(person, redact=redact, actor=actor)
+        return show(
+            "console/person_erased.html",
+            done=done,
+            own=count_by_table(done, is_own=True),
+            mentions=count_by_table(done, is_own=False),
+            redacted=redact,
+        )
+
+    return routes
+
+
+def count_by_table(found: Erasure, *, is_own: bool) -> dict[str, int]:
+    """Number of rows in `events` and in `rejected_events`."""
+    counts = {"events": 0, "rejected_events": 0}
+    for trace in found.own if is_own else found.mentions:
+        counts[trace.table] += 1
+    return counts
+
+
+def further_emails(found: Erasure, emails: Iterable[str]) -> list[str]:
+    """Addresses in the person's sign-ups that were not searched for."""
+    known = {email.casefold() for email in emails}
+    further: dict[str, str] = {}
+    for trace in found.own:
+        properties = trace.columns.get("properties")
+        if trace.columns.get("event") != "signed_up" or not isinstance(
+            properties, dict
+        ):
+            continue
+        email = properties.get("email") or properties.get("user_email")
+        if isinstance(email, str) and email.casefold() not in known:
+            further.setdefault(email.casefold(), email)
+    return list(further.values())[:_MAX_EMAILS]
+
+
+def _person_of(form: Form) -> tuple[str, list[str]]:
+    """User id and email addresses of a form."""
+    user = value_of(form, "user")
+    emails = list(dict.fromkeys(" ".join(form.get("email", [])).split()))
+    if not user or len(user) > _MAX_ID or "\0" in user:
+        raise InvalidParameterError("A user id has 1 to 255 characters.")
+    if len(emails) > _MAX_EMAILS or any(
+        "@" not in email or len(email) > _MAX_ID or "\0" in email for email in emails
+    ):
+        raise InvalidParameterError(
+            f"Write at most {_MAX_EMAILS} email addresses, with spaces between them."
+        )
+    return user, emails

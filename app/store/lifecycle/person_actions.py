@@ -1,0 +1,161 @@
+"""Actions of operators on one person, from the pages: find, export and erase.
+
+Each runs in a thread with an event loop of its own: reading journals and comparing
+rows takes long, and the worker's loop must go on receiving events.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import DatabaseError
+from app.pipeline.person import Person
+from app.request_errors import UnavailableError
+from app.store.journal.traces import (
+    JournalTraces,
+    erase_from_free_journals,
+    find_in_journals,
+)
+from app.store.lifecycle.audit import record_action
+from app.store.lifecycle.erasure import Erasure, erase_person, find_person
+from app.store.lifecycle.person_export import export_person
+from app.store.query import ask
+
+T = TypeVar("T")
+
+# An action reads all rows of both tables.
+_TIMEOUT_S = 60.0
+_RIGHTS_TIMEOUT_S = 5.0
+# `has_table_privilege` with several rights asks for any of them.
+_RIGHTS = text("""
+SELECT
+    has_table_privilege('events', 'SELECT')
+        AND has_table_privilege('rejected_events', 'SELECT') AS export,
+    has_table_privilege('events', 'UPDATE')
+        AND has_table_privilege('events', 'DELETE')
+        AND has_table_privilege('rejected_events', 'UPDATE')
+        AND has_table_privilege('rejected_events', 'DELETE')
+        AND has_table_privilege('event_ids', 'SELECT')
+        AND has_table_privilege('event_ids', 'INSERT')
+        AND has_table_privilege('event_ids', 'UPDATE')
+        AND has_table_privilege('erasures', 'INSERT') AS erase
+""")
+_NO_RESPONSE = "The database did not respond in time. Nothing was changed; try again."
+_TOO_LONG = (
+    "Reading all events takes longer than a page may wait. Nothing was changed; use "
+    "`rollcall export --subject` or `rollcall erase`."
+)
+
+
+class PersonRights(NamedTuple):
+    """What the database role of the service may do.
+
+    Attributes:
+        export: read all events and rejected events.
+        erase: delete them and write a receipt.
+    """
+
+    export: bool
+    erase: bool
+
+
+class PersonActions:
+    """Finds, exports and erases persons, one at a time.
+
+    Args:
+        url: of the database.
+        engine: for rights and the audit log.
+        journals: directory of the journals of this machine.
+    """
+
+    def __init__(self, url: str, engine: AsyncEngine, *, journals: Path) -> None:
+        self._url = url
+        self._engine = engine
+        self._journals = journals
+        self._turn = asyncio.Lock()
+
+    async def rights(self) -> PersonRights:
+        """Return the rights of the service's database role.
+
+        Raises:
+            UnavailableError: the database did not respond.
+        """
+
+        async def read(connection: AsyncConnection) -> PersonRights:
+            export, erase = (await connection.execute(_RIGHTS)).one()
+            return PersonRights(export=export, erase=export and erase)
+
+        return await self._ask(read)
+
+    async def find(self, person: Person) -> tuple[Erasure, JournalTraces]:
+        """Find all rows and journal entries that concern the person.
+
+        Raises:
+            UnavailableError: the database did not respond, or it takes too long.
+        """
+
+        async def work() -> tuple[Erasure, JournalTraces]:
+            buffered = find_in_journals(self._journals, person)
+            return await find_person(self._url, person), buffered
+
+        return await self._run(work)
+
+    async def export(self, person: Person, *, actor: str) -> bytes:
+        """Return all data of the person as NDJSON.
+
+        Raises:
+            UnavailableError: the database did not respond, or it takes too long.
+        """
+        lines: list[bytes] = []
+        write = partial(
+            export_person, person=person, journals=self._journals, write=lines.append
+        )
+        count = await self._run(partial(write, self._url))
+        record = partial(
+            record_action, action="export.subject", actor=actor, rows=count
+        )
+        await self._ask(record)
+        return b"".join(lines)
+
+    async def erase(self, person: Person, *, redact: bool, actor: str) -> Erasure:
+        """Erase the person for good.
+
+        Raises:
+            UnavailableError: the database did not respond, or it takes too long;
+                nothing was changed.
+        """
+
+        async def work() -> Erasure:
+            buffered = find_in_journals(self._journals, person)
+            done = await erase_person(
+                self._url, person, redact=redact, buffered=buffered, actor=actor
+            )
+            erase_from_free_journals(self._journals, person)
+            return done
+
+        return await self._run(work)
+
+    async def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async def limited() -> T:
+            async with asyncio.timeout(_TIMEOUT_S):
+                return await work()
+
+        async with self._turn:
+            try:
+                return await asyncio.to_thread(asyncio.run, limited())
+            except TimeoutError:
+                raise UnavailableError(_TOO_LONG) from None
+            except DatabaseError:
+                raise UnavailableError(_NO_RESPONSE) from None
+
+    async def _ask(
+        self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]]
+    ) -> T:
+        return await ask(
+            self._engine, work, timeout_s=_RIGHTS_TIMEOUT_S, failure=_NO_RESPONSE
+        )
