@@ -12,6 +12,7 @@ from app.pages.console.find import find_routes
 from app.pages.console.operators import OperatorChecks, Operators
 from app.pages.console.person import person_routes
 from app.pages.console.rejected import rejected_routes
+from app.pages.console.replay import replay_routes
 from app.pages.console.sources import key_action_routes, source_routes
 from app.pages.quickstart_key import quickstart_key_routes
 from app.pages.render import Pages
@@ -21,6 +22,7 @@ from app.store.journal.fallback import journal_directory
 from app.store.keys.actions import KeyActions
 from app.store.lifecycle.person_actions import PersonActions
 from app.store.quarantine.actions import QuarantineActions
+from app.store.quarantine.replay_runs import ReplayRuns
 
 # Actions of operators run one at a time in each worker process.
 _CONNECTIONS = 1
@@ -33,7 +35,10 @@ class ConsoleComponents:
     Args:
         url: database URL.
         policy: by which rejected events are processed again.
-        data_dir: holds the key of the quick start.
+        data_dir: holds the key of the quick start, journals and the state of replays.
+
+    Attributes:
+        replays: replays of operators.
     """
 
     def __init__(self, url: str, policy: Policy, *, data_dir: Path) -> None:
@@ -46,6 +51,7 @@ class ConsoleComponents:
             url, self._engine, journals=journal_directory(data_dir)
         )
         self._data_dir = data_dir
+        self.replays = ReplayRuns(data_dir)
 
     def install(
         self,
@@ -58,6 +64,16 @@ class ConsoleComponents:
         """Add the routes."""
         may = OperatorChecks(self._may_operate, self._may_export, self._may_erase)
         operators = Operators(reading.readers, may)
+        # Before the routes of a single event, which would take it for an id.
+        app.include_router(
+            replay_routes(
+                pages,
+                readers=reading.readers,
+                operators=operators,
+                actions=self._actions,
+                runs=self.replays,
+            )
+        )
         app.include_router(
             rejected_routes(
                 pages,
@@ -65,6 +81,7 @@ class ConsoleComponents:
                 queries=reading.turns,
                 may_operate=may.operate,
                 names=watching.names,
+                replays=self.replays,
             )
         )
         app.include_router(
@@ -108,5 +125,6 @@ class ConsoleComponents:
         return await may_erase(request) and (await self._persons.rights()).erase
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Stop the replay and close the connections."""
+        await self.replays.close()
         await self._engine.dispose()

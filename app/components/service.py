@@ -128,7 +128,7 @@ class Service:
             ),
             self.metrics,
             max_connections=max_connections(),
-            on_stop=(self.watching.feed.end,),
+            on_stop=(self.watching.feed.end, self.console.replays.end),
         )
         self.readiness = Readiness(
             self._lookups.check_ready,

@@ -137,12 +137,26 @@ async def test_replay_selected_reports_progress_and_result(api: Api) -> None:
     async with api.engine.begin() as connection:
         await connection.execute(text(MEND), {"id": ids[0]})
     form = {"form_token": await token_of(tab), "id": ids[:2]}
-    page = (await tab.post("/rejected/replay", data=form)).text
+    started = await tab.post("/rejected/replay", data=form)
+    assert (started.status_code, started.headers["location"]) == (
+        303,
+        "/rejected/replay",
+    )
+    # The page of another visit shows it to its end.
+    page = (await tab.get("/rejected/replay")).text
     assert "<li>2 of 2 processed</li>" in page
     assert "1 stored, 0 already stored, 1 still rejected." in page
     assert page.rstrip().endswith("</html>")
     assert await api.scalar("SELECT count(*) FROM events") == 1
     assert await api.scalar("SELECT count(*) FROM rejected_events") == 2
+    page = (await tab.get("/rejected")).text
+    assert "1 stored, 0 already stored, 1 still rejected." in page
+
+
+async def test_replay_page_without_replay_says_what_to_do(api: Api) -> None:
+    tab = await signed_in(api)
+    assert "No replay yet" in (await tab.get("/rejected/replay")).text
+    assert 'id="replay"' not in (await tab.get("/rejected")).text
 
 
 async def test_actions_on_a_filter_touch_nothing_else(api: Api) -> None:
@@ -155,7 +169,8 @@ async def test_actions_on_a_filter_touch_nothing_else(api: Api) -> None:
         "all": "yes",
         "reason": "invalid_timestamp",
     }
-    page = (await tab.post("/rejected/replay", data=form)).text
+    await tab.post("/rejected/replay", data=form)
+    page = (await tab.get("/rejected/replay")).text
     assert "0 stored, 0 already stored, 3 still rejected." in page
     page = (await tab.post("/rejected/purge", data=form)).text
     assert "Purge 3 rejected events?" in page
@@ -185,6 +200,7 @@ async def test_actions_are_in_the_audit_log_with_ids_and_counts_alone(
     await operator.post(f"/rejected/{corrected}/correct", data=form)
     form = {"form_token": form["form_token"], "id": str(purged), "confirmed": "yes"}
     await operator.post("/rejected/replay", data=form)
+    await operator.get("/rejected/replay")  # waits for its end
     await operator.post("/rejected/purge", data=form)
     rows = await api.rows(
         "SELECT actor, action, subject, details FROM audit_log"

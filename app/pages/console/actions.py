@@ -1,16 +1,12 @@
-"""Actions on rejected events: check, correct, replay and purge."""
+"""Actions on rejected events: check, correct and purge."""
 
-import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
-from markupsafe import Markup
+from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import ValidationError
 
 from app.pages.console.operators import Operators
@@ -21,13 +17,10 @@ from app.request_errors import InvalidParameterError
 from app.store.quarantine.actions import QuarantineActions
 from app.store.quarantine.correct import Correction
 from app.store.quarantine.queries import SelectionCounts
-from app.store.quarantine.replay import Replayed
 from app.store.read.events import find_rejected
 from app.store.read.filters import RejectedFilter
 from app.store.read.limiter import QueryLimiter
 
-# The marker in the template at which progress is inserted.
-_PROGRESS = "<!-- progress -->"
 _FILTER = ("reason", "source", "event", "since", "until")
 
 
@@ -69,20 +62,10 @@ def action_routes(
             refused=(payload, found.errors),
         )
 
-    @routes.post("/rejected/replay")
-    async def replay_some(request: Request) -> Response:
-        actor, form = await operators.read_action(request)
-        selection, counts = await _selected(actions, form)
-        page = pages.render(
-            "console/rejected_replay.html", request=request, total=counts.replayable
-        )
-        run = partial(actions.replay, selection, actor=actor)
-        return _stream(page, _replay_progress(run, counts.replayable))
-
     @routes.post("/rejected/purge")
     async def purge_some(request: Request) -> Response:
         actor, form = await operators.read_action(request)
-        selection, counts = await _selected(actions, form)
+        selection, counts = await read_selection(actions, form)
         if value_of(form, "confirmed") != "yes":
             # The confirmation repeats the end, so that later events stay.
             form |= _end_of(selection)
@@ -101,7 +84,7 @@ def action_routes(
     return routes
 
 
-async def _selected(
+async def read_selection(
     actions: QuarantineActions, form: Form
 ) -> tuple[RejectedFilter, SelectionCounts]:
     """The events that a form selects: those that are ticked, or all of a filter."""
@@ -127,57 +110,6 @@ async def _selected(
 def _end_of(selection: RejectedFilter) -> Form:
     until = selection.until
     return {} if until is None else {"until": [until.isoformat()]}
-
-
-async def _replay_progress(
-    run: Callable[..., Coroutine[Any, Any, None]], total: int
-) -> AsyncIterator[str]:
-    """HTML of each batch as it is committed, and of the result."""
-    tally: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    batches: asyncio.Queue[Replayed | None] = asyncio.Queue()
-    running = asyncio.create_task(run(report=batches.put_nowait))
-    running.add_done_callback(lambda _: batches.put_nowait(None))
-    try:
-        while (batch := await batches.get()) is not None:
-            tally.update(stored=batch.stored, duplicates=batch.duplicates)
-            reasons.update(failure.errors[0].code for failure in batch.failures)
-            done = tally.total() + reasons.total()
-            yield Markup("<li>{:,} of {:,} processed</li>\n").format(done, total)
-        failed = running.exception() is not None
-    finally:
-        # A reader who leaves stops it between two batches.
-        running.cancel()
-    yield _summary(tally, reasons, failed=failed)
-
-
-def _summary(tally: Counter[str], reasons: Counter[str], *, failed: bool) -> str:
-    text = Markup(
-        '<li id="result"><strong>{:,} stored, {:,} already stored, {:,} still '
-        "rejected.</strong></li>\n"
-    ).format(tally["stored"], tally["duplicates"], reasons.total())
-    for reason, count in reasons.most_common():
-        text += Markup("<li>{:,} <code>{}</code></li>\n").format(count, reason)
-    if failed:
-        text += Markup(
-            '<li class="notice notice-error">The database did not respond. What is '
-            "counted above is stored; replay the others again.</li>\n"
-        )
-    return text
-
-
-def _stream(page: Response, items: AsyncIterator[str]) -> Response:
-    head, _, tail = bytes(page.body).decode().partition(_PROGRESS)
-
-    async def chunks() -> AsyncIterator[str]:
-        yield head
-        async for item in items:
-            yield item
-        yield tail
-
-    headers = {k: v for k, v in page.headers.items() if k != "content-length"}
-    headers["X-Accel-Buffering"] = "no"
-    return StreamingResponse(chunks(), headers=headers)
 
 
 def _verdict(found: Correction) -> dict[str, Any]:

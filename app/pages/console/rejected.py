@@ -18,6 +18,7 @@ from app.pages.forms import form_token
 from app.pages.render import Pages
 from app.pipeline.issues import Issue
 from app.store.quarantine.queries import survey
+from app.store.quarantine.replay_runs import ReplayRuns
 from app.store.read.events import RejectedRow, find_rejected, read_rejected
 from app.store.read.filters import RejectedFilter
 from app.store.read.limiter import QueryLimiter
@@ -64,13 +65,14 @@ class RejectedListQuery(BaseModel):
         return {name: str(value) for name, value in values.items()}
 
 
-def rejected_routes(
+def rejected_routes(  # noqa: PLR0913 - what the page shows comes from six places
     pages: Pages,
     *,
     readers: ReaderAuth,
     queries: QueryLimiter,
     may_operate: OperatorCheck,
     names: KnownNames,
+    replays: ReplayRuns,
 ) -> APIRouter:
     """`/rejected` and `/rejected/{id}`.
 
@@ -80,6 +82,7 @@ def rejected_routes(
         queries: reads the quarantine.
         may_operate: whether to show the forms of actions.
         names: to suggest in the filter.
+        replays: to show the current or last one.
     """
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
 
@@ -108,6 +111,7 @@ def rejected_routes(
             token=form_token(request),
             names=names,
             sources=await names.sources(),
+            replay=replays.read(),
         )
 
     @routes.get("/rejected/{id_}")

@@ -87,9 +87,9 @@ class QuarantineActions:
     async def replay(
         self,
         selection: RejectedFilter,
+        report: Callable[[Replayed], None],
         *,
         actor: str,
-        report: Callable[[Replayed], None],
     ) -> None:
         """Replay a selection in batches; `report` gets each after its commit."""
         tally = Counter(stored=0, duplicates=0, rejected=0)

@@ -1,6 +1,7 @@
 """The app on a database of the test's own."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,6 +17,9 @@ async def key(engine: AsyncEngine) -> str:
 
 
 @pytest.fixture
-async def api(database_url: str, engine: AsyncEngine, key: str) -> AsyncIterator[Api]:
-    async with serving(settings(database_url), key=key, engine=engine) as api:
+async def api(
+    database_url: str, engine: AsyncEngine, key: str, tmp_path: Path
+) -> AsyncIterator[Api]:
+    configured = settings(database_url, data_dir=tmp_path, journal="off")
+    async with serving(configured, key=key, engine=engine) as api:
         yield api

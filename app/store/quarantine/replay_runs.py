@@ -1,0 +1,157 @@
+"""The replay that an operator started on a page, in the background of one worker.
+
+Its state is in a file of the data directory, so that every worker of the machine shows
+it, also after the operator has left the page or the worker has died.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from app.store.quarantine.replay import Replayed
+
+log = logging.getLogger(__name__)
+
+Phase: TypeAlias = Literal["running", "finished", "stopped", "failed"]
+# Runs with a callback for each batch, called after its commit.
+Run: TypeAlias = Callable[[Callable[[Replayed], None]], Coroutine[Any, Any, None]]
+
+NAME = "replay.json"
+_WRITE_EVERY_S = 0.5
+# A worker that has written nothing for so long has died.
+_SILENT = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class ReplayState:
+    """State of a replay.
+
+    Attributes:
+        actor: who started it, as in the audit log.
+        total: events that could be replayed when it began.
+        started_at: aware UTC.
+        updated_at: when this state was written.
+        phase: `stopped` if the service ended, `failed` if the database did not respond.
+        stored: events that were stored.
+        duplicates: events that had been stored before.
+        reasons: events that are still rejected, by code.
+    """
+
+    actor: str
+    total: int
+    started_at: datetime
+    updated_at: datetime
+    phase: Phase = "running"
+    stored: int = 0
+    duplicates: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> int:
+        """Number of events that are still rejected."""
+        return sum(self.reasons.values())
+
+    @property
+    def processed(self) -> int:
+        """Number of events processed so far."""
+        return self.stored + self.duplicates + self.rejected
+
+    def add(self, batch: Replayed) -> None:
+        """Count a batch."""
+        self.stored += batch.stored
+        self.duplicates += batch.duplicates
+        for failure in batch.failures:
+            code = failure.errors[0].code
+            self.reasons[code] = self.reasons.get(code, 0) + 1
+
+
+_STATE = TypeAdapter(ReplayState)
+
+
+class ReplayRuns:
+    """Runs replays of operators, one at a time, and reads their state.
+
+    Args:
+        directory: data directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / NAME
+        self._task: asyncio.Task[None] | None = None
+        # Where the file cannot be written, this worker alone shows the state.
+        self._own: ReplayState | None = None
+        self.is_ending = False
+
+    def read(self) -> ReplayState | None:
+        """Return the state of the current or last replay of this machine."""
+        try:
+            state = _STATE.validate_json(self._path.read_bytes())
+        except (OSError, ValidationError):
+            return self._own
+        if state.phase == "running" and state.updated_at < datetime.now(UTC) - _SILENT:
+            state.phase = "stopped"
+        return state
+
+    def start(self, run: Run, *, actor: str, total: int) -> None:
+        """Start a replay, unless one is running."""
+        last = self.read()
+        if self.is_ending or (last is not None and last.phase == "running"):
+            return
+        now = datetime.now(UTC)
+        self._own = state = ReplayState(actor, total, started_at=now, updated_at=now)
+        self._write(state)
+        self._task = asyncio.create_task(self._run(run, state))
+
+    def end(self) -> None:
+        """Stop between two batches, as the service is about to end."""
+        self.is_ending = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def wait(self) -> None:
+        """Wait until the replay of this worker has ended."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def close(self) -> None:
+        """Stop the replay and wait for its end."""
+        self.end()
+        await self.wait()
+
+    async def _run(self, run: Run, state: ReplayState) -> None:
+        written_at = time.monotonic()
+
+        def count(batch: Replayed) -> None:
+            nonlocal written_at
+            state.add(batch)
+            if time.monotonic() >= written_at + _WRITE_EVERY_S:
+                written_at = time.monotonic()
+                self._write(state)
+
+        state_at_end: Phase = "stopped"
+        try:
+            await run(count)
+            state_at_end = "finished"
+        except Exception:
+            state_at_end = "failed"
+            log.exception("replay failed")
+        finally:
+            state.phase = state_at_end
+            self._write(state)
+
+    def _write(self, state: ReplayState) -> None:
+        state.updated_at = datetime.now(UTC)
+        new = self._path.with_suffix(".new")
+        try:
+            new.write_bytes(orjson.dumps(asdict(state)))
+            new.replace(self._path)
+        except OSError as error:
+            log.warning("state of the replay not written: %s", error.strerror)
