@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from app.request_errors import OverloadedError
 
@@ -44,6 +44,16 @@ class Known(NamedTuple, Generic[T]):
     until: float
 
 
+class Recent(Protocol[T]):
+    """Results of look-ups that all processes of a machine share."""
+
+    def remember(self, digest: bytes, source: T | None, /) -> None:
+        """Add the result of a look-up; None removes it."""
+
+    def recall(self, digest: bytes, /) -> T | None:
+        """Return the last result of any process."""
+
+
 class KeyCache(Generic[T]):
     """A cache in front of the table of keys, safe against a flood of unknown ones.
 
@@ -54,6 +64,7 @@ class KeyCache(Generic[T]):
         fetch: takes the SHA-256 of a key, returns its source if it is live.
         trust_s: how long a known key is trusted before it is looked up again.
         known: takes the same; the source, where it is known without looking it up.
+        recent: results of the other processes, for outages.
         clock: monotonic seconds.
     """
 
@@ -63,10 +74,12 @@ class KeyCache(Generic[T]):
         *,
         trust_s: float,
         known: Callable[[bytes], T | None] | None = None,
+        recent: Recent[T] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._look_up = fetch
         self._source_of_known = known or _know_none
+        self._recent = recent
         self._trust_s = trust_s
         self._clock = clock
         # Apart, so that a flood of unknown keys cannot push out the known ones.
@@ -126,12 +139,18 @@ class KeyCache(Generic[T]):
 
         Pages use it while the database does not respond.
         """
-        known = self._known.get(_digest(key))
-        return known.source if known is not None else None
+        digest = _digest(key)
+        known = self._known.get(digest)
+        if known is not None:
+            return known.source
+        return self._recent.recall(digest) if self._recent else None
 
     def forget(self, key: bytes) -> None:
         """Look a key up again when it is used next."""
-        self._known.pop(_digest(key), None)
+        digest = _digest(key)
+        self._known.pop(digest, None)
+        if self._recent is not None:
+            self._recent.remember(digest, None)
 
     def _enqueue(self, digest: bytes) -> asyncio.Future[T | None]:
         if digest in self._known:
@@ -162,6 +181,8 @@ class KeyCache(Generic[T]):
         # The answer is as old as the question.
         asked_at = self._clock()
         source = await self._look_up(digest)
+        if self._recent is not None:
+            self._recent.remember(digest, source)
         self._known.pop(digest, None)
         self._unknown.pop(digest, None)
         if source is None:

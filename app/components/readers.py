@@ -13,6 +13,7 @@ from app.pages.sign_in import sign_in_routes
 from app.store.engine import HostWatch, create_engine, watch_pool
 from app.store.keys.browser_sessions import Sessions
 from app.store.keys.scopes import Reader
+from app.store.keys.session_file import SessionFile
 from app.store.read.limiter import QueryLimiter
 from app.store.service_queries import ServiceQueries
 
@@ -39,6 +40,7 @@ class ReadComponents:
         trust_s: seconds for which a key or session is cached.
         metrics: metrics of the connections in use.
         known: the reader of a key's hash, where it is known without a look-up.
+        recent: sessions that other workers have seen.
         on_read: callback for each request that reads payloads.
     """
 
@@ -50,6 +52,7 @@ class ReadComponents:
         trust_s: float,
         metrics: Metrics,
         known: Callable[[bytes], Reader | None] | None = None,
+        recent: SessionFile | None = None,
         on_read: Callable[[Reader, str], None],
     ) -> None:
         # Separate pools, so that readers never take a connection from the writer.
@@ -69,7 +72,7 @@ class ReadComponents:
         self.sessions = Sessions(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self.readers = ReaderAuth(
             keys=self.keys,
-            sessions=KeyCache(self.sessions.reader_of, trust_s=trust_s),
+            sessions=KeyCache(self.sessions.reader_of, trust_s=trust_s, recent=recent),
             on_read=on_read,
         )
 

@@ -39,6 +39,7 @@ from app.settings import Settings
 from app.store.engine import HostWatch, create_engine, watch_pool
 from app.store.instances import report
 from app.store.journal.fallback import OfflineBuffer, prepare_journal
+from app.store.keys.session_file import SessionFile
 from app.store.leases import Task, once_an_hour
 from app.store.lifecycle.email_index import index_closed_weeks
 from app.store.lifecycle.retention import Limit
@@ -109,6 +110,7 @@ class Service:
             trust_s=settings.key_cache_seconds,
             metrics=self.metrics,
             known=self._outage.known_keys.reader_of if self._outage else None,
+            recent=SessionFile(settings.data_dir) if self._outage else None,
             on_read=self._recorder.count_read,
         )
         self._writer = Writer(self._committer(settings), outage=self._outage)
