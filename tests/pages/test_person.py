@@ -9,10 +9,10 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from app.store.lifecycle import person_actions
-from tests.support.app_client import Api
-from tests.support.console import signed_in, token_of
-from tests.support.pipeline import added_user_with, signed_up_with
-from tests.support.read_api import OURS, bearer, browser, read_key
+from tests.support.app.client import Api
+from tests.support.app.console import signed_in, token_of
+from tests.support.app.read_api import OURS, bearer, browser, read_key
+from tests.support.pipeline.verdicts import added_user_with, signed_up_with
 
 ANN = {"email": "ann@example.com"}
 PERSON = {"user": "ann", "email": ANN["email"]}
