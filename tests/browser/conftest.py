@@ -1,7 +1,7 @@
 """Pages in a real browser: Debian's Chromium, driven by Playwright.
 
-One browser for each test process, one service for each module, one profile for each
-test. A console error, a policy violation or a dialog fails the test.
+One browser and one service for each test process, one profile for each test. A console
+error, a policy violation or a dialog fails the test.
 """
 
 import os
@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 from tests.conftest import Admin
 from tests.support.browser.complaints import Complaints
 from tests.support.browser.site import Site
+from tests.support.events.declared import write_trial
 from tests.support.postgres.database import new_database
 from tests.support.service.process import served
 
@@ -51,22 +52,29 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(
     admin: Admin, template_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """A running service on its own database, and keys to it."""
+    """A running service on its own database, with a declared event, and keys to it."""
     directory = tmp_path_factory.mktemp("site")
-    with (
-        new_database(admin, template_url) as database,
-        served(database.url, directory) as service,
-    ):
-        yield Site(
-            service,
-            database,
-            write_key=database.key("shop"),
-            read_key=database.key("desk", scope="read"),
-        )
+    settings = {
+        "data_dir": str(directory),
+        "journal": "off",
+        "events_dir": str(write_trial(directory / "events").parent),
+        "ready_events": "b2b_saas",
+    }
+    with new_database(admin, template_url) as database:
+        write_key = database.key("shop")
+        # Event pages fill it in for a reader who is signed in on this machine.
+        (directory / "quickstart.key").write_text(write_key, encoding="ascii")
+        with served(database.url, directory, **settings) as service:
+            yield Site(
+                service,
+                database,
+                write_key=write_key,
+                read_key=database.key("desk", scope="read"),
+            )
 
 
 @pytest.fixture
