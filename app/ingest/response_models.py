@@ -63,11 +63,11 @@ class TrackResponseModel(BaseModel):
     """The answer to a body: all that it reports is on a disk."""
 
     success: bool = Field(description="Whether no event was rejected.")
-    message: str
+    message: str = Field(description="One sentence for a person.")
     response_id: str = Field(description="Id of the request, as in `X-Request-Id`.")
-    stored: int
-    duplicates: int
-    rejected: int
+    stored: int = Field(description="Number of events that were stored.")
+    duplicates: int = Field(description="Number of events that had been stored before.")
+    rejected: int = Field(description="Number of events that were rejected.")
     buffered: int | None = Field(
         default=None, description="Number of events in the journal; absent if 0."
     )
@@ -78,7 +78,9 @@ class TrackResponseModel(BaseModel):
     warnings: list[IndexedIssueModel] | None = Field(
         default=None, description="All warnings in one list; on `/api/...`."
     )
-    dry_run: bool | None = None
+    dry_run: bool | None = Field(
+        default=None, description="True if nothing was stored because you asked so."
+    )
 
 
 class ProblemModel(BaseModel):
