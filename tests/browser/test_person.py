@@ -71,6 +71,7 @@ async def test_person_is_found_and_erased_by_keyboard(
     await tab_to(eraser, eraser.locator("#q"))
     await eraser.keyboard.type(user)
     await eraser.keyboard.press("Enter")
+    await expect(eraser.locator(".timeline > li")).to_have_count(2)
     await axe(eraser)
     await tab_to(eraser, eraser.get_by_role("button", name="Erase …"))
     await eraser.keyboard.press("Enter")
@@ -142,10 +143,11 @@ async def test_hostile_person_is_shown_as_text(eraser: Page, site: Site) -> None
     texts = [text for text in PAYLOADS if "\n" not in text and "\r" not in text]
     users = ["".join(texts[first::4])[:250] for first in range(4)]
     email = '"><img/src=x/onerror=alert(1)>@x</title><script>alert(1)</script>'
-    await send(
+    results = await send(
         site,
         [signed_up(user, properties={"email": email}) for user in users],
     )
+    assert {result["status"] for result in results} == {"stored"}
     for user in users:
         await eraser.goto("/find")
         await eraser.locator("#q").fill(user)

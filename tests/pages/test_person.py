@@ -1,7 +1,6 @@
 """Export and erasure of a person from the page Find."""
 
 import json
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -37,10 +36,9 @@ async def rows(api: Api) -> None:
 
 
 @pytest_asyncio.fixture
-async def eraser(api: Api) -> AsyncIterator[httpx.AsyncClient]:
+async def eraser(api: Api) -> httpx.AsyncClient:
     """A browser that is signed in with a key of the scope `erase`."""
-    async with await signed_in(api, scope="erase") as tab:
-        yield tab
+    return await signed_in(api, scope="erase")
 
 
 async def form_of(tab: httpx.AsyncClient, **fields: str) -> dict[str, str]:
@@ -117,12 +115,12 @@ async def test_confirmed_erasure_deletes_the_person_and_shows_the_receipt(
 async def test_find_offers_what_the_key_may_do(api: Api) -> None:
     offered = {}
     for scope in ("read", "operate", "erase"):
-        async with await signed_in(api, scope=scope) as tab:
-            page = (await tab.get("/find?q=ann")).text
-            offered[scope] = (
-                'action="/person/export"' in page,
-                'formaction="/person/erase"' in page,
-            )
+        tab = await signed_in(api, scope=scope)
+        page = (await tab.get("/find?q=ann")).text
+        offered[scope] = (
+            'action="/person/export"' in page,
+            'formaction="/person/erase"' in page,
+        )
     assert offered == {
         "read": (False, False),
         "operate": (True, False),

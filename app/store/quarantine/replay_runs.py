@@ -69,7 +69,7 @@ class ReplayState:
         self.stored += batch.stored
         self.duplicates += batch.duplicates
         for failure in batch.failures:
-            code = failure.errors[0].code
+            code = str(failure.errors[0].code)
             self.reasons[code] = self.reasons.get(code, 0) + 1
 
 

@@ -9,11 +9,11 @@ from uuid import UUID
 import orjson
 import pytest
 
-from app.pipeline.issues import Issue
+from app.store.quarantine.caps import UNSTORABLE
 from app.store.quarantine.replay import Failure, Replayed
 from app.store.quarantine.replay_runs import NAME, ReplayRuns
 
-BATCH = Replayed(2, 1, [Failure(UUID(int=1), [Issue("unknown_event", "event", "")])])
+BATCH = Replayed(2, 1, [Failure(UUID(int=1), [UNSTORABLE])])
 
 
 async def test_state_is_seen_by_another_worker(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ async def test_state_is_seen_by_another_worker(tmp_path: Path) -> None:
     assert state.phase == "finished"
     assert (state.actor, state.total, state.processed) == ("key:a", 9, 8)
     assert (state.stored, state.duplicates) == (4, 2)
-    assert state.reasons == {"unknown_event": 2}
+    assert state.reasons == {"unstorable": 2}
 
 
 async def test_end_of_the_service_stops_it(tmp_path: Path) -> None:
