@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
 from tests.browser.conftest import PHONE, Judge
 from tests.support.browser.hostile import PAYLOADS
+from tests.support.browser.keyboard import tab_to
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
 from tests.support.pipeline.verdicts import added_user_with
 
-MOST_TABS = 80
 COUNTS = """
 SELECT (SELECT count(*) FROM events WHERE user_id = :user),
     (SELECT count(*) FROM rejected_events WHERE strpos(payload, :user) > 0),
@@ -38,16 +38,6 @@ async def eraser(page: Page, site: Site) -> Page:
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/find")
     return page
-
-
-async def tab_to(page: Page, target: Locator) -> None:
-    """Move the focus to an element with the Tab key alone."""
-    await target.wait_for()
-    for _ in range(MOST_TABS):
-        await page.keyboard.press("Tab")
-        if await target.evaluate("each => each === document.activeElement"):
-            return
-    raise AssertionError(f"the keyboard does not reach {target}")
 
 
 async def fill(site: Site, user: str) -> None:
