@@ -65,7 +65,7 @@ class RejectedListQuery(BaseModel):
         return {name: str(value) for name, value in values.items()}
 
 
-def rejected_routes(  # noqa: PLR0913 - what the page shows comes from six places
+def rejected_routes(  # noqa: PLR0913 - the page has six sources
     pages: Pages,
     *,
     readers: ReaderAuth,

@@ -118,7 +118,7 @@ async def erase_person(
         redact: whether to replace mentions in rows of others by `[erased]`.
         buffered: the person's entries in journals; their ids are marked as erased, so
             that a drain rejects them.
-        actor: who erases, as in the audit log.
+        actor: name of the operator in the audit log.
 
     Raises:
         DatabaseError: nothing was changed.

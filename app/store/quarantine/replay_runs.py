@@ -35,7 +35,7 @@ class ReplayState:
     """State of a replay.
 
     Attributes:
-        actor: who started it, as in the audit log.
+        actor: name of its operator in the audit log.
         total: events that could be replayed when it began.
         started_at: aware UTC.
         updated_at: when this state was written.
