@@ -1,13 +1,12 @@
 """The main task of each page with the keyboard alone."""
 
-import asyncio
 import secrets
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.support.browser.keyboard import tab_to
+from tests.support.browser.keyboard import sign_in, tab_to
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
 
@@ -20,12 +19,7 @@ def user() -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def operator(page: Page, site: Site) -> Page:
     """The page of a browser that signed in with the scope `operate`, by keyboard."""
-    key = await asyncio.to_thread(site.database.key, "boss", scope="operate")
-    await page.goto("/sign-in?next=/rejected")
-    await expect(page.locator("#key")).to_be_focused()
-    await page.keyboard.type(key)
-    await page.keyboard.press("Enter")
-    await page.wait_for_url("**/rejected")
+    await sign_in(page, site, scope="operate", to="/rejected")
     return page
 
 

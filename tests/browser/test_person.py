@@ -1,6 +1,5 @@
 """A person in the browser: exported, erased, and replays that go on alone."""
 
-import asyncio
 import json
 import secrets
 from pathlib import Path
@@ -11,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import PHONE, Judge
 from tests.support.browser.hostile import PAYLOADS
-from tests.support.browser.keyboard import tab_to
+from tests.support.browser.keyboard import sign_in, tab_to
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
 from tests.support.pipeline.verdicts import added_user_with
@@ -31,12 +30,7 @@ def user() -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def eraser(page: Page, site: Site) -> Page:
     """The page of a browser that signed in with the scope `erase`, by keyboard."""
-    key = await asyncio.to_thread(site.database.key, "chief", scope="erase")
-    await page.goto("/sign-in?next=/find")
-    await expect(page.locator("#key")).to_be_focused()
-    await page.keyboard.type(key)
-    await page.keyboard.press("Enter")
-    await page.wait_for_url("**/find")
+    await sign_in(page, site, scope="erase", to="/find")
     return page
 
 

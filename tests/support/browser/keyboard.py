@@ -1,6 +1,10 @@
 """The keyboard as the only way through a page."""
 
-from playwright.async_api import Locator, Page
+import asyncio
+
+from playwright.async_api import Locator, Page, expect
+
+from tests.support.browser.site import Site
 
 MOST_TABS = 80
 
@@ -13,3 +17,13 @@ async def tab_to(page: Page, target: Locator) -> None:
         if await target.evaluate("each => each === document.activeElement"):
             return
     raise AssertionError(f"the keyboard does not reach {target}")
+
+
+async def sign_in(page: Page, site: Site, *, scope: str, to: str) -> None:
+    """Sign in with a new key of a scope, on the way to a page."""
+    key = await asyncio.to_thread(site.database.key, "boss", scope=scope)
+    await page.goto(f"/sign-in?next={to}")
+    await expect(page.locator("#key")).to_be_focused()
+    await page.keyboard.type(key)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**{to}")
