@@ -125,7 +125,8 @@ async def test_replay_goes_on_without_its_reader(
 
 async def test_hostile_person_is_shown_as_text(eraser: Page, site: Site) -> None:
     texts = [text for text in PAYLOADS if "\n" not in text and "\r" not in text]
-    users = ["".join(texts[first::4])[:250] for first in range(4)]
+    # Find strips white space at the end, such as U+0085.
+    users = ["".join(texts[first::4])[:250] + "." for first in range(4)]
     email = '"><img/src=x/onerror=alert(1)>@x</title><script>alert(1)</script>'
     results = await send(
         site,
