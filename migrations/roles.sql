@@ -30,7 +30,7 @@ BEGIN
 END
 $do$;
 
-GRANT SELECT ON alembic_version TO rollcall_service;
+GRANT SELECT ON alembic_version, buckets TO rollcall_service;
 GRANT SELECT (id, key_hash, source, scope, revoked_at, expires_at, last_used_on),
     UPDATE (last_used_on) ON write_keys TO rollcall_service;
 -- It adds to the audit log and deletes its oldest months, but cannot change it.
@@ -61,8 +61,8 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT SELECT ON
     events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,
-    sources, leases, instances, erasures, audit_log, event_declarations, alembic_version
-    TO rollcall_reader;
+    sources, leases, instances, erasures, audit_log, event_declarations, alembic_version,
+    buckets TO rollcall_reader;
 GRANT SELECT
     (id, source, scope, created_at, revoked_at, expires_at, note, last_used_on)
     ON write_keys TO rollcall_reader;
@@ -86,10 +86,10 @@ GRANT SELECT
 GRANT SELECT, INSERT ON sources, events, event_ids TO rollcall_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON rejected_events, rejected_drops
     TO rollcall_operator;
-GRANT SELECT ON alembic_version TO rollcall_operator;
+GRANT SELECT ON alembic_version, buckets TO rollcall_operator;
 
 -- Erasure of a person; the rewrite of tables afterwards needs their owner.
 GRANT SELECT, UPDATE, DELETE ON events, rejected_events TO rollcall_eraser;
 GRANT SELECT, INSERT, UPDATE ON event_ids TO rollcall_eraser;
 GRANT SELECT, INSERT ON erasures TO rollcall_eraser;
-GRANT SELECT ON alembic_version TO rollcall_eraser;
+GRANT SELECT ON alembic_version, buckets TO rollcall_eraser;

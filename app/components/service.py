@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from operator import methodcaller
+from typing import Any
 
 from app.access.key_cache import KeyCache
 from app.access.origin import RequestOrigin
@@ -19,6 +20,7 @@ from app.components.instances import InstanceReport
 from app.components.live import LiveComponents
 from app.components.policy import event_policy, quarantining
 from app.components.readers import ReadComponents
+from app.components.storing import LaneFactory
 from app.errors import ConfigurationError
 from app.events.catalog import Catalog
 from app.http.descriptors import max_connections
@@ -45,6 +47,7 @@ from app.store.lifecycle.email_index import index_closed_weeks
 from app.store.lifecycle.retention import Limit
 from app.store.maintenance import HOUR_S, MINUTE_S, on_own_connection, run_every
 from app.store.service_queries import ServiceQueries
+from app.store.shards.lanes import BucketWriters, RoutingCommitter
 from app.store.write.committer import Committer
 from app.store.write.writer import Writer
 
@@ -95,14 +98,17 @@ class Service:
         self._lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self._recorder = AccessRecorder(self._lookups, metrics)
         self._outage: OfflineBuffer | None = None
+        options = partial(self._committer_options, settings)
+        drains = RoutingCommitter(self._engine, **options())
         if prepare_journal(settings.data_dir, wanted=settings.journal):
             self._outage = OfflineBuffer(
                 settings.data_dir,
                 max_bytes=settings.journal_max_bytes,
                 key_trust_s=settings.key_cache_seconds,
-                committer=self._committer(settings),
+                committer=drains,
                 lookups=self._lookups,
                 metrics=self.metrics,
+                check=self._check_ready,
             )
         self.reading = ReadComponents(
             url,
@@ -113,7 +119,18 @@ class Service:
             recent=SessionFile(settings.data_dir) if self._outage else None,
             on_read=self._recorder.count_read,
         )
-        self._writer = Writer(self._committer(settings), outage=self._outage)
+        self._lanes = LaneFactory(
+            url,
+            settings,
+            metrics=metrics,
+            committer_options=options,
+            outage=self._outage,
+        )
+        self._writer = drains.writers = BucketWriters(
+            Writer(Committer(self._engine, **options()), outage=self._outage),
+            read_buckets=self._lookups.buckets,
+            open_lanes=self._lanes.open,
+        )
         self._drain_s = settings.drain_timeout_seconds
         self.instances = InstanceReport(
             settings,
@@ -193,7 +210,7 @@ class Service:
         """
         reason: str | None = None
         try:
-            await self._lookups.check_ready()
+            await self._check_ready()
         except UnavailableError as error:
             reason = error.reason
             log.warning("not ready", extra=fields(reason=reason))
@@ -220,9 +237,11 @@ class Service:
             await self._recorder.flush()
             if self._outage is not None:
                 await self._outage.stop(within_s=self._drain_s)
+            await self._writer.drain(within_s=self._drain_s)
             await self.watching.close()
             await self.console.close()
             await self.reading.close()
+            await self._lanes.close()
             await self._engine.dispose()
             self.metrics.mark_stopped()
 
@@ -261,13 +280,17 @@ class Service:
         self.metrics.set(WEEKS_AHEAD, to=await self._lookups.weeks_ahead())
         return made
 
-    def _committer(self, settings: Settings) -> Committer:
+    async def _check_ready(self) -> None:
+        """Check that events can be stored, and find out into which buckets."""
+        await self._lookups.check_ready()
+        await self._writer.refresh()
+
+    def _committer_options(self, settings: Settings) -> dict[str, Any]:
         """Each counts as a worker of its own towards the caps of the quarantine."""
         quarantine = quarantining(settings)()
         self.metrics.register_sources(QUARANTINE_FILL, quarantine.fill)
-        return Committer(
-            self._engine,
-            timeout_s=settings.commit_timeout_seconds,
-            quarantine=quarantine,
-            metrics=self.metrics,
-        )
+        return {
+            "timeout_s": settings.commit_timeout_seconds,
+            "quarantine": quarantine,
+            "metrics": self.metrics,
+        }

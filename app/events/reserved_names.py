@@ -5,6 +5,7 @@ _RELATIONS = frozenset(
     {
         "alembic_version",
         "audit_log",
+        "buckets",
         "erasures",
         "event_declarations",
         "event_ids",

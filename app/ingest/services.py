@@ -19,7 +19,7 @@ from app.logs import RequestLog, fields
 from app.metrics.counters import Metrics
 from app.pipeline.record import Policy
 from app.request_errors import UnavailableError
-from app.store.write.writer import Writer
+from app.store.write.submission import EntryWriter
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class IngestServices:
         self,
         *,
         key_cache: KeyCache[str],
-        writer: Writer,
+        writer: EntryWriter,
         policy: Policy,
         limits: TrackLimits,
         metrics: Metrics,

@@ -19,6 +19,7 @@ from app.store.migrations import check_schema
 from app.store.operator.rights import missing_rights
 from app.store.quarantine.retention import expire_rejected
 from app.store.query import ask
+from app.store.shards.buckets import Buckets, reach_bucket, read_buckets
 from app.store.write.partitions import ensure_partitions
 
 log = logging.getLogger(__name__)
@@ -139,6 +140,32 @@ class ServiceQueries:
             _check_ready,
             timeout_s=self._timeout_s,
             failure="The database does not respond.",
+        )
+
+    async def buckets(self) -> Buckets:
+        """The buckets of the database.
+
+        Raises:
+            UnavailableError: the database did not respond.
+        """
+        return await ask(
+            self._engine,
+            read_buckets,
+            timeout_s=self._timeout_s,
+            failure="The buckets could not be read.",
+        )
+
+    async def check_bucket(self, bucket: int) -> None:
+        """Check that the server of a bucket responds.
+
+        Raises:
+            UnavailableError: it does not respond.
+        """
+        await ask(
+            self._engine,
+            partial(reach_bucket, bucket=bucket),
+            timeout_s=self._timeout_s,
+            failure="The server of a bucket does not respond.",
         )
 
     async def has_write_keys(self) -> bool:

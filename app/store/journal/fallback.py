@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -19,10 +20,12 @@ from app.metrics.counters import Metrics
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal, prepare
+from app.store.journal.sqlite import JournalStats
 from app.store.keys.live_keys import LiveKeys
 from app.store.keys.snapshot_file import KeySnapshotFile
 from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
+from app.store.write.writer import Buffer
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,8 @@ class OfflineBuffer:
         key_trust_s: seconds for which keys are trusted while Postgres responds.
         lookups: queries for readiness and live keys.
         metrics: metrics of the journal.
+        check: raises UnavailableError or SchemaError while nothing can be stored;
+            `lookups.check_ready` by default.
 
     Attributes:
         circuit: open while Postgres is considered unavailable.
@@ -84,6 +89,7 @@ class OfflineBuffer:
         committer: Committer,
         lookups: ServiceQueries,
         metrics: Metrics,
+        check: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.circuit = CircuitBreaker()
         self.journal = Journal(journal_directory(data_dir), max_bytes=max_bytes)
@@ -94,18 +100,25 @@ class OfflineBuffer:
             self.journal,
             committer=committer,
             circuit=self.circuit,
-            check=lookups.check_ready,
+            check=check or lookups.check_ready,
         )
         self._keys_up: asyncio.Task[None] | None = None
+        self._buffers: list[Buffer] = [self]
         metrics.register_gauges(
             {
-                CIRCUIT_OPEN: lambda: self.circuit.is_open,
-                JOURNAL_BYTES: lambda: self.journal.held.size,
+                CIRCUIT_OPEN: lambda: sum(
+                    each.circuit.is_open for each in self._buffers
+                ),
+                JOURNAL_BYTES: lambda: sum(held.size for held in self._held),
                 JOURNAL_BYTES_LIMIT: lambda: max_bytes,
-                JOURNAL_EVENTS: lambda: self.journal.held.entries,
+                JOURNAL_EVENTS: lambda: sum(held.entries for held in self._held),
                 JOURNAL_OLDEST_SECONDS: self._age_of_oldest,
             }
         )
+
+    def include(self, buffer: Buffer) -> None:
+        """Count the journal of a bucket in the metrics."""
+        self._buffers.append(buffer)
 
     @property
     def is_on(self) -> bool:
@@ -142,5 +155,9 @@ class OfflineBuffer:
         await self.journal.close()
 
     def _age_of_oldest(self) -> float:
-        oldest_at = self.journal.held.oldest_at
-        return 0.0 if oldest_at is None else max(0.0, time.time() - oldest_at)
+        oldest = [held.oldest_at for held in self._held if held.oldest_at is not None]
+        return max(0.0, time.time() - min(oldest)) if oldest else 0.0
+
+    @property
+    def _held(self) -> list[JournalStats]:
+        return [each.journal.held for each in self._buffers]

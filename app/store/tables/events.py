@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.store.tables.access import sessions, sign_in_codes, sources, write_keys
 from app.store.tables.audit import audit_log
+from app.store.tables.buckets import buckets
 from app.store.tables.columns import INSTANT, column, metadata, optional
 from app.store.tables.declarations import event_declarations
 from app.store.tables.erasures import erasures
@@ -28,6 +29,7 @@ from app.store.tables.leases import leases
 
 __all__ = [
     "audit_log",
+    "buckets",
     "erasures",
     "event_declarations",
     "event_ids",

@@ -160,6 +160,11 @@ class Committer:
     ) -> set[str]:
         return await claim_and_store(driver, records, import_id=self._import_id)
 
+    async def _claims_of(
+        self, driver: asyncpg.Connection, ids: set[str]
+    ) -> dict[str, Claim]:
+        return await read_claims(driver, ids)
+
     async def _read_claims(self, known: set[str], deadline: float) -> dict[str, Claim]:
         """Read the claims of known ids; none if Postgres fails until the deadline."""
         if not known:
@@ -167,7 +172,7 @@ class Committer:
 
         async def read(driver: asyncpg.Connection) -> dict[str, Claim]:
             async with single_statement(driver):
-                return await read_claims(driver, known)
+                return await self._claims_of(driver, known)
 
         try:
             return await self._retry(read, deadline)

@@ -26,6 +26,17 @@ class Waiter(Protocol):
         """
 
 
+class EntryWriter(Protocol):
+    """What stores the entries of bodies."""
+
+    def submit(self, entries: list[Entry], waiter: Waiter) -> None:
+        """Queue the entries of one body.
+
+        Raises:
+            UnavailableError: it is stopping.
+        """
+
+
 @dataclass(slots=True, eq=False)
 class Submission:
     """The entries of one body, and the receiver of their outcomes.

@@ -9,11 +9,11 @@ one, and are answered as `buffered` once they are on its disk.
 import asyncio
 import logging
 from collections import deque
+from typing import Protocol
 
 from app.pipeline.outcome import Entry, Outcome
 from app.request_errors import UnavailableError
 from app.store.journal.circuit_breaker import CircuitBreaker
-from app.store.journal.fallback import OfflineBuffer
 from app.store.journal.journal import Journal
 from app.store.write.committer import Committer
 from app.store.write.submission import Submission, Waiter
@@ -28,6 +28,18 @@ MAX_BATCH = 1_000
 MAX_JOURNALED = 10_000
 
 
+class Buffer(Protocol):
+    """What takes entries that Postgres does not."""
+
+    @property
+    def journal(self) -> Journal:
+        """Keeps the entries."""
+
+    @property
+    def circuit(self) -> CircuitBreaker:
+        """Opened by the writer, closed by the drain of the journal."""
+
+
 class Writer:
     """Commits submissions in order of arrival.
 
@@ -40,9 +52,7 @@ class Writer:
             circuit breaker is opened then; while it is open, nothing is committed.
     """
 
-    def __init__(
-        self, committer: Committer, *, outage: OfflineBuffer | None = None
-    ) -> None:
+    def __init__(self, committer: Committer, *, outage: Buffer | None = None) -> None:
         self._committer = committer
         self._journal = outage.journal if outage else None
         self._circuit = outage.circuit if outage else CircuitBreaker()

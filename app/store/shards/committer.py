@@ -1,0 +1,89 @@
+"""The committer of a database with several buckets: one bucket a transaction."""
+
+from typing import Any
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
+
+from app.pipeline.outcome import Entry, Outcome
+from app.pipeline.record import Record
+from app.store.shards.buckets import Buckets
+from app.store.shards.claim import claim_in_bucket, read_claims_in_bucket
+from app.store.shards.settings import propagate_settings
+from app.store.write.committer import Committer
+from app.store.write.insert import Claim
+
+
+class BucketCommitter(Committer):
+    """Commits the entries of each bucket by themselves, and rejected events apart.
+
+    A transaction that touches one server needs no two-phase commit, and a server that
+    is away affects only the entries of its buckets.
+
+    Args:
+        engine: as for `Committer`.
+        buckets: several.
+        options: as for `Committer`.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, *, buckets: Buckets, **options: Any
+    ) -> None:
+        super().__init__(engine, **options)
+        self._buckets = buckets
+        self._bucket = buckets.numbers[0]
+
+    @override
+    async def commit(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
+        """Commit entries, those of each bucket within a timeout of their own.
+
+        Args:
+            entries: in the order of their arrival.
+            waited_s: as for `Committer`.
+
+        Returns:
+            An outcome for each entry, as `Committer` does.
+        """
+        outcomes: list[Outcome | None] = [None] * len(entries)
+        for bucket, places in self._buckets.divide(entries).items():
+            if bucket is not None:
+                self._bucket = bucket
+            group = [entries[place] for place in places]
+            found = await super().commit(group, waited_s=waited_s)
+            for place, outcome in zip(places, found, strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
+    @override
+    async def _claim(
+        self, driver: asyncpg.Connection, records: list[Record]
+    ) -> set[str]:
+        if not records:
+            return set()
+        async with driver.transaction():
+            await propagate_settings(driver)
+            return await claim_in_bucket(
+                driver, self._bucket, records, import_id=self._import_id
+            )
+
+    @override
+    async def _claims_of(
+        self, driver: asyncpg.Connection, ids: set[str]
+    ) -> dict[str, Claim]:
+        return await read_claims_in_bucket(driver, self._bucket, ids)
+
+
+def committer_of(engine: AsyncEngine, buckets: Buckets, **options: Any) -> Committer:
+    """The committer for a database with these buckets.
+
+    Args:
+        engine: as for `Committer`.
+        buckets: of the database.
+        options: as for `Committer`.
+    """
+    if buckets.is_one:
+        return Committer(engine, **options)
+    return BucketCommitter(engine, buckets=buckets, **options)

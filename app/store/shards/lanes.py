@@ -1,0 +1,248 @@
+"""Lanes: a writer, a circuit breaker and a drain for each bucket.
+
+A shard that is away fills the journal of its own bucket, and delays no other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from typing_extensions import override
+
+from app.pipeline.outcome import Entry, Outcome
+from app.request_errors import UnavailableError
+from app.store.journal.circuit_breaker import CircuitBreaker
+from app.store.journal.drain import Drain
+from app.store.journal.journal import Journal, prepare
+from app.store.shards.buckets import ONE_BUCKET, Buckets
+from app.store.write.committer import Committer
+from app.store.write.submission import Waiter
+from app.store.write.writer import Writer
+
+
+class BucketBuffer:
+    """The journal of one bucket, its circuit breaker and its drain.
+
+    Args:
+        directory: of the bucket's journals; made if it is missing.
+        max_bytes: most bytes of entries in the journal of this process.
+        committer: used for draining.
+        check: raises UnavailableError or SchemaError while the bucket's server takes
+            nothing.
+
+    Raises:
+        OSError: the directory cannot be created or written.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_bytes: int,
+        committer: Committer,
+        check: Callable[[], Awaitable[None]],
+    ) -> None:
+        prepare(directory)
+        self.circuit = CircuitBreaker()
+        self.journal = Journal(directory, max_bytes=max_bytes)
+        self.drain = Drain(
+            self.journal, committer=committer, circuit=self.circuit, check=check
+        )
+
+    async def stop(self, *, within_s: float) -> None:
+        """Store as many entries as the time allows; the others stay on the disk."""
+        await self.drain.stop(within_s=within_s)
+        await self.journal.close()
+
+
+class Lane:
+    """One bucket's way to its server.
+
+    Args:
+        committer: of the writer.
+        buffer: takes what the server does not; None without a journal.
+    """
+
+    def __init__(self, committer: Committer, buffer: BucketBuffer | None) -> None:
+        self.writer = Writer(committer, outage=buffer)
+        self.buffer = buffer
+
+    def start(self) -> None:
+        """Start the tasks; needs a running event loop."""
+        self.writer.start()
+        if self.buffer is not None:
+            self.buffer.drain.start()
+
+
+class BucketWriters:
+    """What the service submits to: the one writer, or the lane of each event's bucket.
+
+    Args:
+        first: writer of all entries as long as one bucket is known; with several, of
+            the rejected events, which have no bucket.
+        read_buckets: asks the database.
+        open_lane: makes the lane of a bucket.
+    """
+
+    def __init__(
+        self,
+        first: Writer,
+        *,
+        read_buckets: Callable[[], Awaitable[Buckets]],
+        open_lanes: Callable[[Buckets], dict[int, Lane]],
+    ) -> None:
+        self._first = first
+        self._read_buckets = read_buckets
+        self._open_lanes = open_lanes
+        self._buckets = ONE_BUCKET
+        self._lanes: dict[int, Lane] = {}
+        self._closing = False
+
+    @property
+    def waiting(self) -> int:
+        """Number of bodies in the queues; one of several buckets is in several."""
+        lanes = self._lanes.values()
+        return self._first.waiting + sum(lane.writer.waiting for lane in lanes)
+
+    @property
+    def has_lanes(self) -> bool:
+        """Whether several buckets are known."""
+        return bool(self._lanes)
+
+    async def refresh(self) -> None:
+        """Open the lanes if the database has several buckets.
+
+        Raises:
+            UnavailableError: the database did not answer.
+        """
+        if self._lanes or self._closing:
+            return
+        buckets = await self._read_buckets()
+        if buckets.is_one or self._lanes:
+            return
+        self._lanes = self._open_lanes(buckets)
+        self._buckets = buckets
+        for lane in self._lanes.values():
+            lane.start()
+
+    def start(self) -> None:
+        """Start the first writer; needs a running event loop."""
+        self._first.start()
+
+    async def stop(self) -> None:
+        """Write the queues, then end; later submissions are refused."""
+        self._closing = True
+        await asyncio.gather(
+            self._first.stop(), *(lane.writer.stop() for lane in self._lanes.values())
+        )
+
+    async def drain(self, *, within_s: float) -> None:
+        """Store as much of the buckets' journals as the time allows."""
+        buffers = [lane.buffer for lane in self._lanes.values() if lane.buffer]
+        await asyncio.gather(*(buffer.stop(within_s=within_s) for buffer in buffers))
+
+    def submit(self, entries: list[Entry], waiter: Waiter) -> None:
+        """Queue the entries of one body.
+
+        Args:
+            entries: in the order sent.
+            waiter: given the outcomes once, unless this raises.
+
+        Raises:
+            UnavailableError: the writer is stopping.
+        """
+        if not self._lanes:
+            self._first.submit(entries, waiter)
+            return
+        if self._closing:
+            raise UnavailableError("The service is stopping; send this again.")
+        parts = self._buckets.divide(entries)
+        if len(parts) == 1:
+            [bucket] = parts
+            self._writer_of(bucket).submit(entries, waiter)
+            return
+        whole = _Whole(waiter, entries=len(entries), parts=len(parts))
+        for bucket, places in parts.items():
+            part = [entries[place] for place in places]
+            self._writer_of(bucket).submit(part, _Part(whole, places))
+
+    def _writer_of(self, bucket: int | None) -> Writer:
+        return self._first if bucket is None else self._lanes[bucket].writer
+
+
+class RoutingCommitter(Committer):
+    """The committer of the drain of the first journal, which may hold all buckets.
+
+    Its entries came before the buckets were known. With several, each goes to the lane
+    of its bucket, which buffers it again if its server is away.
+    """
+
+    writers: BucketWriters | None = None
+
+    @override
+    async def commit(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
+        """Commit entries, as `Committer` does."""
+        if self.writers is None or not self.writers.has_lanes:
+            return await super().commit(entries, waited_s=waited_s)
+        waiter = _Awaited()
+        try:
+            self.writers.submit(entries, waiter)
+        except UnavailableError:
+            return [None] * len(entries)
+        return await waiter.outcomes or [None] * len(entries)
+
+
+class _Awaited:
+    """A waiter whose outcomes are awaited."""
+
+    is_done = False
+
+    def __init__(self) -> None:
+        self.outcomes: asyncio.Future[list[Outcome | None] | None] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+    def settled(self, outcomes: list[Outcome] | None) -> None:
+        self.outcomes.set_result([*outcomes] if outcomes else None)
+
+
+class _Whole:
+    """The outcomes of a body whose parts are in several lanes.
+
+    Args:
+        waiter: told once all parts are settled.
+        entries: number of entries.
+        parts: number of parts.
+    """
+
+    def __init__(self, waiter: Waiter, *, entries: int, parts: int) -> None:
+        self.waiter = waiter
+        self._outcomes: list[Outcome | None] = [None] * entries
+        self._parts = parts
+
+    def settle(self, places: list[int], outcomes: list[Outcome] | None) -> None:
+        """Take the outcomes of one part; None if they are not known."""
+        for place, outcome in zip(places, outcomes or [], strict=False):
+            self._outcomes[place] = outcome
+        self._parts -= 1
+        if self._parts == 0:
+            known = [outcome for outcome in self._outcomes if outcome is not None]
+            is_known = len(known) == len(self._outcomes)
+            self.waiter.settled(known if is_known else None)
+
+
+class _Part:
+    """The waiter of one lane's part of a body."""
+
+    def __init__(self, whole: _Whole, places: list[int]) -> None:
+        self._whole = whole
+        self._places = places
+
+    @property
+    def is_done(self) -> bool:
+        return self._whole.waiter.is_done
+
+    def settled(self, outcomes: list[Outcome] | None) -> None:
+        self._whole.settle(self._places, outcomes)

@@ -1,0 +1,43 @@
+"""Session settings that have to reach the sessions on Citus's workers.
+
+Citus opens sessions of its own on the workers, without the settings that we send at
+login. `SET LOCAL` in a transaction reaches them, if Citus is told to pass it on.
+"""
+
+from weakref import WeakKeyDictionary
+
+import asyncpg
+
+# Durable commits and UTC hold whatever the role or the database on a worker says.
+_PASSED_ON = (
+    "synchronous_commit",
+    "timezone",
+    "jit",
+    "lock_timeout",
+    "statement_timeout",
+)
+_READ = """
+SELECT string_agg(
+    format('SET LOCAL %I = %L;', name, current_setting(name)), '' ORDER BY name
+) FROM unnest(CAST($1 AS text[])) AS name
+"""
+# One connection to a worker: all of a transaction is on one shard.
+_OF_CITUS = (
+    "SET LOCAL citus.propagate_set_commands = 'local';"
+    "SET LOCAL citus.max_adaptive_executor_pool_size = 1;"
+    "SET LOCAL citus.node_connection_timeout = '2s';"
+)
+_scripts: WeakKeyDictionary[asyncpg.Connection, str] = WeakKeyDictionary()
+
+
+async def propagate_settings(driver: asyncpg.Connection) -> None:
+    """Give the settings of the session to the workers, for this transaction.
+
+    Args:
+        driver: in a transaction that has not used a worker yet.
+    """
+    script = _scripts.get(driver)
+    if script is None:
+        script = _OF_CITUS + await driver.fetchval(_READ, list(_PASSED_ON))
+        _scripts[driver] = script
+    await driver.execute(script)
