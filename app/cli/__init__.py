@@ -45,6 +45,7 @@ COMMANDS = {
     "export": _Command("files.export", "Write stored events as NDJSON or CSV."),
     "retention": _Command("retention", "Delete events older than a limit."),
     "erase": _Command("erase", "Erase one person."),
+    "distribute": _Command("distribute", "Distribute the events over Citus nodes."),
     "psql": _Command("psql", "Run psql on the configured database."),
 }
 # All arguments belong to psql, including --help.

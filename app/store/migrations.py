@@ -35,6 +35,7 @@ WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'
     AND to_date(right(relname, 8), 'YYYYMMDD') + 14 <= (now() AT TIME ZONE 'UTC')::date
 ORDER BY relname
 """)
+_HAS_ONE_BUCKET = text("SELECT count(*) = 1 FROM buckets")
 _REVISION = text("SELECT version_num FROM alembic_version")
 
 
@@ -94,12 +95,15 @@ async def drop_empty_weeks(url: str, *, lock_timeout_s: float = 5.0) -> list[str
     async with migration_connection(url, lock_timeout_s=lock_timeout_s) as connection:
         await connection.commit()
         each = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        # Citus cannot detach concurrently; readers and writers wait for a moment.
+        is_one = await each.scalar(_HAS_ONE_BUCKET)
+        concurrently = "CONCURRENTLY" if is_one else ""
         for row in (await each.execute(_CLOSED_WEEKS)).all():
             if not row.detaching and await each.scalar(
                 text(f"SELECT EXISTS (SELECT FROM {row.partition})")  # noqa: S608 - quoted by Postgres
             ):
                 continue
-            how = "FINALIZE" if row.detaching else "CONCURRENTLY"
+            how = "FINALIZE" if row.detaching else concurrently
             try:
                 await each.execute(
                     text(f"ALTER TABLE events DETACH PARTITION {row.partition} {how}")

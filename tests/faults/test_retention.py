@@ -16,7 +16,7 @@ from tests.support.store.weeks import fill_week
 KILLS = 5
 SLOWEST_S = 0.3
 UNMATCHED = """
-SELECT count(*) FROM events FULL JOIN event_ids USING (id, stored_at)
+SELECT count(*) FROM events FULL JOIN event_ids USING (bucket, id, stored_at)
 WHERE events.user_id IS NULL OR event_ids.content_hash IS NULL
 """
 

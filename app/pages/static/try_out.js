@@ -9,7 +9,8 @@ const MOST_SHOWN = 50;
 const SQL = {
   stored: (id) =>
     "SELECT e.*\nFROM event_ids AS i\n" +
-    "JOIN events AS e ON e.stored_at = i.stored_at AND e.id = i.id\n" +
+    "JOIN events AS e\n" +
+    "  ON e.stored_at = i.stored_at AND e.id = i.id AND e.bucket = i.bucket\n" +
     `WHERE i.id = '${id}';`,
   rejected: (id) => `SELECT *\nFROM rejected_events\nWHERE id = '${id}';`,
 };

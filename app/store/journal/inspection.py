@@ -13,7 +13,8 @@ from app.store.journal.lock import ASIDE, is_owned
 from app.store.journal.sqlite import SUFFIX, JournalStats, inspect
 from app.store.quarantine.caps import Quarantine
 from app.store.service_queries import ServiceQueries
-from app.store.write.committer import Committer
+from app.store.shards.buckets import read_buckets
+from app.store.shards.committer import committer_of
 
 _CHECK_TIMEOUT_S = 5.0
 # Consecutive attempts that store nothing. By then an entry has been tried alone.
@@ -52,8 +53,8 @@ class Drained(NamedTuple):
 def find_journals(directory: Path) -> list[JournalStatus]:
     """List all journals in the directory, oldest first, and change nothing."""
     found = [
-        JournalStatus(path.name, _state_of(path), _held_by(path))
-        for path in [*directory.glob(f"*{SUFFIX}"), *directory.glob(f"*{ASIDE}")]
+        JournalStatus(str(path.relative_to(directory)), _state_of(path), _held_by(path))
+        for path in [*directory.rglob(f"*{SUFFIX}"), *directory.rglob(f"*{ASIDE}")]
     ]
     return sorted(found)
 
@@ -76,7 +77,11 @@ async def drain_free(
         quarantine: keeps rejected events.
     """
     journal = Journal(directory, max_bytes=0)
-    committer = Committer(engine, timeout_s=timeout_s, quarantine=quarantine)
+    async with engine.begin() as connection:
+        buckets = await read_buckets(connection)
+    committer = committer_of(
+        engine, buckets, timeout_s=timeout_s, quarantine=quarantine
+    )
     lookups = ServiceQueries(engine, timeout_s=_CHECK_TIMEOUT_S)
     drain = Drain(
         journal,
@@ -85,7 +90,8 @@ async def drain_free(
         check=lookups.check_ready,
     )
     try:
-        journals = await journal.adopt(file)
+        files = [file] if file else _files(directory)
+        journals = sum([await journal.adopt(each) for each in files])
         waiting = journal.waiting
         attempts = 0
         while journal.waiting and attempts < _ATTEMPTS:
@@ -94,6 +100,10 @@ async def drain_free(
     finally:
         await committer.release()
         await journal.close()
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(directory.rglob(f"*{SUFFIX}"))
 
 
 def _state_of(path: Path) -> Literal["owned", "free", "damaged"]:

@@ -18,13 +18,13 @@ class JournalTraces(NamedTuple):
     """Entries of journals that concern the person.
 
     Attributes:
-        own: ids of the person's events.
+        own: the person's events: id, and user id as it is stored.
         rejected: number of the person's rejected events.
         mentions: number of entries about others that mention the person.
         damaged: damaged files, set aside, that hold a trace.
     """
 
-    own: set[str]
+    own: dict[str, str]
     rejected: int
     mentions: int
     damaged: list[Path]
@@ -32,20 +32,20 @@ class JournalTraces(NamedTuple):
 
 def find_in_journals(directory: Path, person: Person) -> JournalTraces:
     """Read all journals, those of running processes included; changes nothing."""
-    own: set[str] = set()
+    own: dict[str, str] = {}
     rejected = mentions = 0
     for path in _journals(directory):
         for _, entry in _entries(path):
             if not _is_own(entry, person):
                 mentions += _mentions(entry, person)
             elif isinstance(entry, Record):
-                own.add(entry.id)
+                own[entry.id] = entry.user_id
             else:
                 rejected += 1
     forms = [form.encode() for form in person.forms]
     damaged = [
         path
-        for path in sorted(directory.glob(f"*{ASIDE}*"))
+        for path in sorted(directory.rglob(f"*{ASIDE}*"))
         if any(form in path.read_bytes() for form in forms)
     ]
     return JournalTraces(own, rejected, mentions, damaged)
@@ -98,7 +98,7 @@ def erase_from_free_journals(directory: Path, person: Person) -> int:
 
 
 def _journals(directory: Path) -> list[Path]:
-    return sorted(directory.glob(f"*{SUFFIX}")) if directory.is_dir() else []
+    return sorted(directory.rglob(f"*{SUFFIX}")) if directory.is_dir() else []
 
 
 def _entries(path: Path) -> list[tuple[int, Entry]]:

@@ -5,6 +5,7 @@ content hash, so that a later retry, import or drain is rejected with `erased`.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from app.store.journal.traces import JournalTraces
 from app.store.lifecycle.audit import record_action
 from app.store.lifecycle.subject import Trace, find_traces
 from app.store.operator_session import operator_errors
+from app.store.shards.buckets import ONE_BUCKET, Buckets, read_buckets
+from app.store.shards.settings import propagate_settings
 
 # Rewriting a table locks it; larger ones are left to the operator.
 MAX_SCRUB_BYTES = 1024**3
@@ -29,27 +32,33 @@ MAX_SCRUB_BYTES = 1024**3
 _TIMEOUT_S = 3600.0
 _JSON = ("properties", "context", "extra", "warnings")
 
+# Each row is found by its bucket, too, so that Citus asks one shard for it.
 _ERASE_EVENTS = text("""
-WITH gone AS (
-    DELETE FROM events USING unnest(
-        CAST(:id AS uuid[]), CAST(:at AS timestamptz[])
-    ) AS own (id, stored_at)
-    WHERE events.id = own.id AND events.stored_at = own.stored_at
-    RETURNING events.id
-)
-UPDATE event_ids SET erased_at = now(), content_hash = ''
-FROM gone WHERE event_ids.id = gone.id
+DELETE FROM events USING unnest(
+    CAST(:bucket AS integer[]), CAST(:id AS uuid[]), CAST(:at AS timestamptz[])
+) AS own (bucket, id, stored_at)
+WHERE events.bucket = own.bucket AND events.id = own.id
+    AND events.stored_at = own.stored_at
+RETURNING events.bucket, events.id
+""")
+_CLAIM_IDS = text("""
+INSERT INTO event_ids (bucket, id, stored_at, content_hash)
+SELECT bucket, id, now(), ''
+FROM unnest(CAST(:bucket AS integer[]), CAST(:id AS uuid[])) AS own (bucket, id)
+ORDER BY id
+ON CONFLICT DO NOTHING
 """)
 _MARK_IDS = text("""
-INSERT INTO event_ids (id, stored_at, content_hash, erased_at)
-SELECT id, now(), '', now() FROM unnest(CAST(:id AS uuid[])) AS id ORDER BY id
-ON CONFLICT (id) DO UPDATE SET erased_at = now(), content_hash = ''
+UPDATE event_ids SET erased_at = now(), content_hash = ''
+FROM unnest(CAST(:bucket AS integer[]), CAST(:id AS uuid[])) AS own (bucket, id)
+WHERE event_ids.bucket = own.bucket AND event_ids.id = own.id
 """)
 # A statement of its own, so that its snapshot sees the rows that a drain stored since.
 _ERASE_DRAINED = text("""
 DELETE FROM events USING event_ids
 WHERE event_ids.id = ANY(CAST(:id AS uuid[]))
     AND events.id = event_ids.id AND events.stored_at = event_ids.stored_at
+    AND events.bucket = event_ids.bucket
 """)
 _ERASE_REJECTED = text("""
 DELETE FROM rejected_events WHERE id = ANY(CAST(:id AS uuid[]))
@@ -59,7 +68,7 @@ UPDATE events SET
     user_id = :user_id, group_id = :group_id, message_id = :message_id,
     properties = CAST(:properties AS jsonb), context = CAST(:context AS jsonb),
     extra = CAST(:extra AS jsonb), warnings = CAST(:warnings AS jsonb)
-WHERE id = :id AND stored_at = :at
+WHERE id = :id AND stored_at = :at AND bucket = :bucket
 """)
 _REDACT_REJECTED = text("""
 UPDATE rejected_events SET
@@ -77,6 +86,7 @@ FROM events JOIN unnest(
     CAST(:id AS uuid[]), CAST(:at AS timestamptz[])
 ) AS own (id, stored_at) USING (id, stored_at)
 """)
+_SHARD = re.compile(r"(?<=^events_p\d{8})_\d+$")
 _SIZE = text("SELECT pg_total_relation_size(CAST(:name AS regclass))")
 
 
@@ -124,16 +134,21 @@ async def erase_person(
         DatabaseError: nothing was changed.
     """
     async with _transaction(url) as connection:
+        buckets = await read_buckets(connection)
+        await propagate_settings(connection, buckets)
         found = await _find(connection, person)
         own = [trace for trace in found.own if trace.table == "events"]
-        await connection.execute(_ERASE_EVENTS, _places(own))
-        await connection.execute(_MARK_IDS, {"id": sorted(buffered.own)})
-        await connection.execute(_ERASE_DRAINED, {"id": sorted(buffered.own)})
+        gone = await connection.execute(_ERASE_EVENTS, _places(own, buckets))
+        await connection.execute(_MARK_IDS, _ids(gone.all()))
+        ids = _ids([(buckets.of(user), id_) for id_, user in buffered.own.items()])
+        await connection.execute(_CLAIM_IDS, ids)
+        await connection.execute(_MARK_IDS, ids)
+        await connection.execute(_ERASE_DRAINED, {"id": ids["id"]})
         rejected = [trace.id for trace in found.own if trace.table != "events"]
         await connection.execute(_ERASE_REJECTED, {"id": rejected})
         if redact:
             for trace in found.mentions:
-                await _redact(connection, person, trace)
+                await _redact(connection, person, trace, buckets)
         found.receipt = uuid4()
         counts = {
             "deleted": _count(found.own),
@@ -192,8 +207,9 @@ async def _find(connection: AsyncConnection, person: Person) -> Erasure:
         (found.own if trace.is_own else found.mentions).append(trace)
     touched = [*found.own, *found.mentions]
     events = [trace for trace in touched if trace.table == "events"]
-    names = await connection.scalars(_TABLES_OF, _places(events))
-    found.tables = sorted(names)
+    names = await connection.scalars(_TABLES_OF, _places(events, ONE_BUCKET))
+    # On Citus the name of a shard, which is rewritten with its table.
+    found.tables = sorted({_SHARD.sub("", name) for name in names})
     if len(events) < len(touched):
         found.tables.append("rejected_events")
     return found
@@ -210,7 +226,9 @@ async def _transaction(url: str) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
-async def _redact(connection: AsyncConnection, person: Person, trace: Trace) -> None:
+async def _redact(
+    connection: AsyncConnection, person: Person, trace: Trace, buckets: Buckets
+) -> None:
     columns: dict[str, Any] = {
         name: person.redact(value) if isinstance(value, str | dict | list) else value
         for name, value in trace.columns.items()
@@ -221,7 +239,9 @@ async def _redact(connection: AsyncConnection, person: Person, trace: Trace) -> 
         if name in columns
     }
     if trace.table == "events":
-        await connection.execute(_REDACT_EVENT, {**columns, **encoded, "at": trace.at})
+        bucket = buckets.of(trace.columns["user_id"])
+        place = {"at": trace.at, "bucket": bucket}
+        await connection.execute(_REDACT_EVENT, {**columns, **encoded, **place})
         return
     payload = columns["payload"]
     if not isinstance(payload, str):
@@ -231,10 +251,19 @@ async def _redact(connection: AsyncConnection, person: Person, trace: Trace) -> 
     )
 
 
-def _places(traces: Sequence[Trace]) -> dict[str, Any]:
+def _places(traces: Sequence[Trace], buckets: Buckets) -> dict[str, Any]:
     return {
+        "bucket": [buckets.of(trace.columns["user_id"]) for trace in traces],
         "id": [trace.id for trace in traces],
         "at": [trace.at for trace in traces],
+    }
+
+
+def _ids(places: Sequence[Any]) -> dict[str, Any]:
+    ordered = sorted((str(id_), bucket) for bucket, id_ in places)
+    return {
+        "bucket": [bucket for _, bucket in ordered],
+        "id": [id_ for id_, _ in ordered],
     }
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.leases import end_lease, new_holder, take_lease
 from app.store.query import ask
+from app.store.shards.buckets import Buckets, read_buckets
 
 Basis: TypeAlias = Literal["stored_at", "timestamp"]
 
@@ -38,6 +39,13 @@ SELECT expired, next_block FROM rollcall_expire_events(
     :partition, CAST(:block AS bigint), :blocks, CAST(:before AS timestamptz)
 )
 """)
+_EXPIRE_BUCKET = text("""
+SELECT rollcall_expire_bucket(
+    :partition, :bucket, :events, CAST(:before AS timestamptz)
+)
+""")
+# Of one bucket in one transaction.
+_EVENTS = 2_000
 
 
 class Week(NamedTuple):
@@ -124,14 +132,21 @@ async def expire_events(
     before = limit.before(clock())
     if not await _ask(engine, partial(_take_lease, holder=holder)):
         return None
+    buckets = await _ask(engine, read_buckets)
     deleted = 0
     for partition, _ in await _ask(
         engine, partial(_partitions, limit=limit, before=before)
     ):
         began = time.monotonic()
-        gone = await _expire_partition(
-            engine, partition, limit=limit, before=before, holder=holder
-        )
+        oldest = before if limit.basis == "timestamp" else None
+        if buckets.is_one:
+            gone = await _expire_partition(
+                engine, partition, before=oldest, holder=holder
+            )
+        else:
+            gone = await _expire_buckets(
+                engine, partition, buckets=buckets, before=oldest, holder=holder
+            )
         if gone:
             report(partition, gone, time.monotonic() - began)
         deleted += gone
@@ -140,7 +155,7 @@ async def expire_events(
 
 
 async def _expire_partition(
-    engine: AsyncEngine, partition: str, *, limit: Limit, before: datetime, holder: str
+    engine: AsyncEngine, partition: str, *, before: datetime | None, holder: str
 ) -> int:
     block: int | None = 0
     deleted = 0
@@ -152,7 +167,7 @@ async def _expire_partition(
                 _expire_blocks,
                 partition=partition,
                 block=block,
-                before=before if limit.basis == "timestamp" else None,
+                before=before,
                 holder=holder,
             ),
         )
@@ -188,6 +203,40 @@ async def _expire_blocks(
         )
     ).one()
     return row.expired, row.next_block
+
+
+async def _expire_buckets(
+    engine: AsyncEngine,
+    partition: str,
+    *,
+    buckets: Buckets,
+    before: datetime | None,
+    holder: str,
+) -> int:
+    """Delete the expired events of a week on Citus, some of a bucket at a time."""
+
+    async def expire(connection: AsyncConnection, bucket: int) -> int:
+        if not await _take_lease(connection, holder=holder):
+            return 0
+        gone: int = await connection.scalar(
+            _EXPIRE_BUCKET,
+            {
+                "partition": partition,
+                "bucket": bucket,
+                "events": _EVENTS,
+                "before": before,
+            },
+        )
+        return gone
+
+    deleted = 0
+    for bucket in buckets.numbers:
+        began = time.monotonic()
+        while gone := await _ask(engine, partial(expire, bucket=bucket)):
+            deleted += gone
+            await asyncio.sleep(time.monotonic() - began)
+            began = time.monotonic()
+    return deleted
 
 
 async def _partitions(

@@ -25,6 +25,8 @@ from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE
 from app.store.quarantine.queries import delete_rejected
 from app.store.quarantine.selection import Place, next_batch
 from app.store.read.filters import RejectedFilter
+from app.store.shards.buckets import read_buckets
+from app.store.shards.claim import store_in_buckets
 from app.store.tables.events import rejected_events
 from app.store.transaction import driver_in_transaction
 from app.store.write.insert import (
@@ -220,8 +222,11 @@ async def store_each(
     """Store records; one that Postgres refuses does not affect the others."""
     try:
         async with connection.begin_nested():
+            buckets = await read_buckets(connection)
             driver = await driver_in_transaction(connection)
-            return await store_records(driver, records)
+            if buckets.is_one:
+                return await store_records(driver, records)
+            return await store_in_buckets(driver, buckets, records)
     except DATABASE_ERRORS as error:
         if not is_data_error(error):
             raise

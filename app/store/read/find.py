@@ -38,7 +38,8 @@ ORDER BY "timestamp" DESC
 LIMIT 100;"""
 _EVENT = """\
 SELECT e.id, e.source, e.event, e.user_id, e.group_id, e."timestamp" AS at
-FROM event_ids AS i JOIN events AS e ON e.stored_at = i.stored_at AND e.id = i.id
+FROM event_ids AS i
+JOIN events AS e ON e.stored_at = i.stored_at AND e.id = i.id AND e.bucket = i.bucket
 WHERE i.id = CAST(:term AS uuid);"""
 # Closed weeks have an index on the email; the open week is read up to a limit.
 _EMAIL = """\

@@ -15,7 +15,7 @@ import asyncpg
 from app.pipeline.outcome import Outcome
 from app.pipeline.record import Record
 from app.store.shards.buckets import Buckets
-from app.store.shards.settings import propagate_settings
+from app.store.shards.settings import propagate_on
 from app.store.write.insert import Claim, insert_parameters, resolve_outcomes
 
 _COLUMNS = (
@@ -117,7 +117,7 @@ async def store_in_buckets(
         `STORED`, `DUPLICATE`, `CONFLICT` or `REFUSED_AS_ERASED` for each record, in
         their order.
     """
-    await propagate_settings(driver)
+    await propagate_on(driver)
     outcomes: dict[int, Outcome] = {}
     divided = {
         bucket: places

@@ -7,6 +7,10 @@ login. `SET LOCAL` in a transaction reaches them, if Citus is told to pass it on
 from weakref import WeakKeyDictionary
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.store.shards.buckets import Buckets
+from app.store.transaction import driver_in_transaction
 
 # Durable commits and UTC hold whatever the role or the database on a worker says.
 _PASSED_ON = (
@@ -30,12 +34,19 @@ _OF_CITUS = (
 _scripts: WeakKeyDictionary[asyncpg.Connection, str] = WeakKeyDictionary()
 
 
-async def propagate_settings(driver: asyncpg.Connection) -> None:
-    """Give the settings of the session to the workers, for this transaction.
+async def propagate_settings(connection: AsyncConnection, buckets: Buckets) -> None:
+    """Give the settings of the session to the workers, where there are several buckets.
 
     Args:
-        driver: in a transaction that has not used a worker yet.
+        connection: in a transaction that has not used a worker yet.
+        buckets: of the database.
     """
+    if not buckets.is_one:
+        await propagate_on(await driver_in_transaction(connection))
+
+
+async def propagate_on(driver: asyncpg.Connection) -> None:
+    """As `propagate_settings`, on the driver's connection, for several buckets."""
     script = _scripts.get(driver)
     if script is None:
         script = _OF_CITUS + await driver.fetchval(_READ, list(_PASSED_ON))

@@ -32,6 +32,8 @@ from app.pipeline.record import Record
 from app.store.keys.sources import ensure_source
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine.caps import Quarantine
+from app.store.shards.buckets import read_buckets
+from app.store.shards.committer import committer_of
 from app.store.write.committer import Committer
 
 Batch = TypeVar("Batch")
@@ -79,8 +81,11 @@ async def backfill(  # noqa: PLR0913 - input, rules and receivers
     await in_operator_transaction(url, partial(ensure_source, name=source))
 
     async def work(engine: AsyncEngine) -> None:
-        committer = Committer(
+        async with engine.begin() as connection:
+            buckets = await read_buckets(connection)
+        committer = committer_of(
             engine,
+            buckets,
             timeout_s=COMMIT_TIMEOUT_S,
             quarantine=quarantine,
             import_id=import_id,

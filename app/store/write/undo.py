@@ -8,6 +8,8 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import EventNotFoundError
+from app.store.shards.buckets import read_buckets
+from app.store.shards.settings import propagate_settings
 from app.store.tables.events import event_ids, events, rejected_events
 
 _REJECTED_BATCH = 1_000
@@ -62,6 +64,7 @@ async def undo_import(
     """
     while True:
         async with engine.begin() as connection:
+            await propagate_settings(connection, await read_buckets(connection))
             deleted = await _delete_events(connection, import_id)
         if not deleted:
             break

@@ -28,7 +28,7 @@ FROM events WHERE source <> $1
 """
 # A row whose id is not claimed can be doubled; a claim without its row is a loss.
 _UNMATCHED = """
-SELECT count(*) FROM events FULL JOIN event_ids USING (id, stored_at)
+SELECT count(*) FROM events FULL JOIN event_ids USING (bucket, id, stored_at)
 WHERE events.user_id IS NULL OR event_ids.content_hash IS NULL
 """
 _REJECTED = "SELECT id::text FROM rejected_events"

@@ -5,7 +5,7 @@ import { sent } from "./elements.js";
 import { layOut } from "../json_layout.js";
 
 const KINDS = {
-  stored: { title: "Stored event", path: "/v1/events/", sql: "event_ids JOIN events USING (id, stored_at)" },
+  stored: { title: "Stored event", path: "/v1/events/", sql: "event_ids JOIN events USING (bucket, id, stored_at)" },
   rejected: { title: "Rejected event", path: "/v1/rejected/", sql: "rejected_events" },
 };
 // Fields that are not listed with the others.
