@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"
 MEASURED: dict[str, str] = {}
 
-pytest_plugins = ["tests.support.app.fixtures"]
+pytest_plugins = ["tests.support.postgres.citus", "tests.support.app.fixtures"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -143,9 +143,26 @@ def empty_database_url(admin: Admin) -> Iterator[str]:
         yield url
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests that are marked `on_citus` on both kinds of database."""
+    if (
+        metafunc.definition.get_closest_marker("on_citus")
+        and "database_url" in metafunc.fixturenames
+    ):
+        metafunc.parametrize("database_url", ["single", "citus"], indirect=True)
+
+
 @pytest.fixture
-def database_url(admin: Admin, template_url: str) -> Iterator[str]:
-    """A database at the newest revision, this test's own."""
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database at the newest revision, this test's own.
+
+    On a single server, or distributed over the Citus cluster that the caller names.
+    """
+    if getattr(request, "param", "single") == "citus":
+        yield request.getfixturevalue("citus_database_url")
+        return
+    admin: Admin = request.getfixturevalue("admin")
+    template_url: str = request.getfixturevalue("template_url")
     with admin.database(template=make_url(template_url).database) as url:
         yield url
 

@@ -38,6 +38,8 @@ CREATE UNLOGGED TABLE events_arriving (
 );
 COMMENT ON TABLE events_arriving IS
     'Events within the transaction that stores them; empty to every other';
+-- Lets a shard be moved while events are stored, once the table is set to LOGGED.
+ALTER TABLE events_arriving REPLICA IDENTITY FULL;
 CREATE INDEX events_arriving_batch_idx ON events_arriving (batch);
 SELECT create_distributed_table(
     'events_arriving', 'bucket', colocate_with => 'event_ids'

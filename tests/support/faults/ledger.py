@@ -141,6 +141,7 @@ class Ledger:
         self.confirmed: dict[str, str] = {}
         self.rejected: set[str] = set()
         self.statuses: Counter[str] = Counter()
+        self.users: dict[str, dict[str, None]] = {"stored": {}, "buffered": {}}
         self.fates: Counter[Fate] = Counter()
 
     def new_body(self, size: int) -> Body:
@@ -232,6 +233,7 @@ class Ledger:
             return Fate.UNKNOWN
         for number, result in zip(body.numbers, results, strict=True):
             self.statuses[result["status"]] += 1
+            self.users.get(result["status"], {})[f"user-{number}"] = None
             if result["status"] in CONFIRMED:
                 self.confirmed[result["id"]] = f"user-{number}"
             elif result["status"] == "rejected":

@@ -12,6 +12,9 @@ from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.quarantine.caps import Quarantine
+from app.store.shards.buckets import ONE_BUCKET, Buckets, read_buckets
+from app.store.shards.claim import store_in_buckets
+from app.store.shards.committer import committer_of
 from app.store.tables.events import event_ids, events, rejected_events
 from app.store.transaction import driver_in_transaction
 from app.store.write.committer import Committer
@@ -55,10 +58,15 @@ async def committing(
     timeout_s: float = 2.0,
     quarantine: Quarantine | None = None,
     import_id: UUID | None = None,
+    buckets: Buckets = ONE_BUCKET,
 ) -> AsyncIterator[Committer]:
     """A committer that returns its connection at the end."""
-    committer = Committer(
-        engine, timeout_s=timeout_s, quarantine=quarantine, import_id=import_id
+    committer = committer_of(
+        engine,
+        buckets,
+        timeout_s=timeout_s,
+        quarantine=quarantine,
+        import_id=import_id,
     )
     try:
         yield committer
@@ -78,7 +86,11 @@ async def save(
     engine: AsyncEngine, *entries: Entry, import_id: UUID | None = None
 ) -> list[Outcome]:
     """Commit entries as the writer does."""
-    async with committing(engine, timeout_s=30, import_id=import_id) as committer:
+    async with engine.begin() as connection:
+        buckets = await read_buckets(connection)
+    async with committing(
+        engine, timeout_s=30, import_id=import_id, buckets=buckets
+    ) as committer:
         outcomes = await committer.commit([*entries])
     confirmed = [outcome for outcome in outcomes if outcome is not None]
     assert len(confirmed) == len(entries), "not confirmed"
@@ -87,7 +99,11 @@ async def save(
 
 async def store(connection: AsyncConnection, *records: Record) -> list[Outcome]:
     """Store records in a transaction of the caller's, which it commits or not."""
-    return await store_records(await driver_in_transaction(connection), records)
+    buckets = await read_buckets(connection)
+    driver = await driver_in_transaction(connection)
+    if buckets.is_one:
+        return await store_records(driver, records)
+    return await store_in_buckets(driver, buckets, records)
 
 
 async def rows(engine: AsyncEngine, table: Table) -> Sequence[Any]:

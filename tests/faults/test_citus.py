@@ -1,0 +1,120 @@
+"""C1 to C4: a Citus cluster of a coordinator and two workers under one instance."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import pytest
+
+from app.store.operator_session import in_operator_transaction
+from app.store.shards.buckets import Buckets, read_buckets
+from tests.faults.conftest import NewRow
+from tests.support.faults import actions
+from tests.support.faults.citus import CitusServer, move_shard, servers
+from tests.support.faults.postgres import Postgres
+from tests.support.faults.sender import under_load
+from tests.support.faults.stage import Serve, Stage, new_key
+
+pytestmark = [pytest.mark.at_length, pytest.mark.timeout(200)]
+
+RATE = 60
+SIZE = 5
+ANSWER_S = 3.0
+BACK_S = 5.0
+
+
+class Citus(NamedTuple):
+    """The cluster and a database on it."""
+
+    coordinator: CitusServer
+    workers: list[CitusServer]
+    url: str
+
+
+async def kill_coordinator(citus: Citus) -> None:
+    await killed(citus.coordinator)
+
+
+async def kill_worker(citus: Citus) -> None:
+    await killed(citus.workers[0])
+
+
+async def killed(server: CitusServer) -> None:
+    server.kill()
+    await actions.lasting(6)
+    await asyncio.to_thread(server.start)
+
+
+async def freeze_worker(citus: Citus) -> None:
+    citus.workers[0].freeze()
+    try:
+        await actions.lasting(10)
+    finally:
+        citus.workers[0].thaw()
+
+
+async def move(citus: Citus) -> None:
+    await move_shard(citus.url, citus.workers)
+
+
+FAULTS: dict[str, tuple[str, Callable[[Citus], Awaitable[None]]]] = {
+    "C1": ("coordinator killed", kill_coordinator),
+    "C2": ("worker killed", kill_worker),
+    "C3": ("worker frozen", freeze_worker),
+    "C4": ("shard moved", move),
+}
+
+
+@pytest.fixture
+async def citus(citus_database_url: str) -> Citus:
+    coordinator, *workers = await servers()
+    return Citus(coordinator, workers, citus_database_url)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_of_the_cluster_loses_nothing(
+    name: str, citus: Citus, postgres: Postgres, serve: Serve, new_row: NewRow
+) -> None:
+    fault, happen = FAULTS[name]
+    buckets = await in_operator_transaction(citus.url, read_buckets)
+    stage = Stage(postgres, citus.url, await new_key(citus.url), serve, journal=True)
+    service = await asyncio.to_thread(stage.start)
+    row = new_row(name, f"{fault}, {RATE} requests/s of {SIZE} events")
+    async with under_load(service.endpoint, stage.key, rate=RATE, size=SIZE) as load:
+        await load.until_confirmed(500)
+        users = load.ledger.users
+        await happen(citus)
+        # Every bucket stores again, not only those of the other worker.
+        back_s = await load.until(stored_again(users["stored"], buckets), within_s=60)
+        await load.until_confirmed(500, within_s=60)
+    async with asyncio.timeout(60):
+        while not await load.ledger.present(citus.url):
+            await actions.lasting(0.2)
+    row.verdict(await load.ledger.check(citus.url))
+    slowest = max(answer.seconds for answer in load.answers)
+    row.seconds("longest answer", slowest, at_most=ANSWER_S)
+    row.seconds("all buckets stored again", back_s, at_most=BACK_S)
+    refused = sum(answer.status != 200 for answer in load.answers)
+    row.at_most("answers other than 200", refused + load.unanswered.total(), 0)
+    touched = {buckets.of(user) for user in users["buffered"]}
+    if name in {"C2", "C3"}:
+        row.at_most("buckets that buffered", len(touched), len(buckets.numbers) / 2)
+    statuses = Counter(answer.status for answer in load.answers)
+    row.told("answers", f"{dict(statuses)}, {load.ledger.statuses}, {sorted(touched)}")
+    row.settle()
+
+
+def stored_again(stored: dict[str, None], buckets: Buckets) -> Callable[[], bool]:
+    """Whether each bucket has stored an event since this call."""
+    begun = len(stored)
+    waited: set[int] = set()
+
+    def is_so() -> bool:
+        nonlocal begun
+        users = [*stored][begun:]
+        begun = len(stored)
+        waited.update(buckets.of(user) for user in users)
+        return len(waited) == len(buckets.numbers)
+
+    return is_so

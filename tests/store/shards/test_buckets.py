@@ -1,0 +1,156 @@
+"""Dividing entries by user, and joining the outcomes of their parts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import chain
+
+import pytest
+from typing_extensions import override
+
+from app.pipeline.outcome import Entry, EventStatus, Outcome
+from app.pipeline.record import Record
+from app.request_errors import UnavailableError
+from app.store.shards.buckets import ONE_BUCKET, Buckets
+from app.store.shards.lanes import BucketWriters, Lane, RoutingCommitter
+from app.store.write.committer import Committer
+from app.store.write.insert import STORED
+from app.store.write.writer import Writer
+from tests.support.store.entries import record, records, rejection
+
+BUCKETS = Buckets((3, 5, 8, 13))
+
+
+class Recording(Committer):
+    """A committer that stores nothing, and keeps what it was given."""
+
+    def __init__(self, answer: Outcome | None = STORED) -> None:
+        self.given: list[Entry] = []
+        self.answer = answer
+
+    @override
+    async def commit(
+        self, entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
+        del waited_s
+        self.given += entries
+        return [self.answer] * len(entries)
+
+    @override
+    async def release(self) -> None:
+        return
+
+
+class Waiting:
+    """A waiter whose outcomes a test awaits."""
+
+    is_done = False
+
+    def __init__(self) -> None:
+        self.outcomes: asyncio.Future[list[Outcome] | None] = asyncio.Future()
+
+    def settled(self, outcomes: list[Outcome] | None) -> None:
+        self.outcomes.set_result(outcomes)
+
+
+def writers_of(
+    committers: dict[int, Recording],
+    first: Recording,
+    read: Callable[[], Awaitable[Buckets]] | None = None,
+) -> BucketWriters:
+    async def read_buckets() -> Buckets:
+        return BUCKETS
+
+    return BucketWriters(
+        Writer(first),
+        read_buckets=read or read_buckets,
+        open_lanes=lambda buckets: {
+            bucket: Lane(committers[bucket], None) for bucket in buckets.numbers
+        },
+    )
+
+
+def test_bucket_of_a_user_never_changes() -> None:
+    users = ["user-1", "user-2", "", "é\U0001f600", "\ud800"]
+    assert [BUCKETS.of(user) for user in users] == [8, 13, 3, 13, 13]
+    assert {ONE_BUCKET.of(user) for user in users} == {0}
+
+
+def test_entries_are_divided_by_user_and_rejected_ones_apart() -> None:
+    entries: list[Entry] = [*records(20), rejection()]
+    places = BUCKETS.divide(entries)
+    assert sorted(chain(*places.values())) == [*range(21)]
+    assert places.pop(None) == [20]
+    assert set(places) == set(BUCKETS.numbers)
+    for bucket, those in places.items():
+        for place in those:
+            entry = entries[place]
+            assert isinstance(entry, Record)
+            assert BUCKETS.of(entry.user_id) == bucket
+
+
+async def test_one_bucket_uses_the_first_writer_alone() -> None:
+    async def one() -> Buckets:
+        return ONE_BUCKET
+
+    first = Recording()
+    writers = writers_of({}, first, one)
+    writers.start()
+    await writers.refresh()
+    waiter = Waiting()
+    writers.submit([*records(3)], waiter)
+    assert await waiter.outcomes == [STORED] * 3
+    assert len(first.given) == 3
+    await writers.stop()
+
+
+async def test_body_of_several_buckets_has_its_outcomes_in_order() -> None:
+    committers = {
+        bucket: Recording(Outcome(EventStatus.STORED, kept=bucket > 5))
+        for bucket in BUCKETS.numbers
+    }
+    first = Recording(Outcome(EventStatus.REJECTED))
+    writers = writers_of(committers, first)
+    writers.start()
+    await writers.refresh()
+    entries: list[Entry] = [*records(8), rejection(), *records(4)]
+    waiter = Waiting()
+    writers.submit(entries, waiter)
+    outcomes = await waiter.outcomes
+    assert outcomes is not None
+    for entry, outcome in zip(entries, outcomes, strict=True):
+        if isinstance(entry, Record):
+            assert outcome == committers[BUCKETS.of(entry.user_id)].answer
+        else:
+            assert outcome == first.answer
+    assert [*first.given] == [entries[8]]
+    await writers.stop()
+
+
+async def test_part_that_is_not_confirmed_leaves_the_body_unknown() -> None:
+    committers = {bucket: Recording() for bucket in BUCKETS.numbers}
+    committers[8].answer = None
+    writers = writers_of(committers, Recording())
+    writers.start()
+    await writers.refresh()
+    body, other = Waiting(), Waiting()
+    writers.submit([*records(20)], body)
+    writers.submit([record(user_id="user-2")], other)
+    assert await body.outcomes is None
+    assert await other.outcomes == [STORED]
+    await writers.stop()
+    with pytest.raises(UnavailableError):
+        writers.submit([*records(2)], Waiting())
+
+
+async def test_first_journal_is_drained_into_the_lanes() -> None:
+    committers = {bucket: Recording() for bucket in BUCKETS.numbers}
+    writers = writers_of(committers, Recording(Outcome(EventStatus.REJECTED)))
+    drain = RoutingCommitter.__new__(RoutingCommitter)
+    drain.writers = writers
+    writers.start()
+    await writers.refresh()
+    outcomes = await drain.commit([*records(9), rejection()])
+    assert outcomes == [STORED] * 9 + [Outcome(EventStatus.REJECTED)]
+    assert sum(len(committer.given) for committer in committers.values()) == 9
+    await writers.stop()
+    assert await drain.commit([*records(2)]) == [None, None]
