@@ -145,8 +145,10 @@ def empty_database_url(admin: Admin) -> Iterator[str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests that are marked `on_citus` on both kinds of database."""
+    mark = metafunc.definition.get_closest_marker("on_citus")
     if (
-        metafunc.definition.get_closest_marker("on_citus")
+        mark is not None
+        and mark.kwargs.get("wanted", True)
         and "database_url" in metafunc.fixturenames
     ):
         metafunc.parametrize("database_url", ["single", "citus"], indirect=True)

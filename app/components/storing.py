@@ -1,4 +1,4 @@
-"""What stores events: one writer, or one for each bucket of a distributed database."""
+"""The lanes of a distributed database: a writer for each bucket."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -13,7 +13,7 @@ from app.store.shards.buckets import Buckets
 from app.store.shards.committer import BucketCommitter
 from app.store.shards.lanes import BucketBuffer, Lane
 
-# Of one bucket: the writer's, and one for its drain or the check before it.
+# Each bucket needs the writer's, and one for its drain or the check before it.
 _CONNECTIONS = 2
 _CHECK_TIMEOUT_S = 1.0
 

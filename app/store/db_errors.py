@@ -24,22 +24,33 @@ _DATA_CLASSES = ("22", "54")
 def is_data_error(error: Exception) -> bool:
     """Whether Postgres or the driver refused a value for good.
 
-    A check violation counts only with the name of a constraint; without one it says
-    that no partition takes the row. A fatal error never counts: a login can fail with
-    the SQLSTATE of a data exception.
+    A check violation counts unless it says that no partition takes the row. A fatal
+    error never counts: a login can fail with the SQLSTATE of a data exception.
     """
     state = sqlstate_of(error)
     severity = getattr(driver_error(error), "severity_en", None)
     return severity != "FATAL" and (
         state.startswith(_DATA_CLASSES)
         or state == _NOT_NULL_VIOLATION
-        or (state == _CHECK_VIOLATION and _constraint_of(error) is not None)
+        or (state == _CHECK_VIOLATION and not lacks_partition(error))
     )
 
 
 def lacks_partition(error: Exception) -> bool:
-    """Whether no partition takes the row."""
-    return sqlstate_of(error) == _CHECK_VIOLATION and _constraint_of(error) is None
+    """Whether no partition takes the row.
+
+    Such an error has no name of a constraint. Citus passes on neither this name nor
+    that of the table, but the text.
+    """
+    found = driver_error(error)
+    return (
+        sqlstate_of(error) == _CHECK_VIOLATION
+        and getattr(found, "constraint_name", None) is None
+        and (
+            getattr(found, "table_name", None) is not None
+            or "no partition" in str(found)
+        )
+    )
 
 
 def is_read_only(error: Exception) -> bool:
@@ -50,7 +61,3 @@ def is_read_only(error: Exception) -> bool:
 def classify(error: Exception) -> str:
     """Return the error's label in metrics: one of a small closed set."""
     return cause_of(error).kind
-
-
-def _constraint_of(error: Exception) -> str | None:
-    return getattr(driver_error(error), "constraint_name", None)

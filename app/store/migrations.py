@@ -100,7 +100,7 @@ async def drop_empty_weeks(url: str, *, lock_timeout_s: float = 5.0) -> list[str
         concurrently = "CONCURRENTLY" if is_one else ""
         for row in (await each.execute(_CLOSED_WEEKS)).all():
             if not row.detaching and await each.scalar(
-                text(f"SELECT EXISTS (SELECT FROM {row.partition})")  # noqa: S608 - quoted by Postgres
+                text(f"SELECT EXISTS (SELECT 1 FROM {row.partition})")  # noqa: S608 - quoted by Postgres
             ):
                 continue
             how = "FINALIZE" if row.detaching else concurrently

@@ -1,6 +1,6 @@
 -- On Citus: deletes some events of one bucket from one partition, with their ids. Runs
 -- with its owner's rights: the service itself may not delete. Without p_before it accepts
--- only weeks that are closed, whose rows nobody adds to.
+-- only closed weeks, to which nobody adds rows.
 CREATE OR REPLACE FUNCTION rollcall_expire_bucket(
     p_partition text,
     p_bucket integer,

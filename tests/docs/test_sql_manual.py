@@ -18,6 +18,8 @@ from app.pipeline.timestamp import TimestampPolicy
 from app.store.engine import create_engine
 from tests.support.store.entries import save
 
+pytestmark = pytest.mark.on_citus
+
 MANUAL = Path(__file__).parents[2] / "docs" / "sql.md"
 QUERIES = dict(
     re.findall(
@@ -292,6 +294,7 @@ async def patient_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
+@pytest.mark.on_citus(wanted=False)
 async def test_plans_on_a_large_table(patient_engine: AsyncEngine) -> None:
     engine = patient_engine
     wanted = await fill(engine, 60_000)

@@ -75,7 +75,7 @@ class Lane:
 
 
 class BucketWriters:
-    """What the service submits to: the one writer, or the lane of each event's bucket.
+    """Passes each entry on: to the one writer, or to the lane of its bucket.
 
     Args:
         first: writer of all entries as long as one bucket is known; with several, of
@@ -212,7 +212,7 @@ class _Whole:
     """The outcomes of a body whose parts are in several lanes.
 
     Args:
-        waiter: told once all parts are settled.
+        waiter: gets the outcomes once all parts are settled.
         entries: number of entries.
         parts: number of parts.
     """

@@ -1,7 +1,7 @@
 """Session settings that have to reach the sessions on Citus's workers.
 
 Citus opens sessions of its own on the workers, without the settings that we send at
-login. `SET LOCAL` in a transaction reaches them, if Citus is told to pass it on.
+login. `SET LOCAL` in a transaction reaches them, if Citus has been set to pass it on.
 """
 
 from weakref import WeakKeyDictionary

@@ -25,6 +25,8 @@ from tests.support.pipeline.verdicts import (
 from tests.support.store.entries import save
 from tests.support.store.rejections import RECEIVED_AT, commit, count, read, rejection
 
+pytestmark = pytest.mark.on_citus
+
 RECEIPT = RequestContext("billing", RECEIVED_AT, "request-2")
 KEY = Issue("too_long", "Idempotency-Key", "At most 255 characters are taken.")
 

@@ -26,6 +26,8 @@ from tests.support.pipeline.verdicts import (
 )
 from tests.support.store.entries import record, records, rejection, save
 
+pytestmark = pytest.mark.on_citus
+
 HUGE = 2**70
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)

@@ -57,7 +57,7 @@ SELECT concat_ws(' ',
 
 
 @pytest.fixture
-async def cluster(citus_database_url: str) -> AsyncIterator[AsyncEngine]:
+async def engine(citus_database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(citus_database_url)
     yield engine
     await engine.dispose()
@@ -117,21 +117,21 @@ async def test_database_is_distributed_once_and_only_while_it_is_empty() -> None
 
 
 async def test_events_are_stored_once_in_the_bucket_of_their_user(
-    cluster: AsyncEngine,
+    engine: AsyncEngine,
 ) -> None:
-    buckets = await buckets_of(cluster)
+    buckets = await buckets_of(engine)
     entries: list[Entry] = [*records(40), rejection(), record("m", plan="a")]
-    outcomes = await save(cluster, *entries)
+    outcomes = await save(engine, *entries)
     assert [outcome.status for outcome in outcomes].count(EventStatus.STORED) == 41
-    again = await save(cluster, *entries, record("m", plan="b"))
+    again = await save(engine, *entries, record("m", plan="b"))
     assert [o for o in again if o == DUPLICATE] == [DUPLICATE] * 41
     assert again[-1] == CONFLICT._replace(kept=True)
-    assert await counts(cluster) == (41, 41, 2)
-    for row in await rows(cluster, events):
+    assert await counts(engine) == (41, 41, 2)
+    for row in await rows(engine, events):
         assert row.bucket == buckets.of(row.user_id)
-    ids = {row.id: row.bucket for row in await rows(cluster, event_ids)}
-    assert ids == {row.id: row.bucket for row in await rows(cluster, events)}
-    async with cluster.connect() as connection:
+    ids = {row.id: row.bucket for row in await rows(engine, event_ids)}
+    assert ids == {row.id: row.bucket for row in await rows(engine, events)}
+    async with engine.connect() as connection:
         left = await connection.scalar(text("SELECT count(*) FROM events_arriving"))
         assert left == 0
 
@@ -152,8 +152,8 @@ async def test_rivals_store_each_event_once(citus_database_url: str) -> None:
         await engine.dispose()
 
 
-async def test_refused_event_harms_no_other(cluster: AsyncEngine) -> None:
-    async with cluster.begin() as connection:
+async def test_refused_event_harms_no_other(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
         await connection.execute(
             text(
                 "ALTER TABLE events ADD CONSTRAINT no_poison"
@@ -161,19 +161,19 @@ async def test_refused_event_harms_no_other(cluster: AsyncEngine) -> None:
             )
         )
     poison = record(user_id="user-3", poison=1)
-    outcomes = await save(cluster, *records(9), poison)
+    outcomes = await save(engine, *records(9), poison)
     assert outcomes[:9] == [STORED] * 9
     assert outcomes[9].status == "rejected"
-    assert await counts(cluster) == (9, 9, 1)
+    assert await counts(engine) == (9, 9, 1)
 
 
-async def test_settings_reach_the_workers(cluster: AsyncEngine) -> None:
-    await save(cluster, record("a"))
-    buckets = await buckets_of(cluster)
-    [row] = await rows(cluster, events)
+async def test_settings_reach_the_workers(engine: AsyncEngine) -> None:
+    await save(engine, record("a"))
+    buckets = await buckets_of(engine)
+    [row] = await rows(engine, events)
 
     async def ask(*, passed_on: bool) -> object:
-        async with cluster.begin() as connection:
+        async with engine.begin() as connection:
             if passed_on:
                 await propagate_settings(connection, buckets)
             return await connection.scalar(text(SETTINGS), {"bucket": row.bucket})
@@ -183,66 +183,66 @@ async def test_settings_reach_the_workers(cluster: AsyncEngine) -> None:
 
 
 async def test_rejected_events_are_replayed_into_their_buckets(
-    cluster: AsyncEngine,
+    engine: AsyncEngine,
 ) -> None:
     waiting = [
         quarantined(signed_up_with(user_id=f"user-{n}", message_id=f"m{n}"))
         for n in range(12)
     ]
-    await save(cluster, *waiting)
+    await save(engine, *waiting)
     batches: list[Replayed] = []
-    await replay(cluster, RejectedFilter(), policy=POLICY, report=batches.append)
+    await replay(engine, RejectedFilter(), policy=POLICY, report=batches.append)
     assert sum(batch.stored for batch in batches) == 12
-    assert await counts(cluster) == (12, 12, 0)
+    assert await counts(engine) == (12, 12, 0)
 
 
 async def test_person_is_erased_for_good(
-    cluster: AsyncEngine, citus_database_url: str
+    engine: AsyncEngine, citus_database_url: str
 ) -> None:
     own = [record(f"m{n}", user_id="person-1") for n in range(3)]
     buffered = record("in a journal", user_id="person-1")
-    await save(cluster, *own, *records(5))
+    await save(engine, *own, *records(5))
     await erase_person(
         citus_database_url,
         Person("person-1", []),
         redact=True,
         buffered=JournalTraces({buffered.id: buffered.user_id}, 0, 0, []),
     )
-    assert await counts(cluster) == (5, 9, 0)
-    again = await save(cluster, *own, buffered)
+    assert await counts(engine) == (5, 9, 0)
+    again = await save(engine, *own, buffered)
     assert again == [REFUSED_AS_ERASED] * 4
 
 
 async def test_retention_deletes_events_with_their_ids(
-    cluster: AsyncEngine, citus_database_url: str
+    engine: AsyncEngine, citus_database_url: str
 ) -> None:
     old = [record(f"m{n}", user_id=f"user-{n}") for n in range(20)]
-    await save(cluster, *old)
-    name = await age(cluster, weeks=8)
+    await save(engine, *old)
+    name = await age(engine, weeks=8)
     now = datetime.now(UTC)
-    async with cluster.begin() as connection:
+    async with engine.begin() as connection:
         [week] = await expired_weeks(connection, limit=Limit(14), now=now)
     assert week.events == 20
     told: list[tuple[str, int]] = []
     deleted = await expire_events(
-        cluster, limit=Limit(14), report=lambda p, e, _: told.append((p, e))
+        engine, limit=Limit(14), report=lambda p, e, _: told.append((p, e))
     )
     assert deleted == 20
     assert told == [(name, 20)]
-    assert await counts(cluster) == (0, 0, 0)
+    assert await counts(engine) == (0, 0, 0)
     assert await drop_empty_weeks(citus_database_url) == [name]
 
 
-async def test_import_is_undone(cluster: AsyncEngine) -> None:
+async def test_import_is_undone(engine: AsyncEngine) -> None:
     import_id = uuid4()
-    await save(cluster, *records(30), import_id=import_id)
-    await save(cluster, record("stays"))
-    await undo_import(cluster, import_id, report=lambda _: None)
-    assert await counts(cluster) == (1, 1, 0)
+    await save(engine, *records(30), import_id=import_id)
+    await save(engine, record("stays"))
+    await undo_import(engine, import_id, report=lambda _: None)
+    assert await counts(engine) == (1, 1, 0)
 
 
 async def test_journals_are_drained_from_all_buckets(
-    cluster: AsyncEngine, tmp_path: Path
+    engine: AsyncEngine, tmp_path: Path
 ) -> None:
     directory = tmp_path / "journal"
     bodies = [records(10), [record("a")]]
@@ -251,6 +251,6 @@ async def test_journals_are_drained_from_all_buckets(
         journal = Journal(place, max_bytes=1024**2)
         assert await journal.append([entries]) == [True]
         await journal.close()
-    drained = await drain_free(cluster, directory, timeout_s=5, quarantine=Quarantine())
+    drained = await drain_free(engine, directory, timeout_s=5, quarantine=Quarantine())
     assert drained == (2, 11, 0)
-    assert await counts(cluster) == (11, 11, 0)
+    assert await counts(engine) == (11, 11, 0)

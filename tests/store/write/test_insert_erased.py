@@ -1,5 +1,6 @@
 """Erased ids are never stored again."""
 
+import pytest
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -7,6 +8,8 @@ from app.pipeline.outcome import EventStatus, Outcome
 from app.store.tables.events import event_ids, events
 from app.store.write.insert import DUPLICATE, REFUSED_AS_ERASED, STORED
 from tests.support.store.entries import counts, record, rejection, save
+
+pytestmark = pytest.mark.on_citus
 
 
 async def test_erased_id_is_rejected_and_kept_nowhere(engine: AsyncEngine) -> None:
