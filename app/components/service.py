@@ -150,7 +150,7 @@ class Service:
             on_stop=(self.watching.feed.end, self.console.replays.end),
         )
         self.readiness = Readiness(
-            self._lookups.check_ready,
+            self._check_ready,
             has_write_keys=self._lookups.has_write_keys,
             outage=self._outage,
         )
