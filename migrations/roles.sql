@@ -58,6 +58,18 @@ GRANT EXECUTE ON FUNCTION
     rollcall_expire_events(text, bigint, integer, timestamptz),
     rollcall_index_closed_week()
     TO rollcall_service;
+-- On Citus, after `rollcall distribute`.
+DO $do$
+BEGIN
+    IF to_regclass('events_arriving') IS NOT NULL THEN
+        GRANT SELECT, INSERT, DELETE ON events_arriving
+            TO rollcall_service, rollcall_operator;
+        GRANT EXECUTE ON FUNCTION
+            rollcall_expire_bucket(text, integer, integer, timestamptz)
+            TO rollcall_service;
+    END IF;
+END
+$do$;
 
 GRANT SELECT ON
     events, signed_up, account_added_user, event_ids, rejected_events, rejected_drops,

@@ -50,4 +50,7 @@ def distribute(
         with operator_errors(database.url):
             asyncio.run(distribute_tables(database.url, count=buckets))
         record_command(database, "distribute", buckets=buckets, nodes=nodes)
-    echo_err(f"The events are distributed into {buckets} buckets on {nodes} nodes.")
+    echo_err(
+        f"The events are distributed into {buckets} buckets on {nodes} nodes."
+        " Now run migrations/roles.sql again."
+    )

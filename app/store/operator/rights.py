@@ -10,6 +10,7 @@ _NEEDED = (
     ("rejected_events", "INSERT"),
     ("rejected_events", "DELETE"),
     ("rejected_drops", "INSERT"),
+    ("buckets", "SELECT"),
 )
 _KEY_COLUMNS = ("id", "key_hash", "source", "scope", "revoked_at")
 _MISSING = text(

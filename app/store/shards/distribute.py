@@ -44,18 +44,6 @@ CREATE INDEX events_arriving_batch_idx ON events_arriving (batch);
 SELECT create_distributed_table(
     'events_arriving', 'bucket', colocate_with => 'event_ids'
 );
-DO $do$
-BEGIN
-    IF to_regrole('rollcall_service') IS NOT NULL THEN
-        GRANT SELECT, INSERT, DELETE ON events_arriving
-            TO rollcall_service, rollcall_operator;
-        GRANT EXECUTE ON FUNCTION
-            rollcall_expire_bucket(text, integer, integer, timestamptz)
-            TO rollcall_service;
-    END IF;
-END
-$do$;
-
 -- The hash of a bucket decides on its shard: one number for each shard.
 DELETE FROM buckets;
 INSERT INTO buckets

@@ -167,6 +167,15 @@ async def test_refused_event_harms_no_other(engine: AsyncEngine) -> None:
     assert await counts(engine) == (9, 9, 1)
 
 
+async def test_missing_partition_is_made(engine: AsyncEngine) -> None:
+    week = f"events_p{THIS_MONDAY:%Y%m%d}"
+    async with engine.begin() as connection:
+        await connection.execute(text(f"ALTER TABLE events DETACH PARTITION {week}"))
+        await connection.execute(text(f"DROP TABLE {week}"))
+    assert await save(engine, *records(3)) == [STORED] * 3
+    assert await counts(engine) == (3, 3, 0)
+
+
 async def test_settings_reach_the_workers(engine: AsyncEngine) -> None:
     await save(engine, record("a"))
     buckets = await buckets_of(engine)
