@@ -10,7 +10,7 @@ from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record
 from app.store.shards.buckets import Buckets
 from app.store.shards.claim import claim_in_bucket, read_claims_in_bucket
-from app.store.shards.settings import propagate_on
+from app.store.shards.settings import shard_transaction
 from app.store.write.committer import Committer
 from app.store.write.insert import Claim
 
@@ -63,8 +63,7 @@ class BucketCommitter(Committer):
     ) -> set[str]:
         if not records:
             return set()
-        async with driver.transaction():
-            await propagate_on(driver)
+        async with shard_transaction(driver):
             return await claim_in_bucket(
                 driver, self._bucket, records, import_id=self._import_id
             )

@@ -4,6 +4,8 @@ Citus opens sessions of its own on the workers, without the settings that we sen
 login. `SET LOCAL` in a transaction reaches them, if Citus has been set to pass it on.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -47,8 +49,33 @@ async def propagate_settings(connection: AsyncConnection, buckets: Buckets) -> N
 
 async def propagate_on(driver: asyncpg.Connection) -> None:
     """As `propagate_settings`, on the driver's connection, for several buckets."""
+    await driver.execute(await _script_of(driver))
+
+
+@asynccontextmanager
+async def shard_transaction(driver: asyncpg.Connection) -> AsyncIterator[None]:
+    """A transaction whose settings reach the workers; they travel with its BEGIN.
+
+    Args:
+        driver: outside a transaction, or in one that the caller ends.
+    """
+    if driver.is_in_transaction():
+        await propagate_on(driver)
+        yield
+        return
+    await driver.execute(f"BEGIN;{await _script_of(driver)}")
+    try:
+        yield
+    except BaseException:
+        if not driver.is_closed():
+            await driver.execute("ROLLBACK")
+        raise
+    await driver.execute("COMMIT")
+
+
+async def _script_of(driver: asyncpg.Connection) -> str:
     script = _scripts.get(driver)
     if script is None:
         script = _OF_CITUS + await driver.fetchval(_READ, list(_PASSED_ON))
         _scripts[driver] = script
-    await driver.execute(script)
+    return script
