@@ -107,6 +107,9 @@ async def _work_on(
 
     await asyncio.gather(*map(store, range(_WRITERS)))
     pipe.send((began, time.monotonic()))
+    for committer in committers:
+        await committer.release()
+    await engine.dispose()
 
 
 def _batches(first: int, buckets: Buckets, size: int) -> Iterator[list[Record]]:
