@@ -2,8 +2,8 @@
 
 from migrations.statements import execute_script
 
-revision = "20261127T2320Z"
-down_revision = "20261127T2115Z"
+revision = "20261127T2352Z"
+down_revision = "20261127T2320Z"
 branch_labels = None
 depends_on = None
 
