@@ -215,6 +215,7 @@ async def test_person_is_erased_for_good(
         citus_database_url,
         Person("person-1", []),
         redact=True,
+        actor="test",
         buffered=JournalTraces({buffered.id: buffered.user_id}, 0, 0, []),
     )
     assert await counts(engine) == (5, 9, 0)
