@@ -11,9 +11,6 @@ from app.http.monitor import ConnectionMonitor
 from app.http.raw_errors import header_lines, status_line
 from app.ingest.responses import TrackResponse
 
-# A request that arrives meanwhile is still answered within 3 s of its last byte.
-_BACK_OFF_S = 0.25
-
 
 class ResponseOutput(FlowControl):
     """Writes the responses of a connection, in the order of the requests.
@@ -77,10 +74,11 @@ class ResponseOutput(FlowControl):
         """A request on this connection carries a known key."""
         self.has_known_key = True
 
-    def back_off(self) -> None:
+    def back_off(self, seconds: float) -> None:
         """Read nothing for a moment: the client was refused for load."""
-        self.pause("back-off")
-        self._loop.call_later(_BACK_OFF_S, self._end_back_off)
+        if seconds > 0:
+            self.pause("back-off")
+            self._loop.call_later(seconds, self._end_back_off)
 
     def _end_back_off(self) -> None:
         self.pause("back-off", paused=False)

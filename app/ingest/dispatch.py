@@ -223,7 +223,7 @@ class _AsgiClient:
     def trust(self) -> None:
         """Of no use here."""
 
-    def back_off(self) -> None:
+    def back_off(self, seconds: float) -> None:
         """The server reads ahead as it likes."""
 
     async def serve(self, request: TrackRequest, receive: Receive, send: Send) -> None:

@@ -44,12 +44,8 @@ class Client(Protocol):
     def trust(self) -> None:
         """The request carries a known key."""
 
-    def back_off(self) -> None:
-        """Leave the client's next request unread for a moment: it is refused for load.
-
-        A refusal costs a fraction of a request. A client that repeats it at once would
-        use up the time that the refusal saved.
-        """
+    def back_off(self, seconds: float) -> None:
+        """Leave the next request unread for a moment: this one is refused for load."""
 
 
 class RequestLifecycle:
@@ -153,10 +149,11 @@ class RequestLifecycle:
         self._refuse(error)
 
     def _refuse(self, error: RequestError) -> None:
-        self._services.metrics.add(REFUSALS, error.code)
+        services = self._services
+        services.metrics.add(REFUSALS, error.code)
         if isinstance(error, OverloadedError):
-            self._services.note_overload()
-            self._client.back_off()
+            services.note_overload()
+            self._client.back_off(services.scheduler.back_off_s(self.source or ""))
         self._respond(problem_response(error, request_id=self._request_id))
 
     def _respond(self, response: TrackResponse) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from app.http.connection import MAX_PIPELINED_WITHOUT_KEY
+from app.http.monitor import ConnectionMonitor
 from app.metrics.counters import Metrics
-from tests.support.http.connecting import Wire, post, until
+from tests.support.http.connecting import LIMITS, Wire, post, until
 from tests.support.ingest.tracking import Bench, event
 
 
@@ -120,3 +121,44 @@ async def test_bytes_behind_declined_upgrades_are_not_copied_for_each(
 
     assert statuses == [400] * 4_501
     assert seconds[1] < 16 * seconds[0]
+
+
+async def test_refused_connection_is_left_unread_for_a_while(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.services.budget.limit = 10
+    monkeypatch.setattr(bench.services.scheduler, "back_off_s", lambda _: 0.05)
+    wire = Wire(bench)
+    wire.send(post())
+    assert (wire.statuses, wire.transport.reads) == ([503], False)
+    bench.services.budget.limit = 10_000
+    await until(lambda: wire.transport.reads)
+    wire.send(post())
+
+    assert await wire.responses(2) == [503, 200]
+
+
+async def test_unfinished_request_without_a_known_key_makes_its_connection_unproven(
+    bench: Bench,
+) -> None:
+    wires = known, busy, head, body = [Wire(bench) for _ in range(4)]
+    known.send(post())
+    await known.responses(1)
+    bench.commits.open.clear()
+    busy.send(post())
+    head.send(b"POST /track HTTP/1.1\r\nHost: r\r\n")
+    body.send(post(key="")[:-1])
+    found = [(wire.connection.is_idle, wire.connection.is_unproven) for wire in wires]
+
+    assert found == [(True, False), (False, False), (False, True), (False, True)]
+
+
+async def test_newest_connection_takes_the_place_of_an_idle_one(bench: Bench) -> None:
+    monitor = ConnectionMonitor(LIMITS, bench.metrics, max_connections=2)
+    known, idle = (Wire(bench, monitor) for _ in range(2))
+    known.send(post())
+    await known.responses(1)
+    newest = Wire(bench, monitor)
+
+    wires = (known, idle, newest)
+    assert [wire.transport.is_closing() for wire in wires] == [False, True, False]

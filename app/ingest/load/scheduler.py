@@ -19,16 +19,23 @@ _UNIT_BYTES = 8192
 # A source counts as the only sender after so many seconds without another.
 _ALONE_AFTER_S = 60.0
 # The rate is measured over periods this long, and forgotten after that many seconds.
-_RATE_PERIOD_S = 0.1
+_RATE_PERIOD_S = 0.5
 _RATE_LIFE_S = 5.0
-# Weight of the newest period in the rate.
-_RATE_SMOOTHING = 0.4
+# Weight of the newest period where it is slower than the rate; a faster one replaces
+# the rate. In a burst, reading what arrives takes the time for completing work.
+_RATE_SMOOTHING = 0.2
+# A refusal costs a fraction of a request. Clients that repeat theirs at once would use
+# up the time that the refusals saved. Therefore a source gets at most so many for each
+# unit of work: its refused connections are left unread for a while, at most so long.
+_REFUSALS_PER_UNIT = 0.5
+_DEFAULT_REFUSALS = 1000.0
+_MAX_BACK_OFF_S = 0.5
 
 CallLater = Callable[[float, Callable[[], None]], Any]
 
 # If no work is completed for so long, what is under way waits for the database, which
 # costs the others nothing, and is no longer counted.
-STALL_S = 0.05
+STALL_S = 0.25
 
 
 class Scheduler:
@@ -90,6 +97,18 @@ class Scheduler:
                 "More requests are waiting than can be answered in time; send this "
                 "again."
             )
+
+    def back_off_s(self, source: str) -> float:
+        """How long to leave a connection unread whose request was refused for load.
+
+        Args:
+            source: the sender; "" if it is unknown.
+        """
+        queue, now = self._queue(source), self._clock()
+        rate = min(_REFUSALS_PER_UNIT * self._rate.get(), _DEFAULT_REFUSALS)
+        queue.refusal_at = max(now, queue.refusal_at + 1 / rate)
+        queue.refusal_at = min(queue.refusal_at, now + _MAX_BACK_OFF_S)
+        return queue.refusal_at - now
 
     def enter(self, source: str, size: int, start: Callable[[], None]) -> Ticket:
         """Take a turn, at once (`is_active`) or later, when `start` is called.
@@ -272,7 +291,7 @@ class _Rate:
         if period < _RATE_PERIOD_S:
             return
         rate = self._units / period
-        if self._is_known(now):
+        if self._is_known(now) and rate < self._rate:
             rate = self._rate + _RATE_SMOOTHING * (rate - self._rate)
         self._rate, self._measured_at = rate, now
         self._since, self._units = now, 0

@@ -10,12 +10,14 @@ class SourceQueue:
     Attributes:
         active: units of work under way.
         pending: units of work that wait.
+        refusal_at: until when the connection refused last is left unread.
         tickets: of requests that wait, with those that were given back meanwhile.
     """
 
-    __slots__ = ("active", "pending", "tickets")
+    __slots__ = ("active", "pending", "refusal_at", "tickets")
 
     def __init__(self) -> None:
+        self.refusal_at = float("-inf")
         self.active = 0
         self.pending = 0
         self.tickets: deque[Ticket] = deque()

@@ -237,3 +237,36 @@ def test_request_is_refused_where_the_first_in_its_queue_has_waited_too_long(
     with pytest.raises(OverloadedError):
         work.scheduler.check("billing")
     work.scheduler.check("quiet")
+
+
+def test_refused_connections_of_a_source_come_back_one_after_the_other(
+    work: Work,
+) -> None:
+    saturate(work, rate=100)
+    pauses = [work.scheduler.back_off_s("billing") for _ in range(10)]
+
+    assert pauses == pytest.approx([0.02 * number for number in range(10)])
+    assert work.scheduler.back_off_s("quiet") == 0
+
+
+def test_refused_connection_is_left_unread_for_half_a_second_at_most(
+    work: Work,
+) -> None:
+    saturate(work, rate=10)
+    pauses = [work.scheduler.back_off_s("billing") for _ in range(10)]
+
+    assert pauses[3:] == [0.5] * 7
+
+
+def test_faster_period_replaces_the_rate_and_a_slower_one_lowers_it_by_a_fifth(
+    work: Work,
+) -> None:
+    rate = work.scheduler._rate  # noqa: SLF001 - what the expected wait is made of
+    rate.start()
+    found = []
+    for units in (10, 100, 50):
+        work.loop.now += 0.5
+        rate.add(units)
+        found.append(rate.get())
+
+    assert found == [20, 200, 180]

@@ -68,10 +68,11 @@ class Wire:
     """A client's end of a connection.
 
     Args:
-        bench: handles the requests that send events; no others are answered.
+        bench: handles the requests that send events.
+        monitor: of the connection; one of its own by default.
     """
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, monitor: ConnectionMonitor | None = None) -> None:
         async def rest(_scope: Any, _receive: Any, send: Any) -> None:
             headers = [(b"content-length", b"0")]
             await send(
@@ -80,7 +81,7 @@ class Wire:
             await send({"type": "http.response.body", "body": b""})
 
         dispatcher = Dispatcher(TRACK_ROUTES, services=bench.services, rest=rest)
-        self.monitor = ConnectionMonitor(LIMITS, bench.metrics)
+        self.monitor = monitor or ConnectionMonitor(LIMITS, bench.metrics)
         services = ConnectionServices(self.monitor, dispatcher)
         self.connection = Connection(
             Config(dispatcher), ServerState(), {CONNECTION_SERVICES: services}

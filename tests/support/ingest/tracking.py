@@ -97,8 +97,8 @@ class FakeClient:
     def trust(self) -> None:
         self.is_trusted = True
 
-    def back_off(self) -> None:
-        self.backs_off = True
+    def back_off(self, seconds: float) -> None:
+        self.backs_off = seconds >= 0
 
 
 def raise_refusal(response: TrackResponse) -> None:
