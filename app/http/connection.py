@@ -15,7 +15,7 @@ from app.http.output import ResponseOutput
 from app.http.raw_errors import raw_error_response
 from app.http.reader import RequestReader
 from app.http.timeouts import StalledReaderCheck, limit_of
-from app.ingest.dispatch import Dispatcher
+from app.ingest.dispatch import TRUST, Dispatcher
 from app.request_errors import InvalidHttpError, RequestError, SlowClientError
 
 # Where the lifespan's state holds the services of a connection.
@@ -233,9 +233,11 @@ class Connection(ResponseOutput):
         if receiver is not None:
             exchange.begin(receiver)
             return
+        scope = scope_of(head, self.transport, self._config, self._app_state)
+        scope["extensions"] = {TRUST: self.trust}
         request = ApplicationRequest(
             self._config.loaded_app,
-            scope_of(head, self.transport, self._config, self._app_state),
+            scope,
             exchange=exchange,
             output=self,
         )

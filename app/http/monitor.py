@@ -6,12 +6,14 @@ One sweep costs less than a timer for each request.
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable
 from heapq import nsmallest
 from typing import Protocol
 
 from app.http.raw_errors import header_lines
 from app.http.timeouts import ConnectionLimits
+from app.ingest.load.pacer import Pacer
 from app.logs import fields
 from app.metrics.catalog import (
     CONNECTIONS,
@@ -29,6 +31,10 @@ _MAX_PAUSE_S = 1.0
 # Sweep interval as a fraction of the shortest limit, so that a connection overruns its
 # limit by at most 10 %.
 _PAUSE_SHARE = 0.1
+# Requests a second of all clients without a known key, and how long the next request of
+# one of them is left unread at most.
+_STRANGER_RATE = 1000.0
+_MAX_STRANGER_PAUSE_S = 1.0
 # Above the limit, this fraction of the connections is closed at a time.
 _CLOSED_PART = 50
 
@@ -91,6 +97,7 @@ class ConnectionMonitor:
         shortest = min(limits.header_s, limits.body_s, limits.write_s)
         self._pause_s = min(_MAX_PAUSE_S, _PAUSE_SHARE * shortest)
         self._refused = 0
+        self._strangers = Pacer(_MAX_STRANGER_PAUSE_S, time.monotonic)
         # The headers of every response as uvicorn has them, and as bytes.
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_lines = b""
@@ -134,6 +141,10 @@ class ConnectionMonitor:
             self._headers = headers
             self._header_lines = header_lines(headers)
         return self._header_lines
+
+    def stranger_pause_s(self) -> float:
+        """How long to leave a connection without a known key unread, from now."""
+        return self._strangers.pause_s(_STRANGER_RATE)
 
     def count_refusal(self, error: RequestError, *, begun: bool) -> None:
         """Count a request that a connection answers by itself.

@@ -41,6 +41,7 @@ class ResponseOutput(FlowControl):
         self._is_half_closed = False
         self._is_draining = False
         self.has_known_key = False
+        self._back_off: asyncio.TimerHandle | None = None
 
     def respond(self, response: TrackResponse, request_id: str) -> None:
         """Write a whole response to the current request."""
@@ -75,10 +76,12 @@ class ResponseOutput(FlowControl):
         self.has_known_key = True
 
     def back_off(self, seconds: float) -> None:
-        """Read nothing for a moment: the client was refused for load."""
+        """Read nothing for a moment: this client's next request is not due yet."""
         if seconds > 0:
             self.pause("back-off")
-            self._loop.call_later(seconds, self._end_back_off)
+            if self._back_off is not None:
+                self._back_off.cancel()
+            self._back_off = self._loop.call_later(seconds, self._end_back_off)
 
     def _end_back_off(self) -> None:
         self.pause("back-off", paused=False)
@@ -117,6 +120,8 @@ class ResponseOutput(FlowControl):
         self.hold(held=False)
         self._server.total_requests += 1
         if exchange.keep_alive:
+            if not self.has_known_key:
+                self.back_off(self._monitor.stranger_pause_s())
             self._advance()
         elif not self.transport.is_closing():
             self.transport.close()

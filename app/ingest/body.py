@@ -58,8 +58,8 @@ def check_headers(
         raise UnsupportedMediaError(
             "Content-Encoding must be gzip, deflate, zstd or absent."
         )
-    # uvicorn has parsed it already: anything but digits never gets here.
-    length = int(headers.get(b"content-length", 0))
+    # The parser lets only digits pass, but any number of zeros, which `int` refuses.
+    length = int(headers.get(b"content-length", b"").lstrip(b"0") or 0)
     if length > max_bytes:
         raise _too_large(max_bytes, has_key=has_key)
     return Framing(coding, length, media_type == "ndjson", has_key)

@@ -38,6 +38,8 @@ Headers = list[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID = "request_id"
+# ASGI extension of `app.http`: called when the client's key or session is known.
+TRUST = "trust"
 _REQUEST_ID_HEADER = b"x-request-id"
 # Probes touch nothing that could be exhausted, and must not wait behind anybody.
 _UNBOUNDED = frozenset({"/livez", "/readyz"})
@@ -142,7 +144,7 @@ class Dispatcher:
         request_id = self._new_id()
         headers = scope["headers"] = keep_session_cookie(scope["headers"])
         scope.setdefault("state", {})[REQUEST_ID] = request_id
-        slot = Slot(self._bound_of(scope["path"], headers))
+        slot = Slot(self._bound_of(scope, headers))
         status = 0
 
         async def send_named(message: Message) -> None:
@@ -191,10 +193,13 @@ class Dispatcher:
             ),
         )
 
-    def _bound_of(self, path: str, headers: Headers) -> Bound | None:
-        if path in _UNBOUNDED:
+    def _bound_of(self, scope: Scope, headers: Headers) -> Bound | None:
+        if scope["path"] in _UNBOUNDED:
             return None
-        return self._known if self._is_known_reader(headers) else self._unknown
+        if not self._is_known_reader(headers):
+            return self._unknown
+        scope.get("extensions", {}).get(TRUST, _nothing)()
+        return self._known
 
     def _new_id(self) -> str:
         return f"{self._id_prefix}{next(self._ids):016x}"
@@ -251,6 +256,10 @@ async def _send_response(response: TrackResponse, request_id: str, send: Send) -
     status = response.status
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
+
+
+def _nothing() -> None:
+    """A server without the extension."""
 
 
 def _normalised(path: bytes) -> bytes:

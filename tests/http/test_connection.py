@@ -13,6 +13,8 @@ from app.metrics.counters import Metrics
 from tests.support.http.connecting import LIMITS, Wire, post, until
 from tests.support.ingest.tracking import Bench, event
 
+GET = b"GET /docs HTTP/1.1\r\nHost: r\r\n\r\n"
+
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
@@ -162,3 +164,25 @@ async def test_newest_connection_takes_the_place_of_an_idle_one(bench: Bench) ->
 
     wires = (known, idle, newest)
     assert [wire.transport.is_closing() for wire in wires] == [False, True, False]
+
+
+async def test_strangers_are_paused_and_known_senders_and_readers_are_not(
+    bench: Bench,
+) -> None:
+    stranger, sender, _ = wires = [Wire(bench) for _ in range(3)]
+    sender.connection.trust()
+    reader_get = GET.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer rc_read\r\n\r\n")
+    for wire, request in zip(wires, (GET, post(b"[]"), reader_get), strict=True):
+        for asked in range(3):
+            wire.send(request)
+            await wire.responses(1 + asked)
+            assert wire.transport.reads or wire is stranger
+    for _ in range(100):
+        stranger.monitor.stranger_pause_s()
+    stranger.send(GET)
+    await stranger.responses(4)
+    assert not stranger.transport.reads
+
+    await until(lambda: stranger.transport.reads)
+    stranger.send(GET)
+    assert len(await stranger.responses(5)) == 5

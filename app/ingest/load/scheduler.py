@@ -11,19 +11,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from app.ingest.load.pacer import Pacer
 from app.ingest.load.source_queue import SourceQueue, Ticket
+from app.ingest.load.work_rate import WorkRate
 from app.request_errors import OverloadedError
 
 # A request counts as one unit of work, and one more for each so many bytes of body.
 _UNIT_BYTES = 8192
 # A source counts as the only sender after so many seconds without another.
 _ALONE_AFTER_S = 60.0
-# The rate is measured over periods this long, and forgotten after that many seconds.
-_RATE_PERIOD_S = 0.5
-_RATE_LIFE_S = 5.0
-# Weight of the newest period where it is slower than the rate; a faster one replaces
-# the rate. In a burst, reading what arrives takes the time for completing work.
-_RATE_SMOOTHING = 0.2
 # A refusal costs a fraction of a request. Clients that repeat theirs at once would use
 # up the time that the refusals saved. Therefore a source gets at most so many for each
 # unit of work: its refused connections are left unread for a while, at most so long.
@@ -76,7 +72,7 @@ class Scheduler:
         self._pending = 0
         self._last: SourceQueue | None = None
         self._alone_from = 0.0
-        self._rate = _Rate(clock)
+        self._rate = WorkRate(clock)
         self._is_pumping = False
         # Raised when what is under way is no longer counted.
         self._epoch = 0
@@ -104,11 +100,8 @@ class Scheduler:
         Args:
             source: the sender; "" if it is unknown.
         """
-        queue, now = self._queue(source), self._clock()
         rate = min(_REFUSALS_PER_UNIT * self._rate.get(), _DEFAULT_REFUSALS)
-        queue.refusal_at = max(now, queue.refusal_at + 1 / rate)
-        queue.refusal_at = min(queue.refusal_at, now + _MAX_BACK_OFF_S)
-        return queue.refusal_at - now
+        return self._queue(source).refusals.pause_s(rate)
 
     def enter(self, source: str, size: int, start: Callable[[], None]) -> Ticket:
         """Take a turn, at once (`is_active`) or later, when `start` is called.
@@ -231,7 +224,8 @@ class Scheduler:
     def _queue(self, source: str) -> SourceQueue:
         queue = self._queues.get(source)
         if queue is None:
-            queue = self._queues[source] = SourceQueue()
+            refusals = Pacer(_MAX_BACK_OFF_S, self._clock)
+            queue = self._queues[source] = SourceQueue(refusals)
         return queue
 
     @property
@@ -263,42 +257,3 @@ class Scheduler:
 
 def _nothing() -> None:
     """For a ticket that was given back."""
-
-
-class _Rate:
-    """Units of work completed a second while some waited.
-
-    Args:
-        clock: monotonic seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._rate = float("inf")
-        self._since = self._measured_at = float("-inf")
-        self._units = 0
-
-    def start(self) -> None:
-        """Work begins to wait: before, the rate was that of arrivals."""
-        self._since = self._clock()
-        self._units = 0
-
-    def add(self, units: int) -> None:
-        """Count work that was completed."""
-        self._units += units
-        now = self._clock()
-        period = now - self._since
-        if period < _RATE_PERIOD_S:
-            return
-        rate = self._units / period
-        if self._is_known(now) and rate < self._rate:
-            rate = self._rate + _RATE_SMOOTHING * (rate - self._rate)
-        self._rate, self._measured_at = rate, now
-        self._since, self._units = now, 0
-
-    def get(self) -> float:
-        """The rate; infinite where none was measured lately."""
-        return self._rate if self._is_known(self._clock()) else float("inf")
-
-    def _is_known(self, now: float) -> bool:
-        return now - self._measured_at < _RATE_LIFE_S

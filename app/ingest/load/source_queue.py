@@ -3,21 +3,25 @@
 from collections import deque
 from collections.abc import Callable
 
+from app.ingest.load.pacer import Pacer
+
 
 class SourceQueue:
     """The requests of one source.
 
+    Args:
+        refusals: spaces out the requests that are refused for load.
+
     Attributes:
         active: units of work under way.
         pending: units of work that wait.
-        refusal_at: until when the connection refused last is left unread.
         tickets: of requests that wait, with those that were given back meanwhile.
     """
 
-    __slots__ = ("active", "pending", "refusal_at", "tickets")
+    __slots__ = ("active", "pending", "refusals", "tickets")
 
-    def __init__(self) -> None:
-        self.refusal_at = float("-inf")
+    def __init__(self, refusals: Pacer) -> None:
+        self.refusals = refusals
         self.active = 0
         self.pending = 0
         self.tickets: deque[Ticket] = deque()

@@ -242,10 +242,10 @@ def test_request_is_refused_where_the_first_in_its_queue_has_waited_too_long(
 def test_refused_connections_of_a_source_come_back_one_after_the_other(
     work: Work,
 ) -> None:
-    saturate(work, rate=100)
+    saturate(work, rate=50)
     pauses = [work.scheduler.back_off_s("billing") for _ in range(10)]
 
-    assert pauses == pytest.approx([0.02 * number for number in range(10)])
+    assert pauses == pytest.approx([0.04 * number for number in range(10)])
     assert work.scheduler.back_off_s("quiet") == 0
 
 

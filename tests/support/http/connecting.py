@@ -64,6 +64,10 @@ class MemoryTransport(asyncio.Transport):
         return 0
 
 
+def _is_reader(headers: list[tuple[bytes, bytes]]) -> bool:
+    return (b"authorization", b"Bearer rc_read") in headers
+
+
 class Wire:
     """A client's end of a connection.
 
@@ -80,7 +84,9 @@ class Wire:
             )
             await send({"type": "http.response.body", "body": b""})
 
-        dispatcher = Dispatcher(TRACK_ROUTES, services=bench.services, rest=rest)
+        dispatcher = Dispatcher(
+            TRACK_ROUTES, services=bench.services, rest=rest, is_known_reader=_is_reader
+        )
         self.monitor = monitor or ConnectionMonitor(LIMITS, bench.metrics)
         services = ConnectionServices(self.monitor, dispatcher)
         self.connection = Connection(

@@ -1,0 +1,49 @@
+"""How much work is completed in a second, while some waits."""
+
+from collections.abc import Callable
+
+# The rate is measured over periods this long, and forgotten after that many seconds.
+_RATE_PERIOD_S = 0.5
+_RATE_LIFE_S = 5.0
+# Weight of the newest period where it is slower than the rate; a faster one replaces
+# the rate. In a burst, reading what arrives takes the time for completing work.
+_RATE_SMOOTHING = 0.2
+
+
+class WorkRate:
+    """Units of work completed a second while some waited.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._rate = float("inf")
+        self._since = self._measured_at = float("-inf")
+        self._units = 0
+
+    def start(self) -> None:
+        """Work begins to wait: before, the rate was that of arrivals."""
+        self._since = self._clock()
+        self._units = 0
+
+    def add(self, units: int) -> None:
+        """Count work that was completed."""
+        self._units += units
+        now = self._clock()
+        period = now - self._since
+        if period < _RATE_PERIOD_S:
+            return
+        rate = self._units / period
+        if self._is_known(now) and rate < self._rate:
+            rate = self._rate + _RATE_SMOOTHING * (rate - self._rate)
+        self._rate, self._measured_at = rate, now
+        self._since, self._units = now, 0
+
+    def get(self) -> float:
+        """The rate; infinite where none was measured lately."""
+        return self._rate if self._is_known(self._clock()) else float("inf")
+
+    def _is_known(self, now: float) -> bool:
+        return now - self._measured_at < _RATE_LIFE_S
