@@ -28,9 +28,15 @@ def get(path: str, *headers: bytes) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
-def post(length: int, body: bytes) -> bytes:
-    head = b"POST /track HTTP/1.1\r\nHost: r\r\nContent-Type: application/json\r\n"
-    return head + b"Content-Length: %d\r\n\r\n" % length + body
+def post(length: int, body: bytes, *headers: bytes) -> bytes:
+    lines = (
+        b"POST /track HTTP/1.1",
+        b"Host: r",
+        b"Content-Type: application/json",
+        b"Content-Length: %d" % length,
+        *headers,
+    )
+    return b"\r\n".join([*lines, b"", body])
 
 
 PATHS = (
@@ -123,15 +129,29 @@ class Outsiders:
         again: bool,
     ) -> None:
         while True:
-            self.requests += 1
+            self.requests += max(1, what.count(b" HTTP/1.1\r\n"))
             self.sent += len(what)
             writer.write(what)
             if not again:
                 while await reader.read(65536):
                     pass
                 return
-            if not await reader.read(65536):
+            if not await _read_response(reader):
                 return
+
+
+async def _read_response(reader: asyncio.StreamReader) -> bool:
+    """Read a whole response; False where the connection ended with it."""
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if b"transfer-encoding: chunked" in head:
+            await reader.readuntil(b"0\r\n\r\n")
+        else:
+            _, _, rest = head.partition(b"content-length: ")
+            await reader.readexactly(int(rest.partition(b"\r\n")[0]))
+    except asyncio.IncompleteReadError:
+        return False
+    return b"connection: close" not in head
 
 
 async def attack(
@@ -149,7 +169,15 @@ async def attack(
 
 
 CASES = {
-    **{f"GET {path}": ([get(path)], 40, True) for path in PATHS},
+    **{f"GET {path}": ([get(path)], 50, True) for path in PATHS},
+    "one busy client": ([get("/openapi.json")], 1, True),
+    "all paths from 300": ([get(path) for path in PATHS], 300, True),
+    "all paths from 2,000": ([get(path) for path in PATHS], 2_000, True),
+    "wrong keys": (
+        [post(2, b"{}", b"Key: rc_%d" % number) for number in range(300)],
+        300,
+        True,
+    ),
     "hostile headers": (HOSTILE, 1, True),
     "one silent body": ([post(10 * MIB, b"{")], 1, False),
     "silent bodies": ([post(10 * MIB, b"{")], 50, False),
