@@ -24,6 +24,8 @@ CONNECTION_SERVICES = "connection_services"
 # that has shown a known key, and on any other.
 MAX_PIPELINED = 100
 MAX_PIPELINED_WITHOUT_KEY = 1
+# Bytes of the body of a waiting request, on a connection without a known key.
+MAX_EARLY_WITHOUT_KEY = 16 * 1024
 
 
 class ConnectionServices(NamedTuple):
@@ -70,7 +72,9 @@ class Connection(ResponseOutput):
         self._config = config
         self._app_state = app_state
         self._dispatcher = services.dispatcher
-        self._reader = RequestReader(self, self._loop.time)
+        self._reader = RequestReader(
+            self, self._loop.time, self._monitor.unfinished_headers
+        )
         self._stalled = StalledReaderCheck(self._monitor.limits.write_s)
         # The exchange whose body is being read: the current or the last waiting one.
         self._incoming: Exchange | None = None
@@ -93,6 +97,7 @@ class Connection(ResponseOutput):
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
         self._monitor.remove(self)
+        self._reader.close()
         self._waiting.clear()
         self._disconnect(self._current)
         self.resume_writing()
@@ -140,8 +145,11 @@ class Connection(ResponseOutput):
 
     def on_chunk(self, chunk: bytes) -> None:
         """Hand on a part of the body."""
-        if self._incoming is not None:
-            self._incoming.feed(chunk)
+        incoming = self._incoming
+        if incoming is not None:
+            incoming.feed(chunk)
+            if len(incoming.early) > MAX_EARLY_WITHOUT_KEY and not self.has_known_key:
+                raise InvalidHttpError("Too many bytes wait on this connection.")
 
     def on_end(self) -> None:
         """Hand on the end of the body."""

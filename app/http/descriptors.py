@@ -12,6 +12,8 @@ _LIMIT = resource.RLIMIT_NOFILE
 _FEW = 4096
 # More than a worker can serve; some programs loop over all that they may have.
 _MANY = 1024 * 1024
+# Each idle connection costs some kilobytes.
+_MAX_CONNECTIONS = 64 * 1024
 # For the journal, the key file, Postgres and whatever a request opens.
 _RESERVE = 128
 
@@ -33,7 +35,7 @@ def raise_descriptor_limit() -> None:
 def max_connections() -> int:
     """How many connections this process may hold open."""
     soft = _finite(resource.getrlimit(_LIMIT)[0])
-    return soft - min(_RESERVE, soft // 2)
+    return min(_MAX_CONNECTIONS, soft - min(_RESERVE, soft // 2))
 
 
 def _finite(limit: int) -> int:

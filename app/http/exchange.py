@@ -1,6 +1,5 @@
 """One request on a connection, and the response to it."""
 
-from collections import deque
 from typing import Protocol
 
 from app.http.head import RequestHead
@@ -37,7 +36,7 @@ class Exchange:
         is_started: whether a byte of the response has been written.
         is_answered: whether all of it has.
         receiver: the handler, once the exchange's turn has come.
-        early: parts of the body that arrived before that.
+        early: the part of the body that arrived before that.
     """
 
     __slots__ = (
@@ -63,14 +62,14 @@ class Exchange:
         self.is_started = False
         self.is_answered = False
         self.receiver: Receiver | None = None
-        self.early: deque[bytes] = deque()
+        self.early = bytearray()
 
     def begin(self, receiver: Receiver) -> None:
         """Hand the request to its handler, with the part of its body that is here."""
         self.receiver = receiver
-        while self.early and not self.is_answered:
-            receiver.feed(self.early.popleft())
-        self.early.clear()
+        early, self.early = bytes(self.early), bytearray()
+        if early and not self.is_answered:
+            receiver.feed(early)
         if self.is_complete and not self.is_answered:
             receiver.end(self.completed_at)
 
@@ -79,7 +78,7 @@ class Exchange:
         if self.is_answered:
             return
         if self.receiver is None:
-            self.early.append(chunk)
+            self.early += chunk
         else:
             self.receiver.feed(chunk)
 

@@ -3,7 +3,12 @@
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from app.request_errors import HeadersTooLargeError, InvalidHttpError, RequestError
+from app.request_errors import (
+    HeadersTooLargeError,
+    InvalidHttpError,
+    OverloadedError,
+    RequestError,
+)
 
 # Limit of the path with its query, all headers and all trailers together: the bytes of
 # each name and value, and the weight below for each. Proxies have lower limits.
@@ -11,6 +16,11 @@ MAX_HEADER_BYTES = 64 * 1024
 # Memory overhead of a header, so that many short headers cost no more than a few long
 # ones.
 HEADER_WEIGHT = 32
+
+# Unfinished headers of a connection up to this size are free; all that is beyond it, of
+# all connections together, has a limit.
+_FREE_HEADER_BYTES = 8 * 1024
+_MAX_UNFINISHED_BYTES = 16 * 1024 * 1024
 
 # llhttp also parses RTSP and ICE.
 _METHODS = frozenset(b"DELETE GET HEAD OPTIONS PATCH POST PUT QUERY TRACE".split())
@@ -81,6 +91,35 @@ def _check_framing(version: str, headers: list[tuple[bytes, bytes]]) -> None:
         raise InvalidHttpError("The only transfer coding is chunked.")
     if codings and version == "1.0":
         raise InvalidHttpError("HTTP/1.0 has no transfer codings.")
+
+
+class UnfinishedHeaders:
+    """Bytes of all headers that have begun and not ended, beyond a share for each.
+
+    Attributes:
+        used: bytes held.
+    """
+
+    def __init__(self) -> None:
+        self.used = 0
+
+    def change(self, held: int, pending: int) -> int:
+        """Hold other bytes for a connection.
+
+        Args:
+            held: as this returned the last time.
+            pending: bytes of its headers now.
+
+        Raises:
+            OverloadedError: all connections hold too many.
+        """
+        hold = max(0, pending - _FREE_HEADER_BYTES)
+        if self.used + hold - held > _MAX_UNFINISHED_BYTES and hold > held:
+            raise OverloadedError(
+                "Too many requests have large, unfinished headers; send this again."
+            )
+        self.used += hold - held
+        return hold
 
 
 def headers_too_large() -> RequestError:

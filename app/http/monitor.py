@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from heapq import nsmallest
 from typing import Protocol
 
+from app.http.head import UnfinishedHeaders
 from app.http.raw_errors import header_lines
 from app.http.timeouts import ConnectionLimits
 from app.ingest.load.pacer import Pacer
@@ -78,6 +79,10 @@ class ConnectionMonitor:
         metrics: count the connections, and the requests that no handler sees.
         max_connections: above it, those that have been idle longest are closed.
         on_stop: called when the service stops; ends responses without an end.
+
+    Attributes:
+        limits: of each connection.
+        unfinished_headers: of all connections.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class ConnectionMonitor:
         shortest = min(limits.header_s, limits.body_s, limits.write_s)
         self._pause_s = min(_MAX_PAUSE_S, _PAUSE_SHARE * shortest)
         self._refused = 0
+        self.unfinished_headers = UnfinishedHeaders()
         self._strangers = Pacer(_MAX_STRANGER_PAUSE_S, time.monotonic)
         # The headers of every response as uvicorn has them, and as bytes.
         self._headers: list[tuple[bytes, bytes]] = []

@@ -10,6 +10,7 @@ from app.http.head import (
     HEADER_WEIGHT,
     MAX_HEADER_BYTES,
     RequestHead,
+    UnfinishedHeaders,
     headers_too_large,
     read_head,
 )
@@ -46,6 +47,7 @@ class RequestReader:
     Args:
         sink: receives the requests.
         clock: monotonic seconds.
+        unfinished: counts the headers of all connections that are not complete.
 
     Attributes:
         state: part that is being read; "start" is before the first request, "idle" is
@@ -54,7 +56,12 @@ class RequestReader:
         body_bytes: bytes of the body read so far.
     """
 
-    def __init__(self, sink: RequestSink, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sink: RequestSink,
+        clock: Callable[[], float],
+        unfinished: UnfinishedHeaders,
+    ) -> None:
         self.state: Literal["start", "head", "body", "idle"] = "start"
         self.since = clock()
         self.body_bytes = 0
@@ -67,6 +74,14 @@ class RequestReader:
         self._header_bytes = 0
         # Bytes since the last one that the parser reported.
         self._unparsed_bytes = 0
+        # Those of the last read that the parser has not reported, line ends included.
+        self._unreported_bytes = 0
+        self._unfinished = unfinished
+        self._held = 0
+
+    def close(self) -> None:
+        """The connection ended."""
+        self._held = self._unfinished.change(self._held, 0)
 
     def feed(self, data: bytes) -> None:
         """Parse the bytes that arrived.
@@ -75,6 +90,7 @@ class RequestReader:
             RequestError: they are not HTTP/1.1, exceed a limit, or the sink refused.
         """
         self._unparsed_bytes += len(data)
+        self._unreported_bytes = len(data)
         try:
             self._parser.feed(data)
         except HttpParserCallbackError as error:
@@ -83,6 +99,11 @@ class RequestReader:
             raise InvalidHttpError("This is not an HTTP/1.1 request.") from None
         if self._unparsed_bytes > MAX_HEADER_BYTES and self.state in _INCOMPLETE:
             raise headers_too_large()
+        is_unfinished = self.state in _INCOMPLETE
+        if is_unfinished or self._held:
+            unparsed = max(self._unparsed_bytes, self._unreported_bytes)
+            pending = self._header_bytes + unparsed if is_unfinished else 0
+            self._held = self._unfinished.change(self._held, pending)
 
     def on_message_begin(self) -> None:
         """From the parser."""
@@ -125,6 +146,7 @@ class RequestReader:
     def on_body(self, body: bytes) -> None:
         """From the parser."""
         self._unparsed_bytes = 0
+        self._unreported_bytes -= len(body)
         self.body_bytes += len(body)
         self._sink.on_chunk(body)
 
@@ -138,6 +160,7 @@ class RequestReader:
 
     def _count(self, size: int) -> None:
         self._unparsed_bytes = 0
+        self._unreported_bytes -= size
         self._header_bytes += size
         if self._header_bytes > MAX_HEADER_BYTES:
             raise headers_too_large()

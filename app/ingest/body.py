@@ -10,6 +10,8 @@ from app.ingest.decompression import CODINGS, create_decompressor
 from app.ingest.media_type import read_media_type
 from app.request_errors import BodyTooLargeError, UnsupportedMediaError
 
+# Smaller parts of a body are put together as they arrive.
+_SMALL_PART = 1024
 _NO_CODINGS = frozenset({b"", b"identity"})
 
 
@@ -101,7 +103,7 @@ class BodyReader:
         self._decompressor = (
             None if coding is None else create_decompressor(coding, max_bytes)
         )
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -120,7 +122,16 @@ class BodyReader:
                 self._look(part)
                 self._look = None
             self._grow(self._size)
-            self._parts.append(part)
+            self._append(part)
+
+    def _append(self, part: bytes) -> None:
+        parts = self._parts
+        if not parts or len(part) >= _SMALL_PART:
+            parts.append(part)
+        elif isinstance(parts[-1], bytearray):
+            parts[-1] += part
+        else:  # an object for each would take many times its bytes
+            parts.append(bytearray(part))
 
     def finish(self) -> bytes:
         """The whole body.
@@ -130,7 +141,8 @@ class BodyReader:
         """
         if self._decompressor is not None:
             self._decompressor.finish()
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        first, *more = self._parts or [b""]
+        return b"".join([first, *more]) if more else bytes(first)
 
 
 def _too_large(max_bytes: int, *, has_key: bool) -> BodyTooLargeError:

@@ -26,7 +26,7 @@ from app.pipeline.cloudevents import binary_attributes
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import RequestContext
 from app.pipeline.unpack import Ignored, Unpacked, process_events, unpack
-from app.request_errors import MethodNotAllowedError, UnavailableError
+from app.request_errors import MethodNotAllowedError, RequestError, UnavailableError
 
 T = TypeVar("T")
 
@@ -56,6 +56,7 @@ class TrackRequest(RequestLifecycle):
         "_body",
         "_content",
         "_early",
+        "_early_error",
         "_entries",
         "_guess",
         "_headers",
@@ -84,7 +85,9 @@ class TrackRequest(RequestLifecycle):
         self._headers = headers
         self._received_at = services.clock()
         self._body: BodyReader | None = None
-        self._early: list[bytes] = []
+        # What arrived before it was known who sends.
+        self._early = bytearray()
+        self._early_error: RequestError | None = None
         # The known source that the body seems to name; "" if it names none.
         self._guess = ""
         self._content = b""
@@ -103,7 +106,7 @@ class TrackRequest(RequestLifecycle):
         if self.is_done:
             return
         if self._body is None:
-            self._early.append(chunk)
+            self._keep(chunk)
         else:
             self._try(partial(self._body.feed, chunk))
 
@@ -121,6 +124,18 @@ class TrackRequest(RequestLifecycle):
 
     # The stages
 
+    def _keep(self, chunk: bytes) -> None:
+        """Keep what arrives before the key is known, unless strangers hold too much."""
+        if self._permit is None or self._early_error is not None:
+            return
+        try:
+            self._permit.grow_to_fit(len(self._early) + len(chunk))
+            self._early += chunk
+        except RequestError as error:
+            self._early_error = error  # an unknown key is the reason that comes first
+            self._early.clear()
+            self._permit.release()
+
     def _authenticate(self) -> None:
         if self._method != "POST":
             raise MethodNotAllowedError("Events are sent by POST.", allow="POST")
@@ -131,6 +146,7 @@ class TrackRequest(RequestLifecycle):
         source = self._services.cached_source(key)
         if source is None:
             self._client.hold(held=True)
+            self._permit = self._services.early_permit(key)
             self._services.run(self._authenticate_slowly(key))
         else:
             self._admit(source)
@@ -139,6 +155,8 @@ class TrackRequest(RequestLifecycle):
         """Check the headers, and make room for the body."""
         services, limits = self._services, self._services.limits
         self.source = source
+        if self._permit is not None:
+            self._permit.release()
         max_bytes = limits.max_bytes
         if source is None:
             max_bytes = min(max_bytes, limits.max_unauthenticated_bytes)
@@ -288,9 +306,11 @@ class TrackRequest(RequestLifecycle):
         self._unread_s = time.monotonic() - began
         if not self.is_done:
             self._try(partial(self._admit, source))
-        early, self._early = self._early, []
-        for chunk in early:
-            self.feed(chunk)
+        if self._early_error is not None and not self.is_done:
+            self._refuse(self._early_error)
+        early, self._early = bytes(self._early), bytearray()
+        if early:
+            self.feed(early)
         self._client.hold(held=False)
         if self._is_received and not self.is_done:
             self._try(self._wait_for_turn)
@@ -340,5 +360,5 @@ class TrackRequest(RequestLifecycle):
     def _forget(self) -> None:
         self._body = None
         self._content = b""
-        self._early = []
+        self._early = bytearray()
         self._entries = []

@@ -12,7 +12,7 @@ from app.access.credentials import refused_writer
 from app.access.key_cache import KeyCache
 from app.access.origin import RequestOrigin
 from app.ingest.limits import TrackLimits
-from app.ingest.load.budget import ByteBudget
+from app.ingest.load.budget import ByteBudget, Permit
 from app.ingest.load.scheduler import Scheduler
 from app.ingest.load.timeout_queue import TimeoutQueue
 from app.logs import RequestLog, fields
@@ -101,6 +101,13 @@ class IngestServices:
             return None
         known = self.key_cache.get_cached(key)
         return self.key_cache.last_known(key) if known is None else known.source
+
+    def early_permit(self, key: bytes) -> Permit:
+        """A permit for what arrives before a key is looked up."""
+        known = self.last_known_source(key)
+        if known is None:
+            return self.unauthenticated.permit("")
+        return self.budget.permit(known)
 
     async def in_thread(self, work: Callable[[], T], *, is_known: bool) -> T:
         """Run CPU-bound work in a thread; senders without a known key share one."""

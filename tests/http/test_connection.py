@@ -115,14 +115,14 @@ async def test_bytes_behind_declined_upgrades_are_not_copied_for_each(
     wire = Wire(bench)
     wire.send(post(b"[]"))
     seconds = []
-    for count in (500, 4_000):
+    for count in (500, 12_000):
         began = time.process_time()
         wire.send(upgraded * count)
         seconds.append(time.process_time() - began)
     statuses = wire.statuses
 
-    assert statuses == [400] * 4_501
-    assert seconds[1] < 16 * seconds[0]
+    assert statuses == [400] * 12_501
+    assert seconds[1] < 72 * seconds[0]  # 24 times as many
 
 
 async def test_refused_connection_is_left_unread_for_a_while(
@@ -186,3 +186,42 @@ async def test_strangers_are_paused_and_known_senders_and_readers_are_not(
     await until(lambda: stranger.transport.reads)
     stranger.send(GET)
     assert len(await stranger.responses(5)) == 5
+
+
+async def test_large_unfinished_headers_have_a_limit_that_connections_share(
+    bench: Bench,
+) -> None:
+    monitor = ConnectionMonitor(LIMITS, bench.metrics)
+    start = b"GET /docs HTTP/1.1\r\nHost: r\r\nX: " + b"x" * 60_000
+    wires = [Wire(bench, monitor) for _ in range(400)]
+    for wire in wires:
+        wire.send(start)
+    refused = [wire for wire in wires if wire.statuses == [503]]
+    assert 70 < len(refused) < 80  # 16 MiB beyond the first 8 KiB of each
+    assert monitor.unfinished_headers.used <= 16 * 2**20
+
+    small = Wire(bench, monitor)
+    small.send(GET[:30], GET[30:-1])
+    small.send(GET[-1:])
+    assert await small.responses(1) == [204]
+    wires[0].send(b"\r\n\r\n")
+    assert await wires[0].responses(1) == [204]
+    for wire in wires:
+        wire.connection.connection_lost(None)
+    assert monitor.unfinished_headers.used == 0
+
+
+async def test_stranger_may_not_have_a_large_body_wait_behind_another_request(
+    bench: Bench,
+) -> None:
+    bench.keys.open.clear()
+    wire, large = Wire(bench), post(b" " * 20_000, key="")
+    wire.send(post(key="rc_new") + large)
+    bench.keys.open.set()
+
+    assert await wire.responses(1) == [401]
+    assert wire.transport.is_closing()
+    sender = Wire(bench)
+    sender.connection.trust()
+    sender.send(post(), post(b" " * 2_000))
+    assert await sender.responses(2) == [200, 400]

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from app.access.key_cache import KeyCache
 from app.ingest import handler
+from app.ingest.body import BodyReader, Framing
 from app.ingest.handler import TrackRequest
 from app.pipeline.unpack import Unpacked, unpack
 from app.request_errors import OverloadedError, UnauthorizedError
@@ -206,3 +208,53 @@ async def test_key_of_128_bytes_is_looked_up(bench: Bench) -> None:
 
     answer, _ = await bench.track(event(), headers=without_key((b"key", key.encode())))
     assert answer.status == 200
+
+
+async def test_what_arrives_before_a_key_is_looked_up_has_a_shared_limit(
+    bench: Bench,
+) -> None:
+    bench.keys.open.clear()
+    requests = [begin(bench, (b"key", b"rc_%d" % number)) for number in range(40)]
+    for request in requests:
+        request.feed(b" " * 100_000)
+
+    assert 2 * MIB - 200_000 < bench.services.unauthenticated.used <= 2 * MIB
+    assert sum(bool(request._early) for request in requests) == 21  # noqa: SLF001
+    bench.keys.open.set()
+    await until(lambda: all(request.is_done for request in requests))
+    assert bench.services.unauthenticated.used == 0
+
+
+async def test_what_arrives_before_a_known_key_is_looked_up_again_is_its_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.track(event())
+    monkeypatch.setattr(KeyCache, "get_cached", lambda *_: None)  # as after a while
+    bench.keys.open.clear()
+    request = begin(bench, (b"key", KEY.encode()))
+    request.feed(b" " * 1_000)
+    used = bench.services.budget.used, bench.services.unauthenticated.used
+    request.disconnect()
+
+    assert used == (1_000, 0)
+
+
+def test_small_parts_of_a_body_take_little_more_memory_than_their_bytes() -> None:
+    reader = BodyReader(Framing(None, 0), max_bytes=MIB, grow=lambda _: None)
+    tracemalloc.start()
+    for _ in range(100_000):
+        reader.feed(bytes((1, 2)))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert reader.finish() == b"\1\2" * 100_000
+    assert held < 300_000
+
+
+def test_parts_of_a_body_keep_their_order() -> None:
+    reader = BodyReader(Framing(None, 0), max_bytes=MIB, grow=lambda _: None)
+    parts = [b"a", b"b", b"c" * 2_000, b"d", b"e" * 1_024, b"f" * 1_023, b"g"]
+    for part in parts:
+        reader.feed(part)
+
+    assert reader.finish() == b"".join(parts)

@@ -82,6 +82,15 @@ class Permit:
             self._budget.acquire(self._source, more)
             self._size = size
 
+    def grow_to_fit(self, size: int) -> None:
+        """Hold at least so many bytes, or as many as are left.
+
+        Raises:
+            OverloadedError, TooManyRequestsError: none are left.
+        """
+        left = self._budget.limit - self._budget.used
+        self.grow(min(size, self._size + max(1, left)))
+
     def move(self, budget: ByteBudget, source: str) -> None:
         """Hold the same bytes of another budget instead.
 
