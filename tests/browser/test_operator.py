@@ -167,10 +167,12 @@ async def test_page_with_actions_is_accessible_and_fits_a_phone(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def shaky(site: Site, tmp_path: Path) -> AsyncIterator[tuple[str, Proxy]]:
-    """A second service on the same database, which a test may take away."""
+    """A service with two workers on the same database, which a test may take away."""
     async with Proxy(site.database.url).listening() as proxy:
         with ExitStack() as stack:
-            started = served(proxy.url, tmp_path, data_dir=str(tmp_path / "data"))
+            started = served(
+                proxy.url, tmp_path, data_dir=str(tmp_path / "data"), workers="2"
+            )
             service = await asyncio.to_thread(stack.enter_context, started)
             yield service.address, proxy
             await asyncio.to_thread(stack.close)
@@ -197,6 +199,13 @@ async def test_home_shows_an_outage_from_its_begin_to_its_end(
         assert sent.json()["results"][0]["status"] == "buffered"
     waiting = page.locator("[data-cell=waiting]")
     await expect(waiting).to_have_text("1", timeout=30_000)
+    # Whichever worker takes a connection, also if it has not seen this browser yet.
+    jar = await page.context.cookies()
+    cookies = "; ".join(f"{each['name']}={each['value']}" for each in jar)
+    for _ in range(6):
+        async with httpx.AsyncClient(base_url=address, timeout=20) as fresh:
+            shown = await fresh.get("/", headers={"cookie": cookies})
+        assert 'data-mode="buffering"' in shown.text
     await page.reload()
     await expect(state).to_have_attribute("data-mode", "buffering")
     await expect(state).to_contain_text("Buffering events")
