@@ -7,6 +7,7 @@ error, a policy violation or a dialog fails the test.
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,12 +53,9 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="session")
-def site(
-    admin: Admin, template_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+@contextmanager
+def new_site(admin: Admin, template_url: str, directory: Path) -> Iterator[Site]:
     """A running service on its own database, with a declared event, and keys to it."""
-    directory = tmp_path_factory.mktemp("site")
     settings = {
         "data_dir": str(directory),
         "journal": "off",
@@ -75,6 +73,15 @@ def site(
                 write_key=write_key,
                 read_key=database.key("desk", scope="read"),
             )
+
+
+@pytest.fixture(scope="session")
+def site(
+    admin: Admin, template_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """The service of all tests, so they count only rows of their own users."""
+    with new_site(admin, template_url, tmp_path_factory.mktemp("site")) as site:
+        yield site
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.browser.conftest import new_site
+from tests.conftest import Admin
 from tests.support.browser.live_site import ROWS, send, signed_up, watch
 from tests.support.browser.site import Site
 
@@ -32,6 +34,15 @@ SCRIPTS = [
 SHOWN = (
     "[...document.querySelectorAll('#arrivals bdi')].map(place => place.textContent)"
 )
+
+
+@pytest.fixture(scope="module")
+def site(
+    admin: Admin, template_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A service without other rows, which the live page would show as well."""
+    with new_site(admin, template_url, tmp_path_factory.mktemp("live")) as site:
+        yield site
 
 
 @pytest.fixture
