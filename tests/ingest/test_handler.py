@@ -201,7 +201,7 @@ async def test_senders_without_a_key_cannot_exclude_those_with_one(
     )
     await asyncio.sleep(0)  # the handler reads it within one turn
     with pytest.raises(OverloadedError):
-        await bench.track(event(writeKey=KEY), headers=without_key())
+        await bench.track(event(writeKey="rc_wrong"), headers=without_key())
     assert (await bench.track(filling(BUDGET)))[0].status == 200
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
