@@ -57,6 +57,14 @@ def test_help_imports_no_command(arguments: list[str]) -> None:
     assert not HEAVY & {*modules}
 
 
+def test_worker_imports_no_migration_tool() -> None:
+    imported = "import sys, app.serving.worker; print(*sys.modules)"
+    done = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", imported], capture_output=True, text=True, check=True
+    )
+    assert not {"alembic", "mako", "pygments"} & {*done.stdout.split()}
+
+
 def test_unknown_command_is_named() -> None:
     done = run("serv")
     assert done.returncode == 2
