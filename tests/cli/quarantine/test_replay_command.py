@@ -98,14 +98,14 @@ async def test_killed_replay_is_finished_by_the_next(
         process = await asyncio.create_subprocess_exec(
             ROLLCALL, "rejected", "replay", env=environment(database_url=database_url)
         )
-        while await read(engine, WAITING) == [(0,)]:
-            pass
+        while await read(engine, WAITING) == [(0,)]:  # noqa: ASYNC110 - Postgres sends no event
+            await asyncio.sleep(0.01)
         process.kill()
         await process.wait()
         await blocker.rollback()
     # Only now does its backend find that nobody listens, and give up its locks.
-    while await read(engine, WRITING) != [(0,)]:
-        pass
+    while await read(engine, WRITING) != [(0,)]:  # noqa: ASYNC110 - Postgres sends no event
+        await asyncio.sleep(0.01)
 
     assert await count(engine, "events") == 500
     assert lines(await run("replay"))[0].startswith("100 stored")
