@@ -32,15 +32,6 @@ def fresh() -> Iterator[Path]:
         yield directory / "state"
 
 
-@pytest.fixture(scope="module")
-def state_dir() -> Iterator[Path]:
-    """A state directory whose cluster exists; each test leaves it stopped."""
-    with reachable_directory() as directory:
-        with running(directory / "state"):
-            pass
-        yield directory / "state"
-
-
 def test_data_outlives_a_stop_and_a_start(fresh: Path) -> None:
     said: list[str] = []
     creating = f"Creating a Postgres database in {fresh}/postgres."

@@ -29,15 +29,6 @@ from tests.support.postgres.embedded import (
 PID_OF_SOCKET = "socket/.s.PGSQL.5432.lock"
 
 
-@pytest.fixture(scope="module")
-def state_dir() -> Iterator[Path]:
-    """A state directory whose cluster exists; each test leaves it stopped."""
-    with reachable_directory() as directory:
-        with running(directory / "state"):
-            pass
-        yield directory / "state"
-
-
 @pytest.fixture
 def far_away(state_dir: Path) -> Iterator[Path]:
     """The same, at a path that is too long for a socket."""

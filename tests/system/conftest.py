@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.embedded import Cluster, running
 from tests.conftest import MEASURED, Admin
 from tests.support.postgres.database import Database, new_database
+from tests.support.postgres.embedded import SMALL, reachable_directory
 from tests.support.service.process import Service, environment, served, serving
 from tests.support.service.tenant import Tenant
 
@@ -41,6 +43,16 @@ def own_database(admin: Admin, template_url: str) -> Iterator[Database]:
     """The database of a module that asks for a service of its own."""
     with new_database(admin, template_url) as database:
         yield database
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[Cluster]:
+    """A Postgres of the module, for tests that freeze or stop it."""
+    with (
+        reachable_directory() as directory,
+        running(directory, settings=SMALL) as cluster,
+    ):
+        yield cluster
 
 
 @pytest.fixture(scope="module")

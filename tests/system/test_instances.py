@@ -11,13 +11,12 @@ import orjson
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.embedded import Cluster, running
+from app.embedded import Cluster
 from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.http.wire import event
 from tests.support.metrics.samples import Figures
 from tests.support.postgres.database import Database
-from tests.support.postgres.embedded import SMALL, reachable_directory
 from tests.support.postgres.standby import pause_replay, resume_replay, standby_of
 from tests.support.service.outages import frozen
 from tests.support.service.process import Service, environment, rollcall, serving, until
@@ -27,19 +26,9 @@ OURS = {"sec-fetch-site": "same-origin"}
 
 
 @pytest.fixture(scope="module")
-def primary() -> Iterator[Cluster]:
-    """A Postgres that other tests need not do without."""
-    with (
-        reachable_directory() as directory,
-        running(directory, settings=SMALL) as cluster,
-    ):
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def database(primary: Cluster, admin: Admin) -> Database:
-    admin.runner.run(migrate(primary.url()))
-    return Database(primary.url(), admin)
+def database(own_cluster: Cluster, admin: Admin) -> Database:
+    admin.runner.run(migrate(own_cluster.url()))
+    return Database(own_cluster.url(), admin)
 
 
 @pytest.fixture
@@ -91,12 +80,12 @@ def holds(service: Service, read_key: str, count: int) -> bool:
 
 
 def test_two_instances_on_one_data_directory_keep_their_journals_apart(
-    start: Start, primary: Cluster, database: Database, tmp_path: Path
+    start: Start, own_cluster: Cluster, database: Database, tmp_path: Path
 ) -> None:
     key, read_key = database.key(), database.key("ann", scope="read")
     first, second = start(), start()
     journal = tmp_path / "state" / "journal"
-    with frozen(primary):
+    with frozen(own_cluster):
         for number, service in enumerate((first, first, first, second, second)):
             assert send(service, key, f"shared-{number}") == "buffered"
         # Each counts what it holds, so a sum over both counts no event twice.
@@ -114,8 +103,8 @@ def test_two_instances_on_one_data_directory_keep_their_journals_apart(
 
 
 @pytest.fixture
-def standby_url(primary: Cluster, database: Database) -> Iterator[str]:
-    with standby_of(primary) as standby:
+def standby_url(own_cluster: Cluster, database: Database) -> Iterator[str]:
+    with standby_of(own_cluster) as standby:
         yield standby.url(str(make_url(database.url).database))
 
 

@@ -10,27 +10,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.embedded import Cluster, running
+from app.embedded import Cluster
 from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.cli.invocation import invoke
 from tests.support.http.wire import event
 from tests.support.postgres.database import Database, id_of
-from tests.support.postgres.embedded import SMALL, reachable_directory
 from tests.support.service.outages import frozen, sending
 from tests.support.service.process import Service, environment, serving, until
 
 LONGEST_S = 3.0
-
-
-@pytest.fixture(scope="module")
-def own_cluster() -> Iterator[Cluster]:
-    """A Postgres that other tests need not do without."""
-    with (
-        reachable_directory() as directory,
-        running(directory, settings=SMALL) as cluster,
-    ):
-        yield cluster
 
 
 @pytest.fixture
