@@ -24,18 +24,23 @@ MINUTE_S = 60.0
 async def run_every(seconds: float, task: str, work: Task, *, metrics: Metrics) -> None:
     """Run a task now and again and again, also if it fails.
 
+    A failure is logged at most once an hour, since an outage lasts longer than a pause.
+
     Args:
         seconds: pause between two runs.
         task: name of the task in metrics.
         work: raises UnavailableError if the database fails.
         metrics: count failures, and hold the time of the last success.
     """
+    silent_until = 0.0
     while True:
         try:
             await work()
             metrics.set(MAINTENANCE_SUCCEEDED_AT, task, to=time.time())
         except UnavailableError as error:
-            log.warning("%s", error.detail)
+            if time.monotonic() >= silent_until:
+                log.warning("%s", error.detail)
+                silent_until = time.monotonic() + HOUR_S - MINUTE_S
             metrics.add(MAINTENANCE_FAILURES, task)
         await asyncio.sleep(seconds)
 
