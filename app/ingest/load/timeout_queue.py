@@ -49,7 +49,9 @@ class TimeoutQueue:
         while pending and pending[0][1].is_done:
             pending.popleft()
         due_at = began_at + self.delay_s
-        if pending and due_at < pending[-1][0]:  # its time began before its turn
+        timer = self._timer
+        if (pending and due_at < pending[-1][0]) or (timer and due_at < timer.when()):
+            # Its time began before its turn.
             asyncio.get_running_loop().call_at(due_at, _expire, item)
             return
         pending.append((due_at, item))

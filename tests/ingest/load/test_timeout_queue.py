@@ -107,3 +107,11 @@ async def test_deadline_that_fails_does_not_stop_the_others() -> None:
     await asyncio.wait_for(item.expired.wait(), 10)
     queue.add(later, now())
     await asyncio.wait_for(later.expired.wait(), 10)
+
+
+async def test_item_whose_time_began_earlier_does_not_wait_for_a_later_timer() -> None:
+    queue, done, late = TimeoutQueue(20), Item(), Item()
+    queue.add(done, now())
+    done.is_done = True
+    queue.add(late, now() - 19.99)
+    await asyncio.wait_for(late.expired.wait(), 10)
