@@ -136,6 +136,7 @@ async def test_source_leads_to_its_warnings_and_events(
 async def test_reference_begins_with_ingest_and_leads_back(page: Page) -> None:
     await page.goto("/docs")
     await expect(page.locator("h3").first).to_contain_text("/track")
+    await expect(page.locator("article .code-string").first).to_be_visible()
     await page.locator("article details summary").first.click()
     await expect(page.locator("article details li").first).to_have_text("/api/track")
     await page.get_by_role("link", name="Home").first.click()
