@@ -202,7 +202,7 @@ async def test_home_shows_an_outage_from_its_begin_to_its_end(
     # Whichever worker takes a connection, also if it has not seen this browser yet.
     jar = await page.context.cookies()
     cookies = "; ".join(f"{each['name']}={each['value']}" for each in jar)
-    for _ in range(6):
+    for _ in range(4):
         async with httpx.AsyncClient(base_url=address, timeout=20) as fresh:
             shown = await fresh.get("/", headers={"cookie": cookies})
         assert 'data-mode="buffering"' in shown.text

@@ -1,6 +1,5 @@
 """`/`: state of the service for readers, and a start page for everybody else."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -107,10 +106,11 @@ def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
 
 
 async def _read(home: Home) -> tuple[State, Results | None]:
-    state, results = await asyncio.gather(
-        home.state.read(), home.reports.results_or_last()
-    )
-    return state, results
+    state = await home.state.read()
+    if state.mode in {"buffering", "refusing"}:
+        # Counting would only wait for Postgres once more.
+        return state, home.reports.last
+    return state, await home.reports.results_or_last()
 
 
 def sources_of(results: Results | None) -> list[Source]:
