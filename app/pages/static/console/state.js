@@ -11,11 +11,12 @@ const lines = new Map([...document.querySelectorAll("[data-points]")].map((cell)
 function show({ mode, cells: texts, points }) {
   if (mode !== card.dataset.mode) announce(texts.title);
   card.dataset.mode = mode;
-  // A new source or reason needs a new row.
-  if (Object.keys(texts).some((name) => !cells.has(name))) return location.reload();
+  // A new source or reason needs a new row. During an outage, only some workers have counts.
+  const isNew = Object.keys(texts).some((name) => !cells.has(name));
+  if (isNew && ["storing", "draining"].includes(mode)) return location.reload();
   for (const [name, text] of Object.entries(texts)) {
     const cell = cells.get(name);
-    if (cell.textContent !== text) cell.textContent = text;
+    if (cell && cell.textContent !== text) cell.textContent = text;
   }
   for (const [name, line] of lines) if (points[name]) line.setAttribute("points", points[name]);
 }
