@@ -27,7 +27,7 @@ from app.http.descriptors import max_connections
 from app.http.monitor import ConnectionMonitor
 from app.http.timeouts import ConnectionLimits
 from app.ingest.counting import register_admission_gauges
-from app.ingest.limits import TrackLimits
+from app.ingest.load.limits import TrackLimits
 from app.ingest.services import IngestServices
 from app.logs import RequestLog, fields
 from app.metrics.catalog import BODIES_WAITING, QUARANTINE_FILL, WEEKS_AHEAD

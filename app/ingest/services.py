@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from app.access.credentials import refused_writer
 from app.access.key_cache import KeyCache
 from app.access.origin import RequestOrigin
-from app.ingest.limits import TrackLimits
 from app.ingest.load.budget import ByteBudget, Permit
+from app.ingest.load.limits import TrackLimits
 from app.ingest.load.scheduler import Scheduler
 from app.ingest.load.timeout_queue import TimeoutQueue
 from app.logs import RequestLog, fields

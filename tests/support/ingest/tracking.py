@@ -15,7 +15,7 @@ from app.access.credentials import first_headers
 from app.access.key_cache import KeyCache
 from app.ingest.counting import metric_labels
 from app.ingest.handler import TrackRequest
-from app.ingest.limits import TrackLimits
+from app.ingest.load.limits import TrackLimits
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import TrackRoute
 from app.ingest.services import IngestServices
