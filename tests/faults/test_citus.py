@@ -18,8 +18,8 @@ from tests.support.faults.stage import Serve, Stage, new_key
 
 pytestmark = [pytest.mark.at_length, pytest.mark.timeout(200)]
 
-RATE = 60
-SIZE = 5
+RATE = 20
+SIZE = 3
 ANSWER_S = 3.0
 BACK_S = 5.0
 
@@ -82,12 +82,12 @@ async def test_a_fault_of_the_cluster_loses_nothing(
     service = await asyncio.to_thread(stage.start)
     row = new_row(name, f"{fault}, {RATE} requests/s of {SIZE} events")
     async with under_load(service.endpoint, stage.key, rate=RATE, size=SIZE) as load:
-        await load.until_confirmed(500)
+        await load.until_confirmed(100)
         users = load.ledger.users
         await happen(citus)
         # Every bucket stores again, not only those of the other worker.
         back_s = await load.until(stored_again(users["stored"], buckets), within_s=60)
-        await load.until_confirmed(500, within_s=60)
+        await load.until_confirmed(100, within_s=60)
     async with asyncio.timeout(60):
         while not await load.ledger.present(citus.url):
             await actions.lasting(0.2)
