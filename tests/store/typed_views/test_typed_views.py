@@ -12,7 +12,7 @@ from app.errors import SchemaError
 from app.store.typed_views.columns import ViewColumn, plan_columns
 from app.store.typed_views.statements import RESERVED_COLUMNS
 from app.store.typed_views.update import stored_declarations, update_views
-from tests.store.test_views import UNCOMMENTED, insert_event
+from tests.store.typed_views.test_built_in_views import UNCOMMENTED, insert_event
 from tests.support.events.declared import declaration_of
 
 HOSTILE = "It's \\'; DROP TABLE events; -- :p %s \"x\" $1 ☃"

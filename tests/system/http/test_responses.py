@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.support.events.hostile import hostile_lines
 from tests.support.service.checker import disagreements
 from tests.support.service.tenant import Tenant
-from tests.system.test_json_suite import files, spliced
+from tests.system.http.test_json_suite import files, spliced
 
 PATHS = ("/track", "/v1/batch", "/v1/track")
 BATCH = 50
