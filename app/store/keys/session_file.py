@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from app.files import exclusive_lock, replace_file
+from app.logs import fields
 from app.store.keys.browser_sessions import SESSION_LIFE
 from app.store.keys.scopes import Reader
 
@@ -52,7 +53,9 @@ class SessionFile:
             with exclusive_lock(self._lock):
                 self._replace(token_hash, reader, now=now)
         except OSError as error:
-            log.warning("recent sessions not written: %s", error.strerror)
+            log.warning(
+                "recent sessions not written", extra=fields(error=error.strerror)
+            )
         if reader is not None:
             self._written[token_hash] = (reader, now)
 
