@@ -1,4 +1,4 @@
-"""The index on email addresses exists on closed weeks only."""
+"""Indexes on email addresses, and on time after a backfill, of closed weeks only."""
 
 import asyncio
 
@@ -13,6 +13,10 @@ from tests.support.store.weeks import fill_week
 INDEXED = (
     "SELECT tablename FROM pg_indexes WHERE indexname LIKE '%\\_email\\_idx' ORDER BY 1"
 )
+
+BY_TIME = "SELECT tablename FROM pg_indexes WHERE indexname LIKE '%event_timestamp_idx'"
+# The new versions of rows lie in the order of the old ones.
+HAPPENED = "UPDATE {week} SET \"timestamp\" = now() - {order} * interval '300 days'"
 
 
 async def test_closed_weeks_are_indexed_once(
@@ -58,3 +62,19 @@ async def test_documented_query_uses_the_index(
     query = QUERIES["A person by email address"]
     plan = await read(engine, f"EXPLAIN {query}")
     assert f"{week}_email_idx" in "\n".join(line for (line,) in plan)
+
+
+async def test_a_week_that_is_not_in_order_is_indexed_by_time(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    shuffled, ordered = [
+        await fill_week(engine, weeks_ago, events=5_000) for weeks_ago in (3, 2)
+    ]
+    for week, order in ((shuffled, "random()"), (ordered, "user_id::float / 5000")):
+        await read(engine, HAPPENED.format(week=week, order=order))
+    assert await index_closed_weeks(database_url) == 2
+
+    by_time = await read(engine, BY_TIME)
+    assert by_time == [(shuffled,)]
+    plan = await read(engine, f"EXPLAIN {QUERIES['Sign-ups a day']}")
+    assert f"{shuffled}_event_timestamp_idx" in "\n".join(line for (line,) in plan)

@@ -1,4 +1,4 @@
-"""Indexes the email addresses of closed weeks, so that a person is found at once.
+"""Indexes closed weeks: by email address, and by time where they are not in order.
 
 The open week has no such index, which would cost a sixth of each insert there.
 """
@@ -38,8 +38,6 @@ async def index_closed_weeks(url: str) -> int:
                     return weeks
             weeks += 1
     except DATABASE_ERRORS as error:
-        raise UnavailableError(
-            "The email addresses of a closed week could not be indexed."
-        ) from error
+        raise UnavailableError("A closed week could not be indexed.") from error
     finally:
         await engine.dispose()

@@ -1,0 +1,18 @@
+"""An index on event and timestamp for closed weeks that are not in order."""
+
+from migrations.statements import execute_script
+
+revision = "20261127T2358Z"
+down_revision = "20261127T2352Z"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Replace the function."""
+    execute_script("functions/rollcall_index_closed_week_v2.sql")
+
+
+def downgrade() -> None:
+    """Refuse: the release before this one works with the schema as it is."""
+    raise NotImplementedError("Nothing needs to be undone for an older release.")
