@@ -131,7 +131,7 @@ def list_all() -> None:
             row.note or "",
         )
     width = None if typer.get_text_stream("stdout").isatty() else 200
-    Console(width=width).print(table)
+    Console(width=width, markup=False, emoji=False).print(table)
 
 
 @keys.command()

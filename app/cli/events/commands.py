@@ -102,7 +102,7 @@ def list_all() -> None:
             str(len(doc.properties)),
             "" if declared is None else declared.digest,
         )
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
     echo_err(
         f"{len(catalog)} events; digest of the declared ones: {declarations.digest}."
     )
