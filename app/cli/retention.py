@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked, record_command
+from app.cli.database import echo_err, open_checked
 from app.errors import ConfigurationError
 from app.settings import Settings
+from app.store.lifecycle.audit import command_actor
 from app.store.lifecycle.retention import Limit, expire_events, expired_weeks
 from app.store.operator_session import in_operator_transaction, run_with_engine
 
@@ -48,11 +49,15 @@ def retention(
             return
         deleted = asyncio.run(
             run_with_engine(
-                database.url, partial(expire_events, limit=limit, report=_report)
+                database.url,
+                partial(
+                    expire_events,
+                    limit=limit,
+                    actor=command_actor(),
+                    report=_report,
+                ),
             )
         )
-        if deleted:
-            record_command(database, "retention", events=deleted)
     if deleted is None:
         echo_err("Another process deletes expired events now.")
         raise typer.Exit(1)

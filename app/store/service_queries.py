@@ -13,7 +13,7 @@ from app.request_errors import UnavailableError
 from app.store.keys.lookups import find_reader, find_source, has_write_keys, record_use
 from app.store.keys.scopes import Reader
 from app.store.keys.snapshot_file import LiveKey, live_keys
-from app.store.lifecycle.audit import expire_audit, record_action
+from app.store.lifecycle.audit import SERVICE, expire_audit, record_action
 from app.store.lifecycle.retention import Limit, expire_events
 from app.store.migrations import check_schema
 from app.store.operator.rights import missing_rights
@@ -260,7 +260,10 @@ class ServiceQueries:
                 ),
             )
 
-        return await expire_events(self._engine, limit=limit, report=report) or 0
+        deleted = await expire_events(
+            self._engine, limit=limit, actor=SERVICE, report=report
+        )
+        return deleted or 0
 
     async def _find(
         self, find: Callable[..., Awaitable[T | None]], key_hash: bytes

@@ -22,6 +22,12 @@ from tests.support.store.weeks import EVENTS, NOW, THIS_MONDAY, fill_week
 LIMIT = Limit(21)
 
 
+AUDITED = """
+SELECT action, actor, subject, details ->> 'events' FROM audit_log ORDER BY id
+"""
+expire = partial(expire_events, limit=LIMIT, actor="service")
+
+
 def nothing(_partition: str, _events: int, _seconds: float) -> None:
     """Report to nobody."""
 
@@ -37,11 +43,19 @@ async def test_expired_weeks_are_emptied_and_younger_ones_stay(
     def report(partition: str, events: int, _: float) -> None:
         deleted.append((partition, events))
 
-    assert await expire_events(engine, limit=LIMIT, report=report) == 2 * EVENTS
+    assert await expire(engine, report=report) == 2 * EVENTS
     assert deleted == [(oldest, EVENTS), (old, EVENTS)]
     assert await count(engine, "events") == await count(engine, "event_ids")
     assert await count(engine, "events") == EVENTS + 1
-    assert await expire_events(engine, limit=LIMIT, report=report) == 0
+    audited = await read(engine, AUDITED)
+    assert audited == [
+        ("retention.begin", "service", oldest, None),
+        ("retention", "service", oldest, str(EVENTS)),
+        ("retention.begin", "service", old, None),
+        ("retention", "service", old, str(EVENTS)),
+    ]
+    assert await expire(engine, report=report) == 0
+    assert await read(engine, AUDITED) == audited
 
 
 async def test_expired_event_that_is_sent_again_is_stored_again(
@@ -61,7 +75,7 @@ async def test_expired_event_that_is_sent_again_is_stored_again(
 
     [again] = await save(engine, record("m1"))
     assert again.status == "duplicate"
-    assert await expire_events(engine, limit=LIMIT, report=nothing) == 1
+    assert await expire(engine, report=nothing) == 1
     [again] = await save(engine, record("m1"))
     assert again.status == "stored"
     assert await count(engine, partition) == 0
@@ -75,7 +89,7 @@ async def test_id_of_an_erased_event_stays(engine: AsyncEngine) -> None:
             {"id": uuid4(), "at": THIS_MONDAY - timedelta(weeks=5)},
         )
 
-    await expire_events(engine, limit=LIMIT, report=nothing)
+    await expire(engine, report=nothing)
     assert await count(engine, "event_ids") == 1
 
 
@@ -90,7 +104,7 @@ async def test_by_event_time_only_older_events_of_any_week_are_deleted(
         )
 
     limit = Limit(300, "timestamp")
-    assert await expire_events(engine, limit=limit, report=nothing) == 1
+    assert await expire(engine, limit=limit, report=nothing) == 1
     assert await count(engine, "events") == EVENTS + 1
     assert await count(engine, "event_ids") == EVENTS + 1
 
@@ -102,19 +116,19 @@ async def test_only_the_holder_of_the_lease_deletes(engine: AsyncEngine) -> None
             text("INSERT INTO leases VALUES ('retention', 'x', now() + interval '9s')")
         )
 
-    assert await expire_events(engine, limit=LIMIT, report=nothing) is None
+    assert await expire(engine, report=nothing) is None
     assert await count(engine, "events") == EVENTS
     async with engine.begin() as connection:
         await connection.execute(
             text("UPDATE leases SET expires_at = now() - interval '1s'")
         )
-    assert await expire_events(engine, limit=LIMIT, report=nothing) == EVENTS
+    assert await expire(engine, report=nothing) == EVENTS
     assert await count(engine, "leases") == 0
 
 
 async def test_interrupted_run_is_continued_by_the_next(engine: AsyncEngine) -> None:
     partition = await fill_week(engine, 5, events=3_000)
-    running = asyncio.create_task(expire_events(engine, limit=LIMIT, report=nothing))
+    running = asyncio.create_task(expire(engine, report=nothing))
     while not (left := await count(engine, "events")) < 3_000:
         assert not running.done()
     running.cancel()
@@ -122,13 +136,17 @@ async def test_interrupted_run_is_continued_by_the_next(engine: AsyncEngine) -> 
 
     left = await count(engine, "events")
     assert left > 0
+    begun = ("retention.begin", "service", partition, None)
+    assert await read(engine, AUDITED) == [begun]
     assert await count(engine, "event_ids") == left
     async with engine.begin() as connection:
         await connection.execute(
             text("UPDATE leases SET expires_at = now() - interval '1s'")
         )
-    assert await expire_events(engine, limit=LIMIT, report=nothing) == left
+    assert await expire(engine, report=nothing) == left
     assert await count(engine, partition) == 0
+    ended = ("retention", "service", partition, str(left))
+    assert await read(engine, AUDITED) == [begun, begun, ended]
 
 
 async def test_expired_weeks_are_counted_before_they_are_deleted(
@@ -162,6 +180,17 @@ async def test_function_refuses_a_week_that_is_not_closed(
     async with engine.begin() as connection:
         with pytest.raises(DBAPIError, match="is not closed"):
             await connection.execute(text(this_week))
+
+
+async def test_the_function_refuses_a_limit_of_less_than_a_day(
+    engine: AsyncEngine,
+) -> None:
+    call = "SELECT rollcall_expire_events('{}', 0, 1, now() - interval '{}')"
+    partition = await fill_week(engine, 5)
+    async with engine.begin() as connection:
+        await connection.execute(text(call.format(partition, "24h")))
+        with pytest.raises(DBAPIError, match="is less than a day ago"):
+            await connection.execute(text(call.format(partition, "22h")))
 
 
 async def test_migrate_drops_empty_past_weeks_only(

@@ -1,7 +1,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from operator import methodcaller
 
 import pytest
 from sqlalchemy import text
@@ -11,6 +12,7 @@ from app.errors import SchemaError
 from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
+from app.store.maintenance import on_own_connection
 from app.store.service_queries import ServiceQueries
 from app.store.tables.events import rejected_events
 from tests.support.postgres.proxy import Proxy
@@ -25,6 +27,16 @@ from tests.support.store.sabotage import (
 
 TIMEOUT_S = 0.2
 GRACE_S = 0.3
+SLOW_DELETION = (
+    """
+    CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql
+    AS 'BEGIN PERFORM pg_sleep(0.6); RETURN OLD; END'
+    """,
+    """
+    CREATE TRIGGER slow BEFORE DELETE ON rejected_events
+    FOR EACH ROW EXECUTE FUNCTION take_time()
+    """,
+)
 ASK: dict[str, Callable[[ServiceQueries], Awaitable[object]]] = {
     "key": lambda lookups: lookups.source_of_key(b"unknown"),
     "reader": lambda lookups: lookups.reader_of_key(b"unknown"),
@@ -185,3 +197,19 @@ async def test_failed_quarantine_retention_is_not_a_defect(
     await run(engine, "ALTER TABLE rejected_events RENAME TO away")
     with pytest.raises(UnavailableError, match="Expired"):
         await lookups(engine).expire_rejected(days=30)
+
+
+async def test_maintenance_has_more_time_than_a_commit(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    old = datetime.now(UTC) - timedelta(days=99)
+    await save(engine, replace(rejection(), received_at=old))
+    for command in SLOW_DELETION:
+        await run(engine, command)
+    expire = methodcaller("expire_rejected", days=30)
+
+    hurried = create_engine(database_url, command_timeout_s=0.3)
+    with pytest.raises(UnavailableError):
+        await expire(lookups(hurried))
+    await hurried.dispose()
+    assert await on_own_connection(database_url, expire) == 1

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked, record_command
+from app.cli.database import echo_err, open_checked
 from app.cli.quarantine.filters import Event, Reason, Since, Source
 from app.cli.quarantine.output import (
     describe,
@@ -18,6 +18,7 @@ from app.cli.quarantine.output import (
 )
 from app.cli.quarantine.replay import replay
 from app.errors import ConfigurationError
+from app.store.lifecycle.audit import command_actor
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine import queries as triage
 from app.store.read.filters import RejectedFilter
@@ -104,12 +105,13 @@ def purge(  # noqa: PLR0913 - each is an option of the command
                 f"Delete {found.events} rejected events?", abort=True, err=True
             )
         ended = replace(selection, until=found.until)
-        work = partial(triage.purge, selection=ended, report=count)
+        work = partial(
+            triage.purge, selection=ended, actor=command_actor(), report=count
+        )
         if found.events:
             try:
                 asyncio.run(run_with_engine(database.url, work))
             finally:
                 echo_err(f"{gone} deleted.")
-                record_command(database, "rejected.purge", events=gone)
         else:
             echo_err("0 deleted.")

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from app.cli.configuration import read_settings
-from app.cli.database import open_checked, record_command
+from app.cli.database import open_checked
 from app.cli.quarantine.filters import Event, Reason, Since, Source
 from app.cli.quarantine.output import print_issue
 from app.components.policy import event_policy
 from app.pipeline.fields.corrections import Corrections, is_correctable
+from app.store.lifecycle.audit import command_actor
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine.queries import SelectionCounts, survey
 from app.store.quarantine.replay import Failure, Replayed
@@ -117,6 +118,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
                 replay_selected,
                 selection=replace(selection, until=found.until),
                 policy=event_policy(settings),
+                actor=command_actor(),
                 report=report,
                 corrections=corrections,
             )
@@ -126,7 +128,6 @@ def replay(  # noqa: PLR0913 - each is an option of the command
                 # Also after an error, because moved events stay moved.
                 progress.stop()
                 _tell(tally, reasons, found)
-                record_command(database, "rejected.replay", stored=tally["stored"])
 
 
 def _progress(*, shown: bool) -> Progress:

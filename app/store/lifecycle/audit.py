@@ -8,6 +8,8 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+SERVICE = "service"
+
 _INSERT = text("""
 INSERT INTO audit_log (actor, action, subject, details)
 VALUES (:actor, :action, :subject, :details)
@@ -54,4 +56,6 @@ async def record_action(
 async def expire_audit(connection: AsyncConnection, *, days: int) -> int:
     """Delete the months older than some days (at least 90); return the rows."""
     deleted: int = await connection.scalar(_EXPIRE, {"days": days})
+    if deleted:
+        await record_action(connection, "audit.expire", actor=SERVICE, rows=deleted)
     return deleted

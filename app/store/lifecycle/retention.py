@@ -8,6 +8,7 @@ and stay. One process at a time runs it; an interrupted run continues with the n
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
@@ -16,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.leases import end_lease, new_holder, take_lease
+from app.store.lifecycle.audit import record_action
 from app.store.query import ask
 from app.store.shards.buckets import Buckets, read_buckets
 
@@ -81,6 +83,44 @@ class Limit(NamedTuple):
         return now - timedelta(days=self.days)
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Deletion of the expired events of one partition.
+
+    Attributes:
+        partition: name of the table.
+        limit: the maximum age.
+        before: events before this instant have expired.
+        actor: name in the audit log.
+        holder: name in the lease.
+    """
+
+    partition: str
+    limit: Limit
+    before: datetime
+    actor: str
+    holder: str
+
+    @property
+    def oldest(self) -> datetime | None:
+        """Timestamp from which on events stay; None to delete the whole week."""
+        return self.before if self.limit.basis == "timestamp" else None
+
+    async def record(
+        self, connection: AsyncConnection, action: str, **counts: int
+    ) -> None:
+        """Add a row to the audit log."""
+        await record_action(
+            connection,
+            action,
+            actor=self.actor,
+            subject=self.partition,
+            days=self.limit.days,
+            basis=self.limit.basis,
+            **counts,
+        )
+
+
 async def expired_weeks(
     connection: AsyncConnection, *, limit: Limit, now: datetime
 ) -> list[Week]:
@@ -107,6 +147,7 @@ async def expire_events(
     engine: AsyncEngine,
     *,
     limit: Limit,
+    actor: str,
     report: Callable[[str, int, float], None],
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int | None:
@@ -118,6 +159,9 @@ async def expire_events(
     Args:
         engine: of a role that may execute `rollcall_expire_events`.
         limit: the maximum age.
+        actor: name in the audit log, which gets a row `retention.begin` in the
+            first transaction that deletes events of a partition, and a row `retention`
+            with their number in the last.
         report: called for each partition with its name, the number of events deleted
             (at least 1) and the seconds it took.
         clock: aware UTC.
@@ -138,15 +182,11 @@ async def expire_events(
         engine, partial(_partitions, limit=limit, before=before)
     ):
         began = time.monotonic()
-        oldest = before if limit.basis == "timestamp" else None
+        run = _Run(partition, limit, before, actor=actor, holder=holder)
         if buckets.is_one:
-            gone = await _expire_partition(
-                engine, partition, before=oldest, holder=holder
-            )
+            gone = await _expire_partition(engine, run)
         else:
-            gone = await _expire_buckets(
-                engine, partition, buckets=buckets, before=oldest, holder=holder
-            )
+            gone = await _expire_buckets(engine, run, buckets=buckets)
         if gone:
             report(partition, gone, time.monotonic() - began)
         deleted += gone
@@ -154,22 +194,13 @@ async def expire_events(
     return deleted
 
 
-async def _expire_partition(
-    engine: AsyncEngine, partition: str, *, before: datetime | None, holder: str
-) -> int:
+async def _expire_partition(engine: AsyncEngine, run: _Run) -> int:
     block: int | None = 0
     deleted = 0
     while block is not None:
         began = time.monotonic()
         step = await _ask(
-            engine,
-            partial(
-                _expire_blocks,
-                partition=partition,
-                block=block,
-                before=before,
-                holder=holder,
-            ),
+            engine, partial(_expire_blocks, run=run, block=block, deleted=deleted)
         )
         if step is None:
             break
@@ -181,61 +212,65 @@ async def _expire_partition(
 
 
 async def _expire_blocks(
-    connection: AsyncConnection,
-    *,
-    partition: str,
-    block: int,
-    before: datetime | None,
-    holder: str,
+    connection: AsyncConnection, *, run: _Run, block: int, deleted: int
 ) -> tuple[int, int | None] | None:
-    """Delete one range of blocks; None if the lease was lost."""
-    if not await _take_lease(connection, holder=holder):
+    """Delete one range of blocks; None if the lease was lost.
+
+    Args:
+        connection: in a transaction.
+        run: the partition and the limit.
+        block: first block of the range.
+        deleted: events of the partition that this run has deleted before.
+    """
+    if not await _take_lease(connection, holder=run.holder):
         return None
     row = (
         await connection.execute(
             _EXPIRE,
             {
-                "partition": partition,
+                "partition": run.partition,
                 "block": block,
                 "blocks": _BLOCKS,
-                "before": before,
+                "before": run.oldest,
             },
         )
     ).one()
+    if row.expired and not deleted:
+        await run.record(connection, "retention.begin")
+    if row.next_block is None and deleted:
+        await run.record(connection, "retention", events=deleted)
     return row.expired, row.next_block
 
 
-async def _expire_buckets(
-    engine: AsyncEngine,
-    partition: str,
-    *,
-    buckets: Buckets,
-    before: datetime | None,
-    holder: str,
-) -> int:
+async def _expire_buckets(engine: AsyncEngine, run: _Run, *, buckets: Buckets) -> int:
     """Delete the expired events of a week on Citus, some of a bucket at a time."""
+    deleted = 0
 
     async def expire(connection: AsyncConnection, bucket: int) -> int:
-        if not await _take_lease(connection, holder=holder):
+        if not await _take_lease(connection, holder=run.holder):
             return 0
         gone: int = await connection.scalar(
             _EXPIRE_BUCKET,
             {
-                "partition": partition,
+                "partition": run.partition,
                 "bucket": bucket,
                 "events": _EVENTS,
-                "before": before,
+                "before": run.oldest,
             },
         )
+        if gone and not deleted:
+            await run.record(connection, "retention.begin")
         return gone
 
-    deleted = 0
     for bucket in buckets.numbers:
         began = time.monotonic()
         while gone := await _ask(engine, partial(expire, bucket=bucket)):
             deleted += gone
             await asyncio.sleep(time.monotonic() - began)
             began = time.monotonic()
+    if deleted:
+        end = partial(run.record, action="retention", events=deleted)
+        await _ask(engine, end)
     return deleted
 
 

@@ -1,9 +1,8 @@
 """Actions of operators on the quarantine, each in transactions of its own."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
@@ -92,27 +91,14 @@ class QuarantineActions:
         actor: str,
     ) -> None:
         """Replay a selection in batches; `report` gets each after its commit."""
-        tally = Counter(stored=0, duplicates=0, rejected=0)
-
-        def count(batch: Replayed) -> None:
-            tally.update(stored=batch.stored, duplicates=batch.duplicates)
-            tally["rejected"] += len(batch.failures)
-            report(batch)
-
-        try:
-            await replay(self._engine, selection, policy=self._policy, report=count)
-        finally:
-            if tally.total():
-                await self._record("rejected.replay", actor=actor, **tally)
+        await replay(
+            self._engine, selection, policy=self._policy, actor=actor, report=report
+        )
 
     async def purge(self, selection: RejectedFilter, *, actor: str) -> int:
         """Delete a selection in batches; returns how many events."""
         batches: list[int] = []
-        try:
-            await purge(self._engine, selection, report=batches.append)
-        finally:
-            if batches:
-                await self._record("rejected.purge", actor=actor, events=sum(batches))
+        await purge(self._engine, selection, actor=actor, report=batches.append)
         return sum(batches)
 
     async def _correct(
@@ -140,12 +126,6 @@ class QuarantineActions:
             return await self._ask(work)
         except EventNotFoundError as error:
             raise NotFoundError(error.detail) from None
-
-    async def _record(self, action: str, *, actor: str, **counts: Any) -> None:
-        async def work(connection: AsyncConnection) -> None:
-            await record_action(connection, action, actor=actor, **counts)
-
-        await self._ask(work)
 
     async def _ask(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         return await ask(self._engine, work, timeout_s=_TIMEOUT_S, failure=_NO_RESPONSE)

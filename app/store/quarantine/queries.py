@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import EventNotFoundError
+from app.store.lifecycle.audit import record_action
 from app.store.quarantine.caps import ID_CONFLICT
 from app.store.quarantine.selection import RECEIPT_ORDER, Place, next_batch
 from app.store.read.filters import RejectedFilter
@@ -123,13 +124,18 @@ async def delete_rejected(connection: AsyncConnection, ids: Iterable[UUID]) -> N
 
 
 async def purge(
-    engine: AsyncEngine, selection: RejectedFilter, *, report: Callable[[int], None]
+    engine: AsyncEngine,
+    selection: RejectedFilter,
+    *,
+    actor: str,
+    report: Callable[[int], None],
 ) -> None:
     """Delete a selection, a thousand rows in a transaction.
 
     Args:
         engine: used for one transaction after the other.
         selection: with an end, else it includes events that arrive meanwhile.
+        actor: name in the audit log, which gets a row in each transaction.
         report: called after each commit with the number of rows that it deleted.
     """
     after = None
@@ -142,6 +148,9 @@ async def purge(
             if not places:
                 return
             await delete_rejected(connection, (place.id for place in places))
+            await record_action(
+                connection, "rejected.purge", actor=actor, events=len(places)
+            )
         report(len(places))
         after = places[-1]
 

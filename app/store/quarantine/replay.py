@@ -21,6 +21,7 @@ from app.pipeline.process import process_event
 from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
 from app.request_errors import InvalidJsonError
 from app.store.db_errors import DATABASE_ERRORS, is_data_error
+from app.store.lifecycle.audit import record_action
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE
 from app.store.quarantine.queries import delete_rejected
 from app.store.quarantine.selection import Place, next_batch
@@ -91,11 +92,12 @@ class Replayed(NamedTuple):
         return self.stored + self.duplicates + len(self.failures)
 
 
-async def replay(  # noqa: PLR0913 - what, by which rules, and whom to inform
+async def replay(  # noqa: PLR0913 - what, by which rules, who, and whom to inform
     engine: AsyncEngine,
     selection: RejectedFilter,
     *,
     policy: Policy,
+    actor: str,
     report: Callable[[Replayed], None],
     corrections: Corrections = NO_CORRECTIONS,
     limit: int = 500,
@@ -109,6 +111,7 @@ async def replay(  # noqa: PLR0913 - what, by which rules, and whom to inform
         engine: used for one transaction a batch.
         selection: with an end, else it includes events that arrive meanwhile.
         policy: the rules of today.
+        actor: name in the audit log, which gets a row in each transaction.
         report: called with each batch after its commit.
         corrections: changes to every event before it is processed.
         limit: most events in a batch.
@@ -127,6 +130,14 @@ async def replay(  # noqa: PLR0913 - what, by which rules, and whom to inform
                 for row in rows
             ]
             replayed = await _settle(connection, rows, records)
+            await record_action(
+                connection,
+                "rejected.replay",
+                actor=actor,
+                stored=replayed.stored,
+                duplicates=replayed.duplicates,
+                rejected=len(replayed.failures),
+            )
         report(replayed)
         after = Place(rows[-1].received_at, rows[-1].id)
 

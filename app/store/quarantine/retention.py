@@ -3,6 +3,8 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.store.lifecycle.audit import SERVICE, record_action
+
 _BATCH = 1_000
 
 # Uses Postgres's clock, so that all instances agree.
@@ -34,7 +36,8 @@ async def expire_rejected(
 ) -> int:
     """Delete a batch of expired rejected events and drop counts.
 
-    Rows locked by another session are skipped.
+    Rows locked by another session are skipped. The audit log gets a row in the same
+    transaction.
 
     Args:
         connection: in a transaction.
@@ -47,4 +50,8 @@ async def expire_rejected(
     parameters = {"days": days, "limit": limit}
     events = await connection.execute(_EXPIRE_EVENTS, parameters)
     drops = await connection.execute(_EXPIRE_DROPS, parameters)
+    if events.rowcount:
+        await record_action(
+            connection, "rejected.expire", actor=SERVICE, events=events.rowcount
+        )
     return events.rowcount + drops.rowcount

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,7 @@ from app.pipeline.rejection import MAX_PAYLOAD
 from app.store.quarantine.caps import Quarantine
 from tests.support.cli.rejected import Run, fill, lines, runner_on
 from tests.support.pipeline.verdicts import with_properties
+from tests.support.service.process import ROLLCALL, environment
 from tests.support.store.rejections import commit, count, keep, read, rejection
 
 NOW = datetime.now(UTC)
@@ -211,6 +213,25 @@ async def test_purge_deletes_the_selection_after_a_confirmation(
     assert said in result.stderr
     assert result.exit_code == ("deleted" not in said)
     assert await count(engine) == left
+
+
+async def test_purge_leaves_events_that_arrive_before_it_is_confirmed(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    await fill(engine)
+    process = await asyncio.create_subprocess_exec(
+        *(ROLLCALL, "rejected", "purge", "--all"),
+        env=environment(database_url=database_url),
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    await process.stderr.readuntil(b"Delete 7 rejected events?")
+    await commit(engine, rejection({"n": "later"}, received_at=NOW))
+    process.stdin.write(b"y\n")
+    assert b"7 deleted." in (await process.communicate())[1]
+    assert await count(engine) == 1
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,12 @@ def passing(number: int = 1, **options: Any) -> Rejection:
     return rejection(signed_up_with(message_id=f"m{number}"), **options)
 
 
+AUDITED = """
+SELECT actor, details ->> 'stored' FROM audit_log
+WHERE action = 'rejected.replay' ORDER BY id
+"""
+
+
 async def run(
     engine: AsyncEngine,
     selection: RejectedFilter | None = None,
@@ -55,6 +61,7 @@ async def run(
         engine,
         selection or RejectedFilter(),
         policy=policy,
+        actor="cli:ann",
         report=batches.append,
         limit=limit,
     )
@@ -156,10 +163,21 @@ async def test_replay_ended_between_batches_is_finished_by_the_next(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await replay(engine, RejectedFilter(), policy=POLICY, report=end, limit=100)
+        await replay(
+            engine,
+            RejectedFilter(),
+            policy=POLICY,
+            actor="cli:ann",
+            report=end,
+            limit=100,
+        )
     assert await places(engine) == (100, 100, 150)
+    assert await read(engine, AUDITED) == [("cli:ann", "100")]
     assert total(await run(engine)) == (150, 0, {})
     assert await places(engine) == (250, 250, 0)
+    await run(engine)
+    rows = await read(engine, AUDITED)
+    assert rows == [("cli:ann", "100"), ("cli:ann", "100"), ("cli:ann", "50")]
 
 
 async def test_replay_ended_within_a_batch_moves_none_of_it(
@@ -369,7 +387,13 @@ async def test_only_selected_rows_are_moved_or_deleted(
 
     await commit(engine, *(rejection(event, **more) for event, more in rows))
     gone: list[int] = []
-    await purge(engine, selection, report=gone.append)
+    await purge(engine, selection, actor="cli:ann", report=gone.append)
     left = await read(engine, "SELECT message_id FROM rejected_events ORDER BY 1")
     assert "".join(id_ for (id_,) in left) == "".join(sorted(set("abcd") - {*moved}))
     assert sum(gone) == len(moved)
+    [(purged,)] = await read(
+        engine,
+        "SELECT coalesce(sum(CAST(details ->> 'events' AS int)), 0) FROM audit_log "
+        "WHERE action = 'rejected.purge' AND actor = 'cli:ann'",
+    )
+    assert purged == sum(gone)
