@@ -99,6 +99,7 @@ GRANT SELECT, INSERT ON sources, events, event_ids TO rollcall_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON rejected_events, rejected_drops
     TO rollcall_operator;
 GRANT SELECT ON alembic_version, buckets TO rollcall_operator;
+GRANT EXECUTE ON FUNCTION rollcall_ensure_partitions(integer) TO rollcall_operator;
 
 -- Erasure of a person; the rewrite of tables afterwards needs their owner.
 GRANT SELECT, UPDATE, DELETE ON events, rejected_events TO rollcall_eraser;
