@@ -2,21 +2,27 @@
 
 import asyncio
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked
+from app.components.policy import quarantining
+from app.errors import OperatorError
 from app.pipeline.person import Person
+from app.settings import Settings
 from app.store.journal.fallback import journal_directory
+from app.store.journal.inspection import drain_free
 from app.store.journal.traces import (
     JournalTraces,
-    erase_from_free_journals,
     find_in_journals,
+    wait_until_stored,
 )
 from app.store.lifecycle.audit import command_actor
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person, scrub
+from app.store.operator_session import run_with_engine
 
 
 class Mentions(StrEnum):
@@ -26,7 +32,7 @@ class Mentions(StrEnum):
     redact = "redact"
 
 
-def erase(
+def erase(  # noqa: PLR0913 - each is an option of the command
     *,
     user: Annotated[str, typer.Option("--user", help="User id of the person.")],
     email: Annotated[
@@ -37,19 +43,25 @@ def erase(
         Mentions,
         typer.Option(
             help="Events of other people that mention the person: list their ids, or "
-            "replace the mentions by [erased]."
+            "replace the mentions by \\[erased]."
         ),
     ] = Mentions.list,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list what would be erased.")
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="Time for journals to be stored first."
+        ),
+    ] = 30,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Erase one person: their events, rejected events and journal entries.
 
-    The ids of the erased events are kept, so that a retry or an import of them is
-    rejected with the code `erased`. Backups and the write-ahead log keep the data until
-    they expire.
+    Run it as the user of the service, on each machine that has a journal. The ids of
+    the erased events are kept, so that a retry or an import of them is rejected with
+    the code `erased`. Backups and the write-ahead log keep the data until they expire.
     """
     person = Person(user, email or [])
     settings = read_settings()
@@ -62,24 +74,70 @@ def erase(
             echo_err("Nothing was changed.")
             return
         if not yes:
-            typer.confirm(
-                f"Erase {len(found.own)} rows for good?", abort=True, err=True
-            )
+            count = len(found.own) + buffered.own
+            typer.confirm(f"Erase {count} rows for good?", abort=True, err=True)
+        if buffered.files:
+            _drain(settings, database.url, person, wait_s=wait)
         done = asyncio.run(
             erase_person(
                 database.url,
                 person,
                 redact=mentions is Mentions.redact,
-                buffered=buffered,
                 actor=command_actor(),
             )
         )
-        erase_from_free_journals(journals, person)
         left = asyncio.run(scrub(database.url, done.tables))
+    _report(done, left)
+    after = find_in_journals(journals, person)
+    if after.files or after.damaged:
+        raise OperatorError(
+            "These files hold traces of the person. Delete damaged ones by hand; if a "
+            "journal is among them, run this command again: "
+            f"{', '.join(map(str, [*after.files, *after.damaged]))}."
+        )
+
+
+def _drain(settings: Settings, url: str, person: Person, *, wait_s: float) -> None:
+    """Have the journals that hold traces stored, so that the erasure finds them.
+
+    A running service stores its own; those of ended processes are stored here.
+
+    Raises:
+        OperatorError: they still hold traces after the time.
+    """
+    journals = journal_directory(settings.data_dir)
+    work = partial(
+        drain_free,
+        directory=journals,
+        timeout_s=settings.commit_timeout_seconds,
+        quarantine=quarantining(settings)(),
+    )
+    files = asyncio.run(
+        wait_until_stored(
+            journals,
+            person,
+            within_s=wait_s,
+            drain=partial(run_with_engine, url, work),
+        )
+    )
+    if files:
+        raise OperatorError(
+            "Nothing was erased: these journals still hold events of the person. "
+            "Find out with `rollcall journal status` why they are not stored, then "
+            f"run this command again: {', '.join(map(str, files))}."
+        )
+
+
+def _report(done: Erasure, left: list[str]) -> None:
     if left:
         echo_err(
-            "The files of these tables keep deleted rows until they are rewritten by "
-            f"their owner (VACUUM FULL): {', '.join(left)}."
+            "The files of these tables may keep deleted rows until their owner "
+            f"rewrites them (VACUUM FULL): {', '.join(left)}."
+        )
+    if done.cut:
+        echo_err(
+            f"{done.cut} rejected events with a cut payload mention the person; "
+            "whether they are about the person cannot be seen."
         )
     echo_err(f"Receipt {done.receipt}, in the table erasures.")
 
@@ -92,8 +150,5 @@ def _list(found: Erasure, buffered: JournalTraces) -> None:
     echo_err(
         f"{len(found.own)} rows are about the person, {len(found.mentions)} of other "
         f"people mention the person; the journals of this machine hold "
-        f"{len(buffered.own) + buffered.rejected} entries of the person and "
-        f"{buffered.mentions} mentions."
+        f"{buffered.own} entries of the person and {buffered.mentions} mentions."
     )
-    for path in buffered.damaged:
-        echo_err(f"{path} is a damaged journal that holds traces; delete it by hand.")

@@ -2,21 +2,36 @@
 
 A trace is an id or an email address of the person as a whole word: no ASCII letter or
 digit stands directly before or after it. So `42` is found in `signed_up:42` and not in
-`1426`. Email addresses are compared without regard to case.
+`1426`. Each character may be escaped, as in JSON inside JSON or in a URL. Email
+addresses are compared without regard to case.
 """
 
-import json
-import math
 import re
+import string
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from math import isfinite
 from typing import Any
-from urllib.parse import quote
 
 from app.events.envelope import USER_NAMES
 
 REDACTED = "[erased]"
+
+_EMAIL_NAMES = ("email", "user_email")
+# The character after an escape begins a word, although a letter or digit ends that.
+_BEFORE = (
+    r"(?:(?<![0-9A-Za-z])|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\[bfnrt])"
+    r"|(?<=%[0-9A-Fa-f]{2})|(?<=%25[0-9A-Fa-f]{2}))"
+)
+_AFTER = "(?![0-9A-Za-z])"
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_LETTER_ESCAPES = dict(zip("\b\f\n\r\t", "bfnrt", strict=True))
+# Floats from 1e16 on are written with an exponent, in rejected payloads too.
+_EXPONENT_DIGITS = 17
+# A shorter beginning of a name is no trace.
+_MIN_CUT = 4
+_PART_OF_ESCAPE = re.compile(r"(?:\\+(?:u[0-9A-Fa-f]{0,3})?|%[0-9A-Fa-f]?)?\Z")
 
 
 class Person:
@@ -25,33 +40,50 @@ class Person:
     Args:
         user_id: as stored in `events.user_id`.
         emails: addresses of the person.
+
+    Attributes:
+        user_id: the user id.
+        likes: LIKE patterns that match each text with a trace once its ASCII letters
+            are lower case, and other texts too. A cut text may match none.
     """
 
     def __init__(self, user_id: str, emails: Iterable[str] = ()) -> None:
         self.user_id = user_id
-        self._emails = {email.casefold() for email in emails}
-        self.forms = sorted(
-            {form for name in (user_id, *emails) for form in _forms_of(name)}
-        )
-        words = "|".join(
-            f"(?i:{re.escape(form)})"
-            if "@" in form or "%40" in form
-            else re.escape(form)
-            for form in sorted(self.forms, key=len, reverse=True)
-        )
-        self._pattern = re.compile(f"(?<![0-9A-Za-z])(?:{words})(?![0-9A-Za-z])")
+        self._normal_id = unicodedata.normalize("NFC", user_id)
+        self._emails = {
+            unicodedata.normalize("NFC", email).casefold() for email in emails
+        }
+        names = [
+            form
+            for name in (user_id, *emails)
+            for form in dict.fromkeys((unicodedata.normalize("NFC", name), name))
+        ]
+        self.likes = sorted({_like(name) for name in names} | {r"%\\u%"})
+        if user_id.isdecimal() and len(user_id) >= _EXPONENT_DIGITS:
+            self.likes.append("%e+%")
+        self._names = [_expressions(name) for name in names]
+        longest_first = sorted(map("".join, self._names), key=len, reverse=True)
+        self._pattern = re.compile(f"{_BEFORE}(?:{'|'.join(longest_first)}){_AFTER}")
 
     def is_user(self, value: object) -> bool:
         """Whether a user id, text or number, is the person's."""
         if isinstance(value, str):
-            return value == self.user_id or value.casefold() in self._emails
+            normal = unicodedata.normalize("NFC", value)
+            return normal == self._normal_id or normal.casefold() in self._emails
         return _is_number(value) and self._is_same_number(value)
 
     def owns(self, event: object) -> bool:
-        """Whether an event as sent is about the person."""
-        return isinstance(event, dict) and any(
-            self.is_user(event.get(name)) for name in USER_NAMES
-        )
+        """Whether an event as sent is about the person: by user id, else by email."""
+        if not isinstance(event, dict):
+            return False
+        ids = [event[name] for name in USER_NAMES if event.get(name) is not None]
+        properties = event.get("properties")
+        if not ids and isinstance(properties, dict):
+            emails = [properties.get(name) for name in _EMAIL_NAMES]
+            return any(
+                isinstance(email, str) and self.is_user(email) for email in emails
+            )
+        return any(self.is_user(id_) for id_ in ids)
 
     def is_in(self, value: Any) -> bool:
         """Whether a JSON value, a key of it, or a text holds a trace."""
@@ -81,23 +113,81 @@ class Person:
             case _:
                 return REDACTED if self.is_in(value) else value
 
+    def redact_cut(self, text: str) -> str:
+        """Redact a text that was cut: its end may be the beginning of a trace."""
+        redacted: str = self.redact(text)
+        starts = [self._start_of_cut(redacted, name) for name in self._names]
+        start = min((at for at in starts if at is not None), default=None)
+        return redacted if start is None else redacted[:start] + REDACTED
+
+    def redact_timestamp(self, text: str) -> str:
+        """Redact a timestamp as sent; digits of the time itself are no user id."""
+        start = 0
+        if self.user_id.isdecimal():
+            start = min((text.find(c) for c in "[(" if c in text), default=len(text))
+        return text[:start] + str(self.redact(text[start:]))
+
     def _is_same_number(self, value: Any) -> bool:
-        return value == value // 1 and str(int(value)) == self.user_id
+        whole = int(value)
+        return whole == value and str(whole) == self.user_id
+
+    def _start_of_cut(self, text: str, name: Sequence[str]) -> int | None:
+        beginning = re.compile(_BEFORE + "".join(name[:_MIN_CUT]))
+        for found in beginning.finditer(text) if len(name) > _MIN_CUT else ():
+            end = found.end()
+            for character in name[_MIN_CUT:]:
+                if not (longer := re.compile(character).match(text, end)):
+                    break
+                end = longer.end()
+            if _PART_OF_ESCAPE.match(text, end):
+                return found.start()
+        return None
 
 
 def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return False
-    return isinstance(value, int) or math.isfinite(value)
+    return isinstance(value, int) or isfinite(value)
 
 
-def _forms_of(name: str) -> set[str]:
-    """The name in each form that a text can hold it in."""
-    normal = {name, *(unicodedata.normalize(f, name) for f in ("NFC", "NFD"))}
-    forms = set(normal)
-    for form in normal:
-        forms.add(json.dumps(form)[1:-1])
-        forms.add(json.dumps(form, ensure_ascii=False)[1:-1])
-        forms.add(quote(form, safe=""))
-        forms.add(quote(form, safe="@"))
-    return forms
+def _like(name: str) -> str:
+    """A LIKE pattern of the characters that are the same in every form of a name."""
+    return "%".join(["", *re.findall("[0-9a-z]+", name.translate(_LOWER)), ""])
+
+
+def _expressions(name: str) -> list[str]:
+    """One regular expression for each character of a name, in every form."""
+    ignores_case = "@" in name
+    return [_expression(character, ignores_case=ignores_case) for character in name]
+
+
+def _expression(character: str, *, ignores_case: bool) -> str:
+    """Match a character: itself or decomposed, in each case, and escaped."""
+    cases = (character, character.lower(), character.upper())
+    forms = dict.fromkeys(
+        form
+        for case in cases[: None if ignores_case else 1]
+        for form in (case, unicodedata.normalize("NFD", case))
+    )
+    return f"(?:{'|'.join(''.join(map(_written, form)) for form in forms)})"
+
+
+def _written(character: str) -> str:
+    """A regular expression of one code point: plain, JSON-escaped, percent-encoded."""
+    utf16 = character.encode("utf-16-be", "surrogatepass")
+    units = [utf16[at : at + 2].hex() for at in range(0, len(utf16), 2)]
+    written = [
+        re.escape(character),
+        "".join(rf"\\+u(?i:{unit})" for unit in units),
+        "".join(
+            f"%(?:25)*(?i:{byte:02x})"
+            for byte in character.encode("utf-8", "surrogatepass")
+        ),
+    ]
+    if character in '"\\/':
+        written.append(rf"\\+{re.escape(character)}")
+    if character in _LETTER_ESCAPES:
+        written.append(rf"\\+{_LETTER_ESCAPES[character]}")
+    if character == " ":
+        written.append(r"\+")
+    return f"(?:{'|'.join(written)})"

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from app.cli.erase import erase
 from app.cli.files.export import export
+from app.errors import OperatorError
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
+from app.store.engine import create_engine
 from app.store.journal.fallback import journal_directory
 from app.store.journal.journal import Journal, prepare
+from app.store.lifecycle.audit import command_actor
 from tests.support.app.client import Api
 from tests.support.store.entries import record, records
 
@@ -109,7 +113,7 @@ async def test_erased_person_leaves_no_trace(
     assert await api.scalar("SELECT counts FROM erasures") == {
         "deleted": {"events": 3, "rejected_events": 2},
         "redacted": {"events": 4, "rejected_events": 1},
-        "journals": {"events": 0, "rejected": 0},
+        "cut": 0,
     }
 
 
@@ -165,25 +169,85 @@ async def test_export_of_a_subject_holds_every_row(
     assert first["properties"] == {"email": EMAIL}
 
 
-async def test_entries_in_free_journals_are_erased(
-    api: Api, database_url: str, tmp_path: Path
-) -> None:
-    directory = journal_directory(tmp_path)
+async def fill_journal(data_dir: Path) -> Journal:
+    """A journal of this process with an entry of the person and one of another."""
+    directory = journal_directory(data_dir)
     prepare(directory)
     journal = Journal(directory, max_bytes=1024**2)
     own = record("buffered", user_id=USER, email=EMAIL)
     await journal.append([[own], records(1)])
-    await journal.close()
+    return journal
+
+
+async def test_entries_in_free_journals_are_stored_and_erased(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    await (await fill_journal(tmp_path)).close()
 
     result = await asyncio.to_thread(run, database_url, tmp_path, "--yes")
     assert result.exit_code == 0, result.output
-    for path in directory.iterdir():
-        assert EMAIL.encode() not in path.read_bytes()
-    left = Journal(directory, max_bytes=1024**2)
-    await left.adopt()
-    assert left.waiting == 1
-    await left.close()
-    assert await api.scalar(
-        "SELECT erased_at IS NOT NULL FROM event_ids WHERE id = CAST(:id AS uuid)",
-        id=own.id,
+    assert list(journal_directory(tmp_path).iterdir()) == []
+    assert await api.scalar("SELECT count(*) FROM events") == 1
+    assert await api.scalar("SELECT count(erased_at) FROM event_ids") == 1
+    assert not PERSON.is_in(await dump(api))
+
+
+async def test_nothing_is_erased_while_a_journal_in_use_holds_the_person(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    await send_all(api)
+    journal = await fill_journal(tmp_path)
+    before = await dump(api)
+
+    result = await asyncio.to_thread(
+        run, database_url, tmp_path, "--yes", "--wait", "0"
     )
+    await journal.close()
+    assert isinstance(result.exception, OperatorError)
+    assert "Nothing was erased" in result.exception.detail
+    assert await dump(api) == before
+
+
+async def test_a_damaged_journal_with_traces_is_named_after_the_erasure(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    await send_all(api)
+    directory = journal_directory(tmp_path)
+    prepare(directory)
+    damaged = directory / "x.sqlite3.damaged"
+    damaged.write_text(f'\0"email\\":\\"{EMAIL.upper()}\\"')
+
+    result = await asyncio.to_thread(run, database_url, tmp_path, "--yes")
+    assert isinstance(result.exception, OperatorError)
+    assert str(damaged) in result.exception.detail
+    assert await api.scalar("SELECT count(*) FROM events") == 5
+
+
+async def test_a_table_that_an_older_transaction_reads_is_named(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    await send_all(api)
+    reader = create_engine(database_url)
+    async with reader.connect() as connection:
+        await connection.execute(
+            text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        )
+        await connection.execute(text("SELECT count(*) FROM sources"))
+        result = await asyncio.to_thread(run, database_url, tmp_path, "--yes")
+    await reader.dispose()
+    assert result.exit_code == 0, result.output
+    assert "may keep deleted rows" in result.stderr
+    assert "rejected_events" in result.stderr
+    result = await asyncio.to_thread(run, database_url, tmp_path, "--yes")
+    assert "may keep deleted rows" not in result.stderr
+
+
+async def test_an_erasure_is_in_the_audit_log_with_its_receipt(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(run, database_url, tmp_path, "--yes")
+    [row] = await api.rows(
+        "SELECT actor, CAST(subject AS uuid) = erasures.id FROM audit_log, erasures "
+        "WHERE action = 'erase'"
+    )
+    assert tuple(row) == (command_actor(), True)

@@ -65,6 +65,11 @@ def test_worker_imports_no_migration_tool() -> None:
     assert not {"alembic", "mako", "pygments"} & {*done.stdout.split()}
 
 
+def test_help_shows_words_in_brackets() -> None:
+    done = CliRunner().invoke(build_commands("erase"), ["erase", "--help"])
+    assert "[erased]" in done.stdout
+
+
 def test_unknown_command_is_named() -> None:
     done = run("serv")
     assert done.returncode == 2

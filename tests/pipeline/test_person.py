@@ -1,13 +1,42 @@
 """Traces of a person in JSON values: whole words, in every form."""
 
+import json
+import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from unicodedata import normalize
+from urllib.parse import quote, quote_plus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.pipeline.person import Person
 
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(character):04x}" for character in text)
+
+
+def like(pattern: str, text: str) -> bool:
+    """LIKE of Postgres for the patterns of a person."""
+    parts = [part.replace("\\\\", "\\") for part in pattern.split("%")]
+    lowered = "".join(c.lower() if c.isascii() else c for c in text)
+    return re.search(".*".join(map(re.escape, parts)), lowered, re.DOTALL) is not None
+
+
+FORMS: list[Callable[[str], str]] = [
+    str,
+    json.dumps,
+    lambda text: json.dumps(json.dumps(text)),
+    lambda text: json.dumps(text, ensure_ascii=False),
+    lambda text: quote(text, safe=""),
+    lambda text: quote(quote(text)),
+    quote_plus,
+    lambda text: normalize("NFC", text),
+    lambda text: normalize("NFD", text),
+]
 ZOE = Person("zoë.müller/42", ["Zoe.Mueller+test@Example.com"])
 
 
@@ -24,6 +53,13 @@ ZOE = Person("zoë.müller/42", ["Zoe.Mueller+test@Example.com"])
         "mailto:zoe.mueller%2Btest%40example.com",
         {"zoë.müller/42": True},
         ["x", {"deep": [{"er": "zoë.müller/42"}]}],
+        json.dumps(json.dumps(["zoë.müller/42"])),
+        json.dumps("a\nzoë.müller/42"),
+        json.dumps(normalize("NFD", "zoë.müller/42")),
+        escaped("zoë.müller/42"),
+        escaped("Zoe.Mueller+test@EXAMPLE.com"),
+        "u%3Dzo%C3%AB.m%C3%BCller%2F42",
+        "next=%252Fu%253Fid%253Dzo%25C3%25AB.m%25C3%25BCller%252F42",
     ],
 )
 def test_trace_is_found_and_redacted(value: Any) -> None:
@@ -62,8 +98,51 @@ def test_numeric_id_is_not_found_in_another_number(value: Any) -> None:
         ({"user_id": "A@Example.com"}, True),
         ({"user_id": "420"}, False),
         ({"properties": {"user_id": "42"}}, False),
+        ({"properties": {"email": "A@example.com"}}, True),
+        ({"user_id": None, "properties": {"user_email": "a@example.com"}}, True),
+        ({"user_id": "7", "properties": {"email": "a@example.com"}}, False),
         ("42", False),
     ],
 )
 def test_event_is_owned_by_its_user(event: object, is_own: bool) -> None:  # noqa: FBT001 - a parameter of the case
     assert Person("42", ["a@example.com"]).owns(event) is is_own
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ('{"a":"zoe.mueller+te', '{"a":"[erased]'),
+        (r'{"a":"zo\u00eb.m\u0', '{"a":"[erased]'),
+        (r'{"a":"zo\u00eb.m\\', '{"a":"[erased]'),
+        (r'{"a":"zo\u00eb', r'{"a":"zo\u00eb'),
+        ('{"a":"zoe.mule', '{"a":"zoe.mule'),
+        ('["zoe.mueller", "b"', '["zoe.mueller", "b"'),
+        ('["zoe.mueller+test@example.com","zoe.mue', '["[erased]","[erased]'),
+    ],
+)
+def test_the_beginning_of_a_trace_at_the_end_of_a_cut_text_is_redacted(
+    text: str, redacted: str
+) -> None:
+    assert ZOE.redact_cut(text) == redacted
+
+
+@pytest.mark.parametrize(
+    ("user_id", "redacted"),
+    [
+        ("1714979289", "1714979289[x-[erased]=1]"),
+        ("x-1714979289", "1714979289[[erased]=1]"),
+    ],
+)
+def test_digits_of_a_time_are_no_id(user_id: str, redacted: str) -> None:
+    raw = "1714979289[x-1714979289=1]"
+    assert Person(user_id).redact_timestamp(raw) == redacted
+
+
+@given(text=st.text(min_size=1, max_size=20), form=st.sampled_from(FORMS))
+def test_every_form_of_any_id_is_found_and_prefiltered(
+    text: str, form: Callable[[str], str]
+) -> None:
+    person = Person(text)
+    written = f"<{form(text)}>"
+    assert person.is_in(written)
+    assert any(like(pattern, written) for pattern in person.likes)

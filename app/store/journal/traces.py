@@ -1,54 +1,82 @@
-"""The traces of one person in the journals of this machine, beside a service."""
+"""The traces of one person in the journals of this machine."""
 
+import asyncio
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.pipeline.json_encode import encode_exactly
 from app.pipeline.outcome import Entry
 from app.pipeline.person import Person
 from app.pipeline.record import Record
 from app.store.journal.codec import decode_entry
-from app.store.journal.lock import ASIDE, JournalLock
-from app.store.journal.sqlite import SUFFIX, connect, read_after
+from app.store.journal.lock import ASIDE
+from app.store.journal.sqlite import PARTS, SUFFIX, read_after
+
+_PAUSE_S = 0.2
 
 
 class JournalTraces(NamedTuple):
     """Entries of journals that concern the person.
 
     Attributes:
-        own: the person's events: id, and user id as it is stored.
-        rejected: number of the person's rejected events.
+        own: number of entries about the person.
         mentions: number of entries about others that mention the person.
+        files: journals that hold such an entry, or the deleted remains of one.
         damaged: damaged files, set aside, that hold a trace.
     """
 
-    own: dict[str, str]
-    rejected: int
+    own: int
     mentions: int
+    files: list[Path]
     damaged: list[Path]
 
 
 def find_in_journals(directory: Path, person: Person) -> JournalTraces:
     """Read all journals, those of running processes included; changes nothing."""
-    own: dict[str, str] = {}
-    rejected = mentions = 0
-    for path in _journals(directory):
-        for _, entry in _entries(path):
-            if not _is_own(entry, person):
-                mentions += _mentions(entry, person)
-            elif isinstance(entry, Record):
-                own[entry.id] = entry.user_id
-            else:
-                rejected += 1
-    forms = [form.encode() for form in person.forms]
+    found = [own for own, _ in entries_of(directory, person)]
+    files = [
+        path
+        for path in _journals(directory)
+        if any(_concerning(path, person)) or _holds(path, person)
+    ]
     damaged = [
         path
         for path in sorted(directory.rglob(f"*{ASIDE}*"))
-        if any(form in path.read_bytes() for form in forms)
+        if person.is_in(path.read_bytes().decode("latin-1"))
     ]
-    return JournalTraces(own, rejected, mentions, damaged)
+    return JournalTraces(sum(found), len(found) - sum(found), files, damaged)
+
+
+async def wait_until_stored(
+    directory: Path,
+    person: Person,
+    *,
+    within_s: float,
+    drain: Callable[[], Awaitable[object]] | None = None,
+) -> list[Path]:
+    """Wait until the entries that concern the person have been stored.
+
+    Args:
+        directory: directory of the journals.
+        person: the person to look for.
+        within_s: time limit.
+        drain: stores entries of journals without an owner; a running service stores
+            those of its own and of ended processes.
+
+    Returns:
+        Journals that still hold traces.
+    """
+    deadline = time.monotonic() + within_s
+    while files := find_in_journals(directory, person).files:
+        if time.monotonic() > deadline:
+            return files
+        if drain is not None:
+            await drain()
+        await asyncio.sleep(_PAUSE_S)
+    return []
 
 
 def entries_of(
@@ -59,75 +87,42 @@ def entries_of(
     A record is given as sent, a rejected event by its payload.
     """
     for path in _journals(directory):
-        for _, entry in _entries(path):
-            own = _is_own(entry, person)
-            if own or _mentions(entry, person):
-                event = entry.sent if isinstance(entry, Record) else entry.payload
-                yield own, {"id": entry.id, "source": entry.source, "event": event}
-
-
-def erase_from_free_journals(directory: Path, person: Person) -> int:
-    """Delete the person's entries from the journals that no process owns.
-
-    The freed pages are overwritten. A running service owns its journals; it drops the
-    entries when it drains them, as their ids are marked as erased.
-
-    Returns:
-        Number of entries deleted.
-    """
-    deleted = 0
-    for path in _journals(directory):
-        own = [(seq,) for seq, entry in _entries(path) if _is_own(entry, person)]
-        if not own:
-            continue
-        try:
-            lock = JournalLock(path)
-        except BlockingIOError:
-            continue
-        connection = connect(path)
-        try:
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.executemany("DELETE FROM entries WHERE seq = ?", own)
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            connection.close()
-            lock.give_up()
-        deleted += len(own)
-    return deleted
+        for own, entry in _concerning(path, person):
+            event = entry.sent if isinstance(entry, Record) else entry.payload
+            yield own, {"id": entry.id, "source": entry.source, "event": event}
 
 
 def _journals(directory: Path) -> list[Path]:
     return sorted(directory.rglob(f"*{SUFFIX}")) if directory.is_dir() else []
 
 
-def _entries(path: Path) -> list[tuple[int, Entry]]:
+def _concerning(path: Path, person: Person) -> Iterator[tuple[bool, Entry]]:
+    """Each entry of a journal that concerns the person, and whether it is their own."""
+    for encoded in _read(path):
+        try:
+            entry = decode_entry(encoded)
+        except ValueError:
+            continue
+        if isinstance(entry, Record):
+            own = person.is_user(entry.user_id) or person.owns(entry.sent)
+        else:
+            own = person.is_in(entry.payload)
+        if own or person.is_in(encoded.decode("latin-1")):
+            yield own, entry
+
+
+def _read(path: Path) -> list[bytes]:
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    try:
-        connection = sqlite3.connect(uri, uri=True)
-    except sqlite3.Error:
-        return []
-    found = []
-    try:
-        for seq, _, encoded in read_after(connection, 0):
-            try:
-                found.append((seq, decode_entry(encoded)))
-            except ValueError:
-                continue
-    except sqlite3.Error:
-        return found
-    finally:
-        connection.close()
-    return found
+    entries: list[bytes] = []
+    with suppress(sqlite3.Error), closing(sqlite3.connect(uri, uri=True)) as connection:
+        entries.extend(entry for _, _, entry in read_after(connection, 0))
+    return entries
 
 
-def _is_own(entry: Entry, person: Person) -> bool:
-    if isinstance(entry, Record):
-        return person.is_user(entry.user_id) or person.owns(entry.sent)
-    return person.is_in(entry.payload)
-
-
-def _mentions(entry: Entry, person: Person) -> bool:
-    if isinstance(entry, Record):
-        return person.is_in(encode_exactly(entry.sent))
+def _holds(path: Path, person: Person) -> bool:
+    """Whether the bytes of a journal hold a trace, such as in freed pages."""
+    for part in PARTS:
+        with suppress(FileNotFoundError):
+            if person.is_in(Path(f"{path}{part}").read_bytes().decode("latin-1")):
+                return True
     return False

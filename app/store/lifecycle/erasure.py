@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,9 +20,8 @@ from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
-from app.store.journal.traces import JournalTraces
 from app.store.lifecycle.audit import record_action
-from app.store.lifecycle.subject import Trace, find_traces
+from app.store.lifecycle.subject import Trace, find_traces, redact_columns
 from app.store.operator_session import operator_errors
 from app.store.shards.buckets import ONE_BUCKET, Buckets, read_buckets
 from app.store.shards.settings import propagate_settings
@@ -41,31 +41,18 @@ WHERE events.bucket = own.bucket AND events.id = own.id
     AND events.stored_at = own.stored_at
 RETURNING events.bucket, events.id
 """)
-_CLAIM_IDS = text("""
-INSERT INTO event_ids (bucket, id, stored_at, content_hash)
-SELECT bucket, id, now(), ''
-FROM unnest(CAST(:bucket AS integer[]), CAST(:id AS uuid[])) AS own (bucket, id)
-ORDER BY id
-ON CONFLICT DO NOTHING
-""")
 _MARK_IDS = text("""
 UPDATE event_ids SET erased_at = now(), content_hash = ''
 FROM unnest(CAST(:bucket AS integer[]), CAST(:id AS uuid[])) AS own (bucket, id)
 WHERE event_ids.bucket = own.bucket AND event_ids.id = own.id
-""")
-# A statement of its own, so that its snapshot sees the rows that a drain stored since.
-_ERASE_DRAINED = text("""
-DELETE FROM events USING event_ids
-WHERE event_ids.id = ANY(CAST(:id AS uuid[]))
-    AND events.id = event_ids.id AND events.stored_at = event_ids.stored_at
-    AND events.bucket = event_ids.bucket
 """)
 _ERASE_REJECTED = text("""
 DELETE FROM rejected_events WHERE id = ANY(CAST(:id AS uuid[]))
 """)
 _REDACT_EVENT = text("""
 UPDATE events SET
-    user_id = :user_id, group_id = :group_id, message_id = :message_id,
+    event = :event, user_id = :user_id, group_id = :group_id,
+    message_id = :message_id, timestamp_raw = :timestamp_raw,
     properties = CAST(:properties AS jsonb), context = CAST(:context AS jsonb),
     extra = CAST(:extra AS jsonb), warnings = CAST(:warnings AS jsonb)
 WHERE id = :id AND stored_at = :at AND bucket = :bucket
@@ -78,7 +65,7 @@ WHERE id = :id
 """)
 _RECEIPT = text("""
 INSERT INTO erasures (id, erased_by, counts)
-VALUES (:id, current_user || ' / ' || CAST(:user AS text), CAST(:counts AS jsonb))
+VALUES (:id, current_user || ' / ' || CAST(:actor AS text), CAST(:counts AS jsonb))
 """)
 _TABLES_OF = text("""
 SELECT DISTINCT CAST(CAST(events.tableoid AS regclass) AS text)
@@ -106,6 +93,14 @@ class Erasure:
     mentions: list[Trace] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
 
+    @property
+    def cut(self) -> int:
+        """Rejected events with a cut payload that mention the person.
+
+        Whether they are the person's own cannot be seen.
+        """
+        return sum(bool(trace.columns.get("truncated")) for trace in self.mentions)
+
 
 async def find_person(url: str, person: Person) -> Erasure:
     """Find all rows that concern the person, and change nothing.
@@ -118,7 +113,7 @@ async def find_person(url: str, person: Person) -> Erasure:
 
 
 async def erase_person(
-    url: str, person: Person, *, redact: bool, buffered: JournalTraces, actor: str
+    url: str, person: Person, *, redact: bool, actor: str
 ) -> Erasure:
     """Delete the person's rows, redact mentions and record it, in one transaction.
 
@@ -126,9 +121,7 @@ async def erase_person(
         url: of the database; its role has the rights of `rollcall_eraser`.
         person: who.
         redact: whether to replace mentions in rows of others by `[erased]`.
-        buffered: the person's entries in journals; their ids are marked as erased, so
-            that a drain rejects them.
-        actor: name of the operator in the audit log.
+        actor: name in the audit log.
 
     Raises:
         DatabaseError: nothing was changed.
@@ -140,10 +133,6 @@ async def erase_person(
         own = [trace for trace in found.own if trace.table == "events"]
         gone = await connection.execute(_ERASE_EVENTS, _places(own, buckets))
         await connection.execute(_MARK_IDS, _ids(gone.all()))
-        ids = _ids([(buckets.of(user), id_) for id_, user in buffered.own.items()])
-        await connection.execute(_CLAIM_IDS, ids)
-        await connection.execute(_MARK_IDS, ids)
-        await connection.execute(_ERASE_DRAINED, {"id": ids["id"]})
         rejected = [trace.id for trace in found.own if trace.table != "events"]
         await connection.execute(_ERASE_REJECTED, {"id": rejected})
         if redact:
@@ -153,18 +142,15 @@ async def erase_person(
         counts = {
             "deleted": _count(found.own),
             "redacted" if redact else "mentions": _count(found.mentions),
-            "journals": {"events": len(buffered.own), "rejected": buffered.rejected},
+            "cut": found.cut,
         }
         await connection.execute(
             _RECEIPT,
-            {
-                "id": found.receipt,
-                "user": actor,
-                "counts": json.dumps(counts),
-            },
+            {"id": found.receipt, "actor": actor, "counts": json.dumps(counts)},
         )
-        receipt = str(found.receipt)
-        await record_action(connection, "erase", actor=actor, subject=receipt)
+        await record_action(
+            connection, "erase", actor=actor, subject=str(found.receipt)
+        )
     return found
 
 
@@ -176,7 +162,8 @@ async def scrub(url: str, tables: Sequence[str]) -> list[str]:
         tables: their names, from `Erasure.tables`.
 
     Returns:
-        Tables left as they are: larger than 1 GiB, locked, or owned by another role.
+        Tables whose files may still hold deleted rows: larger than 1 GiB, locked, owned
+        by another role, or read by a transaction that began before the erasure.
     """
     left = []
     engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
@@ -185,20 +172,45 @@ async def scrub(url: str, tables: Sequence[str]) -> list[str]:
         async with each.connect() as connection:
             await connection.execute(text("SET lock_timeout = '5s'"))
             # Statistics hold samples of the values.
+            await connection.execute(text("ANALYZE events"))
             for table in [*tables, "pg_statistic"]:
                 try:
                     size = await connection.scalar(_SIZE, {"name": table})
-                    if size > MAX_SCRUB_BYTES:
+                    if size > MAX_SCRUB_BYTES or not await _rewrite(connection, table):
                         left.append(table)
-                    else:
-                        await connection.execute(
-                            text(f"VACUUM (FULL, ANALYZE) {table}")
-                        )
                 except DATABASE_ERRORS:
                     left.append(table)
     finally:
         await engine.dispose()
     return left
+
+
+async def _rewrite(connection: AsyncConnection, table: str) -> bool:
+    """Rewrite a table; returns whether all deleted rows are gone from its file."""
+    messages: list[asyncpg.PostgresLogMessage] = []
+
+    def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
+        messages.append(message)
+
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None  # noqa: S101 - the pool gave an open connection
+    driver.add_log_listener(listen)
+    try:
+        await connection.execute(text(f"VACUUM (FULL, ANALYZE, VERBOSE) {table}"))
+        # Messages are handed over in the next turn of the loop.
+        await connection.execute(text("SELECT 1"))
+    finally:
+        driver.remove_log_listener(listen)
+    return not any(map(_is_incomplete, messages))
+
+
+def _is_incomplete(message: asyncpg.PostgresLogMessage) -> bool:
+    """Whether a message of VACUUM says that a table was skipped, or keeps rows."""
+    if message.severity_en == "WARNING":
+        return True
+    # The detail is "N dead row versions cannot be removed yet." in some language.
+    count = re.search(r"\d+", getattr(message, "detail", None) or "")
+    return count is not None and int(count[0]) > 0
 
 
 async def _find(connection: AsyncConnection, person: Person) -> Erasure:
@@ -229,26 +241,18 @@ async def _transaction(url: str) -> AsyncIterator[AsyncConnection]:
 async def _redact(
     connection: AsyncConnection, person: Person, trace: Trace, buckets: Buckets
 ) -> None:
-    columns: dict[str, Any] = {
-        name: person.redact(value) if isinstance(value, str | dict | list) else value
-        for name, value in trace.columns.items()
-    }
-    encoded = {
-        name: encode_exactly(columns[name])
-        for name in (*_JSON, "errors")
-        if name in columns
-    }
+    columns = redact_columns(person, trace.columns)
+    for name in (*_JSON, "errors"):
+        if name in columns:
+            columns[name] = encode_exactly(columns[name])
     if trace.table == "events":
         bucket = buckets.of(trace.columns["user_id"])
         place = {"at": trace.at, "bucket": bucket}
-        await connection.execute(_REDACT_EVENT, {**columns, **encoded, **place})
+        await connection.execute(_REDACT_EVENT, {**columns, **place})
         return
-    payload = columns["payload"]
-    if not isinstance(payload, str):
-        payload = encode_exactly(payload)
-    await connection.execute(
-        _REDACT_REJECTED, {**columns, **encoded, "payload": payload}
-    )
+    if not isinstance(columns["payload"], str):
+        columns["payload"] = encode_exactly(columns["payload"])
+    await connection.execute(_REDACT_REJECTED, columns)
 
 
 def _places(traces: Sequence[Trace], buckets: Buckets) -> dict[str, Any]:

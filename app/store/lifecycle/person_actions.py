@@ -18,8 +18,8 @@ from app.pipeline.person import Person
 from app.request_errors import UnavailableError
 from app.store.journal.traces import (
     JournalTraces,
-    erase_from_free_journals,
     find_in_journals,
+    wait_until_stored,
 )
 from app.store.lifecycle.audit import record_action
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person
@@ -31,6 +31,8 @@ T = TypeVar("T")
 # An action reads all rows of both tables.
 _TIMEOUT_S = 60.0
 _RIGHTS_TIMEOUT_S = 5.0
+# Time for the service to store its journals.
+_JOURNALS_S = 20.0
 # `has_table_privilege` with several rights asks for any of them.
 _RIGHTS = text("""
 SELECT
@@ -49,6 +51,10 @@ _NO_RESPONSE = "The database did not respond in time. Nothing was changed; try a
 _TOO_LONG = (
     "Reading all events takes longer than a page may wait. Nothing was changed; use "
     "`rollcall export --subject` or `rollcall erase`."
+)
+_BUFFERED = (
+    "A journal still holds events of the person. Nothing was changed; try again once "
+    "`rollcall journal status` shows that the journals are empty."
 )
 
 
@@ -123,20 +129,18 @@ class PersonActions:
         return b"".join(lines)
 
     async def erase(self, person: Person, *, redact: bool, actor: str) -> Erasure:
-        """Erase the person for good.
+        """Erase the person for good, once the service has stored its journals.
 
         Raises:
-            UnavailableError: the database did not respond, or it takes too long;
-                nothing was changed.
+            UnavailableError: the database did not respond, it takes too long, or a
+                journal still holds events of the person; nothing was changed.
         """
 
         async def work() -> Erasure:
-            buffered = find_in_journals(self._journals, person)
-            done = await erase_person(
-                self._url, person, redact=redact, buffered=buffered, actor=actor
-            )
-            erase_from_free_journals(self._journals, person)
-            return done
+            waited = wait_until_stored(self._journals, person, within_s=_JOURNALS_S)
+            if await waited:
+                raise UnavailableError(_BUFFERED)
+            return await erase_person(self._url, person, redact=redact, actor=actor)
 
         return await self._run(work)
 

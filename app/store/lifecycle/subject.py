@@ -3,9 +3,7 @@
 Postgres narrows the rows down by text, in one pass over the tables; `Person` decides.
 """
 
-import json
-import string
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -15,33 +13,33 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.pipeline.json_decode import decode
-from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
 from app.request_errors import InvalidJsonError
 
 _PAGE = 500
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _JSON = ("properties", "context", "extra", "warnings")
-_TEXT = ("user_id", "group_id", "message_id")
-# Lower case in the collation C changes ASCII letters only, as `_LOWER` does.
+# Deeper payloads are searched as text; no stored event is as deep.
+_MAX_DEPTH = 128
+_TEXT = ("event", "user_id", "group_id", "message_id")
+# Lower case in the collation C changes ASCII letters only, as `Person.likes` expects.
 _EVENTS = text("""
 SELECT id, stored_at, source, event, user_id, group_id, "timestamp", timestamp_raw,
     received_at, message_id, CAST(properties AS text) AS properties,
     CAST(context AS text) AS context, CAST(extra AS text) AS extra,
     CAST(warnings AS text) AS warnings
 FROM events
-WHERE user_id = :user_id OR lower(concat_ws(
-    chr(10), user_id, group_id, message_id, timestamp_raw, properties, context, extra,
-    warnings
-) COLLATE "C") LIKE ANY(CAST(:patterns AS text[]))
+WHERE lower(concat_ws(
+    chr(10), event, user_id, group_id, message_id, timestamp_raw, properties, context,
+    extra, warnings
+) COLLATE "C") LIKE ANY(CAST(:likes AS text[]))
 """)
 _REJECTED = text("""
-SELECT id, received_at, source, event, message_id, reason, payload, request_id,
-    CAST(errors AS text) AS errors, CAST(warnings AS text) AS warnings
+SELECT id, received_at, source, event, message_id, reason, payload, truncated,
+    request_id, CAST(errors AS text) AS errors, CAST(warnings AS text) AS warnings
 FROM rejected_events
-WHERE lower(concat_ws(
+WHERE truncated OR lower(concat_ws(
     chr(10), event, message_id, payload, errors, warnings
-) COLLATE "C") LIKE ANY(CAST(:patterns AS text[]))
+) COLLATE "C") LIKE ANY(CAST(:likes AS text[]))
 """)
 
 
@@ -74,54 +72,58 @@ async def find_traces(
             statement timeout has to allow for reading all of both.
         person: the person to look for.
     """
-    parameters = {"user_id": person.user_id, "patterns": patterns_of(person.forms)}
-    async for row in _rows(connection, _EVENTS, parameters):
+    async for row in _rows(connection, _EVENTS, {"likes": person.likes}):
         columns = {**row, **{name: decode_text(row[name]) for name in _JSON}}
         is_own = person.is_user(row["user_id"])
-        texts = [row[name] for name in (*_TEXT, "timestamp_raw") if row[name]]
-        if is_own or person.is_in(texts) or person.is_in([columns[n] for n in _JSON]):
+        if is_own or redact_columns(person, columns) != columns:
             yield Trace("events", row["id"], row["stored_at"], is_own, columns)
-    del parameters["user_id"]
-    async for row in _rows(connection, _REJECTED, parameters):
-        payload = decode_text(row["payload"])
+    async for row in _rows(connection, _REJECTED, {"likes": person.likes}):
+        is_own, payload = _read_payload(row, person)
         columns = {
             **row,
             "payload": payload,
             "errors": decode_text(row["errors"]),
             "warnings": decode_text(row["warnings"]),
         }
-        is_own = person.owns(payload)
-        if is_own or person.is_in(
-            [
-                value
-                for value in columns.values()
-                if isinstance(value, str | dict | list)
-            ]
-        ):
+        if is_own or redact_columns(person, columns) != columns:
             yield Trace(
                 "rejected_events", row["id"], row["received_at"], is_own, columns
             )
 
 
-def patterns_of(forms: Iterable[str]) -> list[str]:
-    """LIKE patterns that match each row with one of the forms, and perhaps others."""
-    patterns = set()
-    for form in forms:
-        for written in (form, json.dumps(form)[1:-1], encode_exactly(form)[1:-1]):
-            lowered = written.translate(_LOWER)
-            escaped = (
-                lowered.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            )
-            patterns.add(f"%{escaped}%")
-    return sorted(patterns)
+def redact_columns(person: Person, columns: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a row of either table, with every trace redacted."""
+    redacted = dict(columns)
+    for name in (*_TEXT, *_JSON, "payload", "errors"):
+        if name in columns:
+            redacted[name] = person.redact(columns[name])
+    if columns.get("timestamp_raw"):
+        redacted["timestamp_raw"] = person.redact_timestamp(columns["timestamp_raw"])
+    if columns.get("truncated"):
+        redacted["payload"] = person.redact_cut(columns["payload"])
+    return redacted
 
 
 def decode_text(json_text: str) -> Any:
-    """The JSON value of a column, exactly; the text itself where it is cut short."""
+    """The JSON value of a column, exactly."""
+    return decode(json_text.encode(), max_depth=0).value
+
+
+def _read_payload(row: dict[str, Any], person: Person) -> tuple[bool, Any]:
+    """Whether a payload is about the person, and its value.
+
+    The value is the text itself if it was cut or is deep, so that ownership of a cut
+    one stays unknown.
+    """
+    text_: str = row["payload"]
+    if row["truncated"]:
+        return False, text_
     try:
-        return decode(json_text.encode(), max_depth=0).value
+        decoded = decode(text_.encode(), max_depth=_MAX_DEPTH)
     except InvalidJsonError:
-        return json_text
+        return False, text_
+    is_text = decoded.deep or isinstance(decoded.value, str)
+    return person.owns(decoded.value), text_ if is_text else decoded.value
 
 
 async def _rows(
