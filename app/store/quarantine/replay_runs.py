@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from app.logs import fields
 from app.store.quarantine.replay import Replayed
 
 log = logging.getLogger(__name__)
@@ -154,4 +155,6 @@ class ReplayRuns:
             new.write_bytes(orjson.dumps(asdict(state)))
             new.replace(self._path)
         except OSError as error:
-            log.warning("state of the replay not written: %s", error.strerror)
+            log.warning(
+                "state of the replay not written", extra=fields(error=error.strerror)
+            )
