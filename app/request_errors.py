@@ -29,7 +29,7 @@ class RequestError(RollcallError):
     status: ClassVar[int]
     title: ClassVar[str]
     retryable: ClassVar[bool] = False
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
     def headers(self) -> Mapping[str, str]:
         """Additional headers of the response."""

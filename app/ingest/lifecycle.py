@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from math import ceil
 from typing import Protocol
 
 from app.ingest.load.budget import Permit
@@ -153,7 +154,9 @@ class RequestLifecycle:
         services.metrics.add(REFUSALS, error.code)
         if isinstance(error, OverloadedError):
             services.note_overload()
-            self._client.back_off(services.scheduler.back_off_s(self.source or ""))
+            pause_s = services.scheduler.back_off_s(self.source or "")
+            self._client.back_off(pause_s)
+            error.retry_after = max(1, ceil(pause_s))
         self._respond(problem_response(error, request_id=self._request_id))
 
     def _respond(self, response: TrackResponse) -> None:

@@ -25,7 +25,11 @@ _ALONE_AFTER_S = 60.0
 # unit of work: its refused connections are left unread for a while, at most so long.
 _REFUSALS_PER_UNIT = 0.5
 _DEFAULT_REFUSALS = 1000.0
-_MAX_BACK_OFF_S = 0.5
+_MAX_BACK_OFF_S = 2.0
+# Parts of a unit of work: to read a request until it waits, and to refuse it. Counted
+# as work, because a burst of either does not mean that the service became slow.
+_ARRIVAL_UNITS = 0.4
+_REFUSAL_UNITS = 0.25
 
 CallLater = Callable[[float, Callable[[], None]], Any]
 
@@ -100,6 +104,8 @@ class Scheduler:
         Args:
             source: the sender; "" if it is unknown.
         """
+        if self._pending:
+            self._rate.add(_REFUSAL_UNITS)
         rate = min(_REFUSALS_PER_UNIT * self._rate.get(), _DEFAULT_REFUSALS)
         return self._queue(source).refusals.pause_s(rate)
 
@@ -126,6 +132,7 @@ class Scheduler:
             self._rate.start()
         if not queue.tickets:
             self._rounds.append(queue)
+        self._rate.add(_ARRIVAL_UNITS)
         ticket.at = self._clock()
         queue.tickets.append(ticket)
         queue.pending += units
@@ -152,7 +159,7 @@ class Scheduler:
             ticket.queue.active -= ticket.units
         if self._pending:
             self._completed_at = self._clock()
-            self._rate.add(ticket.units)
+            self._rate.add(ticket.units - _ARRIVAL_UNITS * bool(ticket.at))
 
     def _pump_soon(self) -> None:
         if self._rounds and not self._is_pumping:

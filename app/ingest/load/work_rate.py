@@ -21,14 +21,14 @@ class WorkRate:
         self._clock = clock
         self._rate = float("inf")
         self._since = self._measured_at = float("-inf")
-        self._units = 0
+        self._units = 0.0
 
     def start(self) -> None:
         """Work begins to wait: before, the rate was that of arrivals."""
         self._since = self._clock()
         self._units = 0
 
-    def add(self, units: int) -> None:
+    def add(self, units: float) -> None:
         """Count work that was completed."""
         self._units += units
         now = self._clock()

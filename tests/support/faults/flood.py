@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from heapq import heappop, heappush
 
 from app.http.descriptors import raise_descriptor_limit
 from bench.bodies import bodies, yesterday
@@ -41,6 +42,7 @@ class Plan:
         seconds: how long.
         count: requests that are made; a closed loop may end before.
         connections: requests in flight at most.
+        heeds: whether a refused sender waits as long as `Retry-After` says.
     """
 
     host: str
@@ -52,6 +54,7 @@ class Plan:
     seconds: float
     count: int
     connections: int
+    heeds: bool = True
 
 
 @dataclass(slots=True)
@@ -104,6 +107,8 @@ class _Flood:
         self._plan = plan
         self._selector = selectors.DefaultSelector()
         self._free = deque(self._connected() for _ in range(plan.connections))
+        # Those that were refused, by the time when they may send again.
+        self._resting: list[tuple[float, int, _Sender]] = []
         self._in_flight = 0
         self._late: list[float] = []
         self._stored: list[float] = []
@@ -115,10 +120,12 @@ class _Flood:
         end = began + plan.seconds
         due = began
         while (now := time.perf_counter()) < end and self._requests:
+            while self._resting and self._resting[0][0] <= now:
+                self._free.append(heappop(self._resting)[2])
             while self._free and self._requests and due <= now:
                 self._send(self._free.popleft(), due if plan.rate else now)
                 due += 1 / plan.rate if plan.rate else 0
-            self._receive(max(0.0, due - now) if self._free else 0.1)
+            self._receive(max(0.0, due - now) if self._free else 0.02)
         self._figures.seconds = time.perf_counter() - began
         # Events stored after this do not count for the rate.
         stored = self._figures.stored
@@ -172,12 +179,15 @@ class _Flood:
         if data and not _is_whole(sender.answer):
             return
         seconds = time.perf_counter() - sender.due
+        rest_s = 0
         status = sender.answer[9:12]
         if status == b"200":
             self._figures.stored += 1
             self._stored.append(time.perf_counter() - sender.sent_at)
         elif status in {b"429", b"503"} and b"retry-after: " in sender.answer:
             self._figures.refused.append(seconds)
+            if self._plan.heeds:
+                rest_s = _retry_after_s(sender.answer)
         else:
             self._figures.others += 1
         self._in_flight -= 1
@@ -186,7 +196,15 @@ class _Flood:
             self._selector.unregister(sender.socket)
             sender.socket.close()
             sender = self._connected()
-        self._free.append(sender)
+        if rest_s:
+            heappush(self._resting, (time.perf_counter() + rest_s, id(sender), sender))
+        else:
+            self._free.append(sender)
+
+
+def _retry_after_s(answer: bytes) -> int:
+    _, _, rest = answer.partition(b"retry-after: ")
+    return int(rest.partition(b"\r\n")[0])
 
 
 def _p99(seconds: list[float]) -> float:
@@ -211,11 +229,13 @@ async def flooding(  # noqa: PLR0913 - the parts of a flood
     seconds: float,
     rate: float = 0.0,
     count: int = 0,
+    heeds: bool = True,
 ) -> AsyncIterator[asyncio.Task[Figures]]:
     """A flood of another source, which has begun; its task ends with its figures.
 
     Args:
         stage: has the service.
+        heeds: whether a refused sender waits as long as `Retry-After` says.
         count: requests to be made; where there is a rate, it says how many.
     """
     host, port = stage.service.endpoint
@@ -223,7 +243,7 @@ async def flooding(  # noqa: PLR0913 - the parts of a flood
     # Far from those of any other flood of this database.
     first = time.monotonic_ns()
     count = count or round(rate * seconds)
-    plan = Plan(host, port, key, first, batch, rate, seconds, count, connections)
+    plan = Plan(host, port, key, first, batch, rate, seconds, count, connections, heeds)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.support.faults.flood", json.dumps(asdict(plan))),
         cwd=ROOT,
