@@ -28,7 +28,7 @@ T = TypeVar("T")
 # No real key is longer.
 _MAX_KEY_BYTES = 128
 # Fraction of the slots for one source while several sources send.
-_SHARE_OF_SLOTS = 4
+_SHARE_OF_SLOTS = 8
 # Time left for the commit after the longest wait for a turn.
 _COMMIT_S = 0.75
 _LOG_INTERVAL_S = 1.0
