@@ -63,7 +63,7 @@ def erase(  # noqa: PLR0913 - each is an option of the command
     the erased events are kept, so that a retry or an import of them is rejected with
     the code `erased`. Backups and the write-ahead log keep the data until they expire.
     """
-    person = Person(user, email or [])
+    person = person_of(user, email, option="--user")
     settings = read_settings()
     journals = journal_directory(settings.data_dir)
     with open_checked(settings) as database:
@@ -95,6 +95,28 @@ def erase(  # noqa: PLR0913 - each is an option of the command
             "journal is among them, run this command again: "
             f"{', '.join(map(str, [*after.files, *after.damaged]))}."
         )
+
+
+def person_of(user: str, emails: list[str] | None, *, option: str) -> Person:
+    """The person of a command's options.
+
+    Args:
+        user: user id.
+        emails: email addresses; None if there are none.
+        option: name of the option of the user id.
+
+    Raises:
+        BadParameter: a name is blank, as of an unset variable; it would be found in
+            everything.
+    """
+    if not user.strip():
+        raise typer.BadParameter("The user id is blank.", param_hint=option)
+    for email in emails or ():
+        if "@" not in email.strip("@ "):
+            raise typer.BadParameter(
+                f"{email!r} is no email address.", param_hint="--email"
+            )
+    return Person(user, emails or ())
 
 
 def _drain(settings: Settings, url: str, person: Person, *, wait_s: float) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
@@ -251,3 +253,23 @@ async def test_an_erasure_is_in_the_audit_log_with_its_receipt(
         "WHERE action = 'erase'"
     )
     assert tuple(row) == (command_actor(), True)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "option"),
+    [
+        (erase, ["--user", "", "--yes", "--mentions", "redact"], "--user"),
+        (erase, ["--user", USER, "--email", " ", "--yes"], "--email"),
+        (erase, ["--user", USER, "--email", "@", "--yes"], "--email"),
+        (export, ["--subject", " "], "--subject"),
+        (export, ["--email", EMAIL], "--email"),
+    ],
+)
+def test_blank_names_are_refused(
+    command: Callable[..., None], arguments: list[str], option: str
+) -> None:
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert option in result.stderr

@@ -19,6 +19,7 @@ import typer
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked, record_command
+from app.cli.erase import person_of
 from app.cli.files.csv_output import CsvLines
 from app.cli.quarantine.filters import Source, read_since
 from app.components.database import read_url
@@ -109,8 +110,10 @@ def export(  # noqa: PLR0913 - each is an option of the command
     With --event and --typed, the columns are those of the view of that event.
     """
     if subject is not None:
-        _export_subject(Person(subject, email or []), output)
+        _export_subject(person_of(subject, email, option="--subject"), output)
         return
+    if email:
+        raise typer.BadParameter("It needs --subject.", param_hint="--email")
     catalog = event_policy(read_settings()).catalog
     if event is not None and event not in catalog:
         raise typer.BadParameter(

@@ -16,6 +16,9 @@ from app.store.journal.lock import ASIDE
 from app.store.journal.sqlite import PARTS, SUFFIX, read_after
 
 _PAUSE_S = 0.2
+_PIECE_BYTES = 4 * 1024 * 1024
+# More than the longest form of an id or an email address.
+_OVERLAP_BYTES = 16 * 1024
 
 
 class JournalTraces(NamedTuple):
@@ -40,12 +43,11 @@ def find_in_journals(directory: Path, person: Person) -> JournalTraces:
     files = [
         path
         for path in _journals(directory)
-        if any(_concerning(path, person)) or _holds(path, person)
+        if any(_concerning(path, person))
+        or any(_holds(Path(f"{path}{part}"), person) for part in PARTS)
     ]
     damaged = [
-        path
-        for path in sorted(directory.rglob(f"*{ASIDE}*"))
-        if person.is_in(path.read_bytes().decode("latin-1"))
+        path for path in sorted(directory.rglob(f"*{ASIDE}*")) if _holds(path, person)
     ]
     return JournalTraces(sum(found), len(found) - sum(found), files, damaged)
 
@@ -70,13 +72,15 @@ async def wait_until_stored(
         Journals that still hold traces.
     """
     deadline = time.monotonic() + within_s
-    while files := find_in_journals(directory, person).files:
-        if time.monotonic() > deadline:
+    while True:
+        began = time.monotonic()
+        files = find_in_journals(directory, person).files
+        if not files or time.monotonic() > deadline:
             return files
         if drain is not None:
             await drain()
-        await asyncio.sleep(_PAUSE_S)
-    return []
+        # Reading large journals must not keep the disk busy.
+        await asyncio.sleep(max(_PAUSE_S, time.monotonic() - began))
 
 
 def entries_of(
@@ -111,18 +115,19 @@ def _concerning(path: Path, person: Person) -> Iterator[tuple[bool, Entry]]:
             yield own, entry
 
 
-def _read(path: Path) -> list[bytes]:
+def _read(path: Path) -> Iterator[bytes]:
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    entries: list[bytes] = []
     with suppress(sqlite3.Error), closing(sqlite3.connect(uri, uri=True)) as connection:
-        entries.extend(entry for _, _, entry in read_after(connection, 0))
-    return entries
+        for _, _, entry in read_after(connection, 0):
+            yield entry
 
 
 def _holds(path: Path, person: Person) -> bool:
-    """Whether the bytes of a journal hold a trace, such as in freed pages."""
-    for part in PARTS:
-        with suppress(FileNotFoundError):
-            if person.is_in(Path(f"{path}{part}").read_bytes().decode("latin-1")):
+    """Whether the bytes of a file hold a trace, such as in freed pages."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        end = b""
+        while piece := file.read(_PIECE_BYTES):
+            if person.is_in((end + piece).decode("latin-1")):
                 return True
+            end = piece[-_OVERLAP_BYTES:]
     return False
