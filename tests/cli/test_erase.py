@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
 from app.cli.erase import erase
@@ -17,10 +18,12 @@ from app.cli.files.export import export
 from app.errors import OperatorError
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
+from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.journal.fallback import journal_directory
 from app.store.journal.journal import Journal, prepare
 from app.store.lifecycle.audit import command_actor
+from app.store.lifecycle.person_actions import PersonActions
 from tests.support.app.client import Api
 from tests.support.store.entries import record, records
 
@@ -207,6 +210,22 @@ async def test_nothing_is_erased_while_a_journal_in_use_holds_the_person(
     await journal.close()
     assert isinstance(result.exception, OperatorError)
     assert "Nothing was erased" in result.exception.detail
+    assert await dump(api) == before
+
+
+async def test_page_erases_nothing_while_a_journal_in_use_holds_the_person(
+    api: Api, engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    await send_all(api)
+    journal = await fill_journal(tmp_path)
+    before = await dump(api)
+
+    actions = PersonActions(
+        database_url, engine, journals=journal_directory(tmp_path), wait_s=0
+    )
+    with pytest.raises(UnavailableError, match="journal still holds"):
+        await actions.erase(PERSON, redact=True, actor="key:1")
+    await journal.close()
     assert await dump(api) == before
 
 

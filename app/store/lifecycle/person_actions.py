@@ -31,8 +31,6 @@ T = TypeVar("T")
 # An action reads all rows of both tables.
 _TIMEOUT_S = 60.0
 _RIGHTS_TIMEOUT_S = 5.0
-# Time for the service to store its journals.
-_JOURNALS_S = 20.0
 # `has_table_privilege` with several rights asks for any of them.
 _RIGHTS = text("""
 SELECT
@@ -77,12 +75,16 @@ class PersonActions:
         url: of the database.
         engine: for rights and the audit log.
         journals: directory of the journals of this machine.
+        wait_s: time for the service to store its journals before an erasure.
     """
 
-    def __init__(self, url: str, engine: AsyncEngine, *, journals: Path) -> None:
+    def __init__(
+        self, url: str, engine: AsyncEngine, *, journals: Path, wait_s: float = 20.0
+    ) -> None:
         self._url = url
         self._engine = engine
         self._journals = journals
+        self._wait_s = wait_s
         self._turn = asyncio.Lock()
 
     async def rights(self) -> PersonRights:
@@ -137,7 +139,7 @@ class PersonActions:
         """
 
         async def work() -> Erasure:
-            waited = wait_until_stored(self._journals, person, within_s=_JOURNALS_S)
+            waited = wait_until_stored(self._journals, person, within_s=self._wait_s)
             if await waited:
                 raise UnavailableError(_BUFFERED)
             return await erase_person(self._url, person, redact=redact, actor=actor)
