@@ -1,4 +1,4 @@
-"""P1 to P6: a Patroni cluster of three nodes under two instances of the service.
+"""P1 to P7: a Patroni cluster of three nodes under two instances of the service.
 
 The host of the victim stands first in the URL, the worst place for a failover.
 """
@@ -52,6 +52,11 @@ def thaw_etcd(cluster: PatroniCluster, _: int) -> None:
     os.kill(cluster.etcd, signal.SIGCONT)
 
 
+def freeze_etcd_in_failsafe_mode(cluster: PatroniCluster, node: int) -> None:
+    cluster.keep_leader_without_etcd()
+    freeze_etcd(cluster, node)
+
+
 FAULTS = (
     Fault("P1", "leader killed", PatroniCluster.kill, PatroniCluster.start, 40),
     Fault("P2", "leader frozen", PatroniCluster.freeze, PatroniCluster.thaw, 50),
@@ -66,6 +71,8 @@ FAULTS = (
         True,  # noqa: FBT003 - a named tuple
     ),
     Fault("P6", "etcd frozen", freeze_etcd, thaw_etcd, 40),
+    # The last one: the cluster stays in this mode.
+    Fault("P7", "etcd frozen, failsafe", freeze_etcd_in_failsafe_mode, thaw_etcd, 40),
 )
 
 
@@ -115,13 +122,15 @@ async def test_fault_of_the_cluster_loses_nothing(
         await load.until_confirmed(200)
         await asyncio.to_thread(fault.begin, cluster, victim)
         lasting = asyncio.create_task(end_later(fault, cluster, victim))
-        if fault.row == "P6":
+        if fault.row in {"P6", "P7"}:
             await lasting
         await until_writable([cluster.url(n, database=database) for n in NODES])
         back_s = await load.until_stored()
         await lasting
         await load.until_confirmed(200)
     await load.settle(row, url, back_s=back_s)
+    if fault.row == "P7":
+        row.at_most("buffered events", load.ledger.statuses["buffered"], 0)
     row.settle()
 
 

@@ -152,6 +152,19 @@ class PatroniCluster:
         leader = self.leader()
         self._rest(leader or 1, "switchover", {"leader": f"node{leader}"})
 
+    def keep_leader_without_etcd(self) -> None:
+        """Turn the failsafe mode on, and wait until all members know each other."""
+        self._rest(self.leader() or 1, "config", {"failsafe_mode": True}, "PATCH")
+        deadline = time.monotonic() + _READY_S
+        while not all(self._has_failsafe(node) for node in NODES):
+            assert time.monotonic() < deadline, "a node has no failsafe mode"
+            time.sleep(0.2)
+
+    def _has_failsafe(self, node: int) -> bool:
+        url = f"http://{self.network}.{node}:8008/failsafe"
+        found = _run("curl", "-s", "-m", "1", url, check=False).stdout
+        return all(f"node{each}" in found for each in NODES)
+
     def _answers(self, node: int, path: str) -> bool:
         found = _run(
             *("curl", "-s", "-o", "/dev/null", "-m", "1", "-w", "%{http_code}"),
@@ -160,9 +173,11 @@ class PatroniCluster:
         )
         return found.stdout == "200"
 
-    def _rest(self, node: int, path: str, body: dict[str, str]) -> None:
+    def _rest(
+        self, node: int, path: str, body: dict[str, Any], method: str = "POST"
+    ) -> None:
         _run(
-            *("curl", "-s", "-m", "60", "-X", "POST", "-d", json.dumps(body)),
+            *("curl", "-s", "-m", "60", "-X", method, "-d", json.dumps(body)),
             f"http://{self.network}.{node}:8008/{path}",
         )
 
