@@ -1,14 +1,16 @@
 """Group commit: one writer in each process, one transaction for all waiting entries.
 
-A request submits its entries and is given their outcomes. The writer takes all
+A request submits its entries and is given their outcomes. The writer takes the
 submissions that wait, without waiting for more, and gives the outcomes after the
-commit. Entries that Postgres does not confirm in time go to the journal, if there is
-one, and are answered as `buffered` once they are on its disk.
+commit, while Postgres works on the next one. Entries that Postgres does not confirm in
+time go to the journal, if there is one, and are answered as `buffered` once they are on
+its disk.
 """
 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Iterator
 from typing import Protocol
 
 from app.pipeline.outcome import Entry, Outcome
@@ -26,6 +28,10 @@ MAX_BATCH = 1_000
 # Batch limit for the journal. Larger, because SQLite holds no row locks and these
 # requests are close to their deadline.
 MAX_JOURNALED = 10_000
+# Submissions that always fit into one transaction. Above it, a transaction takes half
+# of those in circulation. If it took all of them, Postgres and this process would work
+# in turn, because their senders wait for this transaction and nothing else arrives.
+MIN_TAKEN = 32
 
 
 class Buffer(Protocol):
@@ -57,6 +63,8 @@ class Writer:
         self._journal = outage.journal if outage else None
         self._circuit = outage.circuit if outage else CircuitBreaker()
         self._waiting: deque[Submission] = deque()
+        # Submissions in the last transaction.
+        self._taken = 0
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
@@ -107,14 +115,18 @@ class Writer:
     def _take(self) -> list[Submission]:
         batch: list[Submission] = []
         size = 0
-        limit = MAX_JOURNALED if self._circuit.is_open else MAX_BATCH
-        while self._waiting and size < limit:
+        limit = MAX_BATCH
+        most = max(MIN_TAKEN, (self._taken + len(self._waiting) + 1) // 2)
+        if self._circuit.is_open:
+            limit = most = MAX_JOURNALED
+        while self._waiting and size < limit and len(batch) < most:
             submission = self._waiting.popleft()
             if submission.waiter.is_done:
                 submission.drop()
                 continue
             batch.append(submission)
             size += len(submission.entries)
+        self._taken = len(batch)
         return batch
 
     async def _write(self, batch: list[Submission]) -> None:
@@ -131,22 +143,11 @@ class Writer:
             # A defect. Without this the writer would end and every sender would wait.
             log.exception("commit failed")
             journal = None
-        start = 0
-        unconfirmed: list[tuple[Submission, list[Outcome | None]]] = []
-        for submission in batch:
-            end = start + len(submission.entries)
-            results = outcomes[start:end]
-            if (
-                journal is not None
-                and None in results
-                and not submission.waiter.is_done
-            ):
-                unconfirmed.append((submission, results))
-            else:
-                submission.resolve(results)
-            start = end
         if journal is not None and None in outcomes:
-            await self._buffer(journal, unconfirmed, opens=not is_away)
+            await self._buffer(journal, batch, outcomes, opens=not is_away)
+        else:
+            # Not now: Postgres works on the next transaction meanwhile.
+            asyncio.get_running_loop().call_soon(_resolve, batch, outcomes)
 
     def _waited_s(self, batch: list[Submission]) -> float:
         """Time that the oldest submission has waited, to be taken off its deadline.
@@ -160,10 +161,18 @@ class Writer:
     async def _buffer(
         self,
         journal: Journal,
-        unconfirmed: list[tuple[Submission, list[Outcome | None]]],
+        batch: list[Submission],
+        outcomes: list[Outcome | None],
         *,
         opens: bool,
     ) -> None:
+        """Write to the journal what Postgres did not confirm."""
+        unconfirmed: list[tuple[Submission, list[Outcome | None]]] = []
+        for submission, results in _parts(batch, outcomes):
+            if None in results and not submission.waiter.is_done:
+                unconfirmed.append((submission, results))
+            else:
+                submission.resolve(results)
         bodies = [
             submission.unconfirmed(results) for submission, results in unconfirmed
         ]
@@ -180,3 +189,19 @@ class Writer:
             self._circuit.open(self._committer.failure)
         for (submission, results), is_in in zip(unconfirmed, taken, strict=True):
             submission.resolve(results, buffered=is_in)
+
+
+def _resolve(batch: list[Submission], outcomes: list[Outcome | None]) -> None:
+    for submission, results in _parts(batch, outcomes):
+        submission.resolve(results)
+
+
+def _parts(
+    batch: list[Submission], outcomes: list[Outcome | None]
+) -> Iterator[tuple[Submission, list[Outcome | None]]]:
+    """Each submission with its share of the outcomes."""
+    start = 0
+    for submission in batch:
+        end = start + len(submission.entries)
+        yield submission, outcomes[start:end]
+        start = end

@@ -15,7 +15,7 @@ from app.store.engine import create_engine
 from app.store.tables.events import events
 from app.store.write.committer import Committer
 from app.store.write.insert import DUPLICATE, STORED
-from app.store.write.writer import MAX_BATCH, Writer
+from app.store.write.writer import MAX_BATCH, MIN_TAKEN, Writer
 from tests.support.store.entries import counts, record
 from tests.support.store.submitting import submit
 
@@ -163,6 +163,52 @@ async def test_batch_ends_with_the_body_that_reaches_its_limit(
         ["e", "f"],
     ]
     assert [len(done) for done in await asyncio.gather(*waiting)] == [*sizes.values()]
+
+
+async def test_a_commit_takes_half_of_many_bodies_in_circulation(
+    committer: HeldCommitter, senders: Senders
+) -> None:
+    await occupy(committer, senders)
+    waiting = [senders.send("b", *body(f"b{number}")) for number in range(99)]
+    committer.end([STORED])
+
+    assert len(await committer.commit_one()) == 50
+    assert len(await committer.commit_one()) == 49
+    await asyncio.gather(*waiting)
+
+
+async def test_few_bodies_are_committed_together(
+    committer: HeldCommitter, senders: Senders
+) -> None:
+    await occupy(committer, senders)
+    waiting = [senders.send("b", *body(f"b{number}")) for number in range(MIN_TAKEN)]
+    committer.end([STORED])
+
+    assert len(await committer.commit_one()) == MIN_TAKEN
+    await asyncio.gather(*waiting)
+
+
+async def test_the_next_commit_begins_before_outcomes_are_given(
+    committer: HeldCommitter, senders: Senders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released_at_begin: list[list[str]] = []
+    commit = committer.commit
+
+    async def note_and_commit(
+        entries: list[Entry], *, waited_s: float = 0.0
+    ) -> list[Outcome | None]:
+        released_at_begin.append([*senders.released])
+        return await commit(entries, waited_s=waited_s)
+
+    monkeypatch.setattr(committer, "commit", note_and_commit)
+    await occupy(committer, senders)
+    last = senders.send("b", *body("b"))
+    committer.end([STORED])
+    await committer.commit_one()
+    await last
+
+    assert released_at_begin == [[], []]
+    assert senders.released == ["a", "b"]
 
 
 async def test_body_whose_sender_left_in_time_is_dropped_unwritten(
