@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from platform import python_version
 from types import FrameType
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from bench import baseline, echo
 from bench.comparison import Comparison, Figures
 from bench.database import BenchmarkError, Server, postgres
 from bench.growth import Growing
-from bench.machine import describe
+from bench.machine import describe, python_build
 from bench.memory import watch
 from bench.profiling import profile_app, profile_service, serve_sampled
 from bench.report import bars, show, write
@@ -64,6 +65,7 @@ def compare(rounds: int = 5, seconds: int = 4, place: KeysetPosition = None) -> 
                 rate = figures["events_per_s"]
                 progress.print(f"{number}/{rounds} {scenario.name}: {rate:,.0f}/s")
     show(SCENARIOS, found, console)
+    console.print(f"Python {python_version()}: {python_build()}")
     results = {
         "seconds": seconds,
         "bars": [{**bar._asdict(), "met": bar.met} for bar in bars(found)],

@@ -2,7 +2,9 @@
 
 import os
 import platform
+import re
 import subprocess
+import sysconfig
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -42,11 +44,30 @@ def describe(server: Server) -> dict[str, Any]:
         },
         "versions": {
             "python": platform.python_version(),
+            "python_build": python_build(),
             **{name: version(name) for name in _PACKAGES},
             "wrk": wrk_version(),
         },
         "postgres": {name: server.run(f"SHOW {name}")[0][0] for name in _SETTINGS},
     }
+
+
+def python_build() -> str:
+    """How the interpreter was built, as far as its speed depends on that."""
+    options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    flags = " ".join(
+        str(sysconfig.get_config_var(name) or "") for name in ("PY_CFLAGS", "OPT")
+    )
+    is_shared = b"libpython" in Path("/proc/self/maps").read_bytes()
+    facts = {
+        "--enable-optimizations": "--enable-optimizations" in options,
+        "--with-lto": "--with-lto" in options,
+        "libpython shared": is_shared,
+    }
+    levels = re.findall(r"-O\w", flags)
+    named = (f"{name} {'yes' if holds else 'no'}" for name, holds in facts.items())
+    compiler = platform.python_compiler()
+    return ", ".join([compiler, (levels or ["-O?"])[-1], *named])
 
 
 def _commit() -> str:
