@@ -75,20 +75,24 @@ class RequestLog:
         self._is_text = is_text
         self._enabled = enabled
         self._lines: list[bytes] = []
+        # The time of the lines that are written in one go, and their beginning.
+        self._now = datetime.now(UTC)
+        self._head = b""
 
     def add(self, **values: object) -> None:
-        """Add a line with these values; needs a running event loop."""
+        """Add a line with these values, at least one; needs a running event loop."""
         if not self._enabled:
             return
-        now = datetime.now(UTC)
-        if self._is_text:
-            line = f"{_text(now, 'info', 'request', values)}\n".encode()
-        else:
-            named = {"at": now, "level": "info", "message": "request"} | values
-            line = orjson.dumps(named, option=_LINE)
-        self._lines.append(line)
-        if len(self._lines) == 1:
+        if not self._lines:
+            self._now = datetime.now(UTC)
+            head = {"at": self._now, "level": "info", "message": "request"}
+            self._head = orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1] + b","
             asyncio.get_running_loop().call_soon(self._flush)
+        if self._is_text:
+            line = f"{_text(self._now, 'info', 'request', values)}\n".encode()
+        else:
+            line = self._head + orjson.dumps(values, option=_LINE)[1:]
+        self._lines.append(line)
 
     def _flush(self) -> None:
         lines, self._lines = self._lines, []

@@ -20,7 +20,7 @@ from app.pipeline import codes
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.unpack import Ignored
 from app.request_errors import REQUEST_ERRORS
-from app.store.write.insert import CONTENT_DIFFERS, ERASED
+from app.store.write.insert import CONTENT_DIFFERS, ERASED, STORED
 
 
 def metric_labels() -> dict[str, tuple[str, ...]]:
@@ -48,6 +48,8 @@ def count_issues(
             continue
         for warning in entry.warnings:
             metrics.add(WARNINGS, warning.code)
+        if outcome is STORED:
+            continue
         if outcome.differs:
             metrics.add(WARNINGS, CONTENT_DIFFERS.code)
         if outcome.status == "rejected":

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,12 +14,15 @@ from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.timestamp import format_timestamp
 from app.pipeline.unpack import Ignored
-from app.store.write.insert import CONTENT_DIFFERS, CONTENT_DROPPED
+from app.store.write.insert import CONTENT_DIFFERS, CONTENT_DROPPED, STORED
 
 JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
+_OK = 200
+_UNPROCESSABLE = 422
 
-Result: TypeAlias = dict[str, Any] | orjson.Fragment
+# JSON text if there are neither warnings nor errors.
+Result: TypeAlias = dict[str, Any] | str
 _WITHOUT_ISSUES = frozenset({"stored", "duplicate", "buffered", "valid"})
 
 
@@ -84,54 +86,71 @@ def build_response(  # noqa: PLR0913 - the outcome and its request
         dry_run: whether nothing was written.
         request_warnings: about the request as a whole.
     """
-    by_status: dict[EventStatus, int] = {}
-    for outcome in outcomes:
-        by_status[outcome.status] = by_status.get(outcome.status, 0) + 1
-    # Plain texts, because orjson takes no other keys.
-    counts = {status.value: count for status, count in by_status.items()}
+    counts = _count(outcomes)
     rejected = counts.get("rejected", 0)
+    message = _summary(tuple(counts.items()))
+    if rejected:
+        message += _first_error(outcomes)
     results = [
         _result(index, entry, outcome)
         for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True))
     ]
-    content: dict[str, Any] = {
-        "success": not rejected,
-        "message": _summary(tuple(counts.items())),
-        "response_id": request_id,
-        "stored": counts.get("stored", 0),
-        "duplicates": counts.get("duplicate", 0),
-        "rejected": rejected,
-        "results": results,
-    }
-    if rejected:
-        content["message"] += _first_error(outcomes)
+    more: dict[str, Any] = {}
     if "buffered" in counts:
-        content["buffered"] = counts["buffered"]
+        more["buffered"] = counts["buffered"]
     if route.calls != "track":
-        content["ignored"] = counts.get("ignored", 0)
+        more["ignored"] = counts.get("ignored", 0)
     if route.lists_warnings or request_warnings:
-        content["warnings"] = [
+        more["warnings"] = [
             *(issue.as_json() for issue in request_warnings),
             *_gather(results, "warnings"),
         ]
     if dry_run:
-        content["dry_run"] = True
+        more["dry_run"] = True
+    # Assembled from texts, because most of it is ready as text.
+    content = (
+        f'"success":{"false" if rejected else "true"},"message":{_json_text(message)},'
+        f'"response_id":"{request_id}","stored":{counts.get("stored", 0)},'
+        f'"duplicates":{counts.get("duplicate", 0)},"rejected":{rejected},'
+        f'"results":[{",".join(map(_as_text, results))}]{_members(more)}}}'
+    )
     if rejected < len(outcomes) or route.lenient:
-        return TrackResponse(HTTPStatus.OK, orjson.dumps(content), counts=counts)
+        return TrackResponse(_OK, f"{{{content}".encode(), counts=counts)
     problem = {
         "type": "about:blank",
         "title": "Every event was rejected",
-        "status": 422,
-        "detail": content["message"],
+        "status": _UNPROCESSABLE,
+        "detail": message,
         "code": "all_rejected",
         "errors": _gather(results, "errors"),
     }
     return TrackResponse(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        orjson.dumps(problem | content),
+        _UNPROCESSABLE,
+        f"{{{_members(problem)[1:]},{content}".encode(),
         media_type=PROBLEM_JSON,
         counts=counts,
     )
+
+
+def _count(outcomes: list[Outcome]) -> dict[str, int]:
+    """Number of events by result."""
+    stored = outcomes.count(STORED)
+    if stored and stored == len(outcomes):
+        return {"stored": stored}
+    counts: dict[str, int] = {}
+    for outcome in outcomes:
+        status = outcome.status.value
+        counts[status] = counts.get(status, 0) + 1
+    return counts
+
+
+def _members(values: Mapping[str, Any]) -> str:
+    """Members of a JSON object, each with a comma before it."""
+    return "," + orjson.dumps(values)[1:-1].decode() if values else ""
+
+
+def _as_text(result: Result) -> str:
+    return result if isinstance(result, str) else orjson.dumps(result).decode()
 
 
 def _first_error(outcomes: list[Outcome]) -> str:
@@ -161,7 +180,8 @@ def _json_text(text: str) -> str:
 
 def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> Result:
     """The entry of one event; as text if there are neither warnings nor errors."""
-    status = outcome.status
+    # Python 3.11 takes long to look at a member of an enum.
+    status = "stored" if outcome is STORED else outcome.status.value
     if (
         type(entry) is not Record
         or status not in _WITHOUT_ISSUES
@@ -169,7 +189,7 @@ def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> Result:
         or outcome.differs
     ):
         return _detailed_result(index, entry, outcome)
-    return orjson.Fragment(
+    return (
         f'{{"index":{index},"status":"{status}","id":"{entry.id}",'
         f'"event":{_json_text(entry.event)},'
         f'"timestamp":"{format_timestamp(entry.timestamp)}","warnings":[]}}'

@@ -56,6 +56,7 @@ class Metrics:
             for route, status in self.series(catalog.REQUESTS)
             if status != OTHER
         }
+        self._events = {each: _key(catalog.EVENTS, each) for each in LABELS["result"]}
         self._parts = {m.name: [_key(m, part) for part in m.parts] for m in METRICS}
         self._sources: dict[str, str] = {}
         # By source and result; of the last event with "" as result.
@@ -87,7 +88,11 @@ class Metrics:
             self._counters[key] += 1.0
         self.observe(catalog.REQUEST_SECONDS, seconds)
         for result, count in counts.items():
-            self.add(catalog.EVENTS, result, amount=count)
+            key = self._events.get(result)
+            if key is None:
+                self.add(catalog.EVENTS, result, amount=count)
+            else:
+                self._counters[key] += count
 
     def count_source(self, source: str, counts: Mapping[str, int]) -> None:
         """Count the events of one request by result, for their source."""
