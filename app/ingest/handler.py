@@ -147,7 +147,7 @@ class TrackRequest(RequestIntake):
         if outcomes is None:
             self._refuse(UnavailableError("The database did not confirm in time."))
         else:
-            self._try(partial(self._complete, outcomes))
+            self._try(self._complete, outcomes)
 
     def _complete(self, outcomes: list[Outcome]) -> None:
         entries, outcomes = self._entries, with_ignored(self._entries, outcomes)
@@ -171,7 +171,7 @@ class TrackRequest(RequestIntake):
             self._fail(error)
             return
         if not self.is_done:
-            self._try(partial(self._submit, entries))
+            self._try(self._submit, entries)
 
     async def _process_in_steps(
         self, unpacked: Unpacked | None

@@ -4,7 +4,6 @@ A client whose key is not known yet holds little, and nothing of what senders sh
 """
 
 import time
-from functools import partial
 
 from typing_extensions import override
 
@@ -82,7 +81,7 @@ class RequestIntake(RequestLifecycle):
         if self._body is None:
             self._keep(chunk)
         else:
-            self._try(partial(self._body.feed, chunk))
+            self._try(self._body.feed, chunk)
 
     def end(self, received_at: float) -> None:
         """The body is complete; the time for the response begins.
@@ -188,7 +187,7 @@ class RequestIntake(RequestLifecycle):
             return
         self._unread_s = time.monotonic() - began
         if not self.is_done:
-            self._try(partial(self._admit, source))
+            self._try(self._admit, source)
         if self._early_error is not None and not self.is_done:
             self._refuse(self._early_error)
         early, self._early = bytes(self._early), bytearray()

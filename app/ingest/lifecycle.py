@@ -124,12 +124,12 @@ class RequestLifecycle:
         else:
             self._refuse(UnavailableError("The database did not answer in time."))
 
-    def _try(self, stage: Callable[[], None]) -> None:
+    def _try(self, stage: Callable[..., None], *arguments: object) -> None:
         """Call a stage; an error that it raises becomes the response."""
         if self.is_done:
             return
         try:
-            stage()
+            stage(*arguments)
         except Exception as error:  # noqa: BLE001 - `_fail` sorts them
             self._fail(error)
 
