@@ -13,7 +13,7 @@ from tests.conftest import Admin
 from tests.support.faults.ledger import make_event
 from tests.support.postgres.citus import undistributed_database
 from tests.support.postgres.database import Database
-from tests.support.service.process import environment, rollcall, serving
+from tests.support.service.process import environment, rollcall, serving, until
 
 PAGES = ("/", "/live", "/overview", "/find", "/rejected", "/v1/events", "/v1/rejected")
 
@@ -55,10 +55,7 @@ def test_service_stores_by_bucket_and_commands_work(
             return {result["status"] for result in response.json()["results"]}
 
         assert post() <= {"buffered", "stored"}
-        for _ in range(50):
-            if post() == {"duplicate"}:
-                break
-        assert post() == {"duplicate"}
+        until(lambda: post() == {"duplicate"}, within_s=30, what="buckets that store")
         assert empty.scalar("SELECT count(DISTINCT bucket) FROM events") == 4
         assert empty.scalar("SELECT count(*) FROM events") == 40
         for page in PAGES:
