@@ -151,7 +151,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         and mark.kwargs.get("wanted", True)
         and "database_url" in metafunc.fixturenames
     ):
-        metafunc.parametrize("database_url", ["single", "citus"], indirect=True)
+        metafunc.parametrize("database_url", ["single", "shards"], indirect=True)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
     On a single server, or distributed over the Citus cluster that the caller names.
     """
-    if getattr(request, "param", "single") == "citus":
+    if getattr(request, "param", "single") == "shards":
         yield request.getfixturevalue("citus_database_url")
         return
     admin: Admin = request.getfixturevalue("admin")

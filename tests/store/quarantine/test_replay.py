@@ -142,6 +142,7 @@ async def test_rows_locked_by_another_session_are_skipped(engine: AsyncEngine) -
     assert await places(engine) == (10, 10, 0)
 
 
+@pytest.mark.on_citus(wanted=False)  # the setting is the coordinator's
 async def test_batch_may_validate_for_longer_than_a_timeout(
     engine: AsyncEngine,
 ) -> None:
