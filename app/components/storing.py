@@ -16,6 +16,9 @@ from app.store.shards.lanes import BucketBuffer, Lane
 # Each bucket needs the writer's, and one for its drain or the check before it.
 _CONNECTIONS = 2
 _CHECK_TIMEOUT_S = 1.0
+# Of the commit timeout. The first statements of a connection to Citus take longest; if
+# they take too long, there is time to try again on the same connection.
+_STATEMENT_SHARE = 0.6
 
 
 class LaneFactory:
@@ -50,7 +53,7 @@ class LaneFactory:
         engine = create_engine(
             self._url,
             pool_size=_CONNECTIONS * len(buckets.numbers),
-            command_timeout_s=self._settings.commit_timeout_seconds,
+            command_timeout_s=_STATEMENT_SHARE * self._settings.commit_timeout_seconds,
         )
         self._close = engine.dispose
         watch_pool(engine, self._metrics, name="buckets")
