@@ -150,7 +150,7 @@ class Dispatcher:
         async def send_named(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                slot.leave()
+                slot.end()
                 status = message["status"]
                 message["headers"] = [
                     *message.get("headers", ()),
@@ -180,7 +180,7 @@ class Dispatcher:
             log.exception("request failed", extra=fields(request_id=request_id))
             metrics.add(REFUSALS, InternalError.code)
         finally:
-            slot.leave()
+            slot.end()
         metrics.add(REQUESTS, OTHER, str(status))
         self._services.requests.add(
             request_id=request_id,

@@ -77,6 +77,7 @@ class Slot:
     def __init__(self, bound: Bound | None) -> None:
         self._bound = bound
         self._is_held = False
+        self._has_ended = False
 
     async def enter(self) -> None:
         """Wait for the slot.
@@ -84,8 +85,12 @@ class Slot:
         Raises:
             OverloadedError: too many wait already, or it took too long.
         """
-        if self._bound is not None and not self._is_held:
-            await self._bound.enter()
+        if self._bound is None or self._is_held or self._has_ended:
+            return
+        await self._bound.enter()
+        if self._has_ended:  # meanwhile
+            self._bound.leave()
+        else:
             self._is_held = True
 
     def leave(self) -> None:
@@ -93,6 +98,11 @@ class Slot:
         if self._bound is not None and self._is_held:
             self._is_held = False
             self._bound.leave()
+
+    def end(self) -> None:
+        """Give the slot back for good: the response has begun, or failed."""
+        self._has_ended = True
+        self.leave()
 
 
 def _overloaded() -> OverloadedError:

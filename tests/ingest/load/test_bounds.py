@@ -1,10 +1,12 @@
 """Bounds for all requests but events: slots, the queue, and leaving them."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import StreamingResponse
 
 from app.ingest.dispatch import Dispatcher
 from app.ingest.load.bounds import Bound, Slot
@@ -70,6 +72,17 @@ async def test_request_that_leaves_while_it_waits_frees_its_place() -> None:
     await one.enter()
 
 
+async def test_slot_that_ends_while_it_is_entered_is_free() -> None:
+    one = bound(max_wait_s=0.01)
+    slot = Slot(one)
+    entering = asyncio.create_task(slot.enter())
+    await asyncio.sleep(0)  # it has its place, and does not know it yet
+    slot.end()
+    await entering
+    await slot.enter()
+    await one.enter()
+
+
 async def test_slot_left_twice_counts_once() -> None:
     one = bound(max_wait_s=0.01)
     slot = Slot(one)
@@ -91,9 +104,8 @@ class Pages:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/stream":
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await self.go.wait()
-            await send({"type": "http.response.body", "body": b""})
+            # It listens for the end of the connection before the response begins.
+            await StreamingResponse(self._stream())(scope, receive, send)
             return
         if scope["method"] == "POST":
             await receive()
@@ -103,6 +115,10 @@ class Pages:
         self.working -= 1
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        await self.go.wait()
+        yield b""
 
 
 @pytest.fixture
