@@ -85,13 +85,12 @@ class Slot:
         Raises:
             OverloadedError: too many wait already, or it took too long.
         """
-        if self._bound is None or self._is_held or self._has_ended:
+        if self._bound is None or self._is_held:
             return
         await self._bound.enter()
+        self._is_held = True
         if self._has_ended:  # meanwhile
-            self._bound.leave()
-        else:
-            self._is_held = True
+            self.leave()
 
     def leave(self) -> None:
         """Give the slot back; harmless when done twice."""
