@@ -190,10 +190,12 @@ def _share(value: int, ticks: Sequence[int], *, scale: Scale) -> float:
 
 
 def _axis_labels(buckets: Sequence[str]) -> list[str]:
-    """Some labels at equal distances, the first and the last among them."""
+    """Some labels at equal distances, the first and the last among them.
+
+    One that falls between two buckets has the time of the nearer one.
+    """
     last = len(buckets) - 1
-    count = next((n for n in range(_MOST_LABELS, 2, -1) if last % (n - 1) == 0), 2)
-    count = min(count, len(buckets))
+    count = min(_MOST_LABELS, len(buckets))
     if count == 1:
         return [buckets[0]]
     return [buckets[round(last * n / (count - 1))] for n in range(count)]

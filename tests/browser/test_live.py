@@ -49,6 +49,7 @@ async def test_live_stored_event_appears_within_a_second(
     # All digits of it.
     await expect(dialog).to_contain_text(str(10**30))
     assert f"WHERE id = '{result['id']}'" in await dialog.inner_text()
+    assert "[object Object]" not in await dialog.inner_text()
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     await expect(row.locator("button")).to_be_focused()

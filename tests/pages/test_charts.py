@@ -77,6 +77,14 @@ def test_bars_of_two_series_stand_beside_each_other_inside_their_bucket() -> Non
     assert chart.labels == ["00:00", "06:00", "12:00", "18:00", "24:00"]
 
 
+def test_horizontal_axis_has_five_labels_whatever_the_number_of_buckets() -> None:
+    names = [str(number) for number in range(48)]
+    chart = bar_chart("t", names, [Series("a", [1] * 48)], axis=names, scale="linear")
+    assert chart.labels == ["0", "12", "24", "35", "47"]
+    few = bar_chart("t", ["x"], [Series("a", [1])], axis=["x"], scale="linear")
+    assert few.labels == ["x"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

@@ -8,8 +8,8 @@ const KINDS = {
   stored: { title: "Stored event", path: "/v1/events/", sql: "event_ids JOIN events USING (bucket, id, stored_at)" },
   rejected: { title: "Rejected event", path: "/v1/rejected/", sql: "rejected_events" },
 };
-// Fields that are not listed with the others.
-const SEPARATE = ["properties", "context", "payload", "errors", "warnings"];
+// Objects and lists are in the text of the row.
+const isListed = (name, value) => name !== "payload" && (value === null || typeof value !== "object");
 
 const dialog = document.getElementById("details");
 const title = document.getElementById("details-title");
@@ -46,7 +46,7 @@ function layOutRow(text, kind) {
   const row = JSON.parse(text);
   const facts = element("dl", { class: "facts" });
   for (const [name, value] of Object.entries(row)) {
-    if (!SEPARATE.includes(name)) facts.append(element("dt", {}, name), fact(value));
+    if (isListed(name, value)) facts.append(element("dt", {}, name), fact(value));
   }
   // Parsed numbers may have lost digits, so the text is shown.
   const whole = row.payload === undefined
