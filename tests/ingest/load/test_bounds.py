@@ -172,11 +172,13 @@ async def test_probes_do_not_wait(client: httpx.AsyncClient, pages: Pages) -> No
 async def test_stream_leaves_its_slot_at_its_first_byte(
     client: httpx.AsyncClient, pages: Pages
 ) -> None:
-    asked = ask(client, *["/stream"] * 5, "/page", "/page")
+    streams = ask(client, *["/stream"] * 5)
+    await asyncio.wait(streams, timeout=0.05)
+    asked = ask(client, "/page", "/page")
     await asyncio.wait(asked, timeout=0.05)
     assert pages.working == 2
     pages.go.set()
-    await asyncio.gather(*asked)
+    await asyncio.gather(*streams, *asked)
 
 
 async def test_slow_sender_of_a_form_holds_no_slot(
