@@ -57,7 +57,7 @@ REFUSALS = {
 ERRORS = codes_module.ERRORS.keys()
 WARNINGS = codes_module.WARNINGS.keys()
 # Settings of the tests, which the service does not know.
-OF_THE_TESTS = {"TEST_DATABASE_URL", "TEST_CORPORA"}
+OF_THE_TESTS = {"TEST_CITUS_URL", "TEST_CORPORA", "TEST_DATABASE_URL"}
 UNITS = {"": 1, "s": 1, "KiB": KIB, "MiB": MIB}
 
 
