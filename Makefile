@@ -32,7 +32,7 @@ test: $(VENV)/dev $(VENV)/node ## Everything that CI runs: check, and meanwhile 
 
 coverage: $(VENV)/dev $(VENV)/node
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=$(PROCESSES) --dist=worksteal
+	$(BIN)/coverage run -m pytest --numprocesses=$(PROCESSES) --dist=worksteal --durations=20
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -76,7 +76,7 @@ $(VENV)/runtime: $(VENV)/python requirements.lock requirements-build.lock pyproj
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
-	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
 	@touch $@
 
 $(VENV)/node: $(NODE:%=%/package.json)
