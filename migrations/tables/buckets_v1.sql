@@ -8,4 +8,5 @@ COMMENT ON TABLE buckets IS
     'The buckets that events are divided into by user: 0 on a single server, one for each shard on Citus';
 COMMENT ON COLUMN buckets.bucket IS
     'Value of bucket in events and event_ids; fixed once events are stored';
+COMMENT ON INDEX buckets_pkey IS 'One row for each bucket';
 INSERT INTO buckets VALUES (0);
