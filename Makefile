@@ -32,7 +32,7 @@ test: $(VENV)/dev $(VENV)/node ## Everything that CI runs: check, and meanwhile 
 
 coverage: $(VENV)/dev $(VENV)/node
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=$(PROCESSES) --dist=worksteal --durations=20
+	MAKEFLAGS= $(BIN)/coverage run -m pytest --numprocesses=$(PROCESSES) --dist=worksteal --durations=20
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
