@@ -10,6 +10,8 @@ LANGUAGE plpgsql
 SECURITY DEFINER
 SET timezone = 'UTC'
 SET lock_timeout = '1s'
+-- One process builds the index, so that the others have the rest of the machine.
+SET max_parallel_maintenance_workers = 0
 AS $function$
 DECLARE
     week record;
