@@ -14,11 +14,20 @@ from tests.support.service.process import ROLLCALL, environment
 from tests.support.store.weeks import fill_week
 
 KILLS = 5
+WEEKS_AGO = (6, 5)
 SLOWEST_S = 0.3
 UNMATCHED = """
 SELECT count(*) FROM events FULL JOIN event_ids USING (bucket, id, stored_at)
 WHERE events.user_id IS NULL OR event_ids.content_hash IS NULL
 """
+
+
+async def await_indexes(stage: Stage) -> None:
+    """Wait until the service, which has just started, has indexed the old weeks."""
+    count = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE '%email_idx'"
+    async with asyncio.timeout(60):
+        while await stage.postgres.execute(count, url=stage.url) < len(WEEKS_AGO):  # noqa: ASYNC110 - another process works
+            await asyncio.sleep(0.1)
 
 
 async def run_retention(stage: Stage, *, kill_after_s: float | None = None) -> int:
@@ -41,12 +50,15 @@ async def test_retention_disturbs_no_sender_and_survives_kills(
     stage: Stage, new_row: NewRow
 ) -> None:
     engine = create_engine(stage.url, command_timeout_s=120)
-    for weeks_ago in (6, 5):
+    for weeks_ago in WEEKS_AGO:
         await fill_week(engine, weeks_ago, events=100_000)
     await engine.dispose()
     stage.start()
+    await await_indexes(stage)
     row = new_row("R1", f"retention of 200,000 events, killed {KILLS} times")
-    async with stage.trial(row, rate=300) as trial:
+    # The first answers wait for the start of the service, which is not the subject.
+    async with stage.trial(row, rate=300, warm=1_000) as trial:
+        started = len(trial.load.answers)
         for kill in range(KILLS):
             await run_retention(stage, kill_after_s=0.8 + 0.3 * kill)
             await stage.postgres.execute(
@@ -55,7 +67,8 @@ async def test_retention_disturbs_no_sender_and_survives_kills(
         status = await run_retention(stage)
     row.at_most("exit status of the last run", status, 0)
     row.at_most("failed requests", trial.failed, 0)
-    row.seconds("slowest response", trial.slowest, at_most=SLOWEST_S)
+    slowest = max(answer.seconds for answer in trial.load.answers[started:])
+    row.seconds("slowest response", slowest, at_most=SLOWEST_S)
     left = await stage.postgres.execute(
         "SELECT count(*) FROM events WHERE stored_at < now() - interval '21 days'",
         url=stage.url,
