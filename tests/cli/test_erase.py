@@ -229,7 +229,7 @@ async def test_page_erases_nothing_while_a_journal_in_use_holds_the_person(
     assert await dump(api) == before
 
 
-async def test_a_damaged_journal_with_traces_is_named_after_the_erasure(
+async def test_damaged_journal_with_traces_is_named_after_the_erasure(
     api: Api, database_url: str, tmp_path: Path
 ) -> None:
     await send_all(api)
@@ -244,7 +244,7 @@ async def test_a_damaged_journal_with_traces_is_named_after_the_erasure(
     assert await api.scalar("SELECT count(*) FROM events") == 5
 
 
-async def test_a_table_that_an_older_transaction_reads_is_named(
+async def test_table_that_an_older_transaction_reads_is_named(
     api: Api, database_url: str, tmp_path: Path
 ) -> None:
     await send_all(api)
@@ -263,7 +263,7 @@ async def test_a_table_that_an_older_transaction_reads_is_named(
     assert "may keep deleted rows" not in result.stderr
 
 
-async def test_an_erasure_is_in_the_audit_log_with_its_receipt(
+async def test_erasure_is_in_the_audit_log_with_its_receipt(
     api: Api, database_url: str, tmp_path: Path
 ) -> None:
     await asyncio.to_thread(run, database_url, tmp_path, "--yes")

@@ -120,7 +120,7 @@ def test_event_is_owned_by_its_user(event: object, is_own: bool) -> None:  # noq
         ('["zoe.mueller+test@example.com","zoe.mue', '["[erased]","[erased]'),
     ],
 )
-def test_the_beginning_of_a_trace_at_the_end_of_a_cut_text_is_redacted(
+def test_beginning_of_a_trace_at_the_end_of_a_cut_text_is_redacted(
     text: str, redacted: str
 ) -> None:
     assert ZOE.redact_cut(text) == redacted

@@ -70,7 +70,7 @@ def url_of(role: str, database_url: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-async def test_the_service_role_serves_and_deletes_what_is_old(
+async def test_service_role_serves_and_deletes_what_is_old(
     owner: AsyncEngine, login: Login
 ) -> None:
     await fill_week(owner, 9)
@@ -92,7 +92,7 @@ async def test_the_service_role_serves_and_deletes_what_is_old(
 
 
 @pytest.mark.parametrize("role", ["operator", "console"])
-async def test_the_operator_role_corrects_replays_purges_and_manages_keys(
+async def test_operator_role_corrects_replays_purges_and_manages_keys(
     owner: AsyncEngine, login: Login, role: str
 ) -> None:
     await commit(owner, *(rejection({"n": n}) for n in range(2)))
@@ -137,13 +137,13 @@ async def test_the_operator_role_corrects_replays_purges_and_manages_keys(
     assert {by for _, by in audited} == {name}
 
 
-async def test_the_other_roles_may_take_no_action(login: Login) -> None:
+async def test_other_roles_may_take_no_action(login: Login) -> None:
     for role in ("service", "reader", "eraser"):
         assert not await QuarantineActions(login(role), POLICY).has_rights()
 
 
 @pytest.mark.usefixtures("login")
-async def test_the_eraser_role_erases_but_rewrites_no_table(
+async def test_eraser_role_erases_but_rewrites_no_table(
     owner: AsyncEngine, database_url: str
 ) -> None:
     await save(owner, record("m1", user_id="zoe"), record("m2"))
@@ -157,7 +157,7 @@ async def test_the_eraser_role_erases_but_rewrites_no_table(
     assert await scrub(database_url, done.tables) == []
 
 
-async def test_the_reader_role_reads_and_writes_nothing(login: Login) -> None:
+async def test_reader_role_reads_and_writes_nothing(login: Login) -> None:
     reader = login("reader")
     assert await read(reader, "SELECT count(*) FROM signed_up") == [(0,)]
     assert await read(reader, "SELECT actor, details FROM audit_log") == []
@@ -221,7 +221,7 @@ AUDIT = [
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_role_is_denied_everything_else(login: Login, role: str) -> None:
+async def test_role_is_denied_everything_else(login: Login, role: str) -> None:
     engine = login(role)
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     allowed = []

@@ -64,7 +64,7 @@ async def test_documented_query_uses_the_index(
     assert f"{week}_email_idx" in "\n".join(line for (line,) in plan)
 
 
-async def test_a_week_that_is_not_in_order_is_indexed_by_time(
+async def test_week_that_is_not_in_order_is_indexed_by_time(
     engine: AsyncEngine, database_url: str
 ) -> None:
     shuffled, ordered = [

@@ -182,7 +182,7 @@ async def test_function_refuses_a_week_that_is_not_closed(
             await connection.execute(text(this_week))
 
 
-async def test_the_function_refuses_a_limit_of_less_than_a_day(
+async def test_function_refuses_a_limit_of_less_than_a_day(
     engine: AsyncEngine,
 ) -> None:
     call = "SELECT rollcall_expire_events('{}', 0, 1, now() - interval '{}')"

@@ -66,7 +66,7 @@ class Sent:
     Attributes:
         event: the event, or the bytes of its body.
         headers: further headers of the request.
-        statuses: what the service may answer for it.
+        statuses: possible statuses of its result.
     """
 
     event: Any
