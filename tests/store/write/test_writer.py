@@ -165,7 +165,7 @@ async def test_batch_ends_with_the_body_that_reaches_its_limit(
     assert [len(done) for done in await asyncio.gather(*waiting)] == [*sizes.values()]
 
 
-async def test_a_commit_takes_half_of_many_bodies_in_circulation(
+async def test_commit_takes_half_of_many_bodies_in_circulation(
     committer: HeldCommitter, senders: Senders
 ) -> None:
     await occupy(committer, senders)
@@ -188,7 +188,7 @@ async def test_few_bodies_are_committed_together(
     await asyncio.gather(*waiting)
 
 
-async def test_the_next_commit_begins_before_outcomes_are_given(
+async def test_next_commit_begins_before_outcomes_are_given(
     committer: HeldCommitter, senders: Senders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released_at_begin: list[list[str]] = []
