@@ -58,9 +58,10 @@ WHERE bucket = {bucket} AND batch = {batch}
     AND NOT id = ANY(CAST('{{{known}}}' AS uuid[]));
 DELETE FROM events_arriving WHERE bucket = {bucket} AND batch = {batch}
 """
+# Text and not an array, whose type the driver would have to look up.
 _READ_CLAIMS = """
 SELECT id, content_hash, erased_at IS NOT NULL FROM event_ids
-WHERE bucket = $1 AND id = ANY(CAST($2 AS uuid[]))
+WHERE bucket = $1 AND id = ANY(CAST(string_to_array($2::text, ',') AS uuid[]))
 """
 
 
@@ -114,7 +115,7 @@ async def read_claims_in_bucket(
     """The claims of ids that were known; an id whose event was deleted has none."""
     if not ids:
         return {}
-    rows = await driver.fetch(_READ_CLAIMS, bucket, list(ids))
+    rows = await driver.fetch(_READ_CLAIMS, bucket, ",".join(ids))
     return {str(id_): Claim(*claim) for id_, *claim in rows}
 
 

@@ -14,18 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.store.shards.buckets import Buckets
 from app.store.transaction import driver_in_transaction
 
-# Durable commits and UTC hold whatever the role or the database on a worker says.
-_PASSED_ON = (
-    "synchronous_commit",
-    "timezone",
-    "jit",
-    "lock_timeout",
-    "statement_timeout",
-)
+# Durable commits and UTC hold whatever the role or the database on a worker says. The
+# names stand in the text: the driver would look up the type of an array in the
+# catalogue, once for each connection, which takes longer than a commit may.
 _READ = """
 SELECT string_agg(
     format('SET LOCAL %I = %L;', name, current_setting(name)), '' ORDER BY name
-) FROM unnest(CAST($1 AS text[])) AS name
+)
+FROM (VALUES
+    ('synchronous_commit'), ('timezone'), ('jit'), ('lock_timeout'),
+    ('statement_timeout')
+) AS passed_on (name)
 """
 # One connection to a worker: all of a transaction is on one shard.
 _OF_CITUS = (
@@ -76,6 +75,6 @@ async def shard_transaction(driver: asyncpg.Connection) -> AsyncIterator[None]:
 async def _script_of(driver: asyncpg.Connection) -> str:
     script = _scripts.get(driver)
     if script is None:
-        script = _OF_CITUS + await driver.fetchval(_READ, list(_PASSED_ON))
+        script = _OF_CITUS + await driver.fetchval(_READ)
         _scripts[driver] = script
     return script
