@@ -103,7 +103,7 @@ class IngestServices:
         return self.key_cache.last_known(key) if known is None else known.source
 
     def early_permit(self, key: bytes) -> Permit:
-        """A permit for what arrives before a key is looked up."""
+        """A permit for the bytes of a request before its key is looked up."""
         known = self.last_known_source(key)
         if known is None:
             return self.unauthenticated.permit("")

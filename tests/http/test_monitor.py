@@ -155,6 +155,16 @@ def descriptors() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("descriptors")
+def test_connections_have_a_limit_where_descriptors_have_none() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 70_000:
+        pytest.skip("the hard limit of this machine is lower")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    assert max_connections() == 65_536
+
+
+@pytest.mark.usefixtures("descriptors")
 def test_soft_limit_of_descriptors_is_raised_to_the_hard_one() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))

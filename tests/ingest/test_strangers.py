@@ -1,4 +1,4 @@
-"""Clients whose key is not known yet: what they use, and what they cannot hold up."""
+"""Clients with an unknown key: their budgets, their thread, and their bounds."""
 
 import asyncio
 import gzip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 _RATE_PERIOD_S = 0.5
 _RATE_LIFE_S = 5.0
 # Weight of the newest period where it is slower than the rate; a faster one replaces
-# the rate. In a burst, reading what arrives takes the time for completing work.
+# the rate, because in a burst the time goes into reading requests.
 _RATE_SMOOTHING = 0.2
 
 

@@ -20,14 +20,14 @@ LIMITS = ConnectionLimits(header_s=10, body_s=10, write_s=10)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that no event tells."""
+    """Wait until a condition holds that has no event."""
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - a state of the code under test
             await asyncio.sleep(0.001)
 
 
 class MemoryTransport(asyncio.Transport):
-    """Keeps what is written."""
+    """Keeps the bytes that a connection writes."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("192.0.2.1", 1), "sockname": ("192.0.2.2", 2)})
