@@ -26,6 +26,9 @@ _ALONE_AFTER_S = 60.0
 _REFUSALS_PER_UNIT = 0.5
 _DEFAULT_REFUSALS = 1000.0
 _MAX_BACK_OFF_S = 2.0
+# A request is not begun that has waited so much longer than it should: it could not be
+# answered in time, and the work would be lost for the others.
+_LATE_S = 0.4
 # Parts of a unit of work: to read a request until it waits, and to refuse it. Counted
 # as work, because a burst of either does not mean that the service became slow.
 _ARRIVAL_UNITS = 0.4
@@ -199,6 +202,12 @@ class Scheduler:
             if has_room:
                 queue.tickets.popleft()
                 self._unqueue(ticket)
+                if self._clock() - ticket.at > self._max_wait_s + _LATE_S:
+                    ticket.is_done = True  # its deadline refuses it
+                    passed = 0
+                    if queue.tickets:
+                        self._rounds.append(queue)
+                    continue
                 self._activate(ticket)
             if queue.tickets:
                 self._rounds.append(queue)

@@ -5,6 +5,9 @@ from collections.abc import Callable
 # The rate is measured over periods this long, and forgotten after that many seconds.
 _RATE_PERIOD_S = 0.5
 _RATE_LIFE_S = 5.0
+# Assumed until it is measured. A burst of which more can wait would have used up the
+# time of all its requests before the first of them is completed.
+_ASSUMED_RATE = 3000.0
 # Weight of the newest period where it is slower than the rate; a faster one replaces
 # the rate, because in a burst the time goes into reading requests.
 _RATE_SMOOTHING = 0.2
@@ -42,8 +45,8 @@ class WorkRate:
         self._since, self._units = now, 0
 
     def get(self) -> float:
-        """The rate; infinite where none was measured lately."""
-        return self._rate if self._is_known(self._clock()) else float("inf")
+        """The rate; an assumed one where none was measured lately."""
+        return self._rate if self._is_known(self._clock()) else _ASSUMED_RATE
 
     def _is_known(self, now: float) -> bool:
         return now - self._measured_at < _RATE_LIFE_S

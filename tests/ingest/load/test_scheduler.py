@@ -292,3 +292,25 @@ def test_burst_of_refusals_is_not_taken_for_a_slow_service(work: Work) -> None:
     work.end(first)
 
     work.scheduler.check("billing")
+
+
+def test_burst_is_refused_beyond_what_an_assumed_rate_completes_in_time(
+    work: Work,
+) -> None:
+    for _ in range(SLOTS + 4_501):
+        work.send("billing")
+    with pytest.raises(OverloadedError):
+        work.send("billing")
+
+
+def test_request_that_waited_too_long_is_left_to_its_deadline(work: Work) -> None:
+    tickets = [work.send("billing", str(number)) for number in range(SLOTS + 1)]
+    work.loop.now += 2.0
+    tickets += [work.scheduler.enter("other", 0, lambda: work.started.append("new"))]
+    for ticket in tickets[:2]:
+        work.end(ticket)
+
+    assert work.started == [*map(str, range(SLOTS)), "new"]
+    for ticket in tickets:
+        work.end(ticket)
+    assert (work.scheduler.active, work.scheduler.waiting) == (0, 0)
