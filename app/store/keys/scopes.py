@@ -58,11 +58,3 @@ def may_operate(scope: str) -> bool:
 def may_erase(scope: str) -> bool:
     """Whether a key of this scope may erase a person."""
     return scope == Scope.ERASE
-
-
-def may_create(creator: str, scope: str) -> bool:
-    """Whether a key of the scope `creator` may create a key of another scope.
-
-    A key never creates a stronger one: only `erase` creates `erase`.
-    """
-    return may_operate(creator) and (scope != Scope.ERASE or may_erase(creator))

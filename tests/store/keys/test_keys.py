@@ -19,7 +19,7 @@ from app.store.keys.keys import (
     rotate_key,
 )
 from app.store.keys.lookups import find_reader, find_source, has_write_keys, record_use
-from app.store.keys.scopes import Reader, Scope, may_create
+from app.store.keys.scopes import Reader, Scope
 from app.store.tables.events import audit_log, sources, write_keys
 
 
@@ -233,17 +233,6 @@ async def test_key_has_the_scope_that_it_was_created_with(
 async def test_unknown_scope_is_refused(engine: AsyncEngine, scope: str) -> None:
     with pytest.raises(ConfigurationError):
         await make(engine, scope=scope)
-
-
-def test_scope_cannot_create_a_stronger_one() -> None:
-    scopes = [*Scope, "read:crm"]
-    granted = {
-        (one, other) for one in scopes for other in scopes if may_create(one, other)
-    }
-    assert granted == {
-        *(("operate", other) for other in scopes if other != "erase"),
-        *(("erase", other) for other in scopes),
-    }
 
 
 async def test_expired_key_is_dead(engine: AsyncEngine) -> None:
