@@ -135,7 +135,7 @@ async def expired_weeks(
     weeks = []
     for partition, size in await _partitions(connection, limit, before):
         found = await connection.scalar(
-            text(f"SELECT count(*) FROM {partition} WHERE {_condition(limit)}"),  # noqa: S608 - the name matched the pattern of a partition
+            text(f'SELECT count(*) FROM {partition} WHERE "{limit.basis}" < :before'),  # noqa: S608 - the name matched the pattern of a partition
             {"before": before},
         )
         if found:
@@ -285,12 +285,6 @@ async def _partitions(
         if limit.basis == "timestamp"
         or _monday_of(row.partition) + timedelta(weeks=1) <= before
     ]
-
-
-def _condition(limit: Limit) -> str:
-    return (
-        '"timestamp" < :before' if limit.basis == "timestamp" else "stored_at < :before"
-    )
 
 
 def _monday_of(partition: str) -> datetime:
