@@ -74,7 +74,7 @@ class Scheduler:
         self._clock = clock
         # One for each source ever seen; a client cannot make up any.
         self._queues: dict[str, SourceQueue] = {}
-        # Queues with tickets, in the order of their turns.
+        # Queues with tickets, each once, in the order of their turns.
         self._rounds: deque[SourceQueue] = deque()
         self._pending = 0
         self._last: SourceQueue | None = None
@@ -133,7 +133,8 @@ class Scheduler:
         self.check(source)
         if not self._pending:
             self._rate.start()
-        if not queue.tickets:
+        if not queue.has_turns:
+            queue.has_turns = True
             self._rounds.append(queue)
         self._rate.add(_ARRIVAL_UNITS)
         ticket.at = self._clock()
@@ -195,6 +196,7 @@ class Scheduler:
             queue = self._rounds.popleft()
             ticket = self._next(queue)
             if ticket is None:
+                queue.has_turns = False
                 continue
             has_room = self._has_room(
                 queue, ticket.units, is_alone=queue is self._alone
@@ -209,7 +211,8 @@ class Scheduler:
                         self._rounds.append(queue)
                     continue
                 self._activate(ticket)
-            if queue.tickets:
+            queue.has_turns = bool(queue.tickets)
+            if queue.has_turns:
                 self._rounds.append(queue)
             passed = 0 if has_room else passed + 1
             if has_room:

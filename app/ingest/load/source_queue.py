@@ -14,15 +14,17 @@ class SourceQueue:
 
     Attributes:
         active: units of work under way.
+        has_turns: whether it is among those that take turns.
         pending: units of work that wait.
         tickets: of requests that wait, with those that were given back meanwhile.
     """
 
-    __slots__ = ("active", "pending", "refusals", "tickets")
+    __slots__ = ("active", "has_turns", "pending", "refusals", "tickets")
 
     def __init__(self, refusals: Pacer) -> None:
         self.refusals = refusals
         self.active = 0
+        self.has_turns = False
         self.pending = 0
         self.tickets: deque[Ticket] = deque()
 

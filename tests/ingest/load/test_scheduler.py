@@ -141,6 +141,23 @@ def test_request_that_left_the_queue_is_passed_over(work: Work) -> None:
     assert (work.scheduler.active, work.scheduler.waiting) == (0, 0)
 
 
+def test_source_that_gives_up_and_sends_again_takes_one_turn_a_round(
+    work: Work,
+) -> None:
+    filling = [work.send("first", "x") for _ in range(SLOTS)]
+    work.send("b")
+    for _ in range(3):
+        work.scheduler.leave(work.send("a"))
+        work.scheduler.check("a")
+    for source in "aab":
+        work.send(source)
+    work.started.clear()
+    for ticket in filling:
+        work.end(ticket)
+
+    assert work.started == ["b", "a", "b", "a"]
+
+
 def test_turn_given_back_twice_counts_once(work: Work) -> None:
     ticket = work.send("billing")
     work.end(ticket)
