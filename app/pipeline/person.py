@@ -25,6 +25,9 @@ _BEFORE = (
     r"|(?<=%[0-9A-Fa-f]{2})|(?<=%25[0-9A-Fa-f]{2}))"
 )
 _AFTER = "(?![0-9A-Za-z])"
+# JSON inside JSON doubles them: these are six levels. Without a limit, a long run of
+# backslashes would be read again from each of them.
+_ESCAPE = r"\\{1,63}"
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _LETTER_ESCAPES = dict(zip("\b\f\n\r\t", "bfnrt", strict=True))
 # Floats from 1e16 on are written with an exponent, in rejected payloads too.
@@ -178,16 +181,16 @@ def _written(character: str) -> str:
     units = [utf16[at : at + 2].hex() for at in range(0, len(utf16), 2)]
     written = [
         re.escape(character),
-        "".join(rf"\\+u(?i:{unit})" for unit in units),
+        "".join(f"{_ESCAPE}u(?i:{unit})" for unit in units),
         "".join(
             f"%(?:25)*(?i:{byte:02x})"
             for byte in character.encode("utf-8", "surrogatepass")
         ),
     ]
     if character in '"\\/':
-        written.append(rf"\\+{re.escape(character)}")
+        written.append(f"{_ESCAPE}{re.escape(character)}")
     if character in _LETTER_ESCAPES:
-        written.append(rf"\\+{_LETTER_ESCAPES[character]}")
+        written.append(f"{_ESCAPE}{_LETTER_ESCAPES[character]}")
     if character == " ":
         written.append(r"\+")
     return f"(?:{'|'.join(written)})"

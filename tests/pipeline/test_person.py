@@ -138,6 +138,13 @@ def test_digits_of_a_time_are_no_id(user_id: str, redacted: str) -> None:
     assert Person(user_id).redact_timestamp(raw) == redacted
 
 
+@pytest.mark.timeout(5)
+def test_long_run_of_backslashes_is_read_in_a_short_time() -> None:
+    run = "\\" * 128 * 1024
+    assert not ZOE.is_in(run)
+    assert ZOE.redact_cut(f"{run}u007aoë.müller/42") == f"{run[63:]}[erased]"
+
+
 @given(text=st.text(min_size=1, max_size=20), form=st.sampled_from(FORMS))
 def test_every_form_of_any_id_is_found_and_prefiltered(
     text: str, form: Callable[[str], str]
