@@ -85,11 +85,15 @@ async def claim_in_bucket(
     """
     distinct = {record.id: record for record in reversed(records)}
     batch = secrets.randbits(_BATCH_BITS)
-    await driver.copy_records_to_table(
-        "events_arriving",
-        records=[(bucket, batch, *_row_of(record)) for record in distinct.values()],
-        columns=("bucket", "batch", *_COLUMNS),
-    )
+    try:
+        await driver.copy_records_to_table(
+            "events_arriving",
+            records=[(bucket, batch, *_row_of(record)) for record in distinct.values()],
+            columns=("bucket", "batch", *_COLUMNS),
+        )
+    except ValueError as error:
+        # A parameter of a statement would be refused so, a row of COPY is not.
+        raise asyncpg.DataError(str(error)) from error
     claimed = await driver.fetch(_CLAIM, bucket, batch)
     known = distinct.keys() - {str(id_) for (id_,) in claimed}
     await driver.execute(
