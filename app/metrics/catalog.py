@@ -115,7 +115,8 @@ CIRCUIT_OPEN = _gauge("circuit_open", "Workers whose circuit breaker is open.")
 CONNECTIONS = _gauge("connections_open", "Open client connections.")
 CONNECTIONS_LIMIT = _gauge(
     "connections_limit",
-    "Most client connections, all workers together; above it idle ones are closed.",
+    "Most client connections, all workers together, at most 65,536 each; above it "
+    "idle ones are closed.",
 )
 BODIES_WAITING = _gauge("bodies_waiting", "Request bodies queued for the writer.")
 REQUESTS_IN_FLIGHT = _gauge(

@@ -46,10 +46,10 @@ from tests.support.pipeline.verdicts import (
 
 WIRE = read("docs/wire.md")
 OPERATIONS = read("docs/operations.md")
+MONITORING = read("docs/monitoring.md")
 FIELDS = Settings.model_fields
-SETTING_ROWS = {
-    row["setting"]: row for row in table(read("docs/settings.md"), "Settings")
-}
+SETTINGS = read("docs/settings.md")
+SETTING_ROWS = {row["setting"]: row for row in table(SETTINGS, "Settings")}
 REFUSALS = {
     row["code"].strip("`"): row
     for row in table(WIRE, "When a whole request is refused")
@@ -148,9 +148,7 @@ def test_settings_page_states_default_and_meaning(name: str) -> None:
 
 
 def test_operations_say_something_of_each_setting() -> None:
-    told = set(
-        re.findall(r"`ROLLCALL_(\w+)`", section(OPERATIONS, "Settings by topic"))
-    )
+    told = set(re.findall(r"`ROLLCALL_(\w+)`", section(SETTINGS, "Settings by topic")))
     assert told == {name.upper() for name in FIELDS}
 
 
@@ -359,6 +357,6 @@ def test_every_command_is_listed_and_no_other() -> None:
 
 def test_every_log_message_that_is_explained_exists() -> None:
     code = "".join(path.read_text() for path in (ROOT / "app").rglob("*.py"))
-    for row in table(OPERATIONS, "Logs"):
+    for row in table(MONITORING, "Logs"):
         [message] = named(row, "message")
         assert f'"{message}"' in code

@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 from tests.docs.test_docs import ERRORS, REFUSALS, WARNINGS
 from tests.support.docs.markdown import blocks, named, read, section, table
 
-OPERATIONS = read("docs/operations.md")
-ROWS = {named(row, "metric")[0]: row for row in table(OPERATIONS, "Metrics")}
+MONITORING = read("docs/monitoring.md")
+ROWS = {named(row, "metric")[0]: row for row in table(MONITORING, "Metrics")}
 BY_NAME = {metric.name: metric for metric in METRICS}
 [GROUP] = yaml.safe_load(read("docs/alerts.yaml"))["groups"]
 RULES: list[dict[str, Any]] = GROUP["rules"]
@@ -102,7 +102,7 @@ def test_alert_is_well_formed(rule: dict[str, Any]) -> None:
 def test_documented_alerts_are_the_alerts() -> None:
     told = {
         named(row, "alert")[0]: (row["meaning"], row["first step"])
-        for row in table(OPERATIONS, "Alerts")
+        for row in table(MONITORING, "Alerts")
     }
     assert told == {
         rule["alert"]: tuple(rule["annotations"][name] for name in rule["annotations"])
@@ -112,7 +112,7 @@ def test_documented_alerts_are_the_alerts() -> None:
 
 
 def test_documented_scrape_config_is_valid() -> None:
-    [sample] = blocks(section(OPERATIONS, "Metrics"), "yaml")
+    [sample] = blocks(section(MONITORING, "Metrics"), "yaml")
     config = yaml.safe_load(sample)
     [job] = config["scrape_configs"]
     # The alert on `up` has this job name.

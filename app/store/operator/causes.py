@@ -94,7 +94,7 @@ _CAUSES = {
     "53300": Cause(
         "resources",
         "too many connections",
-        "Raise max_connections, or run fewer workers: docs/operations.md counts them.",
+        "Raise max_connections, or run fewer workers: docs/settings.md counts them.",
     ),
     "55P03": Cause(
         "lock",

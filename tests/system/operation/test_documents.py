@@ -28,7 +28,9 @@ from tests.support.service.process import environment, rollcall
 from tests.support.service.tenant import Tenant
 
 README = read("README.md")
-OPERATIONS = read("docs/operations.md")
+DATA_LIFECYCLE = read("docs/data-lifecycle.md")
+MONITORING = read("docs/monitoring.md")
+SECURITY = read("docs/security.md")
 PYTHON_USER = """
 from datetime import datetime, timezone
 from types import SimpleNamespace
@@ -83,8 +85,8 @@ def snippet(title: str, language: str) -> str:
     return text
 
 
-def sql_of(title: str) -> list[str]:
-    return blocks(section(OPERATIONS, title), "sql")
+def sql_of(document: str, title: str) -> list[str]:
+    return blocks(section(document, title), "sql")
 
 
 @pytest.fixture
@@ -251,7 +253,7 @@ def test_sql_of_the_quick_start_runs(tenant: Tenant) -> None:
 
 
 def test_roles_can_be_given(database_url: str) -> None:
-    [block] = sql_of("Roles")
+    [block] = sql_of(SECURITY, "Roles")
     # Roles are the whole server's, so none of this may last.
     script = f"BEGIN;\n{read('migrations/roles.sql')}\n{block}\nROLLBACK;"
     psql(database_url, script)
@@ -259,7 +261,7 @@ def test_roles_can_be_given(database_url: str) -> None:
 
 def test_commands_of_retention_run_as_printed(database: Database) -> None:
     psql(database.url, KNOWN)
-    for command in blocks(section(OPERATIONS, "Retention"), "sh")[0].splitlines():
+    for command in blocks(section(DATA_LIFECYCLE, "Retention"), "sh")[0].splitlines():
         _, *arguments = shlex.split(command, comments=True)
         done = invoke(
             *arguments, env=environment(database_url=database.url, retention_days="400")
@@ -270,7 +272,9 @@ def test_commands_of_retention_run_as_printed(database: Database) -> None:
 
 def test_commands_of_erasure_run_as_printed(database: Database) -> None:
     psql(database.url, KNOWN)
-    first, second = blocks(section(OPERATIONS, "Erase a person"), "sh")[0].splitlines()
+    first, second = blocks(section(DATA_LIFECYCLE, "Erase a person"), "sh")[
+        0
+    ].splitlines()
     env = environment(database_url=database.url)
 
     listed = invoke(*shlex.split(first)[1:], env=env)
@@ -286,7 +290,7 @@ def test_commands_of_erasure_run_as_printed(database: Database) -> None:
 
 def test_documented_monitoring_queries_run(database: Database) -> None:
     psql(database.url, KNOWN)
-    [block] = sql_of("What to watch")
+    [block] = sql_of(MONITORING, "What to watch")
 
     answers = psql(database.url, block)
 
@@ -305,7 +309,7 @@ def test_dump_is_restored_whole(
     database: Database, other_database_url: str, tmp_path: Path
 ) -> None:
     psql(database.url, KNOWN + read("migrations/roles.sql"))
-    commands = blocks(section(OPERATIONS, "Backup and restore"), "sh")[0]
+    commands = blocks(section(DATA_LIFECYCLE, "Backup and restore"), "sh")[0]
     restored = Database(other_database_url, database.admin)
     libpq = {
         "ROLLCALL_DATABASE_URL": database.url.replace("+asyncpg", ""),
