@@ -115,3 +115,14 @@ async def test_item_whose_time_began_earlier_does_not_wait_for_a_later_timer() -
     done.is_done = True
     queue.add(late, now() - 19.99)
     await asyncio.wait_for(late.expired.wait(), 10)
+
+
+async def test_item_whose_time_began_earlier_expires_between_two_others() -> None:
+    queue, first, last, late = TimeoutQueue(20), Item(), Item(), Item()
+    queue.add(first, now() - 19.98)
+    queue.add(last, now())
+    queue.add(late, now() - 19.9)
+    await asyncio.wait_for(late.expired.wait(), 10)
+
+    assert first.expired_at is not None
+    assert last.expired_at is None
