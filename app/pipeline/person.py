@@ -25,9 +25,10 @@ _BEFORE = (
     r"|(?<=%[0-9A-Fa-f]{2})|(?<=%25[0-9A-Fa-f]{2}))"
 )
 _AFTER = "(?![0-9A-Za-z])"
-# JSON inside JSON doubles them: these are six levels. Without a limit, a long run of
-# backslashes would be read again from each of them.
-_ESCAPE = r"\\{1,63}"
+# JSON inside JSON doubles them. Without a limit, a long run of backslashes would be
+# read again from each of them.
+_ESCAPE_LEVELS = 6
+_ESCAPE = rf"\\{{1,{2**_ESCAPE_LEVELS - 1}}}"
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _LETTER_ESCAPES = dict(zip("\b\f\n\r\t", "bfnrt", strict=True))
 # Floats from 1e16 on are written with an exponent, in rejected payloads too.
@@ -159,9 +160,25 @@ def _like(name: str) -> str:
 
 
 def _expressions(name: str) -> list[str]:
-    """One regular expression for each character of a name, in every form."""
+    """One regular expression for each character of a name, in every form.
+
+    Backslashes in a row share one: as many of them as a text has could be divided
+    between several in too many ways.
+    """
     ignores_case = "@" in name
-    return [_expression(character, ignores_case=ignores_case) for character in name]
+    return [
+        _backslashes(len(part))
+        if len(part) > 1
+        else _expression(part, ignores_case=ignores_case)
+        for part in re.findall(r"\\{2,}|.", name, re.DOTALL)
+    ]
+
+
+def _backslashes(count: int) -> str:
+    plain = [rf"\\{{{count << level}}}" for level in range(_ESCAPE_LEVELS + 1)]
+    escaped = rf"(?:{_ESCAPE}u(?i:005c)){{{count}}}"
+    encoded = rf"(?:%(?:25)*(?i:5c)){{{count}}}"
+    return f"(?:{'|'.join([*plain, escaped, encoded])})"
 
 
 def _expression(character: str, *, ignores_case: bool) -> str:

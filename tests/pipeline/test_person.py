@@ -138,10 +138,17 @@ def test_digits_of_a_time_are_no_id(user_id: str, redacted: str) -> None:
     assert Person(user_id).redact_timestamp(raw) == redacted
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_backslashes_in_a_row_are_found(form: Callable[[str], str]) -> None:
+    name = r"a\\\b"
+    assert Person(name).is_in(form(name))
+
+
 @pytest.mark.timeout(5)
 def test_long_run_of_backslashes_is_read_in_a_short_time() -> None:
     run = "\\" * 128 * 1024
     assert not ZOE.is_in(run)
+    assert not Person("\\\\\\\\x").is_in(run)
     assert ZOE.redact_cut(f"{run}u007aoë.müller/42") == f"{run[63:]}[erased]"
 
 
