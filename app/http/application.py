@@ -212,6 +212,7 @@ class ApplicationRequest:
         self._write(body)
         if not more:
             self._output.finish(self._exchange)
+            self._body = bytearray()  # the rest of it may take long to arrive
             self._news.set()
 
     def _write(self, data: bytes) -> None:

@@ -24,7 +24,13 @@ _INCOMPLETE = frozenset({"head", "body"})
 
 
 class RequestSink(Protocol):
-    """Receives parsed requests; may raise `RequestError` to refuse one."""
+    """Receives parsed requests; may raise `RequestError` to refuse one.
+
+    Attributes:
+        has_known_key: whether the limit that strangers share does not count.
+    """
+
+    has_known_key: bool
 
     def on_head(
         self, head: RequestHead, *, keep_alive: bool, expects_continue: bool
@@ -47,7 +53,8 @@ class RequestReader:
     Args:
         sink: receives the requests.
         clock: monotonic seconds.
-        unfinished: counts the headers of all connections that are not complete.
+        unfinished: counts the unfinished headers of all connections without a known
+            key.
 
     Attributes:
         state: part that is being read; "start" is before the first request, "idle" is
@@ -99,7 +106,7 @@ class RequestReader:
             raise InvalidHttpError("This is not an HTTP/1.1 request.") from None
         if self._unparsed_bytes > MAX_HEADER_BYTES and self.state in _INCOMPLETE:
             raise headers_too_large()
-        is_unfinished = self.state in _INCOMPLETE
+        is_unfinished = self.state in _INCOMPLETE and not self._sink.has_known_key
         if is_unfinished or self._held:
             unparsed = max(self._unparsed_bytes, self._unreported_bytes)
             pending = self._header_bytes + unparsed if is_unfinished else 0

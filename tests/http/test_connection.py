@@ -1,6 +1,7 @@
 """A connection on fakes: deadlines, refusals and flow control."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -222,3 +223,27 @@ async def test_stranger_may_not_have_a_large_body_wait_behind_another_request(
     sender.connection.trust()
     sender.send(post(), post(b" " * 2_000))
     assert await sender.responses(2) == [200, 400]
+
+
+async def test_small_chunks_of_a_known_sender_are_no_unfinished_headers(
+    bench: Bench,
+) -> None:
+    wire = Wire(bench)
+    wire.monitor.unfinished_headers.used = 16 * 2**20  # of strangers
+    head, _, body = post().partition(b"\r\n\r\n")
+    head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
+    chunks = [b"1\r\n%c\r\n" % byte for byte in body + b" " * 2_000]
+    wire.send(head, b"\r\n\r\n", *chunks)
+    wire.send(b"0\r\n\r\n")
+
+    assert await wire.responses(1) == [200]
+
+
+async def test_body_that_no_page_reads_is_not_kept(bench: Bench) -> None:
+    wire = Wire(bench)
+    request = post(b"x" * 50_000).replace(b"/track", b"/other")
+    wire.send(request[:-1])
+    assert await wire.responses(1) == [204]
+
+    receiver = wire.connection._current.receiver  # type: ignore[union-attr]  # noqa: SLF001 - what is held has no other trace
+    assert not receiver._body  # type: ignore[union-attr]  # noqa: SLF001 - as above

@@ -116,7 +116,7 @@ class Scheduler:
         """Take a turn, at once (`is_active`) or later, when `start` is called.
 
         Args:
-            source: the sender.
+            source: the sender; "" if it is unknown.
             size: of the body, decompressed.
             start: begins to work on the request.
 
@@ -124,9 +124,13 @@ class Scheduler:
             OverloadedError: it would wait too long.
         """
         queue = self._queue(source)
-        units = min(1 + size // _UNIT_BYTES, self.slots)
+        # Strangers never have more than a share, and take from a source that is alone
+        # nothing but that.
+        units = min(
+            1 + size // _UNIT_BYTES, self.slots if source else self._shared_slots
+        )
         ticket = Ticket(queue, units, start)
-        is_alone = self._is_alone(queue)
+        is_alone = bool(source) and self._is_alone(queue)
         if not queue.tickets and self._has_room(queue, units, is_alone=is_alone):
             self._activate(ticket)
             return ticket
@@ -206,6 +210,7 @@ class Scheduler:
                 self._unqueue(ticket)
                 if self._clock() - ticket.at > self._max_wait_s + _LATE_S:
                     ticket.is_done = True  # its deadline refuses it
+                    ticket.start = _nothing
                     passed = 0
                     if queue.tickets:
                         self._rounds.append(queue)

@@ -28,6 +28,26 @@ def test_source_that_is_alone_uses_all_slots(work: Work) -> None:
     assert (work.scheduler.active, work.scheduler.waiting) == (SLOTS, 0)
 
 
+def test_source_beside_strangers_counts_as_alone(work: Work) -> None:
+    work.end(work.send("billing"))
+    strange = [work.send("") for _ in range(SHARED + 1)]
+    assert work.scheduler.waiting == 1
+    for ticket in strange:
+        work.end(ticket)
+    work.started.clear()
+    for _ in range(SLOTS):
+        work.send("billing")
+
+    assert len(work.started) == SLOTS
+
+
+def test_large_request_of_a_stranger_leaves_slots_to_senders(work: Work) -> None:
+    work.send("", "large", size=SLOTS * 8 * KIB)
+    work.send("billing")
+
+    assert work.started == ["large", "billing"]
+
+
 def test_source_beside_others_uses_its_share_and_others_do_not_wait(work: Work) -> None:
     work.end(work.send("quiet"))
     flood = [work.send("flood", f"flood-{number}") for number in range(10)]

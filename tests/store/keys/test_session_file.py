@@ -1,13 +1,17 @@
 """Recent sessions, which every worker of a machine knows during an outage."""
 
+import asyncio
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from app.access.key_cache import KeyCache
+from app.files import exclusive_lock
 from app.request_errors import UnavailableError
 from app.store.keys.scopes import Reader
 from app.store.keys.session_file import NAME, SessionFile
+from tests.support.http.connecting import until
 
 TOKEN = b"\x01" * 32
 ANN = Reader("ann", "0123456789ab", "read")
@@ -81,3 +85,19 @@ async def test_cache_knows_sessions_of_other_workers_during_an_outage(
     # A browser that signs out is forgotten on every worker.
     seen.forget(b"token")
     assert fresh.last_known(b"token") is None
+
+
+async def test_cache_waits_for_the_lock_of_the_file_without_holding_up_the_loop(
+    tmp_path: Path,
+) -> None:
+    async def find(_: bytes) -> Reader | None:
+        return ANN
+
+    file = SessionFile(tmp_path)
+    cache = KeyCache(find, trust_s=60, recent=file)
+    with exclusive_lock((tmp_path / NAME).with_suffix(".lock")):
+        asked = asyncio.create_task(cache.source_of(b"token"))
+        await until(lambda: cache.knows(b"token"))
+        assert not asked.done()
+    assert await asked == ANN
+    assert file.recall(hashlib.sha256(b"token").digest()) == ANN
