@@ -181,8 +181,6 @@ class KeyCache(Generic[T]):
         # The answer is as old as the question.
         asked_at = self._clock()
         source = await self._look_up(digest)
-        if self._recent is not None:
-            self._recent.remember(digest, source)
         self._known.pop(digest, None)
         self._unknown.pop(digest, None)
         if source is None:
@@ -193,6 +191,9 @@ class KeyCache(Generic[T]):
         cache[digest] = Known(source, asked_at + trust_s)
         if len(cache) > MAX_ENTRIES:
             cache.popitem(last=False)
+        if self._recent is not None:
+            # It waits for a lock and for the disk.
+            await asyncio.to_thread(self._recent.remember, digest, source)
         return source
 
 
