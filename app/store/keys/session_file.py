@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 NAME = "sessions.json"
 _REFRESH_S = 3600.0
+# Time and reader; another release may write others.
+_COLUMNS = 1 + len(Reader._fields)
 
 
 class SessionFile:
@@ -76,6 +78,10 @@ class SessionFile:
         since = self._clock() - SESSION_LIFE.total_seconds()
         try:
             rows = orjson.loads(self._path.read_bytes())
-            return {token: row for token, row in rows.items() if row[0] > since}
-        except (OSError, ValueError, AttributeError, TypeError, IndexError):
+            return {
+                token: row
+                for token, row in rows.items()
+                if len(row) == _COLUMNS and row[0] > since
+            }
+        except (OSError, ValueError, AttributeError, TypeError, LookupError):
             return {}

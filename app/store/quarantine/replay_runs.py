@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from app.logs import fields
 from app.store.quarantine.replay import Replayed
@@ -48,8 +48,8 @@ class ReplayState:
 
     actor: str
     total: int
-    started_at: datetime
-    updated_at: datetime
+    started_at: AwareDatetime
+    updated_at: AwareDatetime
     phase: Phase = "running"
     stored: int = 0
     duplicates: int = 0
@@ -152,6 +152,7 @@ class ReplayRuns:
         state.updated_at = datetime.now(UTC)
         new = self._path.with_suffix(".new")
         try:
+            new.touch(mode=0o600)
             new.write_bytes(orjson.dumps(asdict(state)))
             new.replace(self._path)
         except OSError as error:

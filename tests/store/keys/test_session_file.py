@@ -51,7 +51,21 @@ def test_session_is_forgotten_after_its_life(tmp_path: Path) -> None:
     assert file.recall(TOKEN) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"x": 1}', b'{"x": []}', b"\xff"])
+OTHER_RELEASE = b'{"%b": [1e12, "ann", "0123456789ab", "read", "new"]}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"x": 1}',
+        b'{"x": []}',
+        b'{"x": {"y": 1}}',
+        b"\xff",
+        OTHER_RELEASE % TOKEN.hex().encode(),
+    ],
+)
 def test_unreadable_file_is_empty_and_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / NAME).write_bytes(content)
     file = SessionFile(tmp_path)

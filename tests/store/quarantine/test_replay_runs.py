@@ -88,7 +88,25 @@ async def test_state_of_a_dead_worker_is_stopped_after_a_minute(
         assert state.phase == phase
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff"])
+WITHOUT_ZONE = (
+    b'{"actor": "key:a", "total": 9, "started_at": "2026-01-01T00:00:00Z", '
+    b'"updated_at": "2026-01-01T00:00:00"}'
+)
+
+
+async def test_state_is_readable_by_the_user_of_the_service_only(
+    tmp_path: Path,
+) -> None:
+    async def run(_: Callable[[Replayed], None]) -> None:
+        pass
+
+    runs = ReplayRuns(tmp_path)
+    runs.start(run, actor="key:a", total=4)
+    await runs.wait()
+    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", WITHOUT_ZONE])
 async def test_unreadable_state_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / NAME).write_bytes(content)
     assert ReplayRuns(tmp_path).read() is None
