@@ -16,21 +16,21 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bench import baseline, echo
-from bench.comparison import Comparison, Figures
+from bench.baselines import baseline, echo
+from bench.baselines.stand import Factory, stand
+from bench.baselines.ways import Way
 from bench.database import BenchmarkError, Server, postgres
-from bench.growth import Growing
+from bench.load.scenarios import SCENARIOS, make_files
+from bench.load.wrk import find_wrk
 from bench.machine import describe, python_build
-from bench.memory import watch
-from bench.profiling import profile_app, profile_service, serve_sampled
+from bench.measurements.comparison import Comparison, Figures
+from bench.measurements.growth import Growing
+from bench.measurements.memory import watch
+from bench.measurements.profiling import profile_app, profile_service, serve_sampled
+from bench.measurements.starting import measure_starts
+from bench.measurements.watchers import Measurement, show_watchers
 from bench.report import bars, show, write
-from bench.scenarios import SCENARIOS, make_files
-from bench.stand import Factory, stand
-from bench.starting import measure_starts
 from bench.tables import show_memory, show_profile, show_stages, show_starts
-from bench.watchers import Measurement, show_watchers
-from bench.ways import Way
-from bench.wrk import find_wrk
 
 # Cores that others may use without the figures being worthless.
 _IDLE = 0.2

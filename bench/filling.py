@@ -7,7 +7,7 @@ from datetime import datetime
 import asyncpg
 
 from app.store.dsn import dsn_of
-from bench.ways import Way
+from bench.baselines.ways import Way
 
 ROWS_A_WEEK = 1_000_000
 _CHUNK = 25_000

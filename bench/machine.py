@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.database import Server, filesystem_of
-from bench.wrk import wrk_version
+from bench.load.wrk import wrk_version
 
 _PACKAGES = (
     "rollcall", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic", "orjson",

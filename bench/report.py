@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from bench.comparison import Figures
-from bench.scenarios import Scenario
+from bench.load.scenarios import Scenario
+from bench.measurements.comparison import Figures
 
 RESULTS = Path(__file__).with_name("results")
 _TITLES = {

@@ -6,10 +6,10 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from bench.growth import Stage
-from bench.memory import Growth
-from bench.profiling import Profile
-from bench.starting import Start
+from bench.measurements.growth import Stage
+from bench.measurements.memory import Growth
+from bench.measurements.profiling import Profile
+from bench.measurements.starting import Start
 
 _MB = 1024**2
 _ROWS = 25

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from heapq import heappop, heappush
 
 from app.http.descriptors import raise_descriptor_limit
-from bench.bodies import bodies, yesterday
+from bench.load.bodies import bodies, yesterday
 from tests.conftest import ROOT
 from tests.support.faults.ledger import BYSTANDER
 from tests.support.faults.sender import PATIENCE_S, post

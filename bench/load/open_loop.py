@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
-from bench.bodies import Part
 from bench.database import BenchmarkError
+from bench.load.bodies import Part
 
 _PATIENCE_S = 5.0
 _RECEIVE = 1 << 18

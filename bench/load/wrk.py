@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.bodies import Part
 from bench.database import BenchmarkError
+from bench.load.bodies import Part
 
 _SCRIPT = Path(__file__).with_name("load.lua")
 _PATIENCE_S = 15

@@ -1,4 +1,4 @@
--- Sends requests that lie ready in a file, each of them once: see bench/bodies.py.
+-- Sends requests that lie ready in a file, each of them once: see bench/load/bodies.py.
 -- Arguments: the file, bytes of a request, the first request, requests a thread.
 
 local threads = {}

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from bench import direct
+from bench.baselines import direct
+from bench.baselines.ways import PREPARATIONS, TABLES, Way
 from bench.database import BenchmarkError, Server, run
 from bench.filling import fill
-from bench.ways import PREPARATIONS, TABLES, Way
 
 _CONNECTIONS = 2
 # A checkpoint makes the next change of each page write the whole page. This many

@@ -1,6 +1,6 @@
 """How fast `rollcall import` is, beside asyncpg with the same statement and rows.
 
-    .venv/bin/python bench/import_rate.py [--events 1000000] [--parts 4]
+    .venv/bin/python -m bench.measurements.import_rate [--events 1000000] [--parts 4]
 
 Starts a durable Postgres of its own, writes the events to temporary files, and takes
 these in turn, so that whatever else the machine does falls on both: the rows (judged

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.bodies import Requests, write_requests
+from bench.baselines.direct import BATCH
+from bench.baselines.ways import Way
 from bench.database import Server
-from bench.direct import BATCH
-from bench.ways import Way
+from bench.load.bodies import Requests, write_requests
 
 WARM_UP_S = 1
 # Of the rate at saturation: what an open loop asks for.

@@ -19,9 +19,7 @@ from app.pipeline.unpack import process_events, unpack
 from app.store.dsn import dsn_of
 from app.store.quarantine.issues_json import stored_warnings
 from app.store.write.insert import insert_parameters
-from bench.bodies import bodies, yesterday
-from bench.database import SOURCE, BenchmarkError, run
-from bench.ways import (
+from bench.baselines.ways import (
     COLUMNS,
     PREPARATIONS,
     TABLES,
@@ -29,6 +27,8 @@ from bench.ways import (
     array_parameters,
     statement_of,
 )
+from bench.database import SOURCE, BenchmarkError, run
+from bench.load.bodies import bodies, yesterday
 
 BATCH = 100
 _PATIENCE_S = 300

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from bench import direct
-from bench.bodies import Requests
+from bench.baselines import direct
+from bench.baselines.ways import TABLES, Way
 from bench.database import BenchmarkError, Server, run
+from bench.load.bodies import Requests
+from bench.load.open_loop import Latency, send_on_time
+from bench.load.scenarios import CAPACITY, CONNECTIONS, HALF, WARM_UP_S, Scenario
+from bench.load.wrk import Answers, saturate
 from bench.machine import busy_seconds
-from bench.open_loop import Latency, send_on_time
 from bench.process import (
     ROLLCALL,
     Process,
@@ -18,9 +21,6 @@ from bench.process import (
     started,
     wait_ready,
 )
-from bench.scenarios import CAPACITY, CONNECTIONS, HALF, WARM_UP_S, Scenario
-from bench.ways import TABLES, Way
-from bench.wrk import Answers, saturate
 
 # As many events as others store in about as long; in whole batches of two processes.
 _DIRECT_PER_S = 50_000

@@ -17,11 +17,11 @@ from rich.table import Table
 
 from app.store.keys.keys import create_key
 from app.store.operator_session import in_operator_transaction
-from bench.bodies import Requests, write_requests
 from bench.database import SOURCE, BenchmarkError, Server
+from bench.load.bodies import Requests, write_requests
+from bench.load.scenarios import CAPACITY, CONNECTIONS, WARM_UP_S
+from bench.load.wrk import saturate
 from bench.process import ROLLCALL, rollcall_environment, started, wait_ready
-from bench.scenarios import CAPACITY, CONNECTIONS, WARM_UP_S
-from bench.wrk import saturate
 
 _CHUNK = 1 << 16
 _LEAST = 4096

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from bench.bodies import bodies, yesterday
 from bench.database import BenchmarkError
+from bench.load.bodies import bodies, yesterday
 from bench.process import ROLLCALL, Process, rollcall_environment, started, wait_ready
 
 _OK = 200

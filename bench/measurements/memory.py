@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple
 
-from bench.bodies import write_requests
 from bench.database import BenchmarkError, Server, run
+from bench.load.bodies import write_requests
+from bench.load.scenarios import CAPACITY, CONNECTIONS
+from bench.load.wrk import saturate
 from bench.process import (
     ROLLCALL,
     resident_bytes,
@@ -18,8 +20,6 @@ from bench.process import (
     started,
     wait_ready,
 )
-from bench.scenarios import CAPACITY, CONNECTIONS
-from bench.wrk import saturate
 
 _SLICE_S = 5
 _SAMPLE_S = 0.5

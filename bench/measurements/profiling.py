@@ -18,13 +18,13 @@ from pydantic import SecretStr
 
 from app.main import create_app
 from app.settings import Settings
-from bench.bodies import bodies, write_requests, yesterday
+from bench.baselines.stand import stand
 from bench.database import BenchmarkError, Server
+from bench.load.bodies import bodies, write_requests, yesterday
+from bench.load.scenarios import CAPACITY, CONNECTIONS
+from bench.load.wrk import saturate
 from bench.process import rollcall_environment, started, wait_ready
 from bench.sampler import Sampler
-from bench.scenarios import CAPACITY, CONNECTIONS
-from bench.stand import stand
-from bench.wrk import saturate
 
 _ROUND = 6_400
 _OK = 200

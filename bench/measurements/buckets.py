@@ -1,4 +1,6 @@
-"""`python -m bench.buckets SINGLE DISTRIBUTED`: both databases in turn, without HTTP.
+"""A single server and shards in turn, without HTTP.
+
+    python -m bench.measurements.buckets SINGLE DISTRIBUTED
 
 Each side stores batches with the service's own committers, a batch of one bucket each,
 as the writers of the buckets do. Both databases are empty, migrated ones.
@@ -26,8 +28,8 @@ from app.store.operator_session import in_operator_transaction
 from app.store.shards.buckets import Buckets, read_buckets
 from app.store.shards.committer import committer_of
 from app.store.write.insert import STORED
-from bench.bodies import bodies, yesterday
 from bench.database import SOURCE, BenchmarkError
+from bench.load.bodies import bodies, yesterday
 
 _PROCESSES = 2
 _WRITERS = 4

@@ -1,0 +1,1 @@
+"""Services and statements that Rollcall is compared with."""

@@ -1,0 +1,1 @@
+"""Load: bodies of events, and clients that send them."""

@@ -1,0 +1,1 @@
+"""Measurements, one module for each command of `python -m bench`."""
