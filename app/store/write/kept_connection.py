@@ -48,14 +48,25 @@ class KeptConnection:
 
     async def release(self) -> None:
         """Return the connection to the pool; the next use takes another one."""
+        if self._driver is not None and _is_in_transaction(self._driver):
+            self._driver.terminate()
         connection, self._connection, self._driver = self._connection, None, None
         if connection is not None:
             await give_back(connection)
 
     async def _open(self, deadline: float) -> asyncpg.Connection:
-        if self._driver is not None and not self._driver.is_closed():
-            return self._driver
+        driver = self._driver
+        if driver and not (driver.is_closed() or _is_in_transaction(driver)):
+            return driver
         await self.release()
         self._connection = await check_out(self._engine, deadline=deadline)
         self._driver = await driver_of(self._connection)
         return self._driver
+
+
+def _is_in_transaction(driver: asyncpg.Connection) -> bool:
+    """Whether a BEGIN, COMMIT or ROLLBACK was cut off, which left a transaction open.
+
+    What is stored in it would be taken for committed.
+    """
+    return not driver.is_closed() and driver.is_in_transaction()
