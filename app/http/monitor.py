@@ -134,6 +134,8 @@ class ConnectionMonitor:
             key=lambda each: (each.has_known_key, each.idle_since),
         )
         for connection in closed or [newest]:
+            # Its end is reported later, and others may have arrived by then.
+            self._connections.discard(connection)
             connection.evict()
         self._closed += len(closed or [newest])
 

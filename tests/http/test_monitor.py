@@ -84,6 +84,23 @@ def test_connection_with_unfinished_headers_gives_way_before_a_known_one() -> No
     assert [each.is_closed for each in (known, sending, newest)] == [False, True, False]
 
 
+def test_one_search_makes_room_for_several_that_arrive_together() -> None:
+    class Ending(Fake):
+        """As with asyncio, which reports the end of a connection a turn later."""
+
+        @override
+        def evict(self) -> None:
+            assert not self.is_closed
+            self.is_closed = True
+
+    monitor = monitor_of(100)
+    old = [Ending(monitor, idle_since=number) for number in range(100)]
+    for number in range(3):
+        Ending(monitor, idle_since=100 + number)
+
+    assert [each.is_closed for each in old] == [True] * 3 + [False] * 97
+
+
 def test_gauges_show_connections_and_their_limit() -> None:
     metrics = Metrics()
     monitor = monitor_of(7, metrics)
