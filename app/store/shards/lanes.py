@@ -118,7 +118,7 @@ class BucketWriters:
         if self._lanes or self._closing:
             return
         buckets = await self._read_buckets()
-        if buckets.is_one or self._lanes:
+        if buckets.is_one or self._lanes or self._closing:  # meanwhile
             return
         self._lanes = self._open_lanes(buckets)
         self._buckets = buckets

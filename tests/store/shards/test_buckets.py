@@ -142,6 +142,17 @@ async def test_part_that_is_not_confirmed_leaves_the_body_unknown() -> None:
         writers.submit([*records(2)], Waiting())
 
 
+async def test_lanes_are_not_opened_after_the_stop() -> None:
+    async def stop_meanwhile() -> Buckets:
+        await writers.stop()
+        return BUCKETS
+
+    writers = writers_of({}, Recording(), stop_meanwhile)
+    writers.start()
+    await writers.refresh()
+    assert not writers.has_lanes
+
+
 async def test_first_journal_is_drained_into_the_lanes() -> None:
     committers = {bucket: Recording() for bucket in BUCKETS.numbers}
     writers = writers_of(committers, Recording(Outcome(EventStatus.REJECTED)))
