@@ -67,6 +67,6 @@ class KeptConnection:
 def _is_in_transaction(driver: asyncpg.Connection) -> bool:
     """Whether a BEGIN, COMMIT or ROLLBACK was cut off, which left a transaction open.
 
-    What is stored in it would be taken for committed.
+    An event that is stored in it would be taken for committed.
     """
     return not driver.is_closed() and driver.is_in_transaction()
