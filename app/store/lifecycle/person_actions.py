@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import DatabaseError
 from app.pipeline.person import Person
-from app.request_errors import UnavailableError
+from app.request_errors import OverloadedError, UnavailableError
 from app.store.journal.traces import (
     JournalTraces,
     find_in_journals,
@@ -49,6 +49,10 @@ _NO_RESPONSE = "The database did not respond in time. Nothing was changed; try a
 _TOO_LONG = (
     "Reading all events takes longer than a page may wait. Nothing was changed; use "
     "`rollcall export --subject` or `rollcall erase`."
+)
+_BUSY = (
+    "This worker is exporting or erasing another person. Nothing was changed; try "
+    "again in a minute."
 )
 _BUFFERED = (
     "A journal still holds events of the person. Nothing was changed; try again once "
@@ -104,6 +108,7 @@ class PersonActions:
         """Find all rows and journal entries that concern the person.
 
         Raises:
+            OverloadedError: another action is running.
             UnavailableError: the database did not respond, or it takes too long.
         """
 
@@ -117,6 +122,7 @@ class PersonActions:
         """Return all data of the person as NDJSON.
 
         Raises:
+            OverloadedError: another action is running.
             UnavailableError: the database did not respond, or it takes too long.
         """
         lines: list[bytes] = []
@@ -134,6 +140,7 @@ class PersonActions:
         """Erase the person for good, once the service has stored its journals.
 
         Raises:
+            OverloadedError: another action is running.
             UnavailableError: the database did not respond, it takes too long, or a
                 journal still holds events of the person; nothing was changed.
         """
@@ -151,6 +158,9 @@ class PersonActions:
             async with asyncio.timeout(_TIMEOUT_S):
                 return await work()
 
+        if self._turn.locked():
+            # It would hold one of the few slots of pages for minutes.
+            raise OverloadedError(_BUSY)
         async with self._turn:
             try:
                 return await asyncio.to_thread(asyncio.run, limited())
