@@ -123,9 +123,7 @@ class Connection(ResponseOutput):
 
     # From the reader
 
-    def on_head(
-        self, head: RequestHead, *, keep_alive: bool, expects_continue: bool
-    ) -> None:
+    def on_head(self, head: RequestHead) -> None:
         """Begin with a request, or have it wait for those before it."""
         most = MAX_PIPELINED if self.has_known_key else MAX_PIPELINED_WITHOUT_KEY
         # Those that are refused at once do not wait, but cost time all the same.
@@ -133,10 +131,7 @@ class Connection(ResponseOutput):
         is_flood = not self.has_known_key and self._begun > 1 + most
         if len(self._waiting) >= most or is_flood:
             raise InvalidHttpError("Too many requests wait on this connection.")
-        exchange = Exchange(
-            head, keep_alive=keep_alive, expects_continue=expects_continue
-        )
-        self._incoming = exchange
+        exchange = self._incoming = Exchange(head)
         if self._current is None:
             self._begin(exchange)
         else:
@@ -148,7 +143,7 @@ class Connection(ResponseOutput):
         incoming = self._incoming
         if incoming is not None:
             incoming.feed(chunk)
-            if len(incoming.early) > MAX_EARLY_WITHOUT_KEY and not self.has_known_key:
+            if not self.has_known_key and len(incoming.early) > MAX_EARLY_WITHOUT_KEY:
                 raise InvalidHttpError("Too many bytes wait on this connection.")
 
     def on_end(self) -> None:
@@ -235,7 +230,7 @@ class Connection(ResponseOutput):
             path=head.path,
             method=head.method.decode(),
             query=head.query,
-            headers=head.headers,
+            headers=head.first,
             client=self,
         )
         if receiver is not None:

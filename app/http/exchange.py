@@ -27,10 +27,10 @@ class Exchange:
 
     Args:
         head: of the request.
-        keep_alive: whether the connection stays open after the response.
-        expects_continue: whether the client waits for `100 Continue` with its body.
 
     Attributes:
+        keep_alive: whether the connection stays open after the response.
+        expects_continue: whether the client waits for `100 Continue` with its body.
         is_complete: whether the last byte of the body has arrived.
         completed_at: when it did, on the loop's clock.
         is_started: whether a byte of the response has been written.
@@ -51,23 +51,21 @@ class Exchange:
         "receiver",
     )
 
-    def __init__(
-        self, head: RequestHead, *, keep_alive: bool, expects_continue: bool
-    ) -> None:
+    def __init__(self, head: RequestHead) -> None:
         self.head = head
-        self.keep_alive = keep_alive
-        self.expects_continue = expects_continue
+        self.keep_alive = head.keep_alive
+        self.expects_continue = head.expects_continue
         self.is_complete = False
         self.completed_at = 0.0
         self.is_started = False
         self.is_answered = False
         self.receiver: Receiver | None = None
-        self.early = bytearray()
+        self.early: bytes | bytearray = b""
 
     def begin(self, receiver: Receiver) -> None:
         """Hand the request to its handler, with the part of its body that is here."""
         self.receiver = receiver
-        early, self.early = bytes(self.early), bytearray()
+        early, self.early = bytes(self.early), b""
         if early and not self.is_answered:
             receiver.feed(early)
         if self.is_complete and not self.is_answered:
@@ -78,6 +76,7 @@ class Exchange:
         if self.is_answered:
             return
         if self.receiver is None:
+            self.early = self.early or bytearray()
             self.early += chunk
         else:
             self.receiver.feed(chunk)

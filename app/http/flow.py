@@ -32,6 +32,8 @@ class FlowControl(asyncio.Protocol):
 
     def pause(self, reason: Reason, *, paused: bool = True) -> None:
         """Add or remove a reason to stop reading."""
+        if not (paused or self._reasons):
+            return
         was_paused = bool(self._reasons)
         if paused:
             self._reasons.add(reason)

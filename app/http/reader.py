@@ -32,9 +32,7 @@ class RequestSink(Protocol):
 
     has_known_key: bool
 
-    def on_head(
-        self, head: RequestHead, *, keep_alive: bool, expects_continue: bool
-    ) -> None:
+    def on_head(self, head: RequestHead) -> None:
         """A request begins."""
 
     def on_chunk(self, chunk: bytes) -> None:
@@ -70,14 +68,13 @@ class RequestReader:
         unfinished: UnfinishedHeaders,
     ) -> None:
         self.state: Literal["start", "head", "body", "idle"] = "start"
-        self.since = clock()
+        self.since = self._now = clock()
         self.body_bytes = 0
         self._sink = sink
         self._clock = clock
         self._parser = RequestParser(self)
         self.target = b""
         self.headers: list[tuple[bytes, bytes]] = []
-        self._expects_continue = False
         self._header_bytes = 0
         # Bytes since the last one that the parser reported.
         self._unparsed_bytes = 0
@@ -96,6 +93,7 @@ class RequestReader:
         Raises:
             RequestError: they are not HTTP/1.1, exceed a limit, or the sink refused.
         """
+        self._now = self._clock()
         self._unparsed_bytes += len(data)
         self._unreported_bytes = len(data)
         try:
@@ -104,9 +102,10 @@ class RequestReader:
             raise _cause_of(error) from None
         except HttpParserError:
             raise InvalidHttpError("This is not an HTTP/1.1 request.") from None
-        if self._unparsed_bytes > MAX_HEADER_BYTES and self.state in _INCOMPLETE:
+        is_incomplete = self.state in _INCOMPLETE
+        if is_incomplete and self._unparsed_bytes > MAX_HEADER_BYTES:
             raise headers_too_large()
-        is_unfinished = self.state in _INCOMPLETE and not self._sink.has_known_key
+        is_unfinished = is_incomplete and not self._sink.has_known_key
         if is_unfinished or self._held:
             unparsed = max(self._unparsed_bytes, self._unreported_bytes)
             pending = self._header_bytes + unparsed if is_unfinished else 0
@@ -116,10 +115,9 @@ class RequestReader:
         """From the parser."""
         self.target = b""
         self.headers = []
-        self._expects_continue = False
         self._header_bytes = self._unparsed_bytes = 0
         self.state = "head"
-        self.since = self._clock()
+        self.since = self._now
 
     def on_url(self, url: bytes) -> None:
         """From the parser: the target, or a part of it."""
@@ -130,25 +128,21 @@ class RequestReader:
         """From the parser: a header, or a trailer, which is dropped."""
         self._count(len(name) + len(value) + HEADER_WEIGHT)
         if self.state == "head":
-            name = name.lower()
-            if name == b"expect" and value.lower() == b"100-continue":
-                self._expects_continue = True
-            self.headers.append((name, value))
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """From the parser."""
-        parser = self._parser
-        if parser.is_upgrade:
+        llhttp = self._parser.llhttp
+        if llhttp.should_upgrade():  # it is about to be reported again, without
             return
-        head = read_head(parser.method, self.target, parser.version, self.headers)
-        self.state = "body"
-        self.since = self._clock()
-        self._header_bytes = self._unparsed_bytes = self.body_bytes = 0
-        self._sink.on_head(
-            head,
-            keep_alive=head.version == "1.1" and parser.keeps_alive,
-            expects_continue=self._expects_continue,
+        head = read_head(
+            llhttp.get_method(), self.target, llhttp.get_http_version(), self.headers
         )
+        head.keep_alive = head.version == "1.1" and llhttp.should_keep_alive()
+        self.state = "body"
+        self.since = self._now
+        self._header_bytes = self._unparsed_bytes = self.body_bytes = 0
+        self._sink.on_head(head)
 
     def on_body(self, body: bytes) -> None:
         """From the parser."""
@@ -162,7 +156,7 @@ class RequestReader:
         self._unparsed_bytes = 0
         if self.state == "body":  # else it is about to be repeated
             self.state = "idle"
-            self.since = self._clock()
+            self.since = self._now
             self._sink.on_end()
 
     def _count(self, size: int) -> None:

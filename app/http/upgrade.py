@@ -30,34 +30,15 @@ class RequestParser:
 
     Args:
         callbacks: receives each request; one that asks for an upgrade is reported
-            twice, the first time with `is_upgrade` true and without a body.
+            twice, the first time as an upgrade and without a body.
+
+    Attributes:
+        llhttp: the parser of the present request; another one after an upgrade.
     """
 
     def __init__(self, callbacks: ParserCallbacks) -> None:
         self._callbacks = callbacks
-        self._parser = _new_parser(callbacks)
-
-    @property
-    def is_upgrade(self) -> bool:
-        """Whether this request is about to be reported again, without its upgrade."""
-        return bool(self._parser.should_upgrade())
-
-    @property
-    def method(self) -> bytes:
-        """The method of the request being parsed."""
-        method: bytes = self._parser.get_method()
-        return method
-
-    @property
-    def version(self) -> str:
-        """Its HTTP version, such as 1.1."""
-        version: str = self._parser.get_http_version()
-        return version
-
-    @property
-    def keeps_alive(self) -> bool:
-        """Whether another request may follow it."""
-        return bool(self._parser.should_keep_alive())
+        self.llhttp = _new_parser(callbacks)
 
     def feed(self, data: bytes) -> None:
         """Parse the bytes that arrived.
@@ -65,28 +46,27 @@ class RequestParser:
         Raises:
             HttpParserError: they are not HTTP, or a callback raised.
         """
-        rest = memoryview(data)  # a slice of it is no copy
+        rest: bytes | memoryview = data
         while rest:
             try:
-                self._parser.feed_data(rest)
+                self.llhttp.feed_data(rest)
             except HttpParserUpgrade as upgrade:
                 [end] = upgrade.args
-                rest = rest[end:]
+                rest = memoryview(rest)[end:]  # no copy
             else:
                 return
             head = self._without_upgrade()
             # The old one is closed where the request ends the connection.
-            self._parser = _new_parser(self._callbacks)
-            self._parser.feed_data(head)
+            self.llhttp = _new_parser(self._callbacks)
+            self.llhttp.feed_data(head)
 
     def _without_upgrade(self) -> bytes:
         """The headers of this request as bytes, less the upgrade."""
-        method = self.method
+        method = self.llhttp.get_method()
         if method == b"CONNECT":
             raise HttpParserInvalidMethodError
-        lines = [
-            b"%b %b HTTP/%b" % (method, self._callbacks.target, self.version.encode())
-        ]
+        version = self.llhttp.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (method, self._callbacks.target, version)]
         for name, value in self._callbacks.headers:
             if name != b"upgrade":
                 lines.append(b"%b: %b" % (name, value))

@@ -94,7 +94,7 @@ class Dispatcher:
         path: bytes,
         method: str,
         query: bytes,
-        headers: list[tuple[bytes, bytes]],
+        headers: dict[bytes, bytes],
         client: Client,
     ) -> TrackRequest | None:
         """Begin to handle a request for an event route; None for any other path.
@@ -103,7 +103,7 @@ class Dispatcher:
             path: as sent.
             method: of HTTP.
             query: as sent.
-            headers: lower-case names.
+            headers: lower-case names; of a repeated one the first.
             client: gets the response.
         """
         route = self._routes.get(path) or self._routes.get(_normalised(path))
@@ -114,7 +114,7 @@ class Dispatcher:
             route,
             method=method,
             query=query,
-            headers=first_headers(headers),
+            headers=headers,
             request_id=self._new_id(),
             client=client,
         )
@@ -131,7 +131,7 @@ class Dispatcher:
             path=scope.get("raw_path") or scope["path"].encode(),
             method=scope["method"],
             query=scope["query_string"],
-            headers=list(scope["headers"]),
+            headers=first_headers(list(scope["headers"])),
             client=client,
         )
         if request is None:
