@@ -116,11 +116,12 @@ class TrackRequest(RequestIntake):
     def _process(self, unpacked: Unpacked) -> list[Entry | Ignored]:
         return process_events(
             unpacked,
+            # By position: by name, a call of a class takes three times as long.
             request_context=RequestContext(
                 self.source or "",
                 self._received_at,
                 self._request_id,
-                assumes_receipt=self._route.lenient,
+                self._route.lenient,
             ),
             policy=self._services.policy,
             idempotency_key=idempotency_key(self._headers),

@@ -115,7 +115,7 @@ def build_response(  # noqa: PLR0913 - the outcome and its request
         f'"results":[{",".join(map(_as_text, results))}]{_members(more)}}}'
     )
     if rejected < len(outcomes) or route.lenient:
-        return TrackResponse(_OK, f"{{{content}".encode(), counts=counts)
+        return TrackResponse(_OK, f"{{{content}".encode(), JSON, (), counts)
     problem = {
         "type": "about:blank",
         "title": "Every event was rejected",

@@ -12,7 +12,6 @@ from app.pipeline.cloudevents import canonicalise_cloudevent, is_cloudevent
 from app.pipeline.fields.canonical import CanonicalEvent, canonicalise
 from app.pipeline.fields.clean import clean, warn_of_unknown
 from app.pipeline.fields.corrections import NO_CORRECTIONS, Corrections
-from app.pipeline.fields.sanitize import Sanitizer
 from app.pipeline.identity import content_of, hash_content, identify
 from app.pipeline.issues import ErrorCode, Issue
 from app.pipeline.json_decode import depth_of
@@ -60,9 +59,8 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
     if corrections is not NO_CORRECTIONS:
         sent = corrections.apply(sent)
     event = _canonicalise(sent, idempotency_key)
-    sanitizer = Sanitizer()
     plain = body.plain and idempotency_key is None
-    canonical = clean(event, sanitizer, corrections, plain=plain)
+    canonical, sanitizer = clean(event, corrections, plain=plain)
     name, errors, warnings = validate(canonical, policy.catalog, sent=sent)
     parsed, timestamp_issues = _read_timestamp(canonical, sent, request_context, policy)
     if sanitizer.warnings:

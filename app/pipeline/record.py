@@ -43,7 +43,8 @@ class RequestContext(NamedTuple):
     assumes_receipt: bool = False
 
 
-class BodyTraits(NamedTuple):
+@dataclass(slots=True)
+class BodyTraits:
     """Traits that all events of a decoded body share.
 
     Attributes:

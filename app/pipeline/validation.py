@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -57,29 +57,19 @@ _MESSAGES = {
 }
 
 
-class ValidationResult(NamedTuple):
-    """Result of the validation of one event.
-
-    Attributes:
-        name: the event's name as it is stored.
-        errors: reasons to reject the event.
-        warnings: assumptions and missing recommended properties.
-    """
-
-    name: str
-    errors: list[Issue]
-    warnings: list[Issue]
-
-
 def validate(
     canonical: CanonicalEvent, catalog: Catalog, *, sent: dict[str, Any]
-) -> ValidationResult:
+) -> tuple[str, list[Issue], list[Issue]]:
     """Validate an event against the model of its type.
 
     Args:
         canonical: the event with cleaned values; its ids are text.
         catalog: the known event types.
         sent: the event as decoded, to search for near misses.
+
+    Returns:
+        The event's name as it is stored; the reasons to reject the event; assumptions
+        and missing recommended properties.
     """
     sent_name = canonical.fields.get("event")
     fields = canonical.fields
@@ -112,7 +102,7 @@ def validate(
         place = canonical.names["properties"]
         errors += _check_required_groups(event_type, properties, place, sent)
         warnings += _check_recommended(event_type, properties, place)
-    return ValidationResult(name, errors, warnings)
+    return name, errors, warnings
 
 
 def missing_field(

@@ -18,6 +18,8 @@ from app.pipeline.issues import ErrorCode, Issue, WarningCode
 _IDS = ("user_id", "group_id", "message_id")
 _OPTIONAL_IDS = ("group_id", "message_id")
 _OBJECTS = ("properties", "context")
+# Of all events that need no repair; nobody adds to it.
+_UNUSED = Sanitizer()
 
 
 def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
@@ -54,18 +56,15 @@ def _is_clean(event: CanonicalEvent) -> bool:
 
 
 def clean(
-    event: CanonicalEvent,
-    sanitizer: Sanitizer,
-    corrections: Corrections,
-    *,
-    plain: bool,
-) -> CanonicalEvent:
-    """The event with values that can be validated and stored.
+    event: CanonicalEvent, corrections: Corrections, *, plain: bool
+) -> tuple[CanonicalEvent, Sanitizer]:
+    """The event with values that can be validated and stored, and what was repaired.
 
     The same object if nothing had to be changed, else a new one.
     """
     if plain and _is_clean(event):
-        return event
+        return event, _UNUSED
+    sanitizer = Sanitizer()
     fields, extra = dict(event.fields), event.extra
     if not plain:
         for name, value in event.fields.items():
@@ -78,9 +77,10 @@ def clean(
         if name in fields:
             _read_id(name, fields, event.names[name], sanitizer, corrections)
     _read_empty_arrays(fields, event.names, sanitizer)
-    return CanonicalEvent(
+    cleaned_event = CanonicalEvent(
         fields, event.names, extra, [], is_cloudevent=event.is_cloudevent
     )
+    return cleaned_event, sanitizer
 
 
 def _read_empty_arrays(

@@ -149,4 +149,5 @@ def _validate(row: Row[Any], catalog: Catalog) -> list[Issue]:
         fields["message_id"] = row.message_id
     names = {name: name for name in fields}
     canonical = CanonicalEvent(fields, names, {})
-    return validate(canonical, catalog, sent=fields).errors
+    _, errors, _ = validate(canonical, catalog, sent=fields)
+    return errors
