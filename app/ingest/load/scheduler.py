@@ -211,16 +211,13 @@ class Scheduler:
                 if self._clock() - ticket.at > self._max_wait_s + _LATE_S:
                     ticket.is_done = True  # its deadline refuses it
                     ticket.start = _nothing
-                    passed = 0
-                    if queue.tickets:
-                        self._rounds.append(queue)
-                    continue
-                self._activate(ticket)
+                else:
+                    self._activate(ticket)
             queue.has_turns = bool(queue.tickets)
             if queue.has_turns:
                 self._rounds.append(queue)
             passed = 0 if has_room else passed + 1
-            if has_room:
+            if ticket.is_active:
                 ticket.start()
 
     def _next(self, queue: SourceQueue) -> Ticket | None:

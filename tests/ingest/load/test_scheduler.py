@@ -296,3 +296,16 @@ def test_request_that_waited_too_long_is_left_to_its_deadline(work: Work) -> Non
     for ticket in tickets:
         work.end(ticket)
     assert (work.scheduler.active, work.scheduler.waiting) == (0, 0)
+
+
+def test_source_whose_last_waiting_request_was_late_goes_on_taking_turns(
+    work: Work,
+) -> None:
+    tickets = [work.send("billing", str(number)) for number in range(SLOTS + 1)]
+    work.loop.now += 2.2
+    work.end(tickets[0])
+    tickets += [work.send("billing", f"later-{number}") for number in range(2)]
+    assert work.started[-1] == "later-0"
+    work.end(tickets[1])
+
+    assert work.started[-1] == "later-1"
