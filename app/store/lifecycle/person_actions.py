@@ -45,10 +45,15 @@ SELECT
         AND has_table_privilege('event_ids', 'UPDATE')
         AND has_table_privilege('erasures', 'INSERT') AS erase
 """)
-_NO_RESPONSE = "The database did not respond in time. Nothing was changed; try again."
+# An erasure may have been committed although its confirmation did not arrive.
+_NO_RESPONSE = (
+    "The database did not respond in time. Find the person again: an erasure either "
+    "took place as a whole, with a row in the audit log, or changed nothing."
+)
 _TOO_LONG = (
-    "Reading all events takes longer than a page may wait. Nothing was changed; use "
-    "`rollcall export --subject` or `rollcall erase`."
+    "This takes longer than a page may wait. Use `rollcall export --subject` or "
+    "`rollcall erase`. An erasure on this page either took place as a whole, with a "
+    "row in the audit log, or changed nothing."
 )
 _BUSY = (
     "This worker is exporting or erasing another person. Nothing was changed; try "
@@ -141,8 +146,9 @@ class PersonActions:
 
         Raises:
             OverloadedError: another action is running.
-            UnavailableError: the database did not respond, it takes too long, or a
-                journal still holds events of the person; nothing was changed.
+            UnavailableError: a journal still holds events of the person, and nothing
+                was changed; or the database did not respond in time, or it takes too
+                long, and the erasure either took place as a whole or not at all.
         """
 
         async def work() -> Erasure:
