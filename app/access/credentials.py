@@ -86,6 +86,8 @@ def find_body_key(start: bytes) -> bytes | None:
 
 def _from_authorization(value: bytes) -> bytes:
     """RFC 6750 section 2.1, or RFC 7617 with the key as the user name."""
+    if value.startswith(b"Bearer ") and (key := value[7:].strip()):
+        return key  # as nearly all send it
     scheme, _, credentials = value.strip().partition(b" ")
     credentials = credentials.strip()
     match scheme.lower():

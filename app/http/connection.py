@@ -151,7 +151,8 @@ class Connection(ResponseOutput):
         exchange, self._incoming = self._incoming, None
         if exchange is not None:
             exchange.end(self._reader.since)
-            self._advance()
+            if exchange.is_answered:  # else its response goes on with the next
+                self._advance()
 
     # From the server and the monitor
 

@@ -90,7 +90,6 @@ class BodyReader:
     def __init__(
         self,
         framing: Framing,
-        *,
         max_bytes: int,
         grow: Callable[[int], None],
         look: Callable[[bytes], None] | None = None,

@@ -18,11 +18,8 @@ from typing_extensions import override
 from app.access.credentials import key_from_body
 from app.ingest.counting import count_issues
 from app.ingest.intake import RequestIntake
-from app.ingest.lifecycle import Client
-from app.ingest.request import DEFAULT_OPTIONS, idempotency_key, read_query
+from app.ingest.request import QueryOptions, idempotency_key, read_query
 from app.ingest.responses import build_response, dry_run_outcomes, with_ignored
-from app.ingest.routes import TrackRoute
-from app.ingest.services import IngestServices
 from app.pipeline.cloudevents import binary_attributes
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import RequestContext
@@ -43,29 +40,10 @@ class TrackRequest(RequestIntake):
 
     __slots__ = ("_content", "_entries", "_options")
 
-    def __init__(  # noqa: PLR0913 - the parts of a request
-        self,
-        services: IngestServices,
-        route: TrackRoute,
-        *,
-        method: str,
-        query: bytes,
-        headers: dict[bytes, bytes],
-        request_id: str,
-        client: Client,
-    ) -> None:
-        super().__init__(
-            services,
-            route,
-            method=method,
-            query=query,
-            headers=headers,
-            request_id=request_id,
-            client=client,
-        )
-        self._content = b""
-        self._entries: list[Entry | Ignored] = []
-        self._options = DEFAULT_OPTIONS
+    # Each is set by the stage that has it first.
+    _content: bytes
+    _entries: list[Entry | Ignored]
+    _options: QueryOptions
 
     @override
     def _wait_for_turn(self, content: bytes) -> None:

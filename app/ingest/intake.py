@@ -44,18 +44,17 @@ class RequestIntake(RequestLifecycle):
         "_unread_s",
     )
 
-    def __init__(  # noqa: PLR0913 - the parts of a request
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a request, fast by position
         self,
         services: IngestServices,
         route: TrackRoute,
-        *,
         method: str,
         query: bytes,
         headers: dict[bytes, bytes],
         request_id: str,
         client: Client,
     ) -> None:
-        super().__init__(services, route, request_id=request_id, client=client)
+        super().__init__(services, route, request_id, client)
         self._method = method
         self._query = query
         self._headers = headers
@@ -148,10 +147,10 @@ class RequestIntake(RequestLifecycle):
         self._is_ndjson = framing.is_ndjson
         self._body = BodyReader(
             framing,
-            max_bytes=max_bytes,
-            grow=self._permit.grow,
+            max_bytes,
+            self._permit.grow,
             # At once, so that strangers cannot fill the budget of a known sender.
-            look=self._guess_source if source is None else None,
+            self._guess_source if source is None else None,
         )
         self._client.invite_body()
 

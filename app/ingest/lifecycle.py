@@ -83,7 +83,6 @@ class RequestLifecycle:
         self,
         services: IngestServices,
         route: TrackRoute,
-        *,
         request_id: str,
         client: Client,
     ) -> None:

@@ -82,6 +82,10 @@ class BucketWriters:
             the rejected events, which have no bucket.
         read_buckets: asks the database.
         open_lane: makes the lane of a bucket.
+
+    Attributes:
+        submit: queues the entries of one body, as `Writer.submit` does: the first
+            writer's own method as long as one bucket is known.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class BucketWriters:
         open_lanes: Callable[[Buckets], dict[int, Lane]],
     ) -> None:
         self._first = first
+        self.submit: Callable[[list[Entry], Waiter], None] = first.submit
         self._read_buckets = read_buckets
         self._open_lanes = open_lanes
         self._buckets = ONE_BUCKET
@@ -122,6 +127,7 @@ class BucketWriters:
             return
         self._lanes = self._open_lanes(buckets)
         self._buckets = buckets
+        self.submit = self._submit_by_bucket
         for lane in self._lanes.values():
             lane.start()
 
@@ -141,19 +147,7 @@ class BucketWriters:
         buffers = [lane.buffer for lane in self._lanes.values() if lane.buffer]
         await asyncio.gather(*(buffer.stop(within_s=within_s) for buffer in buffers))
 
-    def submit(self, entries: list[Entry], waiter: Waiter) -> None:
-        """Queue the entries of one body.
-
-        Args:
-            entries: in the order sent.
-            waiter: given the outcomes once, unless this raises.
-
-        Raises:
-            UnavailableError: the writer is stopping.
-        """
-        if not self._lanes:
-            self._first.submit(entries, waiter)
-            return
+    def _submit_by_bucket(self, entries: list[Entry], waiter: Waiter) -> None:
         if self._closing:
             raise UnavailableError("The service is stopping; send this again.")
         parts = self._buckets.divide(entries)

@@ -29,7 +29,7 @@ class Waiter(Protocol):
 class EntryWriter(Protocol):
     """What stores the entries of bodies."""
 
-    def submit(self, entries: list[Entry], waiter: Waiter) -> None:
+    def submit(self, entries: list[Entry], waiter: Waiter, /) -> None:
         """Queue the entries of one body.
 
         Raises:
@@ -44,7 +44,7 @@ class Submission:
     Attributes:
         entries: in the order sent.
         waiter: notified once all entries are on a disk, or not confirmed in time.
-        at: time of submission on the loop's clock.
+        at: time of submission, in monotonic seconds.
     """
 
     entries: list[Entry]

@@ -9,6 +9,7 @@ its disk.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
@@ -98,8 +99,7 @@ class Writer:
         """
         if self._closing:
             raise UnavailableError("The service is stopping; send this again.")
-        at = asyncio.get_running_loop().time()
-        self._waiting.append(Submission(entries, waiter, at))
+        self._waiting.append(Submission(entries, waiter, time.monotonic()))
         self._wake.set()
 
     async def _run(self) -> None:
@@ -156,7 +156,7 @@ class Writer:
         """
         if self._journal is None:
             return 0.0
-        return asyncio.get_running_loop().time() - batch[0].at
+        return time.monotonic() - batch[0].at
 
     async def _buffer(
         self,
