@@ -73,7 +73,7 @@ class Connection(ResponseOutput):
         self._app_state = app_state
         self._dispatcher = services.dispatcher
         self._reader = RequestReader(
-            self, self._loop.time, self._monitor.unfinished_headers
+            self, self.arrived_at, self._monitor.unfinished_headers
         )
         self._stalled = StalledReaderCheck(self._monitor.limits.write_s)
         # The exchange whose body is being read: the current or the last waiting one.
@@ -103,7 +103,7 @@ class Connection(ResponseOutput):
         self.resume_writing()
 
     @override
-    def data_received(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         if self._is_refused or self.transport.is_closing():
             return
         self._begun = 0
@@ -115,6 +115,7 @@ class Connection(ResponseOutput):
     @override
     def eof_received(self) -> bool:
         """Keep the connection for the response to a request that is complete."""
+        self.take()
         last = self._waiting[-1] if self._waiting else self._current
         if last is None or not last.is_complete or last.is_started:
             return False
@@ -159,7 +160,8 @@ class Connection(ResponseOutput):
     @property
     def is_idle(self) -> bool:
         """Whether no part of a request is here, and no part of a response due."""
-        return self._current is None and self._reader.state in {"start", "idle"}
+        is_between = self._reader.state in {"start", "idle"}
+        return self._current is None and is_between and not self._unparsed
 
     @property
     def idle_since(self) -> float:
@@ -198,7 +200,7 @@ class Connection(ResponseOutput):
         """
         if self._stalled.is_stuck(self.transport.get_write_buffer_size(), now):
             self.transport.abort()
-        elif self.is_paused:  # it is us who take long
+        elif self.is_paused or self._unparsed:  # it is us who take long
             self._reader.since = now
         elif not self.transport.is_closing():
             self._end_if_late(now)

@@ -5,8 +5,8 @@ from collections import deque
 
 from uvicorn.server import ServerState
 
+from app.http.arrivals import BufferedInput
 from app.http.exchange import Exchange
-from app.http.flow import FlowControl
 from app.http.monitor import ConnectionMonitor
 from app.http.raw_errors import header_lines, status_line
 from app.ingest.responses import TrackResponse
@@ -16,7 +16,7 @@ _RESPONSE = (
 )
 
 
-class ResponseOutput(FlowControl):
+class ResponseOutput(BufferedInput):
     """Writes the responses of a connection, in the order of the requests.
 
     Args:
@@ -35,8 +35,7 @@ class ResponseOutput(FlowControl):
         server_state: ServerState,
         monitor: ConnectionMonitor,
     ) -> None:
-        super().__init__()
-        self._loop = loop
+        super().__init__(loop, monitor.inbox)
         self._server = server_state
         self._monitor = monitor
         # The exchange whose response is due, and those behind it.

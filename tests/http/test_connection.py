@@ -194,6 +194,7 @@ async def test_large_unfinished_headers_have_a_limit_that_connections_share(
     wires = [Wire(bench, monitor) for _ in range(400)]
     for wire in wires:
         wire.send(start)
+    await until(lambda: monitor.inbox.size == 0)
     refused = [wire for wire in wires if wire.statuses == [503]]
     assert 70 < len(refused) < 80  # 16 MiB beyond the first 8 KiB of each
     assert monitor.unfinished_headers.used <= 16 * 2**20

@@ -1,0 +1,73 @@
+"""Spreads arriving bytes over the turns of the event loop.
+
+The loop hands over the bytes of every readable connection before it does anything else.
+To parse the requests of thousands of connections that send at the same moment takes
+seconds, in which none is worked on. Therefore only some are parsed in a turn of the
+loop. The bytes of the others are kept, with the time of their arrival.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+# Connections whose bytes are parsed in one turn of the event loop.
+PER_TURN = 64
+# Bytes that are kept; more are parsed at once.
+_MAX_BYTES = 8 * 1024 * 1024
+
+
+class Arrival(Protocol):
+    """A connection with bytes that were not parsed yet."""
+
+    def take(self) -> None:
+        """Parse them."""
+
+
+class Inbox:
+    """The connections of a worker that wait until their bytes are parsed.
+
+    Args:
+        call_soon: has the event loop call a function in its next turn.
+
+    Attributes:
+        size: bytes that wait.
+    """
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        self._call_soon = call_soon
+        self._left = PER_TURN
+        self.size = 0
+        self._waiting: deque[tuple[Arrival, int]] = deque()
+        self._is_turning = False
+
+    def has_room(self) -> bool:
+        """Whether bytes that arrive now are parsed at once."""
+        if not self._is_turning:
+            self._is_turning = True
+            self._call_soon(self._turn)
+        if self._waiting or not self._left:
+            return self.size > _MAX_BYTES
+        self._left -= 1
+        return True
+
+    def add(self, arrival: Arrival, size: int) -> None:
+        """Have a connection wait; once for each part that arrived.
+
+        Args:
+            arrival: the connection.
+            size: of the part.
+        """
+        self._waiting.append((arrival, size))
+        self.size += size
+
+    def _turn(self) -> None:
+        self._left = max(0, PER_TURN - len(self._waiting))
+        for _ in range(min(PER_TURN, len(self._waiting))):
+            arrival, size = self._waiting.popleft()
+            self.size -= size
+            arrival.take()
+        self._is_turning = bool(self._waiting)
+        if self._is_turning:
+            self._call_soon(self._turn)
+        else:
+            self._left = PER_TURN
