@@ -30,7 +30,7 @@ _MAX_KEY_BYTES = 128
 # Fraction of the slots for one source while several sources send.
 _SHARE_OF_SLOTS = 8
 # Time left for the commit after the longest wait for a turn.
-_COMMIT_S = 0.75
+_COMMIT_S = 1.0
 _LOG_INTERVAL_S = 1.0
 
 

@@ -28,11 +28,7 @@ _DEFAULT_REFUSALS = 1000.0
 _MAX_BACK_OFF_S = 2.0
 # A request is not begun that has waited so much longer than it should: it could not be
 # answered in time, and the work would be lost for the others.
-_LATE_S = 0.4
-# Parts of a unit of work: to read a request until it waits, and to refuse it. Counted
-# as work, because a burst of either does not mean that the service became slow.
-_ARRIVAL_UNITS = 0.4
-_REFUSAL_UNITS = 0.25
+_LATE_S = 0.25
 
 CallLater = Callable[[float, Callable[[], None]], Any]
 
@@ -107,8 +103,6 @@ class Scheduler:
         Args:
             source: the sender; "" if it is unknown.
         """
-        if self._pending:
-            self._rate.add(_REFUSAL_UNITS)
         rate = min(_REFUSALS_PER_UNIT * self._rate.get(), _DEFAULT_REFUSALS)
         return self._queue(source).refusals.pause_s(rate)
 
@@ -140,7 +134,6 @@ class Scheduler:
         if not queue.has_turns:
             queue.has_turns = True
             self._rounds.append(queue)
-        self._rate.add(_ARRIVAL_UNITS)
         ticket.at = self._clock()
         queue.tickets.append(ticket)
         queue.pending += units
@@ -167,7 +160,7 @@ class Scheduler:
             ticket.queue.active -= ticket.units
         if self._pending:
             self._completed_at = self._clock()
-            self._rate.add(ticket.units - _ARRIVAL_UNITS * bool(ticket.at))
+            self._rate.add(ticket.units)
 
     def _pump_soon(self) -> None:
         if self._rounds and not self._is_pumping:

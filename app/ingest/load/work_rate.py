@@ -8,9 +8,8 @@ _RATE_LIFE_S = 5.0
 # Assumed until it is measured. A burst of which more can wait would have used up the
 # time of all its requests before the first of them is completed.
 _ASSUMED_RATE = 3000.0
-# Weight of the newest period where it is slower than the rate; a faster one replaces
-# the rate, because in a burst the time goes into reading requests.
-_RATE_SMOOTHING = 0.2
+# Weight of the newest period.
+_RATE_SMOOTHING = 0.5
 
 
 class WorkRate:
@@ -22,16 +21,16 @@ class WorkRate:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._rate = float("inf")
+        self._rate = _ASSUMED_RATE
         self._since = self._measured_at = float("-inf")
-        self._units = 0.0
+        self._units = 0
 
     def start(self) -> None:
         """Work begins to wait: before, the rate was that of arrivals."""
         self._since = self._clock()
         self._units = 0
 
-    def add(self, units: float) -> None:
+    def add(self, units: int) -> None:
         """Count work that was completed."""
         self._units += units
         now = self._clock()
@@ -39,10 +38,11 @@ class WorkRate:
         if period < _RATE_PERIOD_S:
             return
         rate = self._units / period
-        if self._is_known(now) and rate < self._rate:
+        if self._is_known(now):
             rate = self._rate + _RATE_SMOOTHING * (rate - self._rate)
-        self._rate, self._measured_at = rate, now
-        self._since, self._units = now, 0
+        self._rate = rate
+        self._measured_at = self._since = now
+        self._units = 0
 
     def get(self) -> float:
         """The rate; an assumed one where none was measured lately."""
