@@ -49,11 +49,19 @@ class TrackRequest(RequestIntake):
     def _wait_for_turn(self, content: bytes) -> None:
         self._content = content
         enter = self._services.scheduler.enter
-        self._ticket = enter(self.source or self._guess, len(content), self._work)
+        self._ticket = enter(
+            self.source or self._guess,
+            len(content),
+            self._work,
+            arrived_at=self._arrived_at,
+        )
         if self._ticket.is_active:
             self._work()
 
     def _work(self) -> None:
+        if self._ticket is not None and self._ticket.is_done:
+            self.expire()
+            return
         is_known = bool(self.source or self._guess)
         if len(self._content) > (_LARGE_BODY if is_known else _LARGE_STRANGE_BODY):
             self._services.run(self._process_slowly())

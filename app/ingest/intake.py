@@ -32,6 +32,7 @@ class RequestIntake(RequestLifecycle):
     """
 
     __slots__ = (
+        "_arrived_at",
         "_body",
         "_early",
         "_early_error",
@@ -67,6 +68,7 @@ class RequestIntake(RequestLifecycle):
         self._guess = ""
         # How long the client's body was left unread: it may have been here already.
         self._unread_s = 0.0
+        self._arrived_at = 0.0
         self._is_ndjson = False
 
     def begin(self) -> None:
@@ -89,8 +91,9 @@ class RequestIntake(RequestLifecycle):
             received_at: when its last byte arrived, on the loop's clock.
         """
         self._is_received = True
+        self._arrived_at = received_at - self._unread_s
         if not self.is_done:
-            self._services.deadlines.add(self, received_at - self._unread_s)
+            self._services.deadlines.add(self, self._arrived_at)
             if self._body is not None:
                 self._try(self._finish_body)
 

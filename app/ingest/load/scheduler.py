@@ -25,7 +25,7 @@ _ALONE_AFTER_S = 60.0
 # unit of work: its refused connections are left unread for a while, at most so long.
 _REFUSALS_PER_UNIT = 0.5
 _DEFAULT_REFUSALS = 1000.0
-_MAX_BACK_OFF_S = 2.0
+_MAX_BACK_OFF_S = 5.0
 # A request is not begun that has waited so much longer than it should: it could not be
 # answered in time, and the work would be lost for the others.
 _LATE_S = 0.25
@@ -82,15 +82,19 @@ class Scheduler:
         self._completed_at = float("-inf")
         self._is_timed = False
 
-    def check(self, source: str) -> None:
+    def check(self, source: str, waited_s: float = 0.0) -> None:
         """Refuse a request whose turn would come too late.
+
+        Args:
+            source: the sender.
+            waited_s: time since the request arrived.
 
         Raises:
             OverloadedError: it would wait too long.
         """
         if (
             self._pending
-            and self._expected_wait_s(self._queue(source)) > self._max_wait_s
+            and waited_s + self._expected_wait_s(self._queue(source)) > self._max_wait_s
         ):
             raise OverloadedError(
                 "More requests are waiting than can be answered in time; send this "
@@ -106,13 +110,22 @@ class Scheduler:
         rate = min(_REFUSALS_PER_UNIT * self._rate.get(), _DEFAULT_REFUSALS)
         return self._queue(source).refusals.pause_s(rate)
 
-    def enter(self, source: str, size: int, start: Callable[[], None]) -> Ticket:
+    def enter(
+        self,
+        source: str,
+        size: int,
+        start: Callable[[], None],
+        *,
+        arrived_at: float | None = None,
+    ) -> Ticket:
         """Take a turn, at once (`is_active`) or later, when `start` is called.
 
         Args:
             source: the sender; "" if it is unknown.
             size: of the body, decompressed.
-            start: begins to work on the request.
+            start: begins to work on the request; or refuses it, if it `is_done`
+                because its turn came too late.
+            arrived_at: when its last byte arrived, on the clock; now by default.
 
         Raises:
             OverloadedError: it would wait too long.
@@ -128,13 +141,14 @@ class Scheduler:
         if not queue.tickets and self._has_room(queue, units, is_alone=is_alone):
             self._activate(ticket)
             return ticket
-        self.check(source)
+        now = self._clock()
+        ticket.at = now if arrived_at is None else arrived_at
+        self.check(source, now - ticket.at)
         if not self._pending:
             self._rate.start()
         if not queue.has_turns:
             queue.has_turns = True
             self._rounds.append(queue)
-        ticket.at = self._clock()
         queue.tickets.append(ticket)
         queue.pending += units
         self._pending += units
@@ -202,16 +216,16 @@ class Scheduler:
                 queue.tickets.popleft()
                 self._unqueue(ticket)
                 if self._clock() - ticket.at > self._max_wait_s + _LATE_S:
-                    ticket.is_done = True  # its deadline refuses it
-                    ticket.start = _nothing
+                    ticket.is_done = True
                 else:
                     self._activate(ticket)
             queue.has_turns = bool(queue.tickets)
             if queue.has_turns:
                 self._rounds.append(queue)
             passed = 0 if has_room else passed + 1
-            if ticket.is_active:
-                ticket.start()
+            if has_room:
+                start, ticket.start = ticket.start, _nothing
+                start()
 
     def _next(self, queue: SourceQueue) -> Ticket | None:
         tickets = queue.tickets

@@ -234,13 +234,13 @@ def test_refused_connections_of_a_source_come_back_one_after_the_other(
     assert work.scheduler.back_off_s("quiet") == 0
 
 
-def test_refused_connection_is_left_unread_for_two_seconds_at_most(
+def test_refused_connection_is_left_unread_for_five_seconds_at_most(
     work: Work,
 ) -> None:
     saturate(work, rate=10)
     pauses = [work.scheduler.back_off_s("billing") for _ in range(100)]
 
-    assert pauses[-1] == 2.0
+    assert pauses[-1] == 5.0
 
 
 def test_rate_goes_half_way_to_that_of_the_newest_period(work: Work) -> None:
@@ -264,14 +264,18 @@ def test_burst_is_refused_beyond_what_an_assumed_rate_completes_in_time(
         work.send("billing")
 
 
-def test_request_that_waited_too_long_is_left_to_its_deadline(work: Work) -> None:
+def test_request_that_waited_too_long_is_given_no_turn_and_called_to_be_refused(
+    work: Work,
+) -> None:
     tickets = [work.send("billing", str(number)) for number in range(SLOTS + 1)]
     work.loop.now += 2.0
     tickets += [work.scheduler.enter("other", 0, lambda: work.started.append("new"))]
     for ticket in tickets[:SLOTS]:
         work.end(ticket)
 
-    assert work.started == [*map(str, range(SLOTS)), "new"]
+    assert (tickets[SLOTS].is_active, tickets[SLOTS].is_done) == (False, True)
+    assert work.started == [*map(str, range(SLOTS)), "new", str(SLOTS)]
+    assert work.scheduler.active == 1
     for ticket in tickets:
         work.end(ticket)
     assert (work.scheduler.active, work.scheduler.waiting) == (0, 0)
@@ -288,3 +292,13 @@ def test_source_whose_last_waiting_request_was_late_goes_on_taking_turns(
     work.end(tickets[1])
 
     assert work.started[-1] == "later-1"
+
+
+def test_time_since_the_arrival_counts_as_waiting(work: Work) -> None:
+    saturate(work, rate=10)
+    for _ in range(10):
+        work.send("billing")
+    now = work.loop.time()
+    work.scheduler.enter("billing", 0, lambda: None, arrived_at=now - 0.3)
+    with pytest.raises(OverloadedError):
+        work.scheduler.enter("billing", 0, lambda: None, arrived_at=now - 0.8)
