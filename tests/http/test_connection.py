@@ -3,13 +3,15 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from app.http.connection import MAX_PIPELINED_WITHOUT_KEY
 from app.http.monitor import ConnectionMonitor
+from app.ingest.load.pacer import Pacer
+from app.ingest.load.source_queue import SourceQueue, Ticket
 from app.metrics.counters import Metrics
 from tests.support.http.connecting import LIMITS, Wire, post, until
 from tests.support.ingest.tracking import Bench, event
@@ -63,6 +65,26 @@ async def test_time_of_a_body_begins_before_a_key_is_looked_up_that_delays_it(
 
     assert await wire.responses(1) == [503]
     assert time.monotonic() - began < 0.8  # with all of it after the key: 0.9
+
+
+async def test_request_whose_turn_comes_too_late_is_refused_and_not_worked_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets: list[Ticket] = []
+
+    def enter(_source: str, _size: int, start: Callable[[], None], **_: Any) -> Ticket:
+        queue = SourceQueue(Pacer(1.0, time.monotonic))
+        tickets.append(Ticket(queue, 1, start))
+        return tickets[-1]
+
+    monkeypatch.setattr(bench.services.scheduler, "enter", enter)
+    wire = Wire(bench)
+    wire.send(post())
+    assert not wire.statuses
+    tickets[0].is_done = True
+    tickets[0].start()
+
+    assert wire.statuses == [503]
 
 
 async def test_response_is_sent_although_counting_it_fails(

@@ -243,18 +243,6 @@ def test_refused_connection_is_left_unread_for_five_seconds_at_most(
     assert pauses[-1] == 5.0
 
 
-def test_rate_goes_half_way_to_that_of_the_newest_period(work: Work) -> None:
-    rate = work.scheduler._rate  # noqa: SLF001 - what the expected wait is made of
-    rate.start()
-    found = []
-    for units in (10, 100, 50):
-        work.loop.now += 0.5
-        rate.add(units)
-        found.append(rate.get())
-
-    assert found == [20, 110, 105]
-
-
 def test_burst_is_refused_beyond_what_an_assumed_rate_completes_in_time(
     work: Work,
 ) -> None:
