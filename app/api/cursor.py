@@ -31,8 +31,8 @@ def write_cursor(place: KeysetPosition, *, query: object) -> str:
         query: which rows are read, as something that orjson writes.
     """
     at = (place.at - _EPOCH) // _MICROSECOND
-    told = orjson.dumps([at, str(place.id), query], option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.blake2b(told, digest_size=_DIGEST_BYTES).digest()
+    signed = orjson.dumps([at, str(place.id), query], option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.blake2b(signed, digest_size=_DIGEST_BYTES).digest()
     packed = _FORM.pack(at, place.id.bytes, digest)
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from app.access.credentials import first_headers
+from app.ingest.routes import MAX_PATH_BYTES
 from app.request_errors import (
     HeadersTooLargeError,
     InvalidHttpError,
@@ -54,9 +55,10 @@ class RequestHead:
 
     @property
     def decoded_path(self) -> str:
-        """The path as ASGI has it, percent-decoded."""
+        """The path as ASGI has it: percent-decoded unless too long for a route."""
         path = self.path.decode("latin-1")
-        return unquote(path) if "%" in path else path
+        is_encoded = "%" in path and len(path) <= MAX_PATH_BYTES
+        return unquote(path) if is_encoded else path
 
 
 def read_head(

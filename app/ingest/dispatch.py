@@ -23,7 +23,7 @@ from app.ingest.load.bounds import Bound, Slot
 from app.ingest.problems import problem_response
 from app.ingest.request import Scope
 from app.ingest.responses import TrackResponse
-from app.ingest.routes import TrackRoute
+from app.ingest.routes import MAX_PATH_BYTES, TrackRoute
 from app.ingest.services import IngestServices
 from app.logs import fields
 from app.metrics.catalog import OTHER, REFUSALS, REQUESTS
@@ -259,7 +259,7 @@ def _nothing() -> None:
 
 def _normalised(path: bytes) -> bytes:
     """A path with percent-encoded letters decoded and repeated slashes as one."""
-    if b"%" in path:
+    if b"%" in path and len(path) <= MAX_PATH_BYTES:
         path = unquote_to_bytes(path)
     while b"//" in path:
         path = path.replace(b"//", b"/")

@@ -79,9 +79,9 @@ def _say_unfit(error: RequestValidationError) -> RequestError:
         return InvalidParameterError("This path takes no such query parameter.")
     match first["type"]:
         case "value_error":  # of our own
-            told = str(first["ctx"]["error"])
+            reason = str(first["ctx"]["error"])
         case "greater_than_equal" | "less_than_equal" | "literal_error":
-            told = f"{first['msg']}."
+            reason = f"{first['msg']}."
         case _:
-            told = "It has a value that it cannot have."
-    return InvalidParameterError(f"The parameter {names[-1]} is invalid. {told}")
+            reason = "It has a value that it cannot have."
+    return InvalidParameterError(f"The parameter {names[-1]} is invalid. {reason}")

@@ -45,13 +45,13 @@ async def check(form: TryOut, events: list[dict[str, Any]]) -> None:
     answer = await form.press("Send")
     await expect(form.verdict.locator(".result")).to_have_count(len(events))
     lines = body.split("\n")
-    shown = await form.verdict.locator(".remark pre").evaluate_all(
+    shown = await form.verdict.locator(".issue pre").evaluate_all(
         "all => all.map((pre) => [Number(pre.firstChild.textContent),"
         " pre.lastChild.textContent])"
     )
     assert shown
     assert [text for _, text in shown] == [lines[line - 1] for line, _ in shown]
-    paths = await form.verdict.locator(".remark").evaluate_all(
+    paths = await form.verdict.locator(".issue").evaluate_all(
         "all => all.map((one) => one.querySelector('.muted > code')?.textContent ?? '')"
     )
     assert paths == [

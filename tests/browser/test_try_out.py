@@ -47,7 +47,7 @@ async def test_warning_is_shown_at_its_line(page: Page, site: Site) -> None:
     line = next(n for n, text in enumerate(lines, 1) if '"timestamp"' in text)
 
     assert (await form.marked("warning"), await form.marked("error")) == ([line], [])
-    issue = form.verdict.locator(".remark")
+    issue = form.verdict.locator(".issue")
     await expect(issue).to_contain_text("two_digit_year")
     await expect(issue.locator("pre")).to_contain_text(lines[line - 1].strip())
 
@@ -75,7 +75,7 @@ async def test_error_is_shown_at_its_line_and_links_there(
     line = next(n for n, t in enumerate(text.split("\n"), 1) if '"email"' in t)
     assert await form.marked("error") == [line]
     await expect(form.verdict).to_contain_text("1 event rejected")
-    issue = form.verdict.locator(".remark-error")
+    issue = form.verdict.locator(".issue-error")
     await expect(issue).to_contain_text("invalid_email")
     await expect(issue.get_by_role("link")).to_have_attribute(
         "href", "#error-invalid_email"

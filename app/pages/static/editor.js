@@ -29,13 +29,13 @@ export function editor(area, gutter) {
 
   return {
     /** Mark the lines of these errors and warnings only. */
-    mark(remarks) {
+    mark(issues) {
       marks = new Map();
-      for (const { line, kind } of remarks) {
+      for (const { line, kind } of issues) {
         if (marks.get(line) !== "error") marks.set(line, kind);
       }
       area.toggleAttribute("aria-invalid", false);
-      if (remarks.some(({ kind }) => kind === "error")) area.setAttribute("aria-invalid", "true");
+      if (issues.some(({ kind }) => kind === "error")) area.setAttribute("aria-invalid", "true");
       draw();
     },
 

@@ -75,7 +75,7 @@ function resultSection(result, { issues, isDry, isOnly }) {
     { class: "result" },
     element("h4", {}, ...title, badge(result.status)),
     ...(result.timestamp ? [element("p", { class: "muted" }, "Timestamp ", element("code", {}, result.timestamp))] : []),
-    ...(own.length ? [element("ul", { class: "remarks" }, ...own.map((issue) => issueItem(issue, lines)))] : []),
+    ...(own.length ? [element("ul", { class: "issues" }, ...own.map((issue) => issueItem(issue, lines)))] : []),
     ...(isDry ? [] : rowAndSql(result)),
   );
 }
@@ -120,7 +120,7 @@ function showRefusal({ title, detail, code }, text) {
   verdict.replaceChildren(element("h3", {}, title));
   if (place) {
     const { line, column } = place;
-    verdict.append(element("ul", { class: "remarks" }, issueItem({ ...about, line }, lines)));
+    verdict.append(element("ul", { class: "issues" }, issueItem({ ...about, line }, lines)));
     lines.mark([{ ...about, line }]);
     lines.select(line, column);
   } else {

@@ -22,7 +22,7 @@ export function issueItem({ kind, code, message, path, line, text }, lines) {
     : code;
   return element(
     "li",
-    { class: `remark remark-${kind}` },
+    { class: `issue issue-${kind}` },
     element("p", {}, badge(kind), " ", element("code", {}, explanation), " ", jump),
     element("p", {}, ...prose(message)),
     element(

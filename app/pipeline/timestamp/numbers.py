@@ -75,11 +75,11 @@ def read_number(sent: Number) -> tuple[datetime, tuple[TimestampWarning, ...]]:
         if first <= number < 10 * first:
             # Floor division cuts, as the digits of a text are cut.
             whole, rest = divmod(number * microseconds, 1)
-            told = (
+            assumed = (
                 WarningCode.EPOCH_NUMBER,
                 f"The number was read as {unit} since 1970.",
             )
-            warnings = (told, CUT) if rest else (told,)
+            warnings = (assumed, CUT) if rest else (assumed,)
             return EPOCH + timedelta(microseconds=whole), warnings
     raise _in_doubt(number)
 

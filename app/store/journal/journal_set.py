@@ -172,8 +172,8 @@ class JournalSet:
         """Log once that a file cannot be opened; it is tried again later."""
         if path not in self._passed_over:
             self._passed_over.add(path)
-            told = fields(file=path, error=str(error))
-            log.error("a journal cannot be opened", extra=told)
+            place = fields(file=path, error=str(error))
+            log.error("a journal cannot be opened", extra=place)
 
     def _part_with(self, file: JournalFile, error: sqlite3.Error) -> bool:
         """Set the file aside if it is corrupt; other errors may be temporary."""

@@ -27,7 +27,7 @@ if (form) {
     const issues = issuesOf(answer.results, text);
     verdict.replaceChildren(
       element("h3", {}, badge(result.status), " ", answer.message),
-      element("ul", { class: "remarks" }, ...issues.map((issue) => issueItem(issue, lines))),
+      element("ul", { class: "issues" }, ...issues.map((issue) => issueItem(issue, lines))),
     );
     lines.mark(issues);
     announce(answer.message);
