@@ -5,7 +5,12 @@ import secrets
 
 from playwright.async_api import Page, expect
 
-from tests.support.browser.live_site import ROWS, send, signed_up, watch
+from tests.support.browser.live_site import (
+    ROWS,
+    send,
+    signed_up,
+    watch_own_source,
+)
 from tests.support.browser.site import Site
 
 EVENTS = 5_000
@@ -30,9 +35,9 @@ GAPS = "window.gaps.sort((a, b) => b - a)"
 
 
 async def test_live_page_stays_responsive_under_load(page: Page, site: Site) -> None:
-    await watch(page, site)
-    await page.evaluate(PROBE)
     name = secrets.token_hex(4)
+    site = await watch_own_source(page, site, f"load-{name}")
+    await page.evaluate(PROBE)
     batches = [
         [signed_up(f"{name}-{start + n}") for n in range(BATCH)]
         for start in range(0, EVENTS, BATCH)

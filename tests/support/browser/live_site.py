@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -30,6 +31,19 @@ async def watch(page: Page, site: Site, path: str = "/live") -> None:
     """Sign in and open the live page; returns once the stream flows."""
     await sign_in(page, site, to=path)
     await expect(page.locator("#state")).to_have_text("live")
+
+
+async def watch_own_source(page: Page, site: Site, source: str) -> Site:
+    """Watch a source of this test alone; returns the site with a key of it.
+
+    Events that earlier tests have sent can arrive on the page during this one.
+    """
+    await watch(page, site)
+    key = await asyncio.to_thread(site.database.key, source)
+    await page.fill("#source", source)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#state")).to_have_text("live")
+    return replace(site, write_key=key)
 
 
 def signed_up(user_id: str, **changes: Any) -> dict[str, Any]:
