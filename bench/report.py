@@ -55,9 +55,9 @@ def bars(rounds: dict[str, list[Figures]]) -> list[Bar]:
     insert = _median(rounds, "insert w2 b100", "events_per_s")
     statement = _median(rounds, "statement w2 b100", "events_per_s")
     found = [
-        Bar("single events, 1 worker / FastAPI + ORM", one / orm, 12),
-        Bar("single events, 1 worker / echo", one / echo, 0.30),
-        Bar("batches of 100, 2 workers / insert x 2", many / insert, 0.70),
+        Bar("single events, 1 worker / FastAPI + ORM", one / orm, 20),
+        Bar("single events, 1 worker / echo", one / echo, 0.40),
+        Bar("batches of 100, 2 workers / insert x 2", many / insert, 0.80),
         Bar("batches of 100, 2 workers / statement x 2", many / statement, 0.60),
         Bar("statement x 2 / insert x 2", statement / insert, 1.25),
     ]
