@@ -26,7 +26,7 @@ _ROWS = f"""
         substr(md5('u' || n), 1, 16) AS u,
         substr(md5('g' || n), 1, 16) AS g
     FROM generate_series($2::bigint, $1::bigint, -1) AS n
-"""  # noqa: S608
+"""
 _COLUMNS = """
     id, source, event, user_id, group_id, "timestamp", timestamp_raw, received_at,
     stored_at, message_id, properties, context, warnings
@@ -57,11 +57,11 @@ _FILL: dict[Way, str] = {
             SELECT id, stored_at, decode(u || g, 'hex') FROM made
         )
         INSERT INTO events ({_COLUMNS}) SELECT {_VALUES} FROM made
-    """,  # noqa: S608
+    """,
     "plain": f"""
         WITH made AS MATERIALIZED ({_ROWS})
         INSERT INTO plain_events ({_COLUMNS}) SELECT {_VALUES} FROM made
-    """,  # noqa: S608
+    """,
 }
 # Named as rollcall_ensure_partitions names those of the weeks to come.
 _OLD_WEEKS = f"""
@@ -83,7 +83,7 @@ BEGIN
     END LOOP;
 END
 $do$
-"""  # noqa: S608
+"""
 
 
 def fill(url: str, *, newer: int, rows: int, now: datetime, way: Way) -> None:

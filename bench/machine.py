@@ -74,7 +74,7 @@ def _commit() -> str:
     """What was measured; `-dirty` where files differ from the commit."""
     try:
         said = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - of this machine
             capture_output=True,
             text=True,
             check=True,

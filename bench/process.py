@@ -88,7 +88,7 @@ def started(
     """
     with (
         log.open("wb") as stderr,
-        subprocess.Popen(  # noqa: S603 - our own words
+        subprocess.Popen(
             [str(word) for word in command],
             env=env,
             stdout=subprocess.PIPE,

@@ -82,8 +82,7 @@ class Admin:
 
 
 def environment(name: str) -> str | None:
-    # The server of the tests is not a setting of the service under test.
-    return os.environ.get(name)  # noqa: TID251
+    return os.environ.get(name)  # noqa: TID251 - no setting of the service
 
 
 def _memory_disk() -> Path | None:

@@ -101,6 +101,6 @@ def statement_of(way: Way) -> str:
         for place, name in enumerate(COLUMNS, 1)
     )
     return (
-        f"INSERT INTO plain_events ({columns}) SELECT * FROM unnest({arrays})"  # noqa: S608
+        f"INSERT INTO plain_events ({columns}) SELECT * FROM unnest({arrays})"
         " ON CONFLICT (id) DO NOTHING"
     )

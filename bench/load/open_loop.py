@@ -143,7 +143,7 @@ def send_on_time(
 
 
 def _times(count: int, rate: float, start: float) -> list[float]:
-    chance = random.Random(count)  # noqa: S311 - the same load in every round
+    chance = random.Random(count)
     times = []
     for _ in range(count):
         start += chance.expovariate(rate)

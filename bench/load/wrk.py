@@ -51,7 +51,7 @@ def wrk_version() -> str:
     """As wrk tells it."""
     if shutil.which("wrk") is None:
         return "absent"
-    said = subprocess.run(  # noqa: S603 - our own words
+    said = subprocess.run(
         [find_wrk(), "-v"], capture_output=True, text=True, check=False
     )
     return said.stdout.split("[")[0].removeprefix("wrk").strip()
@@ -76,7 +76,7 @@ def saturate(address: str, part: Part, *, seconds: int, connections: int) -> Ans
         *("--timeout", f"{_PATIENCE_S}s", "-s", _SCRIPT, address, "--"),
         *(file.path, file.size, part.first, part.count // _THREADS),
     ]
-    said = subprocess.run(  # noqa: S603 - our own words
+    said = subprocess.run(
         [str(word) for word in command],
         capture_output=True,
         text=True,

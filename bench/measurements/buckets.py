@@ -19,6 +19,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 
 import uvloop
+from rich.console import Console
 
 from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.timestamp import TimestampPolicy
@@ -40,6 +41,7 @@ _BODY = 500
 
 def main(single: str, distributed: str) -> None:
     """Measure both in turn, and print medians and their ratio."""
+    console = Console()
     first = count(time.time_ns() // 1000, 10_000_000)
     rates: dict[tuple[str, int], list[float]] = defaultdict(list)
     for number in range(1, _ROUNDS + 1):
@@ -47,12 +49,12 @@ def main(single: str, distributed: str) -> None:
             for name, url in (("single", single), ("citus", distributed)):
                 rate = measure(url, next(first), size=size, batches=batches)
                 rates[name, size].append(rate)
-                print(f"{number} {name} {size}: {rate:,.0f}/s", flush=True)  # noqa: T201
+                console.print(f"{number} {name} {size}: {rate:,.0f}/s")
     for size in _SIZES:
         alone, spread = (
             statistics.median(rates[name, size]) for name in ("single", "citus")
         )
-        print(f"{size}: {alone:,.0f} and {spread:,.0f}/s, {spread / alone:.2f}")  # noqa: T201
+        console.print(f"{size}: {alone:,.0f} and {spread:,.0f}/s, {spread / alone:.2f}")
 
 
 def measure(url: str, first: int, *, size: int, batches: int) -> float:

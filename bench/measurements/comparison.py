@@ -100,7 +100,7 @@ class Comparison:
         rate = direct.store(
             url, first=0, events=events, connections=connections, way=way
         )
-        [[rows]] = run(url, f"SELECT count(*) FROM {TABLES[way]}")  # noqa: S608
+        [[rows]] = run(url, f"SELECT count(*) FROM {TABLES[way]}")
         wanted = events + direct.BATCH * connections
         if rows != wanted:
             raise BenchmarkError(f"{wanted} rows were written, {rows} are there.")

@@ -132,7 +132,7 @@ class Growing:
         )
 
     def _check(self, url: str, wanted: int) -> None:
-        [[rows]] = run(url, f"SELECT count(*) FROM {TABLES[self.way]}")  # noqa: S608
+        [[rows]] = run(url, f"SELECT count(*) FROM {TABLES[self.way]}")
         if rows != wanted:
             raise BenchmarkError(f"{wanted} rows were written, {rows} are there.")
 

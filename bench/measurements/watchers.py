@@ -62,20 +62,21 @@ class Streams:
     def __init__(self, address: str, key: str, count: int) -> None:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port or 0
-        self._received = dict.fromkeys(range(count), 0)
+        self._received: dict[socket.socket, int] = {}
         self._selector = selectors.DefaultSelector()
         self._stop = threading.Event()
         request = (
             f"GET /live/stream HTTP/1.1\r\nHost: {host}\r\n"
             f"Authorization: Bearer {key}\r\n\r\n"
         ).encode()
-        for number in self._received:
+        for _ in range(count):
             stream = socket.create_connection((host, port), timeout=_CONNECT_S)
             stream.sendall(request)
             head = stream.recv(_CHUNK)
             if b" 200 " not in head.partition(b"\r\n")[0]:
                 raise BenchmarkError(f"No stream: {head.decode(errors='replace')}")
-            self._selector.register(stream, selectors.EVENT_READ, number)
+            self._selector.register(stream, selectors.EVENT_READ, stream)
+            self._received[stream] = 0
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -87,9 +88,9 @@ class Streams:
         finally:
             self._stop.set()
             thread.join()
-            for key in list(self._selector.get_map().values()):
-                key.fileobj.close()  # type: ignore[union-attr]
             self._selector.close()
+            for stream in self._received:
+                stream.close()
 
     def received(self) -> int:
         """Bytes, of all.
@@ -105,7 +106,7 @@ class Streams:
     def _read(self) -> None:
         while not self._stop.is_set():
             for key, _ in self._selector.select(_TICK_S):
-                self._received[key.data] += len(key.fileobj.recv(_CHUNK))  # type: ignore[union-attr]
+                self._received[key.data] += len(key.data.recv(_CHUNK))
 
 
 @dataclass(frozen=True, slots=True)

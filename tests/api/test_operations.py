@@ -74,7 +74,7 @@ async def test_read_only_database_is_not_ready_and_answers_503(
 
     await alter(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     await alter(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"  # noqa: S608
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
         f" WHERE datname = '{name}'"
     )
     response = await readyz(api, until=503)

@@ -74,7 +74,7 @@ def grown(texts: list[str], draw: random.Random, depth: int = 4) -> Any:
 
 
 async def test_service_and_page_name_the_same_place(page: Page, corpora: Path) -> None:
-    draw = random.Random(6)  # noqa: S311 - no secret
+    draw = random.Random(6)
     texts = [*naughty(corpora), "a", "a.b", "a[0]", "[0]", "k" * 70, ""]
     cases = []
     for indent in [*range(4)] * 50:
@@ -99,7 +99,7 @@ async def test_service_and_page_name_the_same_place(page: Page, corpora: Path) -
 
 
 async def test_json_is_laid_out_and_stays_the_same(page: Page, corpora: Path) -> None:
-    draw = random.Random(7)  # noqa: S311 - no secret
+    draw = random.Random(7)
     texts = naughty(corpora)
     values = [grown(texts, draw) for _ in range(100)]
     values += [{}, [], [[]], {"a": {}}, 2**70, "a", None, "long" * 32768]

@@ -22,7 +22,7 @@ HEAVY = {"sqlalchemy", "fastapi", "pydantic", "alembic", "uvicorn", "orjson"}
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own words
+    return subprocess.run(
         [ROLLCALL, *arguments],
         env=environment() | env,
         capture_output=True,
@@ -46,7 +46,7 @@ def test_short_help_option_is_the_help_of_every_command() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-h"], []])
 def test_help_imports_no_command(arguments: list[str]) -> None:
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [sys.executable, "-c", _IMPORTED, *arguments],
         capture_output=True,
         text=True,
@@ -59,7 +59,7 @@ def test_help_imports_no_command(arguments: list[str]) -> None:
 
 def test_worker_imports_no_migration_tool() -> None:
     imported = "import sys, app.serving.worker; print(*sys.modules)"
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [sys.executable, "-c", imported], capture_output=True, text=True, check=True
     )
     assert not {"alembic", "mako", "pygments"} & {*done.stdout.split()}

@@ -248,7 +248,9 @@ def test_listed_warnings_are_warnings(code: str) -> None:
 def test_limits_are_the_defaults_of_their_settings() -> None:
     rows = [row for row in table(WIRE, "Limits") if row["setting"] != "none"]
     for row in rows:
-        number, unit = re.match(r"([\d,]+) ?(\w*)", row["default"]).groups()  # type: ignore[union-attr]
+        found = re.match(r"([\d,]+) ?(\w*)", row["default"])
+        assert found, row
+        number, unit = found.groups()
         [setting] = named(row, "setting")
         default = FIELDS[setting.removeprefix("ROLLCALL_").lower()].default
         assert int(number.replace(",", "")) * UNITS[unit] == default, setting

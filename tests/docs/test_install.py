@@ -29,7 +29,7 @@ needs_systemd = pytest.mark.skipif(
 
 @needs_systemd
 def test_unit_has_an_exposure_of_at_most_3() -> None:
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [  # noqa: S607 - apt's
             "systemd-analyze",
             "security",

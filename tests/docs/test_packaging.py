@@ -24,7 +24,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(read("compose.yaml"))
 
 
 def run(*command: str | Path, **options: Any) -> str:
-    done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own words
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=50, **options
     )
     assert done.returncode == 0, done.stderr
@@ -204,7 +204,7 @@ def test_health_check_distinguishes_alive_from_dead(
     def is_healthy(port: int) -> bool:
         # A proxy, which Docker hands on, must not be asked.
         proxy = {"http_proxy": "http://127.0.0.1:9", "ROLLCALL_PORT": str(port)}
-        done = subprocess.run(  # noqa: S603 - our own Dockerfile
+        done = subprocess.run(
             [sys.executable, *arguments],
             env=child_environment(**proxy),
             capture_output=True,
@@ -278,7 +278,7 @@ def ci(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             program = programs / name.replace("_", "-")
             program.write_text(f"#!/bin/sh\n{line}\n")
             program.chmod(0o755)
-        return subprocess.run(  # noqa: S603 - our own words
+        return subprocess.run(
             [tmp_path / ".ci" / "run"],
             env=child_environment(CI="", PATH=str(programs)),
             cwd="/",

@@ -40,7 +40,7 @@ async def test_f13_deadlock_storm(
     service = stage.start(workers=2)
     both_workers(service)
     load = Load(service.endpoint, stage.key, rate=0)
-    chance = random.Random(13)  # noqa: S311 - the same in each run
+    chance = random.Random(13)
 
     async def storm() -> None:
         for _ in range(40 if at_length else 8):

@@ -29,7 +29,7 @@ async def url(postgres: Postgres) -> AsyncIterator[str]:
 @contextmanager
 def broken(promise: str, url: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A service that breaks a promise; yields its address."""
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.support.faults.broken", promise, url],
         cwd=ROOT,
         env=environment(),

@@ -45,7 +45,7 @@ async def test_f19_three_times_the_capacity(  # noqa: PLR0913, PLR0917 - a case 
     batch: int,
     connections: int,
     at_least: float,
-    heeds: bool,  # noqa: FBT001 - of the table above
+    heeds: bool,
 ) -> None:
     manners = "" if heeds else ", Retry-After ignored"
     what = f"{loop} loop, {connections} connections, bodies of {batch}{manners}"

@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import socket
+from functools import partial
 
 import pytest
 
 from tests.faults.conftest import NewRow
+from tests.support.eventually import eventually
 from tests.support.faults import actions
 from tests.support.faults.ledger import BYSTANDER
 from tests.support.faults.stage import Stage, new_key
@@ -56,10 +58,8 @@ async def test_f1_a_hundred_kills(stage: Stage, new_row: NewRow) -> None:
 
 async def fresh_workers(stage: Stage, killed: set[int]) -> list[int]:
     """Those that live; there is one soon, however often it has happened."""
-    async with asyncio.timeout(60):
-        while not (pids := [pid for pid in stage.pids() if pid not in killed]):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
-    return pids
+    await eventually(lambda: bool({*stage.pids()} - killed))
+    return [pid for pid in stage.pids() if pid not in killed]
 
 
 @pytest.mark.timeout(600)
@@ -75,16 +75,15 @@ async def test_f2_rolling_restarts(
         for _ in range(times):
             before = {*stage.pids()}
             service.signal(signal.SIGHUP)
-            async with asyncio.timeout(60):
-                while not replaced(before, {*stage.pids()}):  # noqa: ASYNC110 - nobody tells
-                    await asyncio.sleep(0.02)
+            await eventually(partial(replaced, before, stage))
             await trial.load.until_confirmed(50)
     assert service.process.poll() is None
     row.at_most("failed or refused", trial.failed + len(calls.failures), 0)
     row.settle()
 
 
-def replaced(before: set[int], now: set[int]) -> bool:
+def replaced(before: set[int], stage: Stage) -> bool:
+    now = {*stage.pids()}
     return len(now) == len(before) and not now & before
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from app.store.engine import create_engine
 from tests.faults.conftest import NewRow
+from tests.support.eventually import eventually
 from tests.support.faults import actions
 from tests.support.faults.stage import Stage
 from tests.support.service.process import ROLLCALL, environment
@@ -25,9 +26,12 @@ WHERE events.user_id IS NULL OR event_ids.content_hash IS NULL
 async def await_indexes(stage: Stage) -> None:
     """Wait until the service, which has just started, has indexed the old weeks."""
     count = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE '%email_idx'"
-    async with asyncio.timeout(60):
-        while await stage.postgres.execute(count, url=stage.url) < len(WEEKS_AGO):  # noqa: ASYNC110 - another process works
-            await asyncio.sleep(0.1)
+
+    async def are_indexed() -> bool:
+        found: int = await stage.postgres.execute(count, url=stage.url)
+        return found >= len(WEEKS_AGO)
+
+    await eventually(are_indexed)
 
 
 async def run_retention(stage: Stage, *, kill_after_s: float | None = None) -> int:

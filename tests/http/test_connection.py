@@ -13,7 +13,8 @@ from app.http.monitor import ConnectionMonitor
 from app.ingest.load.pacer import Pacer
 from app.ingest.load.source_queue import SourceQueue, Ticket
 from app.metrics.counters import Metrics
-from tests.support.http.connecting import LIMITS, Wire, post, until
+from tests.support.eventually import eventually
+from tests.support.http.connecting import LIMITS, Wire, post
 from tests.support.ingest.tracking import Bench, event
 
 GET = b"GET /docs HTTP/1.1\r\nHost: r\r\n\r\n"
@@ -60,7 +61,7 @@ async def test_time_of_a_body_begins_before_a_key_is_looked_up_that_delays_it(
     hasty.keys.accept("rc_newer")
     wire.send(request[:-1])
     asyncio.get_running_loop().call_later(0.4, hasty.keys.open.set)
-    await until(lambda: wire.transport.reads)
+    await eventually(lambda: wire.transport.reads)
     wire.send(request[-1:])
 
     assert await wire.responses(1) == [503]
@@ -107,7 +108,7 @@ async def test_connection_ends_if_its_response_cannot_be_written(
     wire = Wire(bench)
     monkeypatch.setattr(wire.monitor, "header_lines", lambda _: 1 / 0)
     wire.send(post())
-    await until(wire.transport.is_closing)
+    await eventually(wire.transport.is_closing)
 
     assert wire.statuses == []
 
@@ -158,7 +159,7 @@ async def test_refused_connection_is_left_unread_for_a_while(
     wire.send(post())
     assert (wire.statuses, wire.transport.reads) == ([503], False)
     bench.services.budget.limit = 10_000
-    await until(lambda: wire.transport.reads)
+    await eventually(lambda: wire.transport.reads)
     wire.send(post())
 
     assert await wire.responses(2) == [503, 200]
@@ -203,7 +204,7 @@ async def test_strangers_are_paused_and_known_senders_and_readers_are_not(
         await wire.responses(1)
         assert wire.transport.reads == (wire is not stranger)
 
-    await until(lambda: stranger.transport.reads)
+    await eventually(lambda: stranger.transport.reads)
     stranger.send(GET)
     assert len(await stranger.responses(2)) == 2
 
@@ -216,7 +217,7 @@ async def test_large_unfinished_headers_have_a_limit_that_connections_share(
     wires = [Wire(bench, monitor) for _ in range(400)]
     for wire in wires:
         wire.send(start)
-    await until(lambda: monitor.inbox.size == 0)
+    await eventually(lambda: monitor.inbox.size == 0)
     refused = [wire for wire in wires if wire.statuses == [503]]
     assert 70 < len(refused) < 80  # 16 MiB beyond the first 8 KiB of each
     assert monitor.unfinished_headers.used <= 16 * 2**20

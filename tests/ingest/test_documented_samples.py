@@ -162,7 +162,7 @@ async def test_each_form_of_a_sample_is_the_same_event(api: Api, form: str) -> N
     else:
         assert result["status"] == "duplicate"
         assert result["id"] == first["results"][0]["id"]
-    [row, *_] = await api.rows(f"SELECT * FROM {known['event']}")  # noqa: S608 - ours
+    [row, *_] = await api.rows(f"SELECT * FROM {known['event']}")
     assert row.user_id == known["user_id"]
 
 

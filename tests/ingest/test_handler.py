@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ async def test_event_is_stored_under_the_source_of_its_key(bench: Bench) -> None
     assert record.received_at.isoformat() == "2026-11-21T00:00:00+00:00"
 
 
-REFUSALS: list[tuple[str, type[RequestError], dict[str, object]]] = [
+REFUSALS: list[tuple[str, type[RequestError], dict[str, Any]]] = [
     ("method", MethodNotAllowedError, {"method": "PUT", "headers": WRONG_KEY}),
     ("key", UnauthorizedError, {"headers": WRONG_KEY}),
     ("empty key", UnauthorizedError, {"headers": [(b"key", b"")]}),
@@ -79,10 +80,10 @@ REFUSALS: list[tuple[str, type[RequestError], dict[str, object]]] = [
 
 @pytest.mark.parametrize(("error", "request_"), [r[1:] for r in REFUSALS])
 async def test_headers_refuse_in_their_order_before_the_body_is_read(
-    bench: Bench, error: type[RequestError], request_: dict[str, object]
+    bench: Bench, error: type[RequestError], request_: dict[str, Any]
 ) -> None:
     with pytest.raises(error):
-        await bench.track(then="stalls", **request_)  # type: ignore[arg-type]
+        await bench.track(then="stalls", **request_)
     assert await bench.takes_as_much_as_ever()
 
 

@@ -5,7 +5,7 @@ import logging
 import re
 
 import pytest
-from typing_extensions import override
+from typing_extensions import Buffer, override
 
 from app.logs import RequestLog, TextFormatter, fields
 
@@ -16,10 +16,10 @@ class Disk(io.BytesIO):
     full = False
 
     @override
-    def write(self, data: object) -> int:
+    def write(self, data: Buffer, /) -> int:
         if self.full:
             raise OSError(28, "No space left on device")
-        return super().write(data)  # type: ignore[arg-type]
+        return super().write(data)
 
 
 @pytest.fixture

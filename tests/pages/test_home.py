@@ -1,6 +1,5 @@
 """Home over HTTP: the state for readers, also while Postgres does not respond."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,10 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.store.instances import Instance, report
 from tests.support.app.client import Api, serving, settings
 from tests.support.app.read_api import bearer, read_key
+from tests.support.eventually import eventually
 from tests.support.pipeline.verdicts import signed_up_with
 from tests.support.postgres.proxy import Proxy
 
 HTML = {"accept": "text/html"}
+# Settings in which instances differ.
+NOTICE = 'id="differences"'
 
 
 async def test_home_without_session_is_the_start_page(api: Api) -> None:
@@ -27,6 +29,7 @@ async def test_home_shows_state_and_activity(api: Api) -> None:
     await api.post(signed_up_with())
     page = await api.client.get("/", headers=headers)
     assert 'data-mode="storing"' in page.text
+    assert NOTICE not in page.text
     state = (await api.client.get("/state", headers=headers)).json()
     assert state["mode"] == "storing"
     [source] = state["points"]
@@ -41,11 +44,13 @@ async def test_home_names_settings_in_which_instances_differ(
     await report(engine, other)
     headers = bearer(await read_key(engine))
     async with serving(settings(database_url), key="", engine=engine) as api:
+
+        async def is_noticed() -> bool:
+            return NOTICE in (await api.client.get("/", headers=headers)).text
+
         # An instance reports when it starts, beside its first requests.
-        async with asyncio.timeout(20):
-            page = ""
-            while 'id="differences"' not in page:
-                page = (await api.client.get("/", headers=headers)).text
+        await eventually(is_noticed, within_s=20)
+        page = (await api.client.get("/", headers=headers)).text
     assert "ROLLCALL_MAX_EVENT_BYTES is " in page
     assert "7 on &lt;b&gt;:8000" in page
     assert "131072 on " in page

@@ -85,7 +85,7 @@ async def subscribed(feed: LiveFeed, wanted: LiveFilter = ALL, **options: Any) -
     try:
         yield Frames(stream)
     finally:
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()  # type: ignore[attr-defined]  # a generator
 
 
 async def test_live_feed_event_stored_reaches_all_subscribers(

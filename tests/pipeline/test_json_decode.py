@@ -203,7 +203,7 @@ def test_invalid_json_of_sdks_is_read() -> None:
         (rb'{"\ud800":1}', False),
     ],
 )
-def test_body_is_plain_when_all_of_it_can_be_stored(body: bytes, plain: bool) -> None:  # noqa: FBT001
+def test_body_is_plain_when_all_of_it_can_be_stored(body: bytes, plain: bool) -> None:
     assert read(body).plain is plain
 
 
@@ -289,7 +289,7 @@ def test_values_are_counted_outside_of_texts(body: bytes, count: int) -> None:
 @pytest.mark.parametrize(
     ("levels", "deep"), [(1, False), (64, False), (65, False), (66, True)]
 )
-def test_body_may_be_deep_enough_for_deep_events(levels: int, deep: bool) -> None:  # noqa: FBT001
+def test_body_may_be_deep_enough_for_deep_events(levels: int, deep: bool) -> None:
     # The outermost container may be the event itself, which is no level inside it.
     assert read(b"[" * levels + b"]" * levels).deep is deep
 

@@ -104,7 +104,7 @@ def test_numeric_id_is_not_found_in_another_number(value: Any) -> None:
         ("42", False),
     ],
 )
-def test_event_is_owned_by_its_user(event: object, is_own: bool) -> None:  # noqa: FBT001 - a parameter of the case
+def test_event_is_owned_by_its_user(event: object, is_own: bool) -> None:
     assert Person("42", ["a@example.com"]).owns(event) is is_own
 
 

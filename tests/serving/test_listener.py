@@ -39,7 +39,7 @@ def test_inherit_socket_rejects_several_sockets() -> None:
 
 @pytest.mark.parametrize("words", ["3<&-", "3</dev/null"])
 def test_inherit_socket_rejects_other_descriptors_with_a_sentence(words: str) -> None:
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {words}', "sh", sys.executable, "-c", _INHERIT],
         capture_output=True,
         text=True,

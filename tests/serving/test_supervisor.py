@@ -21,6 +21,7 @@ from app.serving.process import Process, WorkerProcess
 from app.serving.supervisor import Supervisor
 from app.serving.systemd import Notifier
 from app.settings import Settings
+from tests.support.eventually import eventually
 from tests.support.metrics.samples import figures_of
 
 TIMEOUT_S = 60
@@ -62,7 +63,7 @@ class Scripts:
 
 
 def run(script: str, control: socket.socket) -> Process:
-    return subprocess.Popen(  # noqa: S603 - our own scripts
+    return subprocess.Popen(
         ["/bin/sh", "-c", script],
         stdin=control.fileno(),
         stdout=subprocess.DEVNULL,
@@ -115,16 +116,10 @@ async def supervising(
         await running
 
 
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(TIMEOUT_S):
-        while not happened():  # noqa: ASYNC110 - another process does it
-            await asyncio.sleep(0.01)
-
-
 async def logged(
     caplog: pytest.LogCaptureFixture, message: str, times: int = 1
 ) -> None:
-    await until(lambda: caplog.messages.count(message) >= times)
+    await eventually(lambda: caplog.messages.count(message) >= times)
 
 
 async def test_workers_that_never_serve_end_the_service(
@@ -161,7 +156,7 @@ async def test_worker_that_ignores_sigterm_is_killed(
     async with supervising(
         Scripts(STUBBORN), listener, notifier=notifier, drain_timeout_seconds=0.1
     ):
-        await until(lambda: notifier.states == ["READY=1"])
+        await eventually(lambda: notifier.states == ["READY=1"])
     assert "worker did not exit" in caplog.messages
 
 
@@ -239,7 +234,7 @@ async def test_crash_is_repaired_while_an_old_worker_drains(
         os.kill(os.getpid(), signal.SIGHUP)
         await logged(caplog, "worker replaced")
         await logged(caplog, "worker ended")
-        await until(lambda: scripts.spawned == 3)
+        await eventually(lambda: scripts.spawned == 3)
         # SIGTERM is answered, too: the context ends without a timeout.
 
 
@@ -250,9 +245,9 @@ async def test_service_manager_hears_ready_while_old_workers_drain(
     async with supervising(
         Scripts(DRAINS_FOR_EVER, SERVES), listener, notifier=notifier
     ):
-        await until(lambda: notifier.states == ["READY=1"])
+        await eventually(lambda: notifier.states == ["READY=1"])
         os.kill(os.getpid(), signal.SIGHUP)
-        await until(lambda: notifier.states[1:] == ["RELOADING=1", "READY=1"])
+        await eventually(lambda: notifier.states[1:] == ["RELOADING=1", "READY=1"])
     assert notifier.states[3:] == ["STOPPING=1"]
 
 
@@ -262,7 +257,7 @@ async def test_crashed_worker_is_replaced_once_a_process_can_be_made(
     scripts = Scripts(CRASHES, SERVES, shortages=2)
     async with supervising(scripts, listener):
         await logged(caplog, "worker not started", times=2)
-        await until(lambda: scripts.spawned == 2)
+        await eventually(lambda: scripts.spawned == 2)
 
 
 async def test_crash_is_counted_and_exit_on_request_is_not(
@@ -274,10 +269,10 @@ async def test_crash_is_counted_and_exit_on_request_is_not(
         return tmp_path / f"{scripts.pids[worker]}-snapshot.json"
 
     async with supervising(scripts, listener, metrics_dir=tmp_path):
-        await until(lambda: scripts.spawned == 2)
+        await eventually(lambda: scripts.spawned == 2)
         write_snapshot(snapshot_of(1), Snapshot({EVENTS.name: 5.0}, {}))
         os.kill(os.getpid(), signal.SIGHUP)
-        await until(lambda: not snapshot_of(1).exists())
+        await eventually(lambda: not snapshot_of(1).exists())
         figures = figures_of(Metrics(directory=tmp_path))
     assert figures("rollcall_worker_crashes_total") == 1
     assert read_snapshots(tmp_path)["retired.json"].counters[EVENTS.name] == 5

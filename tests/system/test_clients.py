@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
-    done = subprocess.run(  # noqa: S603 - our own programs
+    done = subprocess.run(
         command,
         cwd=cwd,
         env=child_environment(),

@@ -1,15 +1,16 @@
 """However the service ends, every confirmed event is stored once."""
 
-import asyncio
 import os
 import signal
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.support.eventually import eventually
 from tests.support.http.wire import connected, event, request
 from tests.support.postgres.database import Database
 from tests.support.service.load import Load, under_load
@@ -89,13 +90,11 @@ def read_by_the_service(service: Service) -> None:
             assert wire.answer()[0] == 200
 
 
-async def commits_that_wait(engine: AsyncEngine) -> int:
-    """How many transactions wait for a lock."""
+async def a_commit_waits(engine: AsyncEngine) -> bool:
+    """Whether a transaction waits for a lock."""
     async with engine.connect() as connection:
-        count: int = await connection.scalar(
-            text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        )
-        return count
+        waiting = text("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")
+        return bool(await connection.scalar(waiting))
 
 
 async def test_no_response_is_sent_before_the_commit(
@@ -108,9 +107,7 @@ async def test_no_response_is_sent_before_the_commit(
             await connection.execute(text("LOCK TABLE event_ids"))
             for number, wire in enumerate(wires):
                 wire.send(request(key, event(str(number))))
-            async with asyncio.timeout(10):
-                while not await commits_that_wait(engine):  # noqa: ASYNC110 - Postgres
-                    await asyncio.sleep(0.01)
+            await eventually(partial(a_commit_waits, engine), within_s=10)
             read_by_the_service(service)
             assert all(wire.is_silent() for wire in wires)
             workers = service.workers()

@@ -68,7 +68,7 @@ class Site:
         assert httpx.get(address, params=query, headers=headers).status_code == 200
 
     def dump(self) -> bytes:
-        done = subprocess.run(  # noqa: S603 - our own words
+        done = subprocess.run(
             [
                 *(self.cluster.bin_dir / "pg_dump", "-h", self.cluster.socket_dir),
                 *("-U", "postgres", "rollcall"),
@@ -140,7 +140,7 @@ def leave_journal(data_dir: Path) -> None:
 def erase(site: Site, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
     command = [str(ROLLCALL), "erase", *arguments, "--mentions", "redact", "--yes"]
     with log.open("wb") as stderr:
-        return subprocess.Popen(command, env=site.env, stderr=stderr)  # noqa: S603 - our own words
+        return subprocess.Popen(command, env=site.env, stderr=stderr)
 
 
 def test_erasure_leaves_no_form_in_a_dump_or_a_file(site: Site, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.conftest import ROOT
+from tests.support.eventually import eventually
 from tests.support.http.wire import connected, event, request
 from tests.support.postgres.database import Database
 from tests.support.service.clients import Calls, calling
@@ -27,12 +27,6 @@ PATIENCE_S = 100
 @pytest.fixture
 def key(database: Database) -> str:
     return database.key()
-
-
-async def eventually(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not happened():  # noqa: ASYNC110 - of another process
-            await asyncio.sleep(0.02)
 
 
 def renewed(service: Service, before: list[int]) -> bool:
@@ -61,7 +55,7 @@ async def test_reload_fails_no_request(
         await calls.until_answered(50)
         before = service.workers()
         service.signal(signal.SIGHUP)
-        await eventually(lambda: renewed(service, before))
+        await eventually(lambda: renewed(service, before), within_s=PATIENCE_S)
         await calls.until_answered(50)
 
     assert calls.failures == []
@@ -91,13 +85,15 @@ async def test_new_code_counts_from_the_restart_on_and_broken_code_never(
 
     main.write_text("raise RuntimeError\n")
     service.signal(signal.SIGHUP)
-    await eventually(lambda: has_said(service, "workers not replaced"))
+    await eventually(
+        lambda: has_said(service, "workers not replaced"), within_s=PATIENCE_S
+    )
     assert service.workers() == [worker]
     assert version(service) == old
 
     main.write_text(good.replace('version=version("rollcall")', 'version="99.0"'))
     service.signal(signal.SIGHUP)
-    await eventually(lambda: renewed(service, [worker]))
+    await eventually(lambda: renewed(service, [worker]), within_s=PATIENCE_S)
     assert version(service) == "99.0"
 
 
@@ -159,7 +155,7 @@ async def test_second_signal_ends_the_service_at_once(
         with connected(service) as wire:
             wire.send(request(key, event()))
             service.signal(signal.SIGTERM)
-            await eventually(service.refuses)
+            await eventually(service.refuses, within_s=PATIENCE_S)
             assert service.process.poll() is None
             service.signal(signal.SIGTERM)
             assert await asyncio.to_thread(service.process.wait, PATIENCE_S) == 0

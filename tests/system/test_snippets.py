@@ -80,7 +80,7 @@ def test_snippet_stores_the_sample(
     # A script of the page does both for its reader.
     code = shown.replace(PLACEHOLDER_KEY, tenant.key)
     code = code.replace(PLACEHOLDER_ADDRESS, tenant.service.address)
-    done = subprocess.run(  # noqa: S603 - our own page
+    done = subprocess.run(
         list(command(snippet.language, code, tmp_path)),
         capture_output=True,
         text=True,

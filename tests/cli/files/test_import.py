@@ -17,6 +17,7 @@ from app.errors import ConfigurationError, DatabaseError
 from app.pipeline.timestamp import format_timestamp
 from app.store.tables.events import events, rejected_events, sources
 from tests.support.cli.files import event, ndjson, run, run_aside, write
+from tests.support.eventually import eventually
 from tests.support.pipeline.verdicts import SIGNED_UP, without
 from tests.support.service.process import ROLLCALL, environment, is_gone, until
 from tests.support.store.entries import counts, rows
@@ -257,7 +258,7 @@ async def test_warnings_of_a_file_are_stored(
 @contextmanager
 def importing(url: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """The command in a process of its own, which reads from the test."""
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [ROLLCALL, "import", "--source", "crm", *arguments],
         env=environment(database_url=url),
         stdin=subprocess.PIPE,
@@ -280,8 +281,10 @@ def children_of(pid: int) -> list[int]:
 
 
 async def until_stored(engine: AsyncEngine, count: int) -> None:
-    while (await counts(engine))[0] < count:  # noqa: ASYNC110 - Postgres sends no event
-        await asyncio.sleep(0.01)
+    async def are_stored() -> bool:
+        return (await counts(engine))[0] >= count
+
+    await eventually(are_stored)
 
 
 async def test_import_after_a_killed_one_ends_with_exactly_the_rows(

@@ -2,6 +2,7 @@ import asyncio
 import os
 import pty
 import subprocess
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -10,19 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.errors import DatabaseError
 from app.pipeline.record import RequestContext
 from tests.support.cli.rejected import Run, fill, lines, runner_on
+from tests.support.eventually import eventually
 from tests.support.pipeline.verdicts import signed_up_with, stored
 from tests.support.service.process import ROLLCALL, environment
 from tests.support.store.rejections import RECEIVED_AT, commit, count, read, rejection
 
 RECEIPT = RequestContext("billing", RECEIVED_AT, "request-1")
 WAITING = """
-SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01)
+SELECT count(*) > 0 FROM pg_stat_activity
 WHERE wait_event_type = 'Lock' AND datname = current_database()
 """
-WRITING = """
-SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01)
+NOBODY_WRITES = """
+SELECT count(*) = 0 FROM pg_stat_activity
 WHERE backend_xid IS NOT NULL AND datname = current_database()
 """
+
+
+async def holds(engine: AsyncEngine, condition: str) -> bool:
+    return bool((await read(engine, condition))[0][0])
 
 
 @pytest.fixture
@@ -98,14 +104,12 @@ async def test_killed_replay_is_finished_by_the_next(
         process = await asyncio.create_subprocess_exec(
             ROLLCALL, "rejected", "replay", env=environment(database_url=database_url)
         )
-        while await read(engine, WAITING) == [(0,)]:  # noqa: ASYNC110 - Postgres sends no event
-            await asyncio.sleep(0.01)
+        await eventually(partial(holds, engine, WAITING))
         process.kill()
         await process.wait()
         await blocker.rollback()
     # Only now does its backend find that nobody listens, and give up its locks.
-    while await read(engine, WRITING) != [(0,)]:  # noqa: ASYNC110 - Postgres sends no event
-        await asyncio.sleep(0.01)
+    await eventually(partial(holds, engine, NOBODY_WRITES))
 
     assert await count(engine, "events") == 500
     assert lines(await run("replay"))[0].startswith("100 stored")

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from app.store.operator_session import in_operator_transaction
 from app.store.shards.buckets import Buckets, read_buckets
 from tests.faults.conftest import NewRow
+from tests.support.eventually import eventually
 from tests.support.faults import actions
 from tests.support.faults.citus import CitusServer, move_shard, servers
 from tests.support.faults.postgres import Postgres
@@ -88,9 +90,7 @@ async def test_a_fault_of_the_cluster_loses_nothing(
         # Every bucket stores again, not only those of the other worker.
         back_s = await load.until(stored_again(users["stored"], buckets), within_s=60)
         await load.until_confirmed(100, within_s=60)
-    async with asyncio.timeout(60):
-        while not await load.ledger.present(citus.url):
-            await actions.lasting(0.2)
+    await eventually(partial(load.ledger.present, citus.url))
     row.verdict(await load.ledger.check(citus.url))
     slowest = max(answer.seconds for answer in load.answers)
     row.seconds("longest answer", slowest, at_most=ANSWER_S)

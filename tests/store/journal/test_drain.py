@@ -1,7 +1,7 @@
 """Draining the journal: every entry once, and past entries that cannot be stored."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from app.store.journal.journal import Journal
 from app.store.quarantine.caps import Quarantine
 from app.store.tables.events import events, rejected_events
 from app.store.write.committer import Committer
+from tests.support.eventually import eventually
 from tests.support.store.entries import counts, record, records, rejection, rows, save
 from tests.support.store.sabotage import mend, raising, sabotage
 
@@ -106,12 +107,6 @@ async def draining(
     yield make
     for committer in committers:
         await committer.release()
-
-
-async def until(found: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await found():  # noqa: ASYNC110 - Postgres sends no event
-            await asyncio.sleep(0.01)
 
 
 async def store_all(drain: Drain) -> None:
@@ -247,10 +242,10 @@ async def test_failing_event_does_not_block_others(
         await drain.store_page()
         return journal.waiting == 1
 
-    await until(has_stored_the_others)
+    await eventually(has_stored_the_others)
     assert not circuit.is_open
     await mend(engine)
-    await until(lambda: _empties(drain, journal))
+    await eventually(lambda: _empties(drain, journal))
     assert await counts(engine) == (10, 10, 0)
 
 
@@ -264,7 +259,7 @@ async def test_defect_costs_the_event_that_meets_it_and_no_other(
 ) -> None:
     await journal.append([records(10)])
     drain = draining(Defective)
-    await until(lambda: _empties(drain, journal))
+    await eventually(lambda: _empties(drain, journal))
 
     assert await counts(engine) == (9, 9, 0)
     [aside] = directory.glob("*.damaged")  # noqa: ASYNC240 - of a test's own
@@ -284,7 +279,7 @@ async def test_drain_runs_by_itself_and_adopts_journals_of_dead_processes(
     async def are_stored() -> bool:
         return await counts(engine) == (3, 3, 0) and journal.waiting == 0
 
-    await until(are_stored)
+    await eventually(are_stored)
     await drain.stop(within_s=5)
 
 

@@ -127,7 +127,7 @@ async def test_journal_is_adopted_once_its_owner_is_gone(
 
 @pytest.fixture
 def owner(directory: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [sys.executable, "-c", OWNER, directory], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

@@ -73,7 +73,7 @@ async def test_damaged_entry_is_skipped(
     journal: Journal, directory: Path, value: str
 ) -> None:
     path = await left_behind(directory, *records(3))
-    change(path, f"UPDATE entries SET entry = {value} WHERE seq = 2")  # noqa: S608 - our own words
+    change(path, f"UPDATE entries SET entry = {value} WHERE seq = 2")
     await journal.adopt()
     assert await seqs_in(journal) == [1, 3]
 

@@ -11,7 +11,7 @@ from app.files import exclusive_lock
 from app.request_errors import UnavailableError
 from app.store.keys.scopes import Reader
 from app.store.keys.session_file import NAME, SessionFile
-from tests.support.http.connecting import until
+from tests.support.eventually import eventually
 
 TOKEN = b"\x01" * 32
 ANN = Reader("ann", "0123456789ab", "read")
@@ -111,7 +111,7 @@ async def test_cache_waits_for_the_lock_of_the_file_without_holding_up_the_loop(
     cache = KeyCache(find, trust_s=60, recent=file)
     with exclusive_lock((tmp_path / NAME).with_suffix(".lock")):
         asked = asyncio.create_task(cache.source_of(b"token"))
-        await until(lambda: cache.knows(b"token"))
+        await eventually(lambda: cache.knows(b"token"))
         assert not asked.done()
     assert await asked == ANN
     assert file.recall(hashlib.sha256(b"token").digest()) == ANN

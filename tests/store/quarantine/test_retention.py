@@ -1,4 +1,3 @@
-import asyncio
 import io
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +15,7 @@ from app.settings import Settings
 from app.store.quarantine.caps import Quarantine
 from app.store.quarantine.retention import expire_rejected
 from app.store.service_queries import ServiceQueries
+from tests.support.eventually import eventually
 from tests.support.store.rejections import commit, count, keep, read, rejection
 
 DAYS = 30
@@ -75,7 +75,7 @@ async def test_retention_waits_for_no_lock(engine: AsyncEngine) -> None:
     await fill(engine, 2 * LIMIT, 3 * LIMIT)
     async with engine.begin() as connection:
         for table in ("rejected_events", "rejected_drops"):
-            lock = text(f"SELECT 1 FROM {table} LIMIT 1 FOR UPDATE")  # noqa: S608
+            lock = text(f"SELECT 1 FROM {table} LIMIT 1 FOR UPDATE")
             await connection.execute(lock)
 
         assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 2
@@ -115,8 +115,10 @@ async def test_service_runs_the_retention(
         catalog=built_in_catalog(),
         requests=RequestLog(io.BytesIO(), enabled=False),
     )
-    async with service.running():
-        # It begins at once; the test's time limit bounds the waiting.
-        while await count(engine) + await count(engine, "rejected_drops") > 2:  # noqa: ASYNC110 - Postgres sends no event
-            await asyncio.sleep(0.01)
+
+    async def is_done() -> bool:
+        return await count(engine) + await count(engine, "rejected_drops") <= 2
+
+    async with service.running():  # it begins at once
+        await eventually(is_done)
     assert await count(engine) == 1

@@ -51,7 +51,7 @@ class Filled:
 
     def plan(self, query: Select[Any], *, limit: int) -> str:
         sql = query.limit(limit).compile(
-            dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+            dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]  # SQLAlchemy's
             compile_kwargs={"literal_binds": True},
         )
         return "\n".join(self.ask(f"EXPLAIN (COSTS OFF) {sql}"))

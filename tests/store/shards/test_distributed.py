@@ -76,7 +76,7 @@ async def age(engine: AsyncEngine, *, weeks: int) -> str:
     async with engine.begin() as connection:
         await connection.execute(text(PARTITION.format(monday=monday, end=end)))
         await connection.execute(
-            text(f"INSERT INTO events ({names}) SELECT {aged} FROM events")  # noqa: S608 - our own names
+            text(f"INSERT INTO events ({names}) SELECT {aged} FROM events")
         )
         await connection.execute(events.delete().where(events.c.stored_at > end))
     return f"events_p{monday:%Y%m%d}"

@@ -105,7 +105,7 @@ async def test_every_verdict_can_be_stored_and_reads_back_equal(
 
 async def test_ids_of_the_longest_length_fit_every_index(engine: AsyncEngine) -> None:
     # Characters of four bytes, and random: an index cannot compress them.
-    scribble = random.Random(1)  # noqa: S311
+    scribble = random.Random(1)
     ids = [
         "".join(chr(scribble.randrange(0x10000, 0x10FFFE)) for _ in range(255))
         for _ in range(3)
@@ -172,7 +172,7 @@ async def test_assumed_timestamps_have_no_text(engine: AsyncEngine, count: int) 
 async def test_largest_event_is_kept_whole_in_either_place(
     engine: AsyncEngine,
 ) -> None:
-    noise = random.Random(2).randbytes(64_000).hex()  # noqa: S311
+    noise = random.Random(2).randbytes(64_000).hex()
     large = with_properties(signed_up_with(), noise=noise)
     entry, refused = stored(large), rejected(large | {"user_id": ""})
 

@@ -190,7 +190,7 @@ async def test_opposite_orders_do_not_deadlock(
 async def test_storm_of_shuffled_batches_ends_without_a_deadlock(
     engine: AsyncEngine, workers: Workers
 ) -> None:
-    dice = random.Random(1)  # noqa: S311
+    dice = random.Random(1)
     entries: list[Entry] = [record(str(number)) for number in range(60)]
     entries += [record(str(number), plan="other") for number in range(10)]
     entries += [rejection(n=number) for number in range(20)]

@@ -18,6 +18,7 @@ from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
 from app.store.write.insert import STORED
 from app.store.write.writer import Writer
+from tests.support.eventually import eventually
 from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import counts, record, records, rejection
 from tests.support.store.sabotage import end_other_sessions, run
@@ -240,9 +241,7 @@ async def test_old_schema_is_treated_as_an_outage(
     await run(engine, "DELETE FROM alembic_version")
     outage = make_outage(engine, tmp_path)
     await outage.start(reason="test")
-    async with asyncio.timeout(10):
-        while outage.takes:  # noqa: ASYNC110 - until the drain has asked
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not outage.takes)  # the drain has asked
     await outage.stop(within_s=0)
 
 

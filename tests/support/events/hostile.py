@@ -35,7 +35,7 @@ def hostile_lines(count: int, *, seed: int = 1) -> Iterator[str]:
         count: of lines.
         seed: the same one gives the same events.
     """
-    draw = random.Random(seed)  # noqa: S311 - no secret
+    draw = random.Random(seed)
     for number in range(count):
         yield _event(number, draw)
 

@@ -106,7 +106,7 @@ async def _in_time(
 
 if __name__ == "__main__":
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        print(f"Broken listens on http://127.0.0.1:{listener.getsockname()[1]}")  # noqa: T201
+        print(f"Broken listens on http://127.0.0.1:{listener.getsockname()[1]}")  # noqa: T201 - a program
         sys.stdout.flush()
         config = uvicorn.Config(
             make_app(*sys.argv[1:]), log_level="warning", lifespan="on"

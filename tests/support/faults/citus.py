@@ -46,7 +46,7 @@ class CitusServer(NamedTuple):
     def start(self) -> None:
         """Start it after it was killed; returns once it answers."""
         owner = self.data_dir.stat()
-        subprocess.run(  # noqa: S603 - programs of the server that the tests are given
+        subprocess.run(
             [
                 *(self.programs / "pg_ctl", "start", "-w"),
                 *("-D", self.data_dir, "-l", self.data_dir / "log"),

@@ -93,7 +93,7 @@ class Row:
     def as_dicts(self) -> list[dict[str, object]]:
         return [asdict(figure) for figure in self.figures]
 
-    def _add(self, what: str, bar: str, measured: str, met: bool) -> None:  # noqa: FBT001
+    def _add(self, what: str, bar: str, measured: str, met: bool) -> None:
         self.figures.append(Figure(self.name, self.fault, what, bar, measured, met))
 
     def _fail(self) -> None:

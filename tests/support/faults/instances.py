@@ -4,8 +4,9 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
-from tests.support.faults import actions
+from tests.support.eventually import eventually
 from tests.support.faults.figures import Row
 from tests.support.faults.ledger import Ledger
 from tests.support.faults.sender import Load, dial, get, under_load
@@ -46,9 +47,7 @@ class SharedLoad:
             url: of the database.
             back_s: from `until_stored`, since commits succeed again.
         """
-        async with asyncio.timeout(120):
-            while not await self.ledger.present(url):
-                await actions.lasting(0.2)
+        await eventually(partial(self.ledger.present, url), within_s=120)
         row.verdict(await self.ledger.check(url))
         answers = [answer for load in self._loads for answer in load.answers]
         row.seconds("longest answer", max(a.seconds for a in answers), at_most=ANSWER_S)
@@ -80,14 +79,13 @@ async def under_shared_load(
 
 
 async def _until_ready(endpoint: tuple[str, int]) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            line = await dial(endpoint)
-            status, _, _ = await line.ask(get("/readyz"))
-            line.close()
-            if status == 200:
-                return
-            await actions.lasting(0.1)
+    async def is_ready() -> bool:
+        line = await dial(endpoint)
+        status, _, _ = await line.ask(get("/readyz"))
+        line.close()
+        return status == 200
+
+    await eventually(is_ready)
 
 
 async def _until_stored(load: Load) -> float:

@@ -12,12 +12,13 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.support.service.process import until
 
 NODES = (1, 2, 3)
 # The smallest that Patroni accepts, so that a failover takes 20 s and not 30 s.
@@ -79,30 +80,22 @@ class PatroniCluster:
 
     def until_leader(self) -> int:
         """Wait for a leader; returns its node."""
-        deadline = time.monotonic() + _READY_S
-        while time.monotonic() < deadline:
-            leader = self.leader()
-            if leader is not None:
-                return leader
-            time.sleep(0.2)
-        raise AssertionError(f"no leader within {_READY_S} s")
+        return until(self.leader, within_s=_READY_S, what="a leader")
 
     def until_whole(self) -> int:
         """Wait for a leader, a synchronous standby and a third node; returns it."""
         leader = self.until_leader()
         self.until_synchronous()
-        deadline = time.monotonic() + _READY_S
-        while not all(n == leader or self._answers(n, "replica") for n in NODES):
-            assert time.monotonic() < deadline, "a node does not come back"
-            time.sleep(0.2)
+        until(
+            lambda: all(n == leader or self._answers(n, "replica") for n in NODES),
+            within_s=_READY_S,
+            what="each node is back",
+        )
         return self.until_leader()
 
     def until_synchronous(self) -> None:
         """Wait until commits are replicated."""
-        deadline = time.monotonic() + _READY_S
-        while self.synchronous_standby() is None:
-            assert time.monotonic() < deadline, "no synchronous standby"
-            time.sleep(0.2)
+        until(self.synchronous_standby, within_s=_READY_S, what="a synchronous standby")
 
     def start(self, node: int) -> None:
         """Start Patroni on a node, for the first time or after a kill."""
@@ -112,7 +105,7 @@ class PatroniCluster:
         interpreter = _interpreter()
         assert interpreter is not None
         with (self.directory / f"node{node}.log").open("ab") as log:
-            patroni = subprocess.Popen(  # noqa: S603 - our own words
+            patroni = subprocess.Popen(
                 [
                     *("ip", "netns", "exec", f"{self.prefix}n{node}"),
                     *("runuser", "-u", _USER, "--"),
@@ -155,10 +148,11 @@ class PatroniCluster:
     def keep_leader_without_etcd(self) -> None:
         """Turn the failsafe mode on, and wait until all members know each other."""
         self._rest(self.leader() or 1, "config", {"failsafe_mode": True}, "PATCH")
-        deadline = time.monotonic() + _READY_S
-        while not all(self._has_failsafe(node) for node in NODES):
-            assert time.monotonic() < deadline, "a node has no failsafe mode"
-            time.sleep(0.2)
+        until(
+            lambda: all(self._has_failsafe(node) for node in NODES),
+            within_s=_READY_S,
+            what="each node is in failsafe mode",
+        )
 
     def _has_failsafe(self, node: int) -> bool:
         url = f"http://{self.network}.{node}:8008/failsafe"
@@ -241,7 +235,7 @@ def _make_network(prefix: str, network: str) -> None:
 def _start_etcd(directory: Path, network: str) -> subprocess.Popen[bytes]:
     client = f"http://{network}.254:2379"
     log = (directory / "etcd.log").open("ab")
-    etcd = subprocess.Popen(  # noqa: S603 - our own words
+    etcd = subprocess.Popen(
         [
             *("etcd", "--data-dir", str(directory / "etcd")),
             *("--listen-client-urls", client, "--advertise-client-urls", client),
@@ -320,6 +314,4 @@ def _interpreter() -> str | None:
 
 
 def _run(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own words
-        words, capture_output=True, text=True, check=check, cwd="/"
-    )
+    return subprocess.run(words, capture_output=True, text=True, check=check, cwd="/")

@@ -5,11 +5,13 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from app.store.keys.keys import create_key
 from app.store.operator_session import in_operator_transaction
+from tests.support.eventually import eventually
 from tests.support.faults.figures import Row
 from tests.support.faults.postgres import Postgres
 from tests.support.faults.sender import Load, dial, get, under_load
@@ -166,9 +168,8 @@ class Trial:
         """Wait until every buffered event is a row, if any was buffered."""
         if not self.load.ledger.statuses["buffered"]:
             return
-        async with asyncio.timeout(60):
-            while not await self.load.ledger.present(self.stage.url):  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+        present = partial(self.load.ledger.present, self.stage.url)
+        await eventually(present)
 
     def tell(self, row: Row) -> None:
         """Add one line of the figures that have a bar only in some rows."""

@@ -1,7 +1,6 @@
 """A connection without a socket: bytes in, and the bytes that it writes."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from typing_extensions import override
@@ -13,17 +12,11 @@ from app.http.monitor import ConnectionMonitor
 from app.http.timeouts import ConnectionLimits
 from app.ingest.dispatch import Dispatcher
 from app.ingest.routes import TRACK_ROUTES
+from tests.support.eventually import eventually
 from tests.support.http.raw_http import statuses_of
 from tests.support.ingest.tracking import KEY, Bench, event
 
 LIMITS = ConnectionLimits(header_s=10, body_s=10, write_s=10)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds that has no event."""
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - a state of the code under test
-            await asyncio.sleep(0.001)
 
 
 class MemoryTransport(asyncio.Transport):
@@ -106,7 +99,7 @@ class Wire:
 
     async def responses(self, count: int) -> list[int]:
         """The statuses of so many responses, once they are there."""
-        await until(lambda: len(self.statuses) >= count)
+        await eventually(lambda: len(self.statuses) >= count)
         return self.statuses
 
 

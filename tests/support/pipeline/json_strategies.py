@@ -164,7 +164,7 @@ def spellings(draw: st.DrawFn, event: dict[str, Any]) -> dict[str, Any]:
     if context or empty_is_sent:
         spelt["context"] = context or draw(st.sampled_from([None, {}]))
     keys = list(spelt)
-    random.Random(draw(st.integers(0, 99))).shuffle(keys)  # noqa: S311
+    random.Random(draw(st.integers(0, 99))).shuffle(keys)
     return {key: spelt[key] for key in keys}
 
 

@@ -54,7 +54,7 @@ def user_process(
     account: int | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """Another process that uses the cluster; it leaves when its input is closed."""
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [*command, "-c", USER, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -80,7 +80,7 @@ def said_ready(process: subprocess.Popen[str]) -> Path:
 
 
 def sql(cluster: Cluster, statement: str) -> str:
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [
             *(cluster.bin_dir / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"),
             *("-h", cluster.socket_dir, "-U", "postgres", "-d", "rollcall"),

@@ -12,6 +12,7 @@ import asyncpg
 
 from app.embedded import Cluster, running
 from app.store.dsn import dsn_of
+from tests.support.eventually import eventually
 
 
 @contextmanager
@@ -43,7 +44,7 @@ async def _copy(primary: Cluster, target: Path) -> str:
     connection = await asyncpg.connect(dsn_of(primary.url("postgres")))
     try:
         await connection.execute("SELECT pg_backup_start('standby', true)")
-        subprocess.run(  # noqa: ASYNC221, S603 - our own words, nothing else runs
+        subprocess.run(  # noqa: ASYNC221 - our own words, nothing else runs
             ["/bin/cp", "-a", str(primary.data_dir), str(target)], check=True
         )
         label = await connection.fetchval("SELECT labelfile FROM pg_backup_stop(false)")
@@ -70,9 +71,10 @@ async def resume_replay(standby_url: str) -> None:
 
 
 async def _until(url: str, condition: str) -> None:
-    async with asyncio.timeout(20):
-        while not await _ask(url, condition):  # noqa: ASYNC110 - a server's state
-            await asyncio.sleep(0.01)
+    async def holds() -> bool:
+        return bool(await _ask(url, condition))
+
+    await eventually(holds)
 
 
 async def _ask(url: str, query: str) -> object:

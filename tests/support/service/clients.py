@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
+from tests.support.eventually import eventually
 from tests.support.http.wire import event, request
 
 # Leaves time of the machine to workers that start.
@@ -36,9 +37,7 @@ class Calls:
 
     async def until_answered(self, more: int) -> None:
         wanted = len(self.answered) + more
-        async with asyncio.timeout(100):
-            while len(self.answered) < wanted:  # noqa: ASYNC110 - others work meanwhile
-                await asyncio.sleep(0.01)
+        await eventually(lambda: len(self.answered) >= wanted, within_s=100)
 
     async def over_one_connection(self, name: str) -> None:
         """Ask again and again over a connection, until the service ends it."""

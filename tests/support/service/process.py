@@ -47,7 +47,7 @@ def rollcall(
     *arguments: str, env: dict[str, str], stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(  # noqa: S603 - our own words
+    return subprocess.run(
         [ROLLCALL, *arguments],
         env=env,
         input=stdin,
@@ -180,7 +180,7 @@ def serving(
         command = [sys.executable, "-c", _HAND_OVER, str(listener.fileno()), *command]
     with (
         log.open("ab") as stderr,
-        subprocess.Popen(  # noqa: S603 - our own words
+        subprocess.Popen(
             command,
             env=env,
             pass_fds=[] if listener is None else [listener.fileno()],

@@ -19,7 +19,7 @@ SELECT
 FROM generate_series(0, {EVENTS} - 1) AS n, LATERAL (
     SELECT date_trunc('week', now()) + n / 100 * interval '30 minutes' AS stored_at
 ) AS clock
-"""  # noqa: S608
+"""
 CLAIM = """
 INSERT INTO event_ids
 SELECT id, stored_at, decode(md5(id::text), 'hex') FROM events

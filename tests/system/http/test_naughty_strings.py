@@ -49,8 +49,7 @@ def stored(tenant: Tenant, expression: str) -> dict[str, Any]:
     """The value of the expression for each event, under its message id."""
     return dict(
         tenant.rows(
-            f"SELECT message_id, {expression} FROM events"  # noqa: S608 - our own
-            " WHERE source = :source"
+            f"SELECT message_id, {expression} FROM events WHERE source = :source"
         )
     )
 

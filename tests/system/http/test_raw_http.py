@@ -77,7 +77,7 @@ def proxied(
     )
     option = "-c" if program == "nginx" else "-f"
     command = [path, option, str(file)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own words
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             until(lambda: _accepts(port), within_s=20, what=f"{program} listens")
             yield "127.0.0.1", port

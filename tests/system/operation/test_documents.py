@@ -55,7 +55,7 @@ def program(name: str) -> str:
 def run(
     *command: str | Path, env: dict[str, str], cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own documents
+    return subprocess.run(
         command,
         env=child_environment(**env),
         cwd=cwd,
@@ -67,7 +67,7 @@ def run(
 
 
 def psql(url: str, script: str) -> str:
-    done = subprocess.run(  # noqa: S603 - our own documents
+    done = subprocess.run(
         [find_binaries() / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"],
         env=child_environment(**psql_environment(url)),
         input=script,

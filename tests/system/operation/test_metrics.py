@@ -152,7 +152,7 @@ def allow_connections(database: Database, *, allowed: bool) -> None:
     database.admin.scalar(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}")
     if not allowed:
         database.admin.scalar(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"  # noqa: S608
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
             f" WHERE datname = '{name}'"
         )
 

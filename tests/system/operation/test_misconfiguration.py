@@ -34,7 +34,7 @@ from tests.support.service.process import (
     until,
 )
 
-PASSWORD = "pass-w0rd"  # noqa: S105 - of a cluster that lives as long as this module
+PASSWORD = "pass-w0rd"
 ACCESS = """
 local all postgres trust
 local all barred reject
@@ -160,7 +160,7 @@ def test_serve_ends_where_the_server_refuses(
 def test_serve_with_a_refused_password_ends_with_one_line_and_status_1(
     migrated: Cluster, tmp_path: Path
 ) -> None:
-    wrong = url_of(migrated, password="guess")  # noqa: S106 - a wrong one
+    wrong = url_of(migrated, password="guess")
     assert refused(tmp_path, database_url=wrong) == refusal(tmp_path, wrong)
 
 
@@ -226,10 +226,10 @@ def test_serve_ends_only_where_every_host_refuses(
     migrated: Cluster, tmp_path: Path
 ) -> None:
     place = str(migrated.socket_dir)
-    both = url_of(migrated, password="guess", host=f"{place},{place}", port="5432")  # noqa: S106 - a wrong one
+    both = url_of(migrated, password="guess", host=f"{place},{place}", port="5432")
     assert refusal(tmp_path, both).count("password refused") == 2
 
-    one = url_of(migrated, password="guess", host=f"{place},/nowhere", port="5432")  # noqa: S106 - a wrong one
+    one = url_of(migrated, password="guess", host=f"{place},/nowhere", port="5432")
     with started(tmp_path, database_url=one) as service:
         assert httpx.get(f"{service.address}/readyz", timeout=20).status_code == 503
 

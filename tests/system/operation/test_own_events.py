@@ -48,7 +48,7 @@ def test_tutorial_leads_from_an_unknown_event_to_a_typed_view(tmp_path: Path) ->
     env = environment(port=str(port), data_dir=".rollcall")
     env["PATH"] = f"{ROLLCALL.parent}{os.pathsep}{env['PATH']}"
     tmp_path.chmod(0o755)
-    done = subprocess.run(  # noqa: S603 - our own document
+    done = subprocess.run(
         ["/bin/bash", "-emc", tutorial_script(f"http://127.0.0.1:{port}")],
         cwd=tmp_path,
         env=env,
@@ -132,7 +132,7 @@ def test_serve_ends_with_the_lines_of_invalid_declarations(
     tmp_path: Path, env: dict[str, str]
 ) -> None:
     path = write_trial(tmp_path / "events", TRIAL.replace("Number of", "\\u0000"))
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [ROLLCALL, "serve", "--port", "0"],
         env=env | environment(events_dir=str(path.parent)),
         capture_output=True,

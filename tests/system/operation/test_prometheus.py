@@ -91,7 +91,7 @@ def prometheus(
     }
     (directory / "prometheus.yaml").write_text(yaml.safe_dump(config))
     api = free_port()
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [  # noqa: S607 - apt's
             "prometheus",
             f"--config.file={directory / 'prometheus.yaml'}",

@@ -134,7 +134,7 @@ def test_terminal_gets_the_key_and_the_link(
     env: dict[str, str], data_dir: Path
 ) -> None:
     own, theirs = pty.openpty()
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [ROLLCALL, "serve", "--port", "0"], env=env, stdout=theirs
     ) as process:
         os.close(theirs)

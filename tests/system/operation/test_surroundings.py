@@ -89,7 +89,7 @@ def test_command_that_is_ended_stops_the_postgres_that_it_started(
     with running(data_dir, settings=SMALL):
         pass  # the command starts a cluster that exists, and creates none
     wait_until_gone(data_dir)
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [ROLLCALL, "psql", "-Atc", "SELECT 'here'", "-c", "SELECT pg_sleep(100)"],
         env=environment(data_dir=str(data_dir)),
         stdout=subprocess.PIPE,
