@@ -31,3 +31,9 @@ def test_retryable_statuses_are_those_that_may_succeed(page: str, title: str) ->
         re.MULTILINE,
     )
     assert {*re.findall(r"\b\d{3}\b", sentence)} == RETRYABLE
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_link_with_the_name_of_a_page_leads_to_that_page(page: Path) -> None:
+    named = re.findall(r"\[([\w-]+\.md)\]\(([^)\s#]*)", page.read_text("utf-8"))
+    assert [target for name, target in named if Path(target).name != name] == []
