@@ -93,8 +93,8 @@ class Readiness:
             # Without a check: a frozen database would delay the answer.
             return Ready(
                 events="buffered",
-                reason=outage.circuit.reason,
-                since=outage.circuit.since,
+                reason=outage.buffer.circuit.reason,
+                since=outage.buffer.circuit.since,
             )
         asked_at = self._clock()
         async with self._lock:

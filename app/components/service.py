@@ -20,7 +20,7 @@ from app.components.instances import InstanceReport
 from app.components.live import LiveComponents
 from app.components.policy import event_policy, quarantining
 from app.components.readers import ReadComponents
-from app.components.storing import LaneFactory
+from app.components.storing import LaneFactory, outage_buffer
 from app.errors import ConfigurationError
 from app.events.catalog import Catalog
 from app.http.descriptors import max_connections
@@ -40,7 +40,6 @@ from app.request_errors import UnavailableError
 from app.settings import Settings
 from app.store.engine import HostWatch, create_engine, watch_pool
 from app.store.instances import report
-from app.store.journal.fallback import OfflineBuffer, prepare_journal
 from app.store.keys.session_file import SessionFile
 from app.store.leases import Task, once_an_hour
 from app.store.lifecycle.email_index import index_closed_weeks
@@ -97,19 +96,15 @@ class Service:
         )
         self._lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
         self._recorder = AccessRecorder(self._lookups, metrics)
-        self._outage: OfflineBuffer | None = None
         options = partial(self._committer_options, settings)
         drains = RoutingCommitter(self._engine, **options())
-        if prepare_journal(settings.data_dir, wanted=settings.journal):
-            self._outage = OfflineBuffer(
-                settings.data_dir,
-                max_bytes=settings.journal_max_bytes,
-                key_trust_s=settings.key_cache_seconds,
-                committer=drains,
-                lookups=self._lookups,
-                metrics=self.metrics,
-                check=self._check_ready,
-            )
+        self._outage = outage_buffer(
+            settings,
+            committer=drains,
+            check=self._check_ready,
+            lookups=self._lookups,
+            metrics=metrics,
+        )
         self.reading = ReadComponents(
             url,
             read_url=reading_url,
@@ -127,7 +122,10 @@ class Service:
             outage=self._outage,
         )
         self._writer = drains.writers = BucketWriters(
-            Writer(Committer(self._engine, **options()), outage=self._outage),
+            Writer(
+                Committer(self._engine, **options()),
+                outage=self._outage.buffer if self._outage else None,
+            ),
             read_buckets=self._lookups.buckets,
             open_lanes=self._lanes.open,
         )

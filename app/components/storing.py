@@ -1,17 +1,24 @@
-"""The lanes of a distributed database: a writer for each bucket."""
+"""The parts that store events: in an outage, and in several buckets."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from app.metrics.counters import Metrics
+from app.request_errors import UnavailableError
 from app.settings import Settings
 from app.store.engine import create_engine, watch_pool
-from app.store.journal.fallback import OfflineBuffer, journal_directory
+from app.store.journal.buffer import JournalBuffer
+from app.store.journal.fallback import OfflineBuffer, journal_directory, prepare_journal
+from app.store.journal.journal import prepare
+from app.store.keys.live_keys import LiveKeys
+from app.store.keys.snapshot_file import KeySnapshotFile
 from app.store.service_queries import ServiceQueries
 from app.store.shards.buckets import Buckets
 from app.store.shards.committer import BucketCommitter
-from app.store.shards.lanes import BucketBuffer, Lane
+from app.store.shards.lanes import Lane
+from app.store.write.committer import Committer
 
 # Each bucket needs the writer's, and one for its drain or the check before it.
 _CONNECTIONS = 2
@@ -19,6 +26,44 @@ _CHECK_TIMEOUT_S = 1.0
 # Of the commit timeout. The first statements of a connection to Citus take longest; if
 # they take too long, there is time to try again on the same connection.
 _STATEMENT_SHARE = 0.6
+
+
+def outage_buffer(
+    settings: Settings,
+    *,
+    committer: Committer,
+    check: Callable[[], Awaitable[None]],
+    lookups: ServiceQueries,
+    metrics: Metrics,
+) -> OfflineBuffer | None:
+    """The parts of one process that work without Postgres; None without a journal.
+
+    Args:
+        settings: the data directory, and the limits of the journal and the keys.
+        committer: used for draining; the writer has another.
+        check: as for `JournalBuffer`.
+        lookups: query for live keys.
+        metrics: metrics of the journal.
+
+    Raises:
+        ConfigurationError: the journal is required and cannot be kept.
+    """
+    if not prepare_journal(settings.data_dir, wanted=settings.journal):
+        return None
+    return OfflineBuffer(
+        JournalBuffer(
+            journal_directory(settings.data_dir),
+            max_bytes=settings.journal_max_bytes,
+            committer=committer,
+            check=check,
+        ),
+        known_keys=LiveKeys(
+            KeySnapshotFile(settings.data_dir),
+            lookups.live_keys,
+            trust_s=settings.key_cache_seconds,
+        ),
+        metrics=metrics,
+    )
 
 
 class LaneFactory:
@@ -49,7 +94,16 @@ class LaneFactory:
         self._close: Callable[[], Awaitable[None]] | None = None
 
     def open(self, buckets: Buckets) -> dict[int, Lane]:
-        """Make the lanes, which are still to be started."""
+        """Make the lanes, which are still to be started.
+
+        Raises:
+            UnavailableError: the directory of a bucket's journal cannot be made or
+                written. Nothing was opened; a later call may succeed.
+        """
+        directory = journal_directory(self._settings.data_dir)
+        directories = {each: directory / f"bucket-{each}" for each in buckets.numbers}
+        if self._outage is not None:
+            _prepare(directories.values())
         engine = create_engine(
             self._url,
             pool_size=_CONNECTIONS * len(buckets.numbers),
@@ -65,8 +119,8 @@ class LaneFactory:
         def lane(bucket: int) -> Lane:
             if self._outage is None:
                 return Lane(committer(), None)
-            buffer = BucketBuffer(
-                journal_directory(self._settings.data_dir) / f"bucket-{bucket}",
+            buffer = JournalBuffer(
+                directories[bucket],
                 max_bytes=self._settings.journal_max_bytes // len(buckets.numbers),
                 committer=committer(),
                 check=partial(lookups.check_bucket, bucket),
@@ -80,3 +134,14 @@ class LaneFactory:
         """Close the connections."""
         if self._close is not None:
             await self._close()
+
+
+def _prepare(directories: Iterable[Path]) -> None:
+    for directory in directories:
+        try:
+            prepare(directory)
+        except OSError as error:
+            raise UnavailableError(
+                "The journal of a bucket cannot be kept.",
+                reason=f"journal {directory.name}: {error.strerror}",
+            ) from error

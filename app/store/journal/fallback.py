@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -17,15 +16,10 @@ from app.metrics.catalog import (
     JOURNAL_OLDEST_SECONDS,
 )
 from app.metrics.counters import Metrics
-from app.store.journal.circuit_breaker import CircuitBreaker
-from app.store.journal.drain import Drain
-from app.store.journal.journal import Journal, prepare
+from app.store.journal.buffer import JournalBuffer
+from app.store.journal.journal import prepare
 from app.store.journal.sqlite import JournalStats
 from app.store.keys.live_keys import LiveKeys
-from app.store.keys.snapshot_file import KeySnapshotFile
-from app.store.service_queries import ServiceQueries
-from app.store.write.committer import Committer
-from app.store.write.writer import Buffer
 
 log = logging.getLogger(__name__)
 
@@ -65,70 +59,47 @@ class OfflineBuffer:
     """The parts of one process that work without Postgres.
 
     Args:
-        data_dir: data directory whose `journal` directory has been prepared.
-        max_bytes: most bytes of entries in the journal of this process.
-        committer: used for draining; the writer has another.
-        key_trust_s: seconds for which keys are trusted while Postgres responds.
-        lookups: queries for readiness and live keys.
+        buffer: takes events, in the directory that has been prepared.
+        known_keys: identifies senders.
         metrics: metrics of the journal.
-        check: raises UnavailableError or SchemaError while nothing can be stored;
-            `lookups.check_ready` by default.
 
     Attributes:
-        circuit: open while Postgres is considered unavailable.
-        journal: takes events in that time.
-        known_keys: identifies senders in that time.
+        buffer: its circuit breaker is open while Postgres is considered unavailable.
+        known_keys: as given.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that it joins
-        self,
-        data_dir: Path,
-        *,
-        max_bytes: int,
-        key_trust_s: float,
-        committer: Committer,
-        lookups: ServiceQueries,
-        metrics: Metrics,
-        check: Callable[[], Awaitable[None]] | None = None,
+    def __init__(
+        self, buffer: JournalBuffer, *, known_keys: LiveKeys, metrics: Metrics
     ) -> None:
-        self.circuit = CircuitBreaker()
-        self.journal = Journal(journal_directory(data_dir), max_bytes=max_bytes)
-        self.known_keys = LiveKeys(
-            KeySnapshotFile(data_dir), lookups.live_keys, trust_s=key_trust_s
-        )
-        self._drain = Drain(
-            self.journal,
-            committer=committer,
-            circuit=self.circuit,
-            check=check or lookups.check_ready,
-        )
+        self.buffer = buffer
+        self.known_keys = known_keys
         self._keys_up: asyncio.Task[None] | None = None
-        self._buffers: list[Buffer] = [self]
+        self._buffers = [buffer]
         metrics.register_gauges(
             {
                 CIRCUIT_OPEN: lambda: sum(
                     each.circuit.is_open for each in self._buffers
                 ),
                 JOURNAL_BYTES: lambda: sum(held.size for held in self._held),
-                JOURNAL_BYTES_LIMIT: lambda: max_bytes,
+                JOURNAL_BYTES_LIMIT: lambda: buffer.journal.max_bytes,
                 JOURNAL_EVENTS: lambda: sum(held.entries for held in self._held),
                 JOURNAL_OLDEST_SECONDS: self._age_of_oldest,
             }
         )
 
-    def include(self, buffer: Buffer) -> None:
+    def include(self, buffer: JournalBuffer) -> None:
         """Count the journal of a bucket in the metrics."""
         self._buffers.append(buffer)
 
     @property
     def is_on(self) -> bool:
         """Whether Postgres is considered unavailable."""
-        return self.circuit.is_open
+        return self.buffer.circuit.is_open
 
     @property
     def takes(self) -> bool:
         """Whether the journal is expected to take events."""
-        return self.journal.takes and not self._drain.is_barred
+        return self.buffer.journal.takes and not self.buffer.drain.is_barred
 
     @property
     def knows_a_sender(self) -> bool:
@@ -142,17 +113,16 @@ class OfflineBuffer:
             reason: why Postgres is unavailable; None if it is not.
         """
         if reason is not None:
-            self.circuit.open(reason)
+            self.buffer.circuit.open(reason)
         await self.known_keys.refresh()
         self._keys_up = asyncio.create_task(self.known_keys.keep_refreshing())
-        self._drain.start()
+        self.buffer.drain.start()
 
     async def stop(self, *, within_s: float) -> None:
         """Store as many entries as the time allows; the others stay on the disk."""
         if self._keys_up is not None:
             self._keys_up.cancel()
-        await self._drain.stop(within_s=within_s)
-        await self.journal.close()
+        await self.buffer.stop(within_s=within_s)
 
     def _age_of_oldest(self) -> float:
         oldest = [held.oldest_at for held in self._held if held.oldest_at is not None]

@@ -43,6 +43,9 @@ class Journal:
         directory: directory made by `prepare`; several processes share it.
         max_bytes: most bytes of entries in all files of this process.
         clock: time in seconds since 1970.
+
+    Attributes:
+        max_bytes: as given.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class Journal:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._shelf = JournalSet(directory)
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._clock = clock
         # SQLite blocks on the disk, so it runs in a thread.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -115,7 +118,7 @@ class Journal:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _append(self, bodies: Sequence[Sequence[Entry]]) -> list[bool]:
-        room = self._max_bytes - self.held.size
+        room = self.max_bytes - self.held.size
         taken: list[bool] = []
         encoded: list[bytes] = []
         for body in bodies:

@@ -4,55 +4,18 @@ A shard that is away fills the journal of its own bucket, and delays no other.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from typing_extensions import override
 
 from app.pipeline.outcome import Entry, Outcome
+from app.pipeline.record import Record
 from app.request_errors import UnavailableError
-from app.store.journal.circuit_breaker import CircuitBreaker
-from app.store.journal.drain import Drain
-from app.store.journal.journal import Journal, prepare
+from app.store.journal.buffer import JournalBuffer
 from app.store.shards.buckets import ONE_BUCKET, Buckets
 from app.store.write.committer import Committer
 from app.store.write.submission import Waiter
 from app.store.write.writer import Writer
-
-
-class BucketBuffer:
-    """The journal of one bucket, its circuit breaker and its drain.
-
-    Args:
-        directory: of the bucket's journals; made if it is missing.
-        max_bytes: most bytes of entries in the journal of this process.
-        committer: used for draining.
-        check: raises UnavailableError or SchemaError while the bucket's server takes
-            nothing.
-
-    Raises:
-        OSError: the directory cannot be created or written.
-    """
-
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        max_bytes: int,
-        committer: Committer,
-        check: Callable[[], Awaitable[None]],
-    ) -> None:
-        prepare(directory)
-        self.circuit = CircuitBreaker()
-        self.journal = Journal(directory, max_bytes=max_bytes)
-        self.drain = Drain(
-            self.journal, committer=committer, circuit=self.circuit, check=check
-        )
-
-    async def stop(self, *, within_s: float) -> None:
-        """Store as many entries as the time allows; the others stay on the disk."""
-        await self.drain.stop(within_s=within_s)
-        await self.journal.close()
 
 
 class Lane:
@@ -63,7 +26,7 @@ class Lane:
         buffer: takes what the server does not; None without a journal.
     """
 
-    def __init__(self, committer: Committer, buffer: BucketBuffer | None) -> None:
+    def __init__(self, committer: Committer, buffer: JournalBuffer | None) -> None:
         self.writer = Writer(committer, outage=buffer)
         self.buffer = buffer
 
@@ -118,7 +81,7 @@ class BucketWriters:
         """Open the lanes if the database has several buckets.
 
         Raises:
-            UnavailableError: the database did not answer.
+            UnavailableError: the database did not answer, or a lane cannot be opened.
         """
         if self._lanes or self._closing:
             return
@@ -167,8 +130,9 @@ class BucketWriters:
 class RoutingCommitter(Committer):
     """The committer of the drain of the first journal, which may hold all buckets.
 
-    Its entries came before the buckets were known. With several, each goes to the lane
-    of its bucket, which buffers it again if its server is away.
+    Its records came before the buckets were known. With several, each goes to the lane
+    of its bucket, which buffers it again if its server is away. Rejected events have no
+    lane: the first writer would put them back into the journal that is being drained.
     """
 
     writers: BucketWriters | None = None
@@ -180,12 +144,29 @@ class RoutingCommitter(Committer):
         """Commit entries, as `Committer` does."""
         if self.writers is None or not self.writers.has_lanes:
             return await super().commit(entries, waited_s=waited_s)
-        waiter = _Awaited()
-        try:
-            self.writers.submit(entries, waiter)
-        except UnavailableError:
-            return [None] * len(entries)
-        return await waiter.outcomes or [None] * len(entries)
+        rejections = [entry for entry in entries if not isinstance(entry, Record)]
+        records = [entry for entry in entries if isinstance(entry, Record)]
+        kept: Iterator[Outcome | None] = iter(())
+        passed_on: Iterator[Outcome | None] = iter(())
+        if rejections:
+            kept = iter(await super().commit([*rejections], waited_s=waited_s))
+        if records:
+            passed_on = iter(await _submit(self.writers, records))
+        return [
+            next(passed_on if isinstance(entry, Record) else kept) for entry in entries
+        ]
+
+
+async def _submit(
+    writers: BucketWriters, records: Sequence[Record]
+) -> list[Outcome | None]:
+    """The outcomes of records that go to the lanes; None where they are not known."""
+    waiter = _Awaited()
+    try:
+        writers.submit([*records], waiter)
+    except UnavailableError:
+        return [None] * len(records)
+    return await waiter.outcomes or [None] * len(records)
 
 
 class _Awaited:

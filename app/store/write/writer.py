@@ -12,10 +12,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Protocol
 
 from app.pipeline.outcome import Entry, Outcome
 from app.request_errors import UnavailableError
+from app.store.journal.buffer import JournalBuffer
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.journal import Journal
 from app.store.write.committer import Committer
@@ -35,18 +35,6 @@ MAX_JOURNALED = 10_000
 MIN_TAKEN = 32
 
 
-class Buffer(Protocol):
-    """What takes entries that Postgres does not."""
-
-    @property
-    def journal(self) -> Journal:
-        """Keeps the entries."""
-
-    @property
-    def circuit(self) -> CircuitBreaker:
-        """Opened by the writer, closed by the drain of the journal."""
-
-
 class Writer:
     """Commits submissions in order of arrival.
 
@@ -59,7 +47,9 @@ class Writer:
             circuit breaker is opened then; while it is open, nothing is committed.
     """
 
-    def __init__(self, committer: Committer, *, outage: Buffer | None = None) -> None:
+    def __init__(
+        self, committer: Committer, *, outage: JournalBuffer | None = None
+    ) -> None:
         self._committer = committer
         self._journal = outage.journal if outage else None
         self._circuit = outage.circuit if outage else CircuitBreaker()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from typing_extensions import override
@@ -10,6 +11,8 @@ from typing_extensions import override
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.request_errors import UnavailableError
+from app.store.journal.buffer import JournalBuffer
+from app.store.journal.journal import prepare
 from app.store.shards.buckets import ONE_BUCKET, Buckets
 from app.store.shards.lanes import BucketWriters, Lane, RoutingCommitter
 from app.store.write.committer import Committer
@@ -40,6 +43,10 @@ class Recording(Committer):
         return
 
 
+class RecordingDrain(RoutingCommitter, Recording):
+    """The committer of the first journal's drain, without a database."""
+
+
 class Waiting:
     """A waiter whose outcomes a test awaits."""
 
@@ -56,12 +63,14 @@ def writers_of(
     committers: dict[int, Recording],
     first: Recording,
     read: Callable[[], Awaitable[Buckets]] | None = None,
+    *,
+    buffer: JournalBuffer | None = None,
 ) -> BucketWriters:
     async def read_buckets() -> Buckets:
         return BUCKETS
 
     return BucketWriters(
-        Writer(first),
+        Writer(first, outage=buffer),
         read_buckets=read or read_buckets,
         open_lanes=lambda buckets: {
             bucket: Lane(committers[bucket], None) for bucket in buckets.numbers
@@ -155,13 +164,41 @@ async def test_lanes_are_not_opened_after_the_stop() -> None:
 
 async def test_first_journal_is_drained_into_the_lanes() -> None:
     committers = {bucket: Recording() for bucket in BUCKETS.numbers}
-    writers = writers_of(committers, Recording(Outcome(EventStatus.REJECTED)))
-    drain = RoutingCommitter.__new__(RoutingCommitter)
-    drain.writers = writers
+    first = Recording()
+    drain = RecordingDrain(Outcome(EventStatus.REJECTED))
+    drain.writers = writers = writers_of(committers, first)
     writers.start()
     await writers.refresh()
     outcomes = await drain.commit([*records(9), rejection()])
     assert outcomes == [STORED] * 9 + [Outcome(EventStatus.REJECTED)]
     assert sum(len(committer.given) for committer in committers.values()) == 9
+    assert (len(drain.given), first.given) == (1, [])
     await writers.stop()
     assert await drain.commit([*records(2)]) == [None, None]
+
+
+async def test_rejected_events_of_the_first_journal_wait_in_it_during_an_outage(
+    tmp_path: Path,
+) -> None:
+    async def check() -> None:
+        """The database answers, but commits nothing."""
+
+    drain = RecordingDrain(None)
+    prepare(tmp_path / "journal")
+    buffer = JournalBuffer(
+        tmp_path / "journal", max_bytes=1024**2, committer=drain, check=check
+    )
+    drain.writers = writers = writers_of(
+        {bucket: Recording() for bucket in BUCKETS.numbers},
+        Recording(None),
+        buffer=buffer,
+    )
+    writers.start()
+    await writers.refresh()
+    buffer.circuit.open()
+    await buffer.journal.append([[rejection()]])
+    assert not await buffer.drain.store_page()
+    assert buffer.circuit.is_open
+    assert (buffer.journal.held.entries, buffer.drain.confirmed) == (1, 0)
+    await writers.stop()
+    await buffer.journal.close()

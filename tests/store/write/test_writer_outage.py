@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,7 +12,10 @@ from app.metrics.counters import Metrics
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.request_errors import UnavailableError
 from app.store.engine import create_engine
+from app.store.journal.buffer import JournalBuffer
 from app.store.journal.fallback import OfflineBuffer, journal_directory, prepare_journal
+from app.store.keys.live_keys import LiveKeys
+from app.store.keys.snapshot_file import KeySnapshotFile
 from app.store.service_queries import ServiceQueries
 from app.store.write.committer import Committer
 from app.store.write.insert import STORED
@@ -47,16 +49,26 @@ class Answers(Committer):
         """Has no connection."""
 
 
-def make_outage(engine: AsyncEngine, data_dir: Path, **changes: Any) -> OfflineBuffer:
+def make_outage(
+    engine: AsyncEngine,
+    data_dir: Path,
+    *,
+    committer: Committer | None = None,
+    max_bytes: int = 1024**3,
+    lookup_s: float = 1,
+) -> OfflineBuffer:
     assert prepare_journal(data_dir, wanted="on")
-    defaults: dict[str, Any] = {
-        "max_bytes": 1024**3,
-        "key_trust_s": 4,
-        "committer": Committer(engine, timeout_s=5),
-        "lookups": ServiceQueries(engine, timeout_s=1),
-        "metrics": Metrics(),
-    }
-    return OfflineBuffer(data_dir, **(defaults | changes))
+    lookups = ServiceQueries(engine, timeout_s=lookup_s)
+    return OfflineBuffer(
+        JournalBuffer(
+            journal_directory(data_dir),
+            max_bytes=max_bytes,
+            committer=committer or Committer(engine, timeout_s=5),
+            check=lookups.check_ready,
+        ),
+        known_keys=LiveKeys(KeySnapshotFile(data_dir), lookups.live_keys, trust_s=4),
+        metrics=Metrics(),
+    )
 
 
 @pytest.fixture
@@ -68,12 +80,12 @@ def answers() -> Answers:
 async def outage(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[OfflineBuffer]:
     outage = make_outage(engine, tmp_path)
     yield outage
-    await outage.journal.close()
+    await outage.buffer.journal.close()
 
 
 @pytest.fixture
 async def writer(answers: Answers, outage: OfflineBuffer) -> AsyncIterator[Writer]:
-    writer = Writer(answers, outage=outage)
+    writer = Writer(answers, outage=outage.buffer)
     writer.start()
     yield writer
     await writer.stop()
@@ -104,7 +116,7 @@ async def test_only_unconfirmed_entries_are_buffered(
         BUFFERED,
         Outcome(EventStatus.REJECTED, errors=refused.errors, buffered=True),
     ]
-    page = await outage.journal.read(limit=10)
+    page = await outage.buffer.journal.read(limit=10)
     assert page is not None
     assert [entry.id for entry in page.entries] == [records(2)[1].id, refused.id]
     assert outage.is_on
@@ -134,7 +146,7 @@ async def test_entry_behind_a_slow_commit_is_journaled_sooner(
     outage: OfflineBuffer, *, has_journal: bool
 ) -> None:
     committer = Slow()
-    writer = Writer(committer, outage=outage if has_journal else None)
+    writer = Writer(committer, outage=outage.buffer if has_journal else None)
     writer.start()
     first = asyncio.create_task(send(writer, record("1")))
     await committer.begun.wait()
@@ -152,7 +164,7 @@ async def test_oldest_entry_sets_the_deadline_of_a_batch(
 ) -> None:
     committer = Slow()
     committer.ends = [[STORED], [STORED, STORED]]
-    writer = Writer(committer, outage=outage)
+    writer = Writer(committer, outage=outage.buffer)
     writer.start()
     first = asyncio.create_task(send(writer, record("1")))
     await committer.begun.wait()
@@ -171,7 +183,7 @@ async def test_sender_that_left_during_the_commit_is_not_buffered(
 ) -> None:
     committer = Slow()
     committer.ends = [[None, None]]
-    writer = Writer(committer, outage=outage)
+    writer = Writer(committer, outage=outage.buffer)
     left = submit(writer, [record("1")])
     stays = submit(writer, [record("2")])
     writer.start()
@@ -180,7 +192,7 @@ async def test_sender_that_left_during_the_commit_is_not_buffered(
     committer.go.set()
 
     assert await stays == [BUFFERED]
-    page = await outage.journal.read(limit=10)
+    page = await outage.buffer.journal.read(limit=10)
     assert page is not None
     assert page.entries == [record("2")]
     await writer.stop()
@@ -202,19 +214,19 @@ async def test_circuit_opens_once_the_journal_has_the_entry(
 async def test_while_the_circuit_is_open_nobody_waits_for_postgres(
     writer: Writer, outage: OfflineBuffer
 ) -> None:
-    outage.circuit.open()  # else the committer of this test would have no answer
+    outage.buffer.circuit.open()  # else the committer of this test would have no answer
     assert await send(writer, *records(2)) == [BUFFERED] * 2
-    outage.circuit.close()
+    outage.buffer.circuit.close()
 
 
 async def test_append_that_is_under_way_leaves_a_closed_circuit_closed(
     writer: Writer, outage: OfflineBuffer
 ) -> None:
-    outage.circuit.open()
+    outage.buffer.circuit.open()
     done = submit(writer, [*records(500)])
     await asyncio.sleep(0)  # the writer begins, and waits for the disk
     await asyncio.sleep(0)
-    outage.circuit.close()
+    outage.buffer.circuit.close()
     assert await done == [BUFFERED] * 500
     assert not outage.is_on
 
@@ -223,16 +235,16 @@ async def test_full_journal_is_not_used(
     answers: Answers, engine: AsyncEngine, tmp_path: Path
 ) -> None:
     outage = make_outage(engine, tmp_path, max_bytes=10)
-    writer = Writer(answers, outage=outage)
+    writer = Writer(answers, outage=outage.buffer)
     writer.start()
     answers.ends = [[None]]
     for _ in range(2):
         with pytest.raises(UnavailableError):
             await send(writer, record())
-    assert outage.journal.held.entries == 0
+    assert outage.buffer.journal.held.entries == 0
     assert not outage.takes
     await writer.stop()
-    await outage.journal.close()
+    await outage.buffer.journal.close()
 
 
 async def test_old_schema_is_treated_as_an_outage(
@@ -252,7 +264,7 @@ async def test_defect_is_not_hidden_in_the_journal(
     with pytest.raises(UnavailableError):
         await send(writer, record())
     assert await send(writer, record()) == [STORED]
-    assert outage.journal.held.entries == 0
+    assert outage.buffer.journal.held.entries == 0
 
 
 async def test_ended_session_still_stores_every_event(
@@ -260,14 +272,14 @@ async def test_ended_session_still_stores_every_event(
 ) -> None:
     own = create_engine(database_url)
     outage = make_outage(own, tmp_path)
-    writer = Writer(Committer(own, timeout_s=5), outage=outage)
+    writer = Writer(Committer(own, timeout_s=5), outage=outage.buffer)
     writer.start()
     for number in range(5):
         await end_other_sessions(engine)
         assert await send(writer, record(user_id=f"user-{number}")) == [STORED]
     assert not outage.is_on
     await writer.stop()
-    await outage.journal.close()
+    await outage.buffer.journal.close()
     await own.dispose()
     assert await counts(engine) == (5, 5, 0)
 
@@ -277,12 +289,9 @@ async def test_frozen_postgres_gets_the_events_once_it_thaws(
 ) -> None:
     own = create_engine(proxy.url, command_timeout_s=0.5)
     outage = make_outage(
-        own,
-        tmp_path,
-        committer=Committer(own, timeout_s=0.5),
-        lookups=ServiceQueries(own, timeout_s=0.3),
+        own, tmp_path, committer=Committer(own, timeout_s=0.5), lookup_s=0.3
     )
-    writer = Writer(Committer(own, timeout_s=0.5), outage=outage)
+    writer = Writer(Committer(own, timeout_s=0.5), outage=outage.buffer)
     await outage.start(reason=None)
     writer.start()
     assert await send(writer, record(user_id="before")) == [STORED]
