@@ -28,6 +28,7 @@ from app.errors import OperatorError
 from app.pipeline.person import Person
 from app.pipeline.timestamp import format_timestamp
 from app.store.journal.fallback import journal_directory
+from app.store.lifecycle.audit import command_actor
 from app.store.lifecycle.person_export import export_person
 from app.store.read.export import JsonText, export_events
 from app.store.read.filters import EventFilter
@@ -143,6 +144,8 @@ def export(  # noqa: PLR0913 - each is an option of the command
                 _write(out, lines(names, rows))
             count += len(rows)
 
+        # An export that is interrupted has been given events, too.
+        record_command(database, "export.begin")
         asyncio.run(
             export_events(
                 read_url(settings, default=database.url),
@@ -168,10 +171,10 @@ def _export_subject(person: Person, output: Path | None) -> None:
                 database.url,
                 person,
                 journals=journal_directory(settings.data_dir),
+                actor=command_actor(),
                 write=write,
             )
         )
-        record_command(database, "export.subject", rows=count)
     echo_err(f"{count} rows exported.")
 
 

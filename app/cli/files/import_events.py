@@ -41,8 +41,9 @@ from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.keys.sources import check_source_name
+from app.store.lifecycle.audit import command_actor
 from app.store.operator_session import in_operator_transaction
-from app.store.write.backfill import backfill
+from app.store.write.backfill import Import, backfill
 from app.store.write.undo import analyze
 
 # A batch is sent to another process and back, so it is several times as large as one
@@ -140,11 +141,9 @@ def import_events(  # noqa: PLR0913 - each is an option of the command
         )
         work = backfill(
             database.url,
-            source=source,
-            import_id=run.id,
+            Import(run.id, source, command_actor(), quarantining(settings)()),
             batches=_batches(opened, items),
             process=partial(_process, context=run.context, policy=policy),
-            quarantine=quarantining(settings)(),
             report=run.report,
         )
         try:

@@ -7,7 +7,8 @@ from uuid import UUID
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked, record_command
+from app.cli.database import echo_err, open_checked
+from app.store.lifecycle.audit import command_actor
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.write import undo
 from app.store.write.undo import ImportContent
@@ -39,13 +40,15 @@ def undo_import(import_id: UUID, *, ask: bool) -> None:
                 abort=True,
                 err=True,
             )
-        work = partial(undo.undo_import, import_id=import_id, report=report)
+        work = partial(
+            undo.undo_import,
+            import_id=import_id,
+            actor=command_actor(),
+            report=report,
+        )
         try:
             asyncio.run(run_with_engine(database.url, work))
         finally:
-            record_command(
-                database, "import.undo", subject=str(import_id), events=events
-            )
             echo_err(f"{events} events and {rejected} rejected events deleted.")
     if events:
         echo_err(

@@ -25,6 +25,7 @@ from app.store.lifecycle.subject import Trace, find_traces, redact_columns
 from app.store.operator_session import operator_errors
 from app.store.shards.buckets import ONE_BUCKET, Buckets, read_buckets
 from app.store.shards.settings import propagate_settings
+from app.store.transaction import driver_of
 
 # Rewriting a table locks it; larger ones are left to the operator.
 MAX_SCRUB_BYTES = 1024**3
@@ -108,8 +109,8 @@ async def find_person(url: str, person: Person) -> Erasure:
     Raises:
         DatabaseError: the database did not answer, or the role may not read the tables.
     """
-    async with _transaction(url) as connection:
-        return await _find(connection, person)
+    async with person_transaction(url) as connection:
+        return await find_rows(connection, person)
 
 
 async def erase_person(
@@ -126,10 +127,10 @@ async def erase_person(
     Raises:
         DatabaseError: nothing was changed.
     """
-    async with _transaction(url) as connection:
+    async with person_transaction(url) as connection:
         buckets = await read_buckets(connection)
         await propagate_settings(connection, buckets)
-        found = await _find(connection, person)
+        found = await find_rows(connection, person)
         own = [trace for trace in found.own if trace.table == "events"]
         gone = await connection.execute(_ERASE_EVENTS, _places(own, buckets))
         await connection.execute(_MARK_IDS, _ids(gone.all()))
@@ -192,8 +193,7 @@ async def _rewrite(connection: AsyncConnection, table: str) -> bool:
     def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
         messages.append(message)
 
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None  # noqa: S101 - the pool gave an open connection
+    driver = await driver_of(connection)
     driver.add_log_listener(listen)
     try:
         await connection.execute(text(f"VACUUM (FULL, ANALYZE, VERBOSE) {table}"))
@@ -213,7 +213,8 @@ def _is_incomplete(message: asyncpg.PostgresLogMessage) -> bool:
     return count is not None and int(count[0]) > 0
 
 
-async def _find(connection: AsyncConnection, person: Person) -> Erasure:
+async def find_rows(connection: AsyncConnection, person: Person) -> Erasure:
+    """Find all rows that concern the person, in the caller's transaction."""
     found = Erasure()
     async for trace in find_traces(connection, person):
         (found.own if trace.is_own else found.mentions).append(trace)
@@ -228,7 +229,12 @@ async def _find(connection: AsyncConnection, person: Person) -> Erasure:
 
 
 @asynccontextmanager
-async def _transaction(url: str) -> AsyncIterator[AsyncConnection]:
+async def person_transaction(url: str) -> AsyncIterator[AsyncConnection]:
+    """A transaction with time for reading all of both tables.
+
+    Raises:
+        DatabaseError: the database failed.
+    """
     engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
     try:
         with operator_errors(url):

@@ -21,7 +21,6 @@ from app.store.journal.traces import (
     find_in_journals,
     wait_until_stored,
 )
-from app.store.lifecycle.audit import record_action
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person
 from app.store.lifecycle.person_export import export_person
 from app.store.query import ask
@@ -82,7 +81,7 @@ class PersonActions:
 
     Args:
         url: of the database.
-        engine: for rights and the audit log.
+        engine: for reading the rights.
         journals: directory of the journals of this machine.
         wait_s: time for the service to store its journals before an erasure.
     """
@@ -107,7 +106,9 @@ class PersonActions:
             export, erase = (await connection.execute(_RIGHTS)).one()
             return PersonRights(export=export, erase=export and erase)
 
-        return await self._ask(read)
+        return await ask(
+            self._engine, read, timeout_s=_RIGHTS_TIMEOUT_S, failure=_NO_RESPONSE
+        )
 
     async def find(self, person: Person) -> tuple[Erasure, JournalTraces]:
         """Find all rows and journal entries that concern the person.
@@ -132,13 +133,9 @@ class PersonActions:
         """
         lines: list[bytes] = []
         write = partial(
-            export_person, person=person, journals=self._journals, write=lines.append
+            export_person, journals=self._journals, actor=actor, write=lines.append
         )
-        count = await self._run(partial(write, self._url))
-        record = partial(
-            record_action, action="export.subject", actor=actor, rows=count
-        )
-        await self._ask(record)
+        await self._run(partial(write, self._url, person))
         return b"".join(lines)
 
     async def erase(self, person: Person, *, redact: bool, actor: str) -> Erasure:
@@ -174,10 +171,3 @@ class PersonActions:
                 raise UnavailableError(_TOO_LONG) from None
             except DatabaseError:
                 raise UnavailableError(_NO_RESPONSE) from None
-
-    async def _ask(
-        self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]]
-    ) -> T:
-        return await ask(
-            self._engine, work, timeout_s=_RIGHTS_TIMEOUT_S, failure=_NO_RESPONSE
-        )

@@ -10,13 +10,14 @@ from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
 from app.pipeline.timestamp import format_timestamp
 from app.store.journal.traces import entries_of
-from app.store.lifecycle.erasure import find_person
+from app.store.lifecycle.audit import record_action
+from app.store.lifecycle.erasure import find_rows, person_transaction
 
 _Write = Callable[[bytes], None]
 
 
 async def export_person(
-    url: str, person: Person, *, journals: Path, write: _Write
+    url: str, person: Person, *, journals: Path, actor: str, write: _Write
 ) -> int:
     """Write each row that concerns the person as a JSON line.
 
@@ -27,23 +28,29 @@ async def export_person(
         url: of the database; its role has the rights of `rollcall_eraser`.
         person: who.
         journals: directory of the journals of this machine.
+        actor: name in the audit log, which gets a row before the first line is written.
         write: given one line with its line feed.
 
     Returns:
         Number of lines.
 
     Raises:
-        DatabaseError: the database did not answer; the output is incomplete.
+        DatabaseError: the database did not answer; nothing was written.
     """
-    found = await find_person(url, person)
-    count = 0
-    for trace in (*found.own, *found.mentions):
-        write(_line(trace.table, own=trace.is_own, row=trace.columns))
-        count += 1
-    for own, entry in entries_of(journals, person):
-        write(_line("journal", own=own, row=entry))
-        count += 1
-    return count
+    async with person_transaction(url) as connection:
+        found = await find_rows(connection, person)
+        lines = [
+            _line(trace.table, own=trace.is_own, row=trace.columns)
+            for trace in (*found.own, *found.mentions)
+        ]
+        lines += [
+            _line("journal", own=own, row=entry)
+            for own, entry in entries_of(journals, person)
+        ]
+        await record_action(connection, "export.subject", actor=actor, rows=len(lines))
+    for line in lines:
+        write(line)
+    return len(lines)
 
 
 def _line(table: str, *, own: bool, row: Mapping[str, Any]) -> bytes:

@@ -20,16 +20,17 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import DatabaseError, OperatorError
 from app.pipeline.json_decode import allow_deep_bodies
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record
 from app.store.keys.sources import ensure_source
+from app.store.lifecycle.audit import record_action
 from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine.caps import Quarantine
 from app.store.shards.buckets import read_buckets
@@ -51,26 +52,40 @@ _BATCHES_AHEAD = 2
 _GC_THRESHOLD = 100_000
 
 
-async def backfill(  # noqa: PLR0913 - input, rules and receivers
+class Import(NamedTuple):
+    """An import.
+
+    Attributes:
+        id: stored with each event, so that the import can be undone.
+        source: of the events; registered if it is new.
+        actor: name in the audit log.
+        quarantine: keeps the rejected events.
+    """
+
+    id: UUID
+    source: str
+    actor: str
+    quarantine: Quarantine
+
+
+async def backfill(
     url: str,
+    import_: Import,
     *,
-    source: str,
     batches: Iterator[Batch],
     process: Process[Batch, BatchInfo],
-    quarantine: Quarantine,
     report: Report[BatchInfo],
-    import_id: UUID | None = None,
 ) -> None:
     """Process and commit batches in their order, each in a transaction of its own.
 
+    The audit log gets a row `import.begin` before the first.
+
     Args:
         url: of the database.
-        source: registered if it is new.
+        import_: its id, source and author.
         batches: picklable, as are `process` and its results.
         process: turns a batch into entries, and into the information for `report`.
-        quarantine: keeps the rejected events.
         report: called for each batch once it is committed.
-        import_id: stored with each event, so that the import can be undone.
 
     Raises:
         ConfigurationError: the source's name is not valid.
@@ -78,7 +93,7 @@ async def backfill(  # noqa: PLR0913 - input, rules and receivers
             batches are stored, and perhaps a part of the next one.
         OperatorError: the worker process was ended.
     """
-    await in_operator_transaction(url, partial(ensure_source, name=source))
+    await in_operator_transaction(url, partial(_begin, import_=import_))
 
     async def work(engine: AsyncEngine) -> None:
         async with engine.begin() as connection:
@@ -87,11 +102,12 @@ async def backfill(  # noqa: PLR0913 - input, rules and receivers
             engine,
             buckets,
             timeout_s=COMMIT_TIMEOUT_S,
-            quarantine=quarantine,
-            import_id=import_id,
+            quarantine=import_.quarantine,
+            import_id=import_.id,
         )
-        first = list(islice(batches, 2))
-        if len(first) < 2:  # noqa: PLR2004 - done before another process has started
+        first = list(islice(batches, _BATCHES_AHEAD))
+        # So few are done before another process has started.
+        if len(first) < _BATCHES_AHEAD:
             here = _Pipeline[Batch, BatchInfo](
                 lambda batch: _run_here(process, batch), committer, report
             )
@@ -112,6 +128,17 @@ async def backfill(  # noqa: PLR0913 - input, rules and receivers
             raise OperatorError(
                 "The process that validates was ended; run the same command again."
             ) from error
+
+
+async def _begin(connection: AsyncConnection, *, import_: Import) -> None:
+    await ensure_source(connection, name=import_.source)
+    await record_action(
+        connection,
+        "import.begin",
+        actor=import_.actor,
+        subject=str(import_.id),
+        source=import_.source,
+    )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import EventNotFoundError
+from app.store.lifecycle.audit import record_action
 from app.store.shards.buckets import read_buckets
 from app.store.shards.settings import propagate_settings
 from app.store.tables.events import event_ids, events, rejected_events
@@ -51,7 +52,11 @@ async def count_import(connection: AsyncConnection, import_id: UUID) -> ImportCo
 
 
 async def undo_import(
-    engine: AsyncEngine, import_id: UUID, *, report: Callable[[ImportContent], None]
+    engine: AsyncEngine,
+    import_id: UUID,
+    *,
+    actor: str,
+    report: Callable[[ImportContent], None],
 ) -> None:
     """Delete all of an import, a batch of it in each transaction.
 
@@ -60,21 +65,23 @@ async def undo_import(
     Args:
         engine: begins and commits the transactions.
         import_id: as the import has printed it.
+        actor: name in the audit log, which gets a row in each transaction.
         report: receives the counts of each commit.
     """
-    while True:
-        async with engine.begin() as connection:
-            await propagate_settings(connection, await read_buckets(connection))
-            deleted = await _delete_events(connection, import_id)
-        if not deleted:
-            break
-        report(ImportContent(deleted, 0))
-    while True:
-        async with engine.begin() as connection:
-            deleted = await _delete_rejected(connection, import_id)
-        if not deleted:
-            return
-        report(ImportContent(0, deleted))
+    for delete_batch in (_delete_events, _delete_rejected):
+        while True:
+            async with engine.begin() as connection:
+                deleted = await delete_batch(connection, import_id)
+                if not any(deleted):
+                    break
+                await record_action(
+                    connection,
+                    "import.undo",
+                    actor=actor,
+                    subject=str(import_id),
+                    **deleted._asdict(),
+                )
+            report(deleted)
 
 
 async def analyze(connection: AsyncConnection) -> None:
@@ -82,18 +89,19 @@ async def analyze(connection: AsyncConnection) -> None:
     await connection.execute(_ANALYZE)
 
 
-async def _delete_events(connection: AsyncConnection, import_id: UUID) -> int:
+async def _delete_events(connection: AsyncConnection, import_id: UUID) -> ImportContent:
     """Delete what one transaction of the import has stored.
 
     All its rows have one `stored_at`, so a batch is within one partition.
     """
+    await propagate_settings(connection, await read_buckets(connection))
     columns = events.c
     of_import = columns.import_id == import_id
     stored_at = await connection.scalar(
         select(columns.stored_at).where(of_import).limit(1)
     )
     if stored_at is None:
-        return 0
+        return ImportContent(0, 0)
     gone = await connection.scalars(
         delete(events)
         .where(of_import, columns.stored_at == stored_at)
@@ -101,10 +109,12 @@ async def _delete_events(connection: AsyncConnection, import_id: UUID) -> int:
     )
     ids = gone.all()
     await connection.execute(delete(event_ids).where(event_ids.c.id.in_(ids)))
-    return len(ids)
+    return ImportContent(len(ids), 0)
 
 
-async def _delete_rejected(connection: AsyncConnection, import_id: UUID) -> int:
+async def _delete_rejected(
+    connection: AsyncConnection, import_id: UUID
+) -> ImportContent:
     columns = rejected_events.c
     batch = (
         select(columns.id)
@@ -114,4 +124,4 @@ async def _delete_rejected(connection: AsyncConnection, import_id: UUID) -> int:
     gone = await connection.execute(
         delete(rejected_events).where(columns.id.in_(batch))
     )
-    return gone.rowcount
+    return ImportContent(0, gone.rowcount)

@@ -20,11 +20,11 @@ from app.cli.files.import_events import import_events
 from app.errors import OperatorError
 from app.pipeline.record import Record, RequestContext
 from app.store.read.export import NOT_EXPORTED
-from app.store.tables.events import events
+from app.store.tables.events import audit_log, events
 from tests.support.cli.files import ndjson, run, run_aside, write
 from tests.support.pipeline.verdicts import ADDED_USER, RECEIPT, SIGNED_UP, stored
 from tests.support.service.process import ROLLCALL, environment
-from tests.support.store.entries import rows, save
+from tests.support.store.entries import records, rows, save
 
 COLUMNS = [name for name in events.columns.keys() if name not in NOT_EXPORTED]  # noqa: SIM118 - no dict
 
@@ -337,3 +337,12 @@ def test_full_disk_is_reported(filled_url: str) -> None:
 
     assert said == b"rollcall: Cannot write to stdout: No space left on device.\n"
     assert process.returncode == 1
+
+
+async def test_interrupted_export_is_audited(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    await save(engine, *records(99))
+    failed = await run_aside(export, "--output", "/dev/full", url=database_url)
+    assert isinstance(failed.exception, OperatorError)
+    assert [row.action for row in await rows(engine, audit_log)] == ["export.begin"]

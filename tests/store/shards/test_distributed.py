@@ -246,7 +246,7 @@ async def test_import_is_undone(engine: AsyncEngine) -> None:
     import_id = uuid4()
     await save(engine, *records(30), import_id=import_id)
     await save(engine, record("stays"))
-    await undo_import(engine, import_id, report=lambda _: None)
+    await undo_import(engine, import_id, actor="cli:ann", report=lambda _: None)
     assert await counts(engine) == (1, 1, 0)
 
 

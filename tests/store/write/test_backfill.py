@@ -4,6 +4,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,7 +14,7 @@ from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.store.quarantine.caps import Quarantine
 from app.store.tables.events import sources
-from app.store.write.backfill import backfill
+from app.store.write.backfill import Import, backfill
 from app.store.write.insert import DUPLICATE, STORED
 from tests.support.service.process import until
 from tests.support.store.entries import counts, records, rejection, rows, store
@@ -48,10 +49,9 @@ async def run(  # noqa: PLR0913 - those of a backfill
 
     await backfill(
         url,
-        source=source,
+        Import(uuid4(), source, "cli:ann", quarantine or Quarantine()),
         batches=((batch, traces) for batch in batches),
         process=process,
-        quarantine=quarantine or Quarantine(),
         report=note,
     )
     return reports

@@ -1,0 +1,100 @@
+"""Rows of the audit log, written in the transaction of the work or before it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.errors import DatabaseError
+from app.pipeline.outcome import Entry
+from app.pipeline.person import Person
+from app.pipeline.record import Record
+from app.store.lifecycle.person_export import export_person
+from app.store.quarantine.caps import Quarantine
+from app.store.write.backfill import Import, backfill
+from app.store.write.undo import undo_import
+from tests.support.store.entries import commit, counts, records, rejection, save
+from tests.support.store.sabotage import run
+
+
+async def audited(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+    query = text("SELECT action, actor, subject, details FROM audit_log ORDER BY id")
+    async with engine.connect() as connection:
+        return [tuple(row) for row in await connection.execute(query)]
+
+
+def process(batch: list[Record]) -> tuple[list[Entry], None]:
+    return [*batch], None
+
+
+async def import_one(url: str, import_: Import) -> None:
+    await backfill(
+        url,
+        import_,
+        batches=iter([records(3)]),
+        process=process,
+        report=lambda *_: None,
+    )
+
+
+async def test_import_is_audited_before_its_first_batch(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    import_ = Import(uuid4(), "crm", "cli:ann", Quarantine())
+    await import_one(database_url, import_)
+    assert await audited(engine) == [
+        ("import.begin", "cli:ann", str(import_.id), {"source": "crm"})
+    ]
+    await run(engine, "DROP TABLE audit_log")
+    with pytest.raises(DatabaseError):
+        await import_one(database_url, import_._replace(source="billing"))
+    assert await counts(engine) == (3, 3, 0)
+    async with engine.connect() as connection:
+        names = await connection.scalars(text("SELECT name FROM sources"))
+        assert "billing" not in names.all()
+
+
+async def test_undo_is_audited_in_the_transaction_of_each_batch(
+    engine: AsyncEngine,
+) -> None:
+    import_id = uuid4()
+    await save(engine, *records(3), import_id=import_id)
+    await commit(engine, replace(rejection(), request_id=str(import_id)))
+    await run(engine, "ALTER TABLE audit_log RENAME TO hidden")
+    with pytest.raises(DBAPIError):
+        await undo_import(engine, import_id, actor="cli:ann", report=lambda _: None)
+    assert await counts(engine) == (3, 3, 1)
+
+    await run(engine, "ALTER TABLE hidden RENAME TO audit_log")
+    await undo_import(engine, import_id, actor="cli:ann", report=lambda _: None)
+    assert await counts(engine) == (0, 0, 0)
+    undone = ("import.undo", "cli:ann", str(import_id))
+    assert await audited(engine) == [
+        (*undone, {"events": 3, "rejected": 0}),
+        (*undone, {"events": 0, "rejected": 1}),
+    ]
+
+
+async def test_export_of_a_person_is_audited_before_the_first_line(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    def write(_: bytes) -> None:
+        raise BrokenPipeError
+
+    await save(engine, *records(2))
+    with pytest.raises(BrokenPipeError):
+        await export_person(
+            database_url,
+            Person(records(1)[0].user_id, []),
+            journals=tmp_path,
+            actor="cli:ann",
+            write=write,
+        )
+    [(action, actor, subject, details)] = await audited(engine)
+    assert (action, actor, subject) == ("export.subject", "cli:ann", None)
+    assert details["rows"] > 0
