@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from uvicorn.config import Config
 
 from app.http.exchange import Exchange
-from app.http.head import RequestHead
 from app.http.raw_errors import header_lines, status_line
+from app.ingest.request import RequestHead
 
 log = logging.getLogger("app.http")
 
@@ -131,8 +131,8 @@ class ApplicationRequest:
         self._output.hold(held=len(self._body) > _BUFFER_BYTES)
         self._news.set()
 
-    def end(self, received_at: float) -> None:  # noqa: ARG002 - without a deadline
-        """From the connection."""
+    def end(self, _received_at: float) -> None:
+        """From the connection; an application has no deadline of its own."""
         self._is_complete = True
         self._news.set()
 

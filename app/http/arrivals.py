@@ -1,49 +1,54 @@
 """The bytes of a connection, from their arrival until they are parsed."""
 
-import asyncio
+from collections.abc import Callable
 
-from typing_extensions import override
-
-from app.http.flow import FlowControl
 from app.http.inbox import Inbox
 
 
-class BufferedInput(FlowControl):
+class Arrivals:
     """Keeps bytes that arrived until the inbox says that it is their turn.
 
     Args:
-        loop: the running one.
         inbox: of the worker.
+        clock: that of the loop.
+        parse: takes them then.
+
+    Attributes:
+        waiting: the bytes that were not parsed yet.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, inbox: Inbox) -> None:
-        super().__init__()
-        self._loop = loop
-        self._inbox = inbox
-        self._arrived_at = loop.time()
-        self._unparsed = b""
+    __slots__ = ("_arrived_at", "_clock", "_inbox", "_parse", "waiting")
 
-    @override
-    def data_received(self, data: bytes) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        clock: Callable[[], float],
+        parse: Callable[[bytes], None],
+    ) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._parse = parse
+        self._arrived_at = clock()
+        self.waiting = b""
+
+    def add(self, data: bytes) -> None:
+        """Parse these bytes now or later."""
         if self._inbox.has_room():
-            self._unparsed += data
-            self._arrived_at = self._loop.time()
+            self.waiting += data
+            self._arrived_at = self._clock()
             self.take()
         else:
-            if not self._unparsed:
-                self._arrived_at = self._loop.time()
-            self._unparsed += data
+            if not self.waiting:
+                self._arrived_at = self._clock()
+            self.waiting += data
             self._inbox.add(self, len(data))
 
     def take(self) -> None:
         """Parse the bytes that arrived."""
-        data, self._unparsed = self._unparsed, b""
+        data, self.waiting = self.waiting, b""
         if data:
             self._parse(data)
 
     def arrived_at(self) -> float:
-        """When the bytes arrived that are parsed now, on the loop's clock."""
+        """When the bytes arrived that are parsed now."""
         return self._arrived_at
-
-    def _parse(self, data: bytes) -> None:
-        raise NotImplementedError

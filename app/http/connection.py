@@ -8,14 +8,15 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from app.http.application import ApplicationRequest, scope_of
+from app.http.arrivals import Arrivals
 from app.http.exchange import Exchange
-from app.http.head import RequestHead
 from app.http.monitor import ConnectionMonitor
 from app.http.output import ResponseOutput
 from app.http.raw_errors import raw_error_response
 from app.http.reader import RequestReader
 from app.http.timeouts import StalledReaderCheck, limit_of
 from app.ingest.dispatch import TRUST, Dispatcher
+from app.ingest.request import RequestHead
 from app.request_errors import InvalidHttpError, RequestError, SlowClientError
 
 # Where the lifespan's state holds the services of a connection.
@@ -52,6 +53,9 @@ class Connection(ResponseOutput):
         server_state: of uvicorn; has the headers of every response.
         app_state: the state that the lifespan yielded.
         _loop: the running one by default.
+
+    Attributes:
+        arrivals: the bytes that wait until they are parsed.
     """
 
     def __init__(
@@ -71,9 +75,12 @@ class Connection(ResponseOutput):
             config.load()
         self._config = config
         self._app_state = app_state
+        # uvicorn's annotation names its own protocols only.
+        self._peers: set[Any] = server_state.connections
         self._dispatcher = services.dispatcher
+        self.arrivals = Arrivals(self._monitor.inbox, self._loop.time, self._parse)
         self._reader = RequestReader(
-            self, self.arrived_at, self._monitor.unfinished_headers
+            self, self.arrivals.arrived_at, self._monitor.unfinished_headers
         )
         self._stalled = StalledReaderCheck(self._monitor.limits.write_s)
         # The exchange whose body is being read: the current or the last waiting one.
@@ -90,12 +97,12 @@ class Connection(ResponseOutput):
         self.transport = transport
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]) if isinstance(name, tuple) else ""
-        self._server.connections.add(self)  # type: ignore[arg-type]  # it knows its own
+        self._peers.add(self)
         self._monitor.add(self)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server.connections.discard(self)
+        self._peers.discard(self)
         self._monitor.remove(self)
         self._reader.close()
         self._waiting.clear()
@@ -103,6 +110,9 @@ class Connection(ResponseOutput):
         self.resume_writing()
 
     @override
+    def data_received(self, data: bytes) -> None:
+        self.arrivals.add(data)
+
     def _parse(self, data: bytes) -> None:
         if self._is_refused or self.transport.is_closing():
             return
@@ -115,7 +125,7 @@ class Connection(ResponseOutput):
     @override
     def eof_received(self) -> bool:
         """Keep the connection for the response to a request that is complete."""
-        self.take()
+        self.arrivals.take()
         last = self._waiting[-1] if self._waiting else self._current
         if last is None or not last.is_complete or last.is_started:
             return False
@@ -161,7 +171,7 @@ class Connection(ResponseOutput):
     def is_idle(self) -> bool:
         """Whether no part of a request is here, and no part of a response due."""
         is_between = self._reader.state in {"start", "idle"}
-        return self._current is None and is_between and not self._unparsed
+        return self._current is None and is_between and not self.arrivals.waiting
 
     @property
     def idle_since(self) -> float:
@@ -200,7 +210,7 @@ class Connection(ResponseOutput):
         """
         if self._stalled.is_stuck(self.transport.get_write_buffer_size(), now):
             self.transport.abort()
-        elif self.is_paused or self._unparsed:  # it is us who take long
+        elif self.is_paused or self.arrivals.waiting:  # it is us who take long
             self._reader.since = now
         elif not self.transport.is_closing():
             self._end_if_late(now)
@@ -229,23 +239,14 @@ class Connection(ResponseOutput):
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
         head = exchange.head
-        receiver = self._dispatcher.begin(
-            path=head.path,
-            method=head.method.decode(),
-            query=head.query,
-            headers=head.first,
-            client=self,
-        )
+        receiver = self._dispatcher.begin(head, self)
         if receiver is not None:
             exchange.begin(receiver)
             return
         scope = scope_of(head, self.transport, self._config, self._app_state)
         scope["extensions"] = {TRUST: self.trust}
         request = ApplicationRequest(
-            self._config.loaded_app,
-            scope,
-            exchange=exchange,
-            output=self,
+            self._config.loaded_app, scope, exchange=exchange, output=self
         )
         exchange.begin(request)
         task = self._loop.create_task(request.run())

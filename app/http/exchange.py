@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from app.http.head import RequestHead
+from app.ingest.request import RequestHead
 
 
 class Receiver(Protocol):
@@ -11,7 +11,7 @@ class Receiver(Protocol):
     def feed(self, chunk: bytes) -> None:
         """Take a part of the body."""
 
-    def end(self, received_at: float) -> None:
+    def end(self, received_at: float, /) -> None:
         """The body is complete.
 
         Args:

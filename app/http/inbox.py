@@ -37,15 +37,14 @@ class Inbox:
         self._call_soon = call_soon
         self._left = PER_TURN
         self.size = 0
+        # None is left while any waits.
         self._waiting: deque[tuple[Arrival, int]] = deque()
-        self._is_turning = False
 
     def has_room(self) -> bool:
         """Whether bytes that arrive now are parsed at once."""
-        if not self._is_turning:
-            self._is_turning = True
+        if self._left == PER_TURN:
             self._call_soon(self._turn)
-        if self._waiting or not self._left:
+        if not self._left:
             return self.size > _MAX_BYTES
         self._left -= 1
         return True
@@ -61,13 +60,11 @@ class Inbox:
         self.size += size
 
     def _turn(self) -> None:
-        self._left = max(0, PER_TURN - len(self._waiting))
         for _ in range(min(PER_TURN, len(self._waiting))):
             arrival, size = self._waiting.popleft()
             self.size -= size
             arrival.take()
-        self._is_turning = bool(self._waiting)
-        if self._is_turning:
+        if self._waiting:
             self._call_soon(self._turn)
         else:
             self._left = PER_TURN

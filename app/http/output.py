@@ -1,12 +1,13 @@
 """The responses of a connection."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 
 from uvicorn.server import ServerState
 
-from app.http.arrivals import BufferedInput
 from app.http.exchange import Exchange
+from app.http.flow import FlowControl
 from app.http.monitor import ConnectionMonitor
 from app.http.raw_errors import header_lines, status_line
 from app.ingest.responses import TrackResponse
@@ -16,7 +17,7 @@ _RESPONSE = (
 )
 
 
-class ResponseOutput(BufferedInput):
+class ResponseOutput(FlowControl, ABC):
     """Writes the responses of a connection, in the order of the requests.
 
     Args:
@@ -35,7 +36,8 @@ class ResponseOutput(BufferedInput):
         server_state: ServerState,
         monitor: ConnectionMonitor,
     ) -> None:
-        super().__init__(loop, monitor.inbox)
+        super().__init__()
+        self._loop = loop
         self._server = server_state
         self._monitor = monitor
         # The exchange whose response is due, and those behind it.
@@ -127,6 +129,6 @@ class ResponseOutput(BufferedInput):
         elif not self.transport.is_closing():
             self.transport.close()
 
+    @abstractmethod
     def _advance(self) -> None:
         """Begin with the next request, if the current one is done with."""
-        raise NotImplementedError

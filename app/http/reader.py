@@ -9,12 +9,12 @@ from httptools import HttpParserCallbackError, HttpParserError
 from app.http.head import (
     HEADER_WEIGHT,
     MAX_HEADER_BYTES,
-    RequestHead,
     UnfinishedHeaders,
     headers_too_large,
     read_head,
 )
 from app.http.upgrade import RequestParser
+from app.ingest.request import RequestHead
 from app.request_errors import InternalError, InvalidHttpError, RequestError
 
 log = logging.getLogger(__name__)

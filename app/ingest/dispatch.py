@@ -21,7 +21,7 @@ from app.ingest.handler import TrackRequest
 from app.ingest.lifecycle import Client
 from app.ingest.load.bounds import Bound, Slot
 from app.ingest.problems import problem_response
-from app.ingest.request import Scope
+from app.ingest.request import RequestHead, Scope
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import MAX_PATH_BYTES, TrackRoute
 from app.ingest.services import IngestServices
@@ -88,31 +88,19 @@ class Dispatcher:
         self._id_prefix = secrets.token_hex(8)
         self._ids = itertools.count()
 
-    def begin(
-        self,
-        *,
-        path: bytes,
-        method: str,
-        query: bytes,
-        headers: dict[bytes, bytes],
-        client: Client,
-    ) -> TrackRequest | None:
+    def begin(self, head: RequestHead, client: Client) -> TrackRequest | None:
         """Begin to handle a request for an event route; None for any other path.
 
         Args:
-            path: as sent.
-            method: of HTTP.
-            query: as sent.
-            headers: lower-case names; of a repeated one the first.
+            head: the request line and the headers.
             client: gets the response.
         """
+        path = head.path
         route = self._routes.get(path) or self._routes.get(_normalised(path))
         if route is None:
             return None
         # By position: by name, a call of a class takes three times as long.
-        request = TrackRequest(
-            self._services, route, method, query, headers, self._new_id(), client
-        )
+        request = TrackRequest(self._services, route, head, self._new_id(), client)
         request.begin()
         return request
 
@@ -122,13 +110,7 @@ class Dispatcher:
             await self._rest(scope, receive, send)
             return
         client = _AsgiClient(_peer(scope))
-        request = self.begin(
-            path=scope.get("raw_path") or scope["path"].encode(),
-            method=scope["method"],
-            query=scope["query_string"],
-            headers=first_headers(list(scope["headers"])),
-            client=client,
-        )
+        request = self.begin(_head_of(scope), client)
         if request is None:
             await self._pass_on(scope, receive, send)
         else:
@@ -270,6 +252,19 @@ def _reader_key(scope: Scope) -> dict[str, str]:
     """Id of the reader's key, for the log."""
     reader = scope["state"].get("access")
     return {} if reader is None else {"key": reader.key_id}
+
+
+def _head_of(scope: Scope) -> RequestHead:
+    headers = list(scope["headers"])
+    return RequestHead(
+        method=scope["method"].encode(),
+        path=scope.get("raw_path") or scope["path"].encode(),
+        query=scope["query_string"],
+        version=scope["http_version"],
+        headers=headers,
+        first=first_headers(headers),
+        expects_continue=False,  # the server does that
+    )
 
 
 def _peer(scope: Scope) -> str:

@@ -64,7 +64,7 @@ class TrackRequest(RequestIntake):
             return
         is_known = bool(self.source or self._guess)
         if len(self._content) > (_LARGE_BODY if is_known else _LARGE_STRANGE_BODY):
-            self._services.run(self._process_slowly())
+            self._run(self._process_slowly())
         else:
             self._try(self._process_quickly)
 
@@ -73,7 +73,7 @@ class TrackRequest(RequestIntake):
         if self.source is None:
             source = self._services.cached_source(key_from_body(unpacked.value))
             if source is None:
-                self._services.run(self._process_slowly(unpacked))
+                self._run(self._process_slowly(unpacked))
                 return
             self._identify(source)
         self._submit(self._process(unpacked))
@@ -89,7 +89,7 @@ class TrackRequest(RequestIntake):
             is_ndjson=self._is_ndjson,
             attributes=binary_attributes(self._headers),
         )
-        self._options = read_query(self._query, lenient=self._route.lenient)
+        self._options = read_query(self._head.query, lenient=self._route.lenient)
         return unpacked
 
     def _identify(self, source: str) -> None:
@@ -152,11 +152,7 @@ class TrackRequest(RequestIntake):
     # Waiting
 
     async def _process_slowly(self, unpacked: Unpacked | None = None) -> None:
-        try:
-            entries = await self._process_in_steps(unpacked)
-        except Exception as error:  # noqa: BLE001 - `_fail` sorts them
-            self._fail(error)
-            return
+        entries = await self._process_in_steps(unpacked)
         if not self.is_done:
             self._try(self._submit, entries)
 

@@ -4,12 +4,14 @@ A client whose key is not known yet holds little, and nothing of what senders sh
 """
 
 import time
+from abc import ABC, abstractmethod
 
 from typing_extensions import override
 
 from app.access.credentials import find_body_key, key_from_headers
 from app.ingest.body import BodyReader, check_headers
 from app.ingest.lifecycle import Client, RequestLifecycle
+from app.ingest.request import RequestHead
 from app.ingest.routes import TrackRoute
 from app.ingest.services import IngestServices
 from app.request_errors import MethodNotAllowedError, RequestError
@@ -18,15 +20,13 @@ from app.request_errors import MethodNotAllowedError, RequestError
 _SCAN_BYTES = 64 * 1024
 
 
-class RequestIntake(RequestLifecycle):
+class RequestIntake(RequestLifecycle, ABC):
     """The first half of a request: from its headers to the end of its body.
 
     Args:
         services: shared by all requests.
         route: where it was sent.
-        method: of HTTP.
-        query: as sent.
-        headers: lower-case names; of a repeated one the first.
+        head: the request line and the headers.
         request_id: ours.
         client: gets the response.
     """
@@ -37,28 +37,24 @@ class RequestIntake(RequestLifecycle):
         "_early",
         "_early_error",
         "_guess",
+        "_head",
         "_headers",
         "_is_ndjson",
-        "_method",
-        "_query",
         "_received_at",
         "_unread_s",
     )
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a request, fast by position
+    def __init__(
         self,
         services: IngestServices,
         route: TrackRoute,
-        method: str,
-        query: bytes,
-        headers: dict[bytes, bytes],
+        head: RequestHead,
         request_id: str,
         client: Client,
     ) -> None:
         super().__init__(services, route, request_id, client)
-        self._method = method
-        self._query = query
-        self._headers = headers
+        self._head = head
+        self._headers = head.first
         self._received_at = services.clock()
         self._body: BodyReader | None = None
         # What arrived before it was known who sends.
@@ -95,7 +91,7 @@ class RequestIntake(RequestLifecycle):
         if not self.is_done:
             self._services.deadlines.add(self, self._arrived_at)
             if self._body is not None:
-                self._try(self._finish_body)
+                self._try(self._finish_body, self._body)
 
     def _keep(self, chunk: bytes) -> None:
         """Keep what arrives before the key is known, unless strangers hold too much."""
@@ -110,7 +106,7 @@ class RequestIntake(RequestLifecycle):
             self._permit.release()
 
     def _authenticate(self) -> None:
-        if self._method != "POST":
+        if self._head.method != b"POST":
             raise MethodNotAllowedError("Events are sent by POST.", allow="POST")
         key = key_from_headers(self._headers)
         if key is None:
@@ -120,7 +116,7 @@ class RequestIntake(RequestLifecycle):
         if source is None:
             self._client.hold(held=True)
             self._permit = self._services.early_permit(key)
-            self._services.run(self._authenticate_slowly(key))
+            self._run(self._authenticate_slowly(key))
         else:
             self._admit(source)
 
@@ -157,17 +153,16 @@ class RequestIntake(RequestLifecycle):
         )
         self._client.invite_body()
 
-    def _finish_body(self) -> None:
-        assert self._body is not None  # noqa: S101 - begin() was called
-        content = self._body.finish()
+    def _finish_body(self, body: BodyReader) -> None:
+        content = body.finish()
         self._body = None
         if not (self.source or self._guess):
             self._guess_source(content)
         self._wait_for_turn(content)
 
+    @abstractmethod
     def _wait_for_turn(self, content: bytes) -> None:
         """Go on with the whole body."""
-        raise NotImplementedError
 
     def _guess_source(self, content: bytes) -> None:
         """Choose whose budget and queue a body without a key in a header uses.
@@ -182,11 +177,7 @@ class RequestIntake(RequestLifecycle):
 
     async def _authenticate_slowly(self, key: bytes) -> None:
         began = time.monotonic()
-        try:
-            source = await self._services.find_source(key)
-        except Exception as error:  # noqa: BLE001 - `_fail` sorts them
-            self._fail(error)
-            return
+        source = await self._services.find_source(key)
         self._unread_s = time.monotonic() - began
         if not self.is_done:
             self._try(self._admit, source)
@@ -196,13 +187,13 @@ class RequestIntake(RequestLifecycle):
         if early:
             self.feed(early)
         self._client.hold(held=False)
-        if self._is_received and not self.is_done:
-            self._try(self._finish_body)
+        if self._is_received and self._body is not None:
+            self._try(self._finish_body, self._body)
 
     @override
     def _origin(self) -> dict[str, str]:
         found = self._services.origin.fields(self._headers, self._client.peer)
-        return {"method": self._method, **found}
+        return {"method": self._head.method.decode(), **found}
 
     @override
     def _forget(self) -> None:

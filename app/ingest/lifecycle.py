@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import Protocol
 
@@ -22,6 +22,8 @@ from app.request_errors import (
 )
 
 log = logging.getLogger(__name__)
+
+_UNKNOWN = "Rollcall failed; whether the events are in is unknown."
 
 
 class Client(Protocol):
@@ -129,26 +131,32 @@ class RequestLifecycle:
             return
         try:
             stage(*arguments)
-        except Exception as error:  # noqa: BLE001 - `_fail` sorts them
-            self._fail(error)
+        except RequestError as error:
+            self._refuse(error)
+        except Exception:
+            log.exception(self._failure, extra=fields(request_id=self._request_id))
+            self._refuse(InternalError(_UNKNOWN))
 
-    def _fail(self, error: Exception) -> None:
-        if self.is_done:
-            if not isinstance(error, RequestError):
-                log.error("request failed after its end", exc_info=error)
-            return
-        if not isinstance(error, RequestError):
-            log.error(
-                "request failed",
-                exc_info=error,
-                extra=fields(request_id=self._request_id),
-            )
-            error = InternalError(
-                "Rollcall failed; whether the events are in is unknown."
-            )
-        self._refuse(error)
+    def _run(self, stage: Awaitable[None]) -> None:
+        """The same for a stage that has to wait, in a task."""
+        self._services.run(self._try_slowly(stage))
+
+    async def _try_slowly(self, stage: Awaitable[None]) -> None:
+        try:
+            await stage
+        except RequestError as error:
+            self._refuse(error)
+        except Exception:
+            log.exception(self._failure, extra=fields(request_id=self._request_id))
+            self._refuse(InternalError(_UNKNOWN))
+
+    @property
+    def _failure(self) -> str:
+        return "request failed after its end" if self.is_done else "request failed"
 
     def _refuse(self, error: RequestError) -> None:
+        if self.is_done:
+            return
         services = self._services
         services.metrics.add(REFUSALS, error.code)
         if isinstance(error, OverloadedError):

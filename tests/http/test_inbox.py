@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
-from typing_extensions import override
 
-from app.http.arrivals import BufferedInput
+from app.http.arrivals import Arrivals
 from app.http.inbox import PER_TURN, Inbox
 from tests.support.http.connecting import Wire, post
 from tests.support.ingest.tracking import Bench, event
@@ -28,16 +27,9 @@ class Turns:
             call()
 
 
-class Input(BufferedInput):
-    """A connection that keeps the bytes it has parsed."""
-
-    def __init__(self, inbox: Inbox, parsed: list[bytes]) -> None:
-        super().__init__(asyncio.get_running_loop(), inbox)
-        self.parsed = parsed
-
-    @override
-    def _parse(self, data: bytes) -> None:
-        self.parsed.append(data)
+def arrivals(inbox: Inbox, parsed: list[bytes]) -> Arrivals:
+    """Those of a connection that keeps the bytes it has parsed."""
+    return Arrivals(inbox, lambda: 0.0, parsed.append)
 
 
 @pytest.fixture
@@ -54,7 +46,7 @@ async def test_burst_is_parsed_in_parts_and_in_its_order() -> None:
     inbox = Inbox(turns.call_soon)
     sent = [b"%d" % number for number in range(2 * PER_TURN + 1)]
     for data in sent:
-        Input(inbox, parsed).data_received(data)
+        arrivals(inbox, parsed).add(data)
     counts = [len(parsed)]
     while turns.calls:
         turns.turn()
@@ -68,9 +60,9 @@ async def test_arrival_waits_behind_those_of_the_turn_before() -> None:
     turns, parsed = Turns(), list[bytes]()
     inbox = Inbox(turns.call_soon)
     for _ in range(2 * PER_TURN + 1):
-        Input(inbox, parsed).data_received(b"burst")
+        arrivals(inbox, parsed).add(b"burst")
     turns.turn()
-    Input(inbox, parsed).data_received(b"later")
+    arrivals(inbox, parsed).add(b"later")
     assert len(parsed) == 2 * PER_TURN
     turns.turn()
 
@@ -81,10 +73,10 @@ async def test_parts_of_one_connection_are_parsed_together() -> None:
     turns, parsed = Turns(), list[bytes]()
     inbox = Inbox(turns.call_soon)
     for _ in range(PER_TURN):
-        Input(inbox, []).data_received(b"burst")
-    one = Input(inbox, parsed)
-    one.data_received(b"GET ")
-    one.data_received(b"/")
+        arrivals(inbox, []).add(b"burst")
+    one = arrivals(inbox, parsed)
+    one.add(b"GET ")
+    one.add(b"/")
     assert not parsed
     turns.turn()
     turns.turn()
@@ -96,9 +88,12 @@ async def test_bytes_are_parsed_at_once_where_too_many_wait() -> None:
     turns, parsed = Turns(), list[bytes]()
     inbox = Inbox(turns.call_soon)
     for _ in range(PER_TURN):
-        Input(inbox, []).data_received(b"burst")
-    Input(inbox, parsed).data_received(bytes(9 * 1024 * 1024))
-    Input(inbox, parsed).data_received(b"next")
+        arrivals(inbox, []).add(b"burst")
+    arrivals(inbox, parsed).add(bytes(8 * 1024 * 1024 - 1))
+    arrivals(inbox, parsed).add(b".")
+    arrivals(inbox, parsed).add(b".")
+    assert not parsed
+    arrivals(inbox, parsed).add(b"next")
 
     assert parsed == [b"next"]
 
@@ -126,4 +121,4 @@ async def test_time_of_a_request_begins_before_it_is_parsed(bench: Bench) -> Non
     sent = clock()
     await wire.responses(1)
 
-    assert began <= wire.connection.arrived_at() <= sent
+    assert began <= wire.connection.arrivals.arrived_at() <= sent

@@ -23,6 +23,7 @@ from tests.support.ingest.tracking import (
     FakeClient,
     event,
     filling,
+    head_of,
     with_key,
     without_key,
 )
@@ -62,9 +63,7 @@ def begin(bench: Bench, *headers: tuple[bytes, bytes]) -> TrackRequest:
     request = TrackRequest(
         bench.services,
         TRACK,
-        method="POST",
-        query=b"",
-        headers=dict(without_key(*headers)),
+        head_of(without_key(*headers)),
         request_id="request-1",
         client=FakeClient(),
     )

@@ -16,6 +16,7 @@ from app.access.key_cache import KeyCache
 from app.ingest.counting import metric_labels
 from app.ingest.handler import TrackRequest
 from app.ingest.load.limits import TrackLimits
+from app.ingest.request import RequestHead
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import TrackRoute
 from app.ingest.services import IngestServices
@@ -178,9 +179,7 @@ class Bench:
         request = TrackRequest(
             self.services,
             route,
-            method=method,
-            query=query,
-            headers=first_headers(with_key() if headers is None else headers),
+            head_of(with_key() if headers is None else headers, method, query),
             request_id="request-1",
             client=client,
         )
@@ -210,6 +209,21 @@ class Bench:
             await self.track(filling(BUDGET, writeKey=KEY), headers=without_key()),
         ]
         return [answer.status for answer, _ in answers] == [200, 200]
+
+
+def head_of(
+    headers: Sequence[tuple[bytes, bytes]], method: str = "POST", query: bytes = b""
+) -> RequestHead:
+    """The head of a request to `/track`."""
+    return RequestHead(
+        method=method.encode(),
+        path=b"/track",
+        query=query,
+        version="1.1",
+        headers=list(headers),
+        first=first_headers(headers),
+        expects_continue=False,
+    )
 
 
 def without_key(*more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
