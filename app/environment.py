@@ -1,4 +1,4 @@
-"""Check of the environment for misspelt and empty variables of the settings."""
+"""The environment, checked for misspelt and empty variables of the settings."""
 
 import difflib
 import os
@@ -14,9 +14,13 @@ _SERVICE_LINK_HINT = (
 )
 
 
+def process_environment() -> Mapping[str, str]:
+    """The environment of this process, for whatever is not a setting."""
+    return os.environ  # noqa: TID251 - the one place that hands it on
+
+
 def environment_problems(
-    fields: Iterable[str],
-    environ: Mapping[str, str] = os.environ,  # noqa: TID251 - only names are checked
+    fields: Iterable[str], environ: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield a sentence for each variable of Rollcall's prefix that would mislead.
 

@@ -6,7 +6,7 @@ An error of one event is an `Issue` (`app.pipeline.issues`) and not an exception
 that the other events of the body are processed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import ClassVar
 
 from typing_extensions import override
@@ -23,6 +23,7 @@ class RequestError(RollcallError):
         title: text that is the same for all errors of this code.
         retryable: whether a retry with the same bytes can succeed.
         retry_after: whole seconds for `Retry-After`; None without that header.
+        fixed_headers: further headers of each response with this code.
     """
 
     code: ClassVar[str]
@@ -30,12 +31,14 @@ class RequestError(RollcallError):
     title: ClassVar[str]
     retryable: ClassVar[bool] = False
     retry_after: int | None = None
+    fixed_headers: ClassVar[Iterable[tuple[str, str]]] = ()
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self) -> dict[str, str]:
         """Additional headers of the response."""
-        if self.retry_after is None:
-            return {}
-        return {"Retry-After": str(self.retry_after)}
+        headers = dict(self.fixed_headers)
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        return headers
 
 
 class InvalidHttpError(RequestError):
@@ -108,20 +111,17 @@ class UnauthorizedError(RequestError):
     code = "unauthorized"
     status = 401
     title = "A valid key is required"
-
-    @override
-    def headers(self) -> Mapping[str, str]:
-        """The accepted schemes (RFC 9110 section 11.6.1)."""
-        return {"WWW-Authenticate": 'Bearer realm="rollcall", Basic realm="rollcall"'}
+    # The accepted schemes (RFC 9110 section 11.6.1).
+    fixed_headers = (
+        ("WWW-Authenticate", 'Bearer realm="rollcall", Basic realm="rollcall"'),
+    )
 
 
 class ReaderRequiredError(UnauthorizedError):
     """The read key or session is missing, unknown or expired."""
 
-    @override
-    def headers(self) -> Mapping[str, str]:
-        """Bearer only: Basic works too, but browsers would open a dialog for it."""
-        return {"WWW-Authenticate": 'Bearer realm="rollcall"'}
+    # Bearer only: Basic works too, but browsers would open a dialog for it.
+    fixed_headers = (("WWW-Authenticate", 'Bearer realm="rollcall"'),)
 
 
 class CrossSiteError(RequestError):
@@ -165,9 +165,9 @@ class MethodNotAllowedError(RequestError):
         self.allow = allow
 
     @override
-    def headers(self) -> Mapping[str, str]:
-        """The allowed methods (RFC 9110 section 15.5.6)."""
-        return {"Allow": self.allow}
+    def headers(self) -> dict[str, str]:
+        """The allowed methods (RFC 9110 section 15.5.6), too."""
+        return {**super().headers(), "Allow": self.allow}
 
 
 class SlowClientError(RequestError):
@@ -177,11 +177,8 @@ class SlowClientError(RequestError):
     status = 408
     title = "The request took too long to arrive"
     retryable = True
-
-    @override
-    def headers(self) -> Mapping[str, str]:
-        """Close the connection, since the rest of the request may still arrive."""
-        return {"Connection": "close"}
+    # The rest of the request may still arrive.
+    fixed_headers = (("Connection", "close"),)
 
 
 class BodyTooLargeError(RequestError):

@@ -3,7 +3,6 @@
 Each field is the environment variable `ROLLCALL_` + its name in capitals.
 """
 
-import os
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.environment import process_environment
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -282,4 +283,4 @@ class Settings(BaseSettings):
 
 def child_environment(**extra: str) -> dict[str, str]:
     """Return this process's environment, with additions, for a child process."""
-    return {**os.environ, **extra}  # noqa: TID251 - passed on, not read
+    return {**process_environment(), **extra}

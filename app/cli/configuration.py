@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.environment import environment_problems
+from app.environment import environment_problems, process_environment
 from app.errors import ConfigurationError
 from app.settings import Settings
 
@@ -19,7 +19,8 @@ def read_settings(**overrides: Any) -> Settings:
     Raises:
         ConfigurationError: with every variable that is unknown or invalid.
     """
-    if problems := list(environment_problems(Settings.model_fields)):
+    environ = process_environment()
+    if problems := list(environment_problems(Settings.model_fields, environ)):
         raise ConfigurationError("; ".join(problems))
     given = {name: value for name, value in overrides.items() if value is not None}
     try:

@@ -144,8 +144,7 @@ class TrackRequest(RequestIntake):
             outcomes,
             route=self._route,
             request_id=self._request_id,
-            dry_run=self._options.dry_run,
-            request_warnings=self._options.warnings,
+            options=self._options,
         )
         self._respond(response)
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
+from app.ingest.request import DEFAULT_OPTIONS, QueryOptions
 from app.ingest.routes import TrackRoute
-from app.pipeline.issues import Issue
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
@@ -67,14 +67,13 @@ def with_ignored(
     ]
 
 
-def build_response(  # noqa: PLR0913 - the outcome and its request
+def build_response(
     entries: list[Entry | Ignored],
     outcomes: list[Outcome],
     *,
     route: TrackRoute,
     request_id: str,
-    dry_run: bool = False,
-    request_warnings: Sequence[Issue] = (),
+    options: QueryOptions = DEFAULT_OPTIONS,
 ) -> TrackResponse:
     """Build the response from the outcome of each event.
 
@@ -83,8 +82,7 @@ def build_response(  # noqa: PLR0913 - the outcome and its request
         outcomes: one for each entry.
         route: where they came in.
         request_id: ours.
-        dry_run: whether nothing was written.
-        request_warnings: about the request as a whole.
+        options: from its query, with the warnings about it.
     """
     counts = _count(outcomes)
     rejected = counts.get("rejected", 0)
@@ -100,12 +98,12 @@ def build_response(  # noqa: PLR0913 - the outcome and its request
         more["buffered"] = counts["buffered"]
     if route.calls != "track":
         more["ignored"] = counts.get("ignored", 0)
-    if route.lists_warnings or request_warnings:
+    if route.lists_warnings or options.warnings:
         more["warnings"] = [
-            *(issue.as_json() for issue in request_warnings),
+            *(issue.as_json() for issue in options.warnings),
             *_gather(results, "warnings"),
         ]
-    if dry_run:
+    if options.dry_run:
         more["dry_run"] = True
     # Assembled from texts, because most of it is ready as text.
     content = (

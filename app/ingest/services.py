@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -34,10 +35,15 @@ _COMMIT_S = 1.0
 _LOG_INTERVAL_S = 1.0
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(kw_only=True, eq=False)
 class IngestServices:
     """The parts that handle requests, and their budgets.
 
-    Args:
+    Attributes:
         key_cache: knows the keys.
         writer: commits.
         policy: limits of an event.
@@ -46,28 +52,23 @@ class IngestServices:
         requests: the request log.
         clock: the time of receipt, aware UTC.
         origin: reads the client's address and the trace, for the log.
+        scheduler: turns of bodies that are complete.
+        budget: bytes of bodies from known senders.
+        unauthenticated: bytes of the others, apart so that they cannot shut out those.
+        deadlines: of the responses.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of the pipeline
-        self,
-        *,
-        key_cache: KeyCache[str],
-        writer: EntryWriter,
-        policy: Policy,
-        limits: TrackLimits,
-        metrics: Metrics,
-        requests: RequestLog,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        origin: RequestOrigin | None = None,
-    ) -> None:
-        self.key_cache = key_cache
-        self.writer = writer
-        self.policy = policy
-        self.limits = limits
-        self.metrics = metrics
-        self.requests = requests
-        self.clock = clock
-        self.origin = origin or RequestOrigin()
+    key_cache: KeyCache[str]
+    writer: EntryWriter
+    policy: Policy
+    limits: TrackLimits
+    metrics: Metrics
+    requests: RequestLog
+    clock: Callable[[], datetime] = _utc_now
+    origin: RequestOrigin = field(default_factory=RequestOrigin)
+
+    def __post_init__(self) -> None:
+        limits = self.limits
         self.scheduler = Scheduler(
             limits.slots,
             shared_slots=max(1, limits.slots // _SHARE_OF_SLOTS),
@@ -77,7 +78,6 @@ class IngestServices:
             ),
         )
         self.budget = ByteBudget(limits.inflight_bytes)
-        # Apart, so that clients without a key cannot shut out those who have one.
         self.unauthenticated = ByteBudget(limits.unauthenticated_bytes)
         self.deadlines = TimeoutQueue(limits.answer_s)
         self._strangers = ThreadPoolExecutor(1, thread_name_prefix="strangers")

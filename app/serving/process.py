@@ -136,9 +136,8 @@ class WorkerProcess:
         """Read until a heartbeat or the end; kill it if its event loop is blocked."""
         while True:
             limit_s = self._silence_s if self.has_served else _START_S
-            try:
+            with suppress(TimeoutError):
                 return await asyncio.wait_for(reader.read(_READ_BYTES), limit_s)
-            except TimeoutError:
-                if not self._is_leaving:  # that has a limit of its own
-                    log.error("worker hung", extra=fields(pid=self.pid))  # noqa: TRY400 - the traceback of the timeout is useless
-                    self.kill()
+            if not self._is_leaving:  # that has a limit of its own
+                log.error("worker hung", extra=fields(pid=self.pid))
+                self.kill()

@@ -6,6 +6,8 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
+from app.environment import process_environment
+
 
 class ServiceManager(NamedTuple):
     """What the service manager passes in the environment.
@@ -21,7 +23,7 @@ class ServiceManager(NamedTuple):
 
 def service_manager() -> ServiceManager:
     """Read the environment, which may be meant for another process."""
-    environment = os.environ  # noqa: TID251 - systemd's protocol, not a setting
+    environment = process_environment()
     ours = environment.get("LISTEN_PID") == str(os.getpid())
     count = environment.get("LISTEN_FDS", "") if ours else ""
     return ServiceManager(

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from app.ingest.request import QueryOptions
 from app.ingest.response_models import ProblemModel, TrackResponseModel
 from app.ingest.responses import TrackResponse, build_response
 from app.ingest.routes import TrackRoute
@@ -41,7 +42,11 @@ def answered(
     entries = [entry for entry, _ in pairs]
     outcomes = [outcome for _, outcome in pairs]
     answer = build_response(
-        entries, outcomes, route=route, request_id="request-1", dry_run=dry_run
+        entries,
+        outcomes,
+        route=route,
+        request_id="request-1",
+        options=QueryOptions(dry_run),
     )
     content: dict[str, Any] = json.loads(answer.body)
     view = TrackResponseModel if answer.status == 200 else ProblemModel
@@ -220,7 +225,11 @@ def test_warnings_of_a_route_are_one_list() -> None:
 def test_warning_of_the_request_is_listed_without_an_index() -> None:
     warning = Issue("unknown_parameter", "", "This path has no such query parameter.")
     answer = build_response(
-        [], [], route=SDK, request_id="r", request_warnings=[warning]
+        [],
+        [],
+        route=SDK,
+        request_id="r",
+        options=QueryOptions(dry_run=False, warnings=(warning,)),
     )
     assert json.loads(answer.body)["warnings"] == [warning.as_json()]
 

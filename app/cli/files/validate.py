@@ -33,6 +33,7 @@ from app.cli.input.table.reader import allow_long_fields
 from app.cli.input.tally import ContentTally
 from app.cli.quarantine.output import print_issue
 from app.components.policy import event_policy
+from app.ingest.request import QueryOptions
 from app.ingest.responses import build_response
 from app.ingest.routes import TrackRoute
 from app.pipeline.issues import Issue
@@ -42,6 +43,7 @@ from app.pipeline.rejection import Rejection
 from app.store.keys.sources import check_source_name
 
 _TRACK = TrackRoute("/track")
+_DRY_RUN = QueryOptions(dry_run=True)
 
 
 def validate(  # noqa: PLR0913 - each is an option of the command
@@ -163,7 +165,7 @@ def _result(result: Entry | UnreadableItem | IgnoredItem) -> dict[str, Any]:
     if isinstance(result, Rejection):
         outcome = Outcome(EventStatus.REJECTED, errors=result.errors)
     answer = build_response(
-        [result], [outcome], route=_TRACK, request_id="", dry_run=True
+        [result], [outcome], route=_TRACK, request_id="", options=_DRY_RUN
     )
     answered: dict[str, Any] = orjson.loads(answer.body)["results"][0]
     return answered

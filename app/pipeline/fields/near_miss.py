@@ -28,6 +28,8 @@ _TOP_ONLY = frozenset({"event", "properties", "context"})
 _SEPARATORS = re.compile("[^a-z0-9]")
 _LONGEST_KEY = 32
 _SEARCHED_KEYS = 100
+# Shorter names are within one edit of others by chance.
+_SHORTEST_NAME = 4
 
 
 def _plain(name: str) -> str:
@@ -58,7 +60,7 @@ class _Meant:
             for name in accepted:
                 self._exact.setdefault(_plain(name), meant)
                 for edited in _one_edit(_plain(name)):
-                    if len(edited) > 3:  # noqa: PLR2004 - shorter ones hit by chance
+                    if len(edited) >= _SHORTEST_NAME:
                         self._edited.setdefault(edited, meant)
             for name in _SYNONYMS.get(meant, ()):
                 self._exact.setdefault(name, meant)
@@ -67,7 +69,7 @@ class _Meant:
         """The field that was meant, or None."""
         plain = _plain(name)
         found = self._exact.get(plain)
-        if found is not None or len(plain) <= 3:  # noqa: PLR2004 - as above
+        if found is not None or len(plain) < _SHORTEST_NAME:
             return found
         return next(filter(None, map(self._edited.get, _one_edit(plain))), None)
 

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from app.cli.files.validate import validate
+from app.ingest.request import QueryOptions
 from app.ingest.responses import build_response
 from app.ingest.routes import TrackRoute
 from app.pipeline.outcome import EventStatus, Outcome
@@ -48,7 +49,11 @@ def verdicts_of_track(events: list[Any]) -> list[dict[str, Any]]:
         for entry in entries
     ]
     answer = build_response(
-        entries, outcomes, route=TrackRoute("/track"), request_id="", dry_run=True
+        entries,
+        outcomes,
+        route=TrackRoute("/track"),
+        request_id="",
+        options=QueryOptions(dry_run=True),
     )
     results: list[dict[str, Any]] = orjson.loads(answer.body)["results"]
     return results
