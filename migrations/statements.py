@@ -1,6 +1,7 @@
 """Executing the SQL files of a migration."""
 
 from importlib.resources import files
+from typing import Any
 
 from alembic import op
 
@@ -16,9 +17,8 @@ def execute_script(path: str) -> None:
     connection.exec_driver_sql("SELECT 1")
     # Without parameters the driver takes a whole script, which SQLAlchemy does not.
     script = read_script(path)
-    connection.connection.dbapi_connection.run_async(  # type: ignore[union-attr]
-        lambda driver: driver.execute(script)
-    )
+    driver: Any = connection.connection.dbapi_connection
+    driver.run_async(lambda asyncpg: asyncpg.execute(script))
 
 
 def read_script(path: str) -> str:

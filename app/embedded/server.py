@@ -100,7 +100,7 @@ def stop(paths: ClusterPaths) -> None:
                 f"Postgres in {paths.data_dir} has not stopped after {waited:.0f} s: "
                 f"see {paths.log}."
             )
-        time.sleep(_pause(waited))
+        time.sleep(_pause(waited))  # nothing reports the end of another's child
     remove_socket_dir(paths)
 
 
@@ -111,9 +111,8 @@ def _pause(waited: float) -> float:
 
 def _probe(paths: ClusterPaths) -> CompletedProcess[str]:
     """Run a query; on success the database exists from then on."""
-    known = f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608 - a constant
-    answer = _psql(paths, known)
-    if answer.returncode == 0 and not answer.stdout.strip():
+    answer = _psql(paths, "SELECT datname FROM pg_database")
+    if answer.returncode == 0 and DATABASE not in answer.stdout.splitlines():
         answer = _psql(paths, f"CREATE DATABASE {DATABASE}")
     return answer
 

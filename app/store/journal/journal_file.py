@@ -122,10 +122,9 @@ class JournalFile:
         Raises:
             sqlite3.Error: the database cannot be read.
         """
-        assert self._connection is not None  # noqa: S101 - a closed file is never read
         lines: list[JournalEntry] = []
         size = 0
-        rows = read_after(self._connection, self._after)
+        rows = read_after(self._open_connection, self._after)
         for seq, checksum, entry in rows:
             if seq in self._settled or seq in self._damaged:
                 continue
@@ -185,14 +184,20 @@ class JournalFile:
                 self._connection.close()
             self._connection = None
 
+    @property
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.ProgrammingError("the journal file is closed")
+        return self._connection
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        assert self._connection is not None  # noqa: S101 - a closed file is never written
-        self._connection.execute("BEGIN IMMEDIATE")
+        connection = self._open_connection
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            yield self._connection
-            self._connection.execute("COMMIT")
+            yield connection
+            connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # it may have rolled back by itself
-                self._connection.execute("ROLLBACK")
+                connection.execute("ROLLBACK")
             raise

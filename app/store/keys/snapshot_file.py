@@ -4,6 +4,7 @@ It holds hashes of keys, never a key. Keys are read from Postgres and written un
 lock, so that an older list never replaces a newer one and a revoked key stays revoked.
 """
 
+import asyncio
 import logging
 import math
 import time
@@ -166,5 +167,5 @@ async def publish_keys(connection: AsyncConnection, *, file: KeySnapshotFile) ->
             if is_ours:
                 file.write(await live_keys(connection))
                 return True
-        time.sleep(_PAUSE_S)  # noqa: ASYNC251 - a command, with nothing else to do
+        await asyncio.sleep(_PAUSE_S)  # another process holds the lock
     return False

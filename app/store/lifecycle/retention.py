@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import text
+from sqlalchemy import column, func, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.leases import end_lease, new_holder, take_lease
@@ -135,8 +135,9 @@ async def expired_weeks(
     weeks = []
     for partition, size in await _partitions(connection, limit, before):
         found = await connection.scalar(
-            text(f'SELECT count(*) FROM {partition} WHERE "{limit.basis}" < :before'),  # noqa: S608 - the name matched the pattern of a partition
-            {"before": before},
+            select(func.count())
+            .select_from(table(partition))
+            .where(column(limit.basis) < before)
         )
         if found:
             weeks.append(Week(partition, _monday_of(partition), found, size))

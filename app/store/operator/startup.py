@@ -73,7 +73,7 @@ async def _errors_by_host(
 ) -> list[tuple[str | None, Exception | None]]:
     """Return the error of each host; the driver reports only one of them."""
     hosts = hosts_of(url)
-    if len(hosts) < 2:  # noqa: PLR2004 - one host, or the default
+    if len(hosts) <= 1:
         return [(None, error)]
     return [(host, await _login_error(url, host)) for host in hosts]
 

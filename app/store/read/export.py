@@ -85,7 +85,7 @@ async def export_events(
             await connection.execute(_NO_IDLE_TIMEOUT)
             query = await _query(connection, filters, typed=typed)
             result = await connection.stream(query)
-            names = [str(name) for name in result.keys()]  # noqa: SIM118 - no dict
+            names = [*map(str, result.keys())]
             write(names, [])
             async for rows in result.partitions(_PORTION):
                 write(names, rows)

@@ -164,3 +164,14 @@ async def test_damaged_entry_is_not_reported_as_stored(
     drained = await drain_free(engine, directory, timeout_s=5, quarantine=Quarantine())
     assert drained == Drained(journals=1, settled=2, left=1)
     assert await counts(engine) == (2, 2, 0)
+
+
+def test_closed_file_is_neither_read_nor_written(directory: Path) -> None:
+    file = JournalFile.create(directory)
+    file.append([b"entry"], at=0.0)
+    file.close()
+    with pytest.raises(sqlite3.Error, match="closed"):
+        file.read(limit=1, max_bytes=1)
+    with pytest.raises(sqlite3.Error, match="closed"):
+        file.append([b"entry"], at=0.0)
+    assert file.held.entries == 1
