@@ -78,11 +78,9 @@ class ServiceQueries:
         Raises:
             UnavailableError: the database did not respond.
         """
-        return await ask(
-            self._engine,
+        return await self._maintain(
             partial(record_use, hashes=hashes, ids=ids),
-            timeout_s=_UPKEEP_TIMEOUT_S,
-            failure="The use of keys could not be recorded.",
+            "The use of keys could not be recorded.",
         )
 
     async def record_reads(self, reads: Mapping[str, Mapping[str, int]]) -> None:
@@ -105,12 +103,7 @@ class ServiceQueries:
                     paths=dict(paths),
                 )
 
-        await ask(
-            self._engine,
-            insert,
-            timeout_s=_UPKEEP_TIMEOUT_S,
-            failure="The audit log could not be written.",
-        )
+        await self._maintain(insert, "The audit log could not be written.")
 
     async def expire_audit(self, *, days: int) -> int:
         """Delete old months of the audit log, in batches; returns how many rows.
@@ -118,15 +111,10 @@ class ServiceQueries:
         Raises:
             UnavailableError: the database failed.
         """
-        expired = 0
-        while batch := await ask(
-            self._engine,
+        return await self._in_batches(
             partial(expire_audit, days=days),
-            timeout_s=_UPKEEP_TIMEOUT_S,
-            failure="Old months of the audit log could not be deleted.",
-        ):
-            expired += batch
-        return expired
+            "Old months of the audit log could not be deleted.",
+        )
 
     async def check_ready(self) -> None:
         """Check that events can be stored now.
@@ -135,12 +123,7 @@ class ServiceQueries:
             UnavailableError: the database does not respond, or is read-only.
             SchemaError: its schema is older than this code needs.
         """
-        await ask(
-            self._engine,
-            _check_ready,
-            timeout_s=self._timeout_s,
-            failure="The database does not respond.",
-        )
+        await self._ask(_check_ready, "The database does not respond.")
 
     async def buckets(self) -> Buckets:
         """The buckets of the database.
@@ -148,12 +131,7 @@ class ServiceQueries:
         Raises:
             UnavailableError: the database did not respond.
         """
-        return await ask(
-            self._engine,
-            read_buckets,
-            timeout_s=self._timeout_s,
-            failure="The buckets could not be read.",
-        )
+        return await self._ask(read_buckets, "The buckets could not be read.")
 
     async def check_bucket(self, bucket: int) -> None:
         """Check that the server of a bucket responds.
@@ -161,11 +139,9 @@ class ServiceQueries:
         Raises:
             UnavailableError: it does not respond.
         """
-        await ask(
-            self._engine,
+        await self._ask(
             partial(reach_bucket, bucket=bucket),
-            timeout_s=self._timeout_s,
-            failure="The server of a bucket does not respond.",
+            "The server of a bucket does not respond.",
         )
 
     async def has_write_keys(self) -> bool:
@@ -174,12 +150,7 @@ class ServiceQueries:
         Raises:
             UnavailableError: the database did not respond.
         """
-        return await ask(
-            self._engine,
-            has_write_keys,
-            timeout_s=self._timeout_s,
-            failure="The keys could not be read.",
-        )
+        return await self._ask(has_write_keys, "The keys could not be read.")
 
     async def live_keys(self) -> list[LiveKey]:
         """All keys that have not been revoked.
@@ -187,12 +158,7 @@ class ServiceQueries:
         Raises:
             UnavailableError: the database did not respond.
         """
-        return await ask(
-            self._engine,
-            live_keys,
-            timeout_s=self._timeout_s,
-            failure="The keys could not be read.",
-        )
+        return await self._ask(live_keys, "The keys could not be read.")
 
     async def weeks_ahead(self) -> int:
         """Return the number of future weeks that have a partition.
@@ -204,12 +170,7 @@ class ServiceQueries:
         async def count(connection: AsyncConnection) -> int:
             return int(await connection.scalar(_WEEKS_AHEAD) or 0)
 
-        return await ask(
-            self._engine,
-            count,
-            timeout_s=_UPKEEP_TIMEOUT_S,
-            failure="The partitions could not be counted.",
-        )
+        return await self._maintain(count, "The partitions could not be counted.")
 
     async def make_partitions(self) -> int:
         """Make the partitions of the weeks ahead; returns how many were new.
@@ -217,11 +178,8 @@ class ServiceQueries:
         Raises:
             UnavailableError: the database failed.
         """
-        return await ask(
-            self._engine,
-            ensure_partitions,
-            timeout_s=_UPKEEP_TIMEOUT_S,
-            failure="The partitions could not be made.",
+        return await self._maintain(
+            ensure_partitions, "The partitions could not be made."
         )
 
     async def expire_rejected(self, *, days: int) -> int:
@@ -232,15 +190,10 @@ class ServiceQueries:
         Raises:
             UnavailableError: the database failed before the end.
         """
-        expired = 0
-        while batch := await ask(
-            self._engine,
+        return await self._in_batches(
             partial(expire_rejected, days=days),
-            timeout_s=_UPKEEP_TIMEOUT_S,
-            failure="Expired rejected events could not be deleted.",
-        ):
-            expired += batch
-        return expired
+            "Expired rejected events could not be deleted.",
+        )
 
     async def expire_events(self, *, limit: Limit) -> int:
         """Delete events older than the limit, unless another process does so now.
@@ -268,11 +221,30 @@ class ServiceQueries:
     async def _find(
         self, find: Callable[..., Awaitable[T | None]], key_hash: bytes
     ) -> T | None:
-        return await ask(
-            self._engine,
+        return await self._ask(
             partial(find, key_hash=key_hash),
-            timeout_s=self._timeout_s,
-            failure="The key could not be looked up in time; send this again.",
+            "The key could not be looked up in time; send this again.",
+        )
+
+    async def _in_batches(
+        self, work: Callable[[AsyncConnection], Awaitable[int]], failure: str
+    ) -> int:
+        """Run work in transactions of its own until it returns 0; returns the sum."""
+        total = 0
+        while count := await self._maintain(work, failure):
+            total += count
+        return total
+
+    async def _ask(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], failure: str
+    ) -> T:
+        return await ask(self._engine, work, timeout_s=self._timeout_s, failure=failure)
+
+    async def _maintain(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], failure: str
+    ) -> T:
+        return await ask(
+            self._engine, work, timeout_s=_UPKEEP_TIMEOUT_S, failure=failure
         )
 
 

@@ -40,12 +40,8 @@ _PLAIN_TYPES = {
     "context": "jsonb",
     "warnings": "jsonb",
 }
-
-
-COLUMNS = (
-    *("id", "source", "event", "user_id", "group_id", "timestamp", "timestamp_raw"),
-    *("received_at", "message_id", "properties", "context", "warnings"),
-)
+# Those from `id` to `warnings`.
+COLUMNS = Record._fields[:12]
 
 _CLAIM_ARRAYS = """
 WITH input AS (

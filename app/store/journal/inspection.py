@@ -10,7 +10,7 @@ from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal
 from app.store.journal.lock import ASIDE, is_owned
-from app.store.journal.sqlite import SUFFIX, JournalStats, inspect
+from app.store.journal.sqlite import JournalStats, inspect, journal_files
 from app.store.quarantine.caps import Quarantine
 from app.store.service_queries import ServiceQueries
 from app.store.shards.buckets import read_buckets
@@ -54,7 +54,7 @@ def find_journals(directory: Path) -> list[JournalStatus]:
     """List all journals in the directory, oldest first, and change nothing."""
     found = [
         JournalStatus(str(path.relative_to(directory)), _state_of(path), _held_by(path))
-        for path in [*directory.rglob(f"*{SUFFIX}"), *directory.rglob(f"*{ASIDE}")]
+        for path in [*journal_files(directory), *directory.rglob(f"*{ASIDE}")]
     ]
     return sorted(found)
 
@@ -90,7 +90,7 @@ async def drain_free(
         check=lookups.check_ready,
     )
     try:
-        files = [file] if file else _files(directory)
+        files = [file] if file else journal_files(directory)
         journals = sum([await journal.adopt(each) for each in files])
         waiting = journal.waiting
         attempts = 0
@@ -100,10 +100,6 @@ async def drain_free(
     finally:
         await committer.release()
         await journal.close()
-
-
-def _files(directory: Path) -> list[Path]:
-    return sorted(directory.rglob(f"*{SUFFIX}"))
 
 
 def _state_of(path: Path) -> Literal["owned", "free", "damaged"]:

@@ -44,6 +44,11 @@ class JournalStats(NamedTuple):
     oldest_at: float | None
 
 
+def journal_files(directory: Path) -> list[Path]:
+    """The databases in a directory and in those of the buckets below it, by name."""
+    return sorted(directory.rglob(f"*{SUFFIX}"))
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open a database for writing; each commit is synced to disk before it returns.
 

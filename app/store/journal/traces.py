@@ -13,7 +13,7 @@ from app.pipeline.person import Person
 from app.pipeline.record import Record
 from app.store.journal.codec import decode_entry
 from app.store.journal.lock import ASIDE
-from app.store.journal.sqlite import PARTS, SUFFIX, read_after
+from app.store.journal.sqlite import PARTS, journal_files, read_after
 
 _PAUSE_S = 0.2
 _PIECE_BYTES = 4 * 1024 * 1024
@@ -39,13 +39,13 @@ class JournalTraces(NamedTuple):
 
 def find_in_journals(directory: Path, person: Person) -> JournalTraces:
     """Read all journals, those of running processes included; changes nothing."""
-    found = [own for own, _ in entries_of(directory, person)]
-    files = [
-        path
-        for path in _journals(directory)
-        if any(_concerning(path, person))
-        or any(_holds(Path(f"{path}{part}"), person) for part in PARTS)
-    ]
+    found: list[bool] = []
+    files = []
+    for path in journal_files(directory):
+        concerning = [own for own, _ in _concerning(path, person)]
+        found += concerning
+        if concerning or any(_holds(Path(f"{path}{part}"), person) for part in PARTS):
+            files.append(path)
     damaged = [
         path for path in sorted(directory.rglob(f"*{ASIDE}*")) if _holds(path, person)
     ]
@@ -90,14 +90,10 @@ def entries_of(
 
     A record is given as sent, a rejected event by its payload.
     """
-    for path in _journals(directory):
+    for path in journal_files(directory):
         for own, entry in _concerning(path, person):
             event = entry.sent if isinstance(entry, Record) else entry.payload
             yield own, {"id": entry.id, "source": entry.source, "event": event}
-
-
-def _journals(directory: Path) -> list[Path]:
-    return sorted(directory.rglob(f"*{SUFFIX}")) if directory.is_dir() else []
 
 
 def _concerning(path: Path, person: Person) -> Iterator[tuple[bool, Entry]]:

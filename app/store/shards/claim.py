@@ -19,22 +19,8 @@ from app.store.shards.buckets import Buckets
 from app.store.shards.settings import propagate_on
 from app.store.write.insert import Claim, resolve_outcomes
 
-_COLUMNS = (
-    "id",
-    "source",
-    "event",
-    "user_id",
-    "group_id",
-    "timestamp",
-    "timestamp_raw",
-    "received_at",
-    "message_id",
-    "properties",
-    "context",
-    "warnings",
-    "content_hash",
-    "extra",
-)
+_NOT_STORED = {"sent", "request_id"}
+_COLUMNS = tuple(name for name in Record._fields if name not in _NOT_STORED)
 _BATCH_BITS = 62
 _CLAIM = """
 INSERT INTO event_ids (bucket, id, stored_at, content_hash)
