@@ -5,6 +5,7 @@ error, a policy violation or a dialog fails the test.
 """
 
 import os
+import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -114,6 +115,12 @@ async def signed_in(page: Page, site: Site) -> Page:
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url("/")
     return page
+
+
+@pytest.fixture
+def user() -> str:
+    """A user id of this test alone."""
+    return f"user-{secrets.token_hex(4)}"
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The console as an operator uses it: Home, charts, search, sources and reference."""
 
-import secrets
 from datetime import UTC, datetime
 
 import pytest
@@ -21,11 +20,6 @@ PAGES = [
     "/sources/shop",
     "/docs",
 ]
-
-
-@pytest.fixture
-def user() -> str:
-    return f"user-{secrets.token_hex(4)}"
 
 
 async def fill(site: Site, user: str) -> None:

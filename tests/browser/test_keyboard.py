@@ -1,19 +1,11 @@
 """The main task of each page with the keyboard alone."""
 
-import secrets
-
-import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.support.browser.keyboard import sign_in, tab_to
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
-
-
-@pytest.fixture
-def user() -> str:
-    return f"user-{secrets.token_hex(4)}"
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,7 +1,6 @@
 """Live page: events appear within a second, and can be opened."""
 
 import asyncio
-import secrets
 
 import pytest
 from playwright.async_api import Page, Route, expect
@@ -30,11 +29,6 @@ SEEN_AT = """user => new Promise(resolve => {
   const check = () => seen() ? resolve(Date.now()) : requestAnimationFrame(check);
   check();
 })"""
-
-
-@pytest.fixture
-def user() -> str:
-    return f"user-{secrets.token_hex(4)}"
 
 
 async def test_live_stored_event_appears_within_a_second(

@@ -1,7 +1,6 @@
 """An operator in the browser: correct, replay and purge events, manage keys."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,11 +16,6 @@ from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
 from tests.support.postgres.proxy import Proxy
 from tests.support.service.process import served
-
-
-@pytest.fixture
-def user() -> str:
-    return f"user-{secrets.token_hex(4)}"
 
 
 async def sign_in(page: Page, key: str) -> None:

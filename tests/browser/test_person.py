@@ -1,7 +1,6 @@
 """A person in the browser: exported, erased, and replays that go on alone."""
 
 import json
-import secrets
 from pathlib import Path
 
 import pytest
@@ -20,11 +19,6 @@ SELECT (SELECT count(*) FROM events WHERE user_id = :user),
     (SELECT count(*) FROM rejected_events WHERE strpos(payload, :user) > 0),
     (SELECT count(*) FROM erasures)
 """
-
-
-@pytest.fixture
-def user() -> str:
-    return f"user-{secrets.token_hex(4)}"
 
 
 @pytest_asyncio.fixture(loop_scope="session")

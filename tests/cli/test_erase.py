@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
@@ -25,21 +24,12 @@ from app.store.journal.journal import Journal, prepare
 from app.store.lifecycle.audit import command_actor
 from app.store.lifecycle.person_actions import PersonActions
 from tests.support.app.client import Api
+from tests.support.pipeline.persons import signed_up
 from tests.support.store.entries import record, records
 
 USER = "zoë-4711"
 EMAIL = "zoe@example.com"
 PERSON = Person(USER, [EMAIL])
-
-
-def signed_up(**fields: Any) -> dict[str, Any]:
-    return {
-        "event": "signed_up",
-        "user_id": "somebody",
-        "timestamp": "2024-05-06T07:08:09Z",
-        "properties": {"email": "other@example.com"},
-        **fields,
-    }
 
 
 OWN = [

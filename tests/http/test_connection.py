@@ -21,15 +21,6 @@ GET = b"GET /docs HTTP/1.1\r\nHost: r\r\n\r\n"
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    bench = Bench()
-    bench.writer.start()
-    await bench.track(event())  # the key is known from now on
-    yield bench
-    await bench.close()
-
-
-@pytest.fixture
 async def hasty() -> AsyncIterator[Bench]:
     """One whose requests have half a second."""
     bench = Bench(answer_s=0.5)

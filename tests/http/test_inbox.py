@@ -1,15 +1,13 @@
 """The inbox: bytes that are parsed at once, bytes that wait, and their order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import pytest
 
 from app.http.arrivals import Arrivals
 from app.http.inbox import PER_TURN, Inbox
 from tests.support.http.connecting import Wire, post
-from tests.support.ingest.tracking import Bench, event
+from tests.support.ingest.tracking import Bench
 
 
 @dataclass
@@ -30,15 +28,6 @@ class Turns:
 def arrivals(inbox: Inbox, parsed: list[bytes]) -> Arrivals:
     """Those of a connection that keeps the bytes it has parsed."""
     return Arrivals(inbox, lambda: 0.0, parsed.append)
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    bench = Bench()
-    bench.writer.start()
-    await bench.track(event())  # the key is known from now on
-    yield bench
-    await bench.close()
 
 
 async def test_burst_is_parsed_in_parts_and_in_its_order() -> None:

@@ -16,10 +16,13 @@ from app.pages.live.subscribers import LiveFilter
 from app.request_errors import OverloadedError
 from app.store.engine import create_engine
 from app.store.read.arrivals import Arrivals
+from tests.support.pipeline.verdicts import RECEIPT
 from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import record, records, rejection, save
 
 ALL = LiveFilter()
+CRM = RECEIPT._replace(source="crm")
+OTHER = record(user_id="other", request_context=CRM)._replace(group_id="g")
 WITHIN_S = 20
 
 
@@ -114,6 +117,8 @@ async def test_live_feed_new_subscriber_gets_recent_rows(
     [
         (LiveFilter(status="rejected"), ["b"]),
         (LiveFilter(status="stored", source="billing-backend"), ["a", "last"]),
+        (LiveFilter(source="crm"), ["other"]),
+        (LiveFilter(group_id="g"), ["other"]),
         (LiveFilter(user_id="b"), ["b"]),
         (LiveFilter(event="signed_up", user_id="a"), ["a"]),
         (LiveFilter(reason="invalid_timestamp"), ["b"]),
@@ -124,7 +129,7 @@ async def test_live_feed_filter_excludes_other_rows(
 ) -> None:
     async with subscribed(feed, wanted) as frames:
         await frames.until("minutes")
-        await save(engine, record(user_id="a"), rejection(user_id="b"))
+        await save(engine, record(user_id="a"), rejection(user_id="b"), OTHER)
         await save(engine, record(user_id="last"))
         assert await frames.users(len(users)) == users
 

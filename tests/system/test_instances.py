@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from app.embedded import Cluster
 from app.store.migrations import migrate
 from tests.conftest import Admin
-from tests.support.http.wire import event
+from tests.support.http.wire import post
 from tests.support.metrics.samples import Figures
 from tests.support.postgres.database import Database
 from tests.support.postgres.standby import pause_replay, resume_replay, standby_of
@@ -56,15 +56,7 @@ def is_ready(service: Service) -> bool:
 
 def send(service: Service, key: str, message_id: str) -> str:
     """Send an event; returns its status."""
-    answer = httpx.post(
-        f"{service.address}/track",
-        content=event(message_id),
-        headers={
-            "authorization": f"Bearer {key}",
-            "content-type": "application/json",
-        },
-        timeout=20,
-    )
+    answer = post(service, key, message_id)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["results"][0]["status"])
 

@@ -14,7 +14,7 @@ from app.embedded import Cluster
 from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.cli.invocation import invoke
-from tests.support.http.wire import event
+from tests.support.http.wire import post
 from tests.support.postgres.database import Database, id_of
 from tests.support.service.outages import frozen, sending
 from tests.support.service.process import Service, environment, serving, until
@@ -49,18 +49,6 @@ def start(env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Service
 
 def stored_ids(database: Database) -> list[str]:
     return [row[0] for row in database.rows("SELECT message_id FROM events")]
-
-
-def post(service: Service, key: str, message_id: str) -> httpx.Response:
-    return httpx.post(
-        f"{service.address}/track",
-        content=event(message_id),
-        headers={
-            "authorization": f"Bearer {key}",
-            "content-type": "application/json",
-        },
-        timeout=20,
-    )
 
 
 def ready(service: Service) -> httpx.Response:

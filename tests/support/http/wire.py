@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+import httpx
+
 from tests.support.service.process import Service
 
 
@@ -57,6 +59,19 @@ def connected(service: Service, *, timeout_s: float = 20) -> Iterator[Wire]:
         closing(Wire(connection)) as wire,
     ):
         yield wire
+
+
+def post(service: Service, key: str, message_id: str) -> httpx.Response:
+    """Send a good event, on a connection of its own."""
+    return httpx.post(
+        f"{service.address}/track",
+        content=event(message_id),
+        headers={
+            "authorization": f"Bearer {key}",
+            "content-type": "application/json",
+        },
+        timeout=20,
+    )
 
 
 def event(message_id: str = "m") -> bytes:

@@ -22,7 +22,7 @@ from app.errors import OperatorError
 from app.settings import Settings
 from app.store.migrations import migrate
 from tests.conftest import Admin
-from tests.support.http.wire import event
+from tests.support.http.wire import post
 from tests.support.postgres.database import Database
 from tests.support.postgres.embedded import SMALL, reachable_directory, sql
 from tests.support.postgres.proxy import Proxy
@@ -283,15 +283,6 @@ def readyz(service: Service, **wanted: Any) -> dict[str, Any]:
     except AssertionError:
         assert answer == wanted
     return answer
-
-
-def post(service: Service, key: str, message_id: str) -> httpx.Response:
-    return httpx.post(
-        f"{service.address}/track",
-        content=event(message_id),
-        headers={"authorization": f"Bearer {key}", "content-type": "application/json"},
-        timeout=20,
-    )
 
 
 @pytest.mark.parametrize("journal", ["on", "off"])
