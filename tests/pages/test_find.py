@@ -1,5 +1,6 @@
 """Search: people, accounts and single events by one term."""
 
+import shlex
 from html import unescape
 from typing import Any
 
@@ -60,6 +61,30 @@ async def test_find_shows_events_of_the_term(
     for kind in ("stored", "mentioned", "rejected"):
         count = [*kinds.values()].count(kind)
         assert page.count(f'data-kind="{kind}"') == count
+
+
+@pytest.mark.parametrize(
+    ("term", "user"),
+    [
+        ("ann", "ann"),
+        ("ann@example.com", "ann"),  # boss only mentions the address
+        ("acme", "boss"),
+        ("zoe", "zoe"),
+        ("zoë", "zoë"),
+        ("zoe@example.com", "zoe@example.com"),
+        ("yesterday", None),
+        ("nobody@example.com", None),
+    ],
+)
+async def test_find_offers_actions_on_the_person_also_without_stored_events(
+    api: Api, found: dict[str, Any], term: str, user: str | None
+) -> None:
+    assert found
+    zoe = {"timestamp": "yesterday", "properties": {"email": "zoe@example.com"}}
+    await api.post([signed_up_with(user_id=id_, **zoe) for id_ in ("zoe", "zoë")])
+    page = unescape((await search(api, term)).text)
+    offered = page.partition("rollcall erase --user ")[2].partition(" --dry-run")[0]
+    assert shlex.split(offered) == ([user] if user else [])
 
 
 @pytest.mark.parametrize("name", ["sign_up", "rejected"])

@@ -1,7 +1,7 @@
 """`/find`: timelines of a person or an account, and single events, by one term."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Annotated
 from uuid import UUID
@@ -41,9 +41,7 @@ def find_routes(
         term = query.q.strip()
         sections = await queries.ask(partial(find, term=term)) if term else []
         timeline = timeline_of(sections)
-        users = {each.user_id for each in timeline if each.user_id is not None}
-        # One person was found, whichever way: the actions can name that person.
-        user = next(iter(users)) if len(users) == 1 else None
+        user = person_in(timeline, term=term)
         return pages.render(
             "console/find.html",
             request=request,
@@ -58,6 +56,18 @@ def find_routes(
         )
 
     return routes
+
+
+def person_in(timeline: Sequence[Entry], *, term: str) -> str | None:
+    """The user id of the one person that was found; None without or with several.
+
+    Where only mentions or rejected events have an email address, it is the id.
+    """
+    about = [entry for entry in timeline if entry.kind != "mentioned"]
+    users = {entry.user_id for entry in about if entry.user_id is not None}
+    if timeline and not users and "@" in term:
+        users = {term}
+    return users.pop() if len(users) == 1 else None
 
 
 def timeline_of(sections: Iterable[Section]) -> list[Entry]:

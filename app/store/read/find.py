@@ -64,7 +64,9 @@ FROM (
 ORDER BY "timestamp" DESC
 LIMIT 100;"""
 _REJECTED = """\
-SELECT id, source, event, reason, received_at AS at
+SELECT id, source, event, reason, received_at AS at,
+    CASE WHEN strpos(payload, '"user_id":' || :json) > 0
+        OR strpos(payload, '"userId":' || :json) > 0 THEN :term END AS user_id
 FROM (
     SELECT * FROM rejected_events ORDER BY received_at DESC LIMIT 20000
 ) AS latest
