@@ -1,14 +1,19 @@
 """Rejected events: the list, one event, and the actions of operators."""
 
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
+import orjson
 import pytest
 from sqlalchemy import text
 
 from app.store.quarantine import actions
+from app.store.quarantine.replay_runs import NAME, ReplayState
 from tests.support.app.client import Api
 from tests.support.app.console import signed_in, token_of
 from tests.support.app.read_api import OURS, bearer, browser, read_key
@@ -151,6 +156,19 @@ async def test_replay_selected_reports_progress_and_result(api: Api) -> None:
     assert await api.scalar("SELECT count(*) FROM rejected_events") == 2
     page = (await tab.get("/rejected")).text
     assert "1 stored, 0 already stored, 1 still rejected." in page
+
+
+async def test_replay_during_another_is_refused_with_a_message(
+    api: Api, operator: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    form = {"id": str(await reject(api)), "form_token": await token_of(operator)}
+    now = datetime.now(UTC)
+    running = ReplayState("key:a", 9, started_at=now, updated_at=now)
+    (tmp_path / NAME).write_bytes(orjson.dumps(asdict(running)))
+    refused = await operator.post("/rejected/replay", data=form)
+    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+    assert "This request started none" in refused.json()["message"]
+    assert 'id="replay">A replay is running' in (await operator.get("/rejected")).text
 
 
 async def test_replay_page_without_replay_says_what_to_do(api: Api) -> None:

@@ -12,12 +12,17 @@ from app.access.readers import ReaderAuth
 from app.pages.console.actions import read_selection
 from app.pages.console.operators import Operators
 from app.pages.render import Pages
+from app.request_errors import OverloadedError
 from app.store.quarantine.actions import QuarantineActions
 from app.store.quarantine.replay_runs import Phase, ReplayRuns, ReplayState
 
 # The marker in the template at which progress is inserted.
 _PROGRESS = "<!-- progress -->"
 _LOOK_EVERY_S = 0.25
+_BUSY = (
+    "A replay is running already, and `/rejected/replay` shows its progress. This "
+    "request started none: replay your selection when the other replay has ended."
+)
 _ENDS: dict[Phase, str] = {
     "running": "",
     "finished": "",
@@ -52,7 +57,8 @@ def replay_routes(
         actor, form = await operators.read_action(request)
         selection, counts = await read_selection(actions, form)
         run = partial(actions.replay, selection, actor=actor)
-        runs.start(run, actor=actor, total=counts.replayable)
+        if not runs.start(run, actor=actor, total=counts.replayable):
+            raise OverloadedError(_BUSY)
         return RedirectResponse("/rejected/replay", 303)
 
     @routes.get("/rejected/replay", dependencies=[Depends(readers.on_page)])

@@ -6,7 +6,6 @@ it, also after the operator has left the page or the worker has died.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -101,15 +100,16 @@ class ReplayRuns:
             state.phase = "stopped"
         return state
 
-    def start(self, run: Run, *, actor: str, total: int) -> None:
-        """Start a replay, unless one is running."""
+    def start(self, run: Run, *, actor: str, total: int) -> bool:
+        """Start a replay; returns False if one is running or the service is ending."""
         last = self.read()
         if self.is_ending or (last is not None and last.phase == "running"):
-            return
+            return False
         now = datetime.now(UTC)
         self._own = state = ReplayState(actor, total, started_at=now, updated_at=now)
         self._write(state)
         self._task = asyncio.create_task(self._run(run, state))
+        return True
 
     def end(self) -> None:
         """Stop between two batches, as the service is about to end."""
@@ -128,24 +128,23 @@ class ReplayRuns:
         await self.wait()
 
     async def _run(self, run: Run, state: ReplayState) -> None:
-        written_at = time.monotonic()
-
-        def count(batch: Replayed) -> None:
-            nonlocal written_at
-            state.add(batch)
-            if time.monotonic() >= written_at + _WRITE_EVERY_S:
-                written_at = time.monotonic()
-                self._write(state)
-
+        writing = asyncio.create_task(self._keep_writing(state))
         state_at_end: Phase = "stopped"
         try:
-            await run(count)
+            await run(state.add)
             state_at_end = "finished"
         except Exception:
             state_at_end = "failed"
             log.exception("replay failed")
         finally:
+            writing.cancel()
             state.phase = state_at_end
+            self._write(state)
+
+    async def _keep_writing(self, state: ReplayState) -> None:
+        """Show that this worker is alive, also during a batch that takes minutes."""
+        while True:
+            await asyncio.sleep(_WRITE_EVERY_S)
             self._write(state)
 
     def _write(self, state: ReplayState) -> None:

@@ -9,9 +9,11 @@ from uuid import UUID
 import orjson
 import pytest
 
+from app.store.quarantine import replay_runs
 from app.store.quarantine.caps import UNSTORABLE
 from app.store.quarantine.replay import Failure, Replayed
 from app.store.quarantine.replay_runs import NAME, ReplayRuns
+from tests.support.http.connecting import until
 
 BATCH = Replayed(2, 1, [Failure(UUID(int=1), [UNSTORABLE])])
 
@@ -25,11 +27,11 @@ async def test_state_is_seen_by_another_worker(tmp_path: Path) -> None:
         report(BATCH)
 
     runs, other = ReplayRuns(tmp_path), ReplayRuns(tmp_path)
-    runs.start(run, actor="key:a", total=9)
+    assert runs.start(run, actor="key:a", total=9)
     state = other.read()
     assert state is not None
     assert state.phase == "running"
-    other.start(run, actor="key:b", total=1)  # one at a time
+    assert not other.start(run, actor="key:b", total=1)  # one at a time
     going_on.set()
     await runs.wait()
     state = other.read()
@@ -38,6 +40,25 @@ async def test_state_is_seen_by_another_worker(tmp_path: Path) -> None:
     assert (state.actor, state.total, state.processed) == ("key:a", 9, 8)
     assert (state.stored, state.duplicates) == (4, 2)
     assert state.reasons == {"unstorable": 2}
+
+
+async def test_state_is_written_again_during_a_long_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(_: Callable[[Replayed], None]) -> None:
+        await asyncio.Event().wait()
+
+    def updated_at() -> datetime:
+        state = other.read()
+        assert state is not None
+        return state.updated_at
+
+    monkeypatch.setattr(replay_runs, "_WRITE_EVERY_S", 0.001)
+    runs, other = ReplayRuns(tmp_path), ReplayRuns(tmp_path)
+    runs.start(run, actor="key:a", total=9)
+    first = updated_at()
+    await until(lambda: updated_at() > first)
+    await runs.close()
 
 
 async def test_end_of_the_service_stops_it(tmp_path: Path) -> None:
@@ -52,7 +73,7 @@ async def test_end_of_the_service_stops_it(tmp_path: Path) -> None:
     state = ReplayRuns(tmp_path).read()
     assert state is not None
     assert (state.phase, state.processed) == ("stopped", 4)
-    runs.start(run, actor="key:b", total=1)  # the service is ending
+    assert not runs.start(run, actor="key:b", total=1)  # the service is ending
     assert runs.read() == state
 
 
