@@ -145,12 +145,11 @@ class KeyCache(Generic[T]):
             return known.source
         return self._recent.recall(digest) if self._recent else None
 
-    def forget(self, key: bytes) -> None:
+    async def forget(self, key: bytes) -> None:
         """Look a key up again when it is used next."""
         digest = _digest(key)
         self._known.pop(digest, None)
-        if self._recent is not None:
-            self._recent.remember(digest, None)
+        await self._remember(digest, None)
 
     def _enqueue(self, digest: bytes) -> asyncio.Future[T | None]:
         if digest in self._known:
@@ -191,10 +190,13 @@ class KeyCache(Generic[T]):
         cache[digest] = Known(source, asked_at + trust_s)
         if len(cache) > MAX_ENTRIES:
             cache.popitem(last=False)
+        await self._remember(digest, source)
+        return source
+
+    async def _remember(self, digest: bytes, source: T | None) -> None:
         if self._recent is not None:
             # It waits for a lock and for the disk.
             await asyncio.to_thread(self._recent.remember, digest, source)
-        return source
 
 
 def _know_none(_: bytes) -> None:

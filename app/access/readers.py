@@ -160,9 +160,9 @@ class ReaderAuth:
         route = request.scope.get("route")
         self._on_read(request.state.access, getattr(route, "path", request.url.path))
 
-    def forget(self, token: bytes) -> None:
+    async def forget(self, token: bytes) -> None:
         """Look a token up again when it comes next."""
-        self._sessions.forget(token)
+        await self._sessions.forget(token)
 
 
 async def may_operate(request: Request) -> bool:

@@ -57,7 +57,7 @@ def sign_in_routes(sessions: Sessions, readers: ReaderAuth, pages: Pages) -> API
         token = request.cookies.get(SESSION_COOKIE, "").encode()
         if token:
             await sessions.sign_out(token)
-            readers.forget(token)
+            await readers.forget(token)
         response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
         _set_cookie(request, response, "", life_s=0)
         return response

@@ -151,7 +151,7 @@ async def test_many_polls_are_one_look_up(bench: Bench) -> None:
             assert (await bench.get("/api", headers)).status_code == 200
     assert bench.asked == {"key": 1, "session": 1}
 
-    bench.readers.forget(b"token")
+    await bench.readers.forget(b"token")
     assert (await bench.get("/api", COOKIE)).status_code == 200
     assert bench.asked["session"] == 2
 

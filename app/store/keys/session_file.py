@@ -41,6 +41,8 @@ class SessionFile:
         self._lock = self._path.with_suffix(".lock")
         # Reader and time of each session that this process wrote.
         self._written: dict[bytes, tuple[Reader, float]] = {}
+        # Inode and time of the file that was read last, and its rows.
+        self._last_read: tuple[tuple[int, int], dict[str, list[Any]]] = ((0, 0), {})
 
     def remember(self, token_hash: bytes, reader: Reader | None) -> None:
         """Add a session that was looked up; None removes it."""
@@ -64,24 +66,31 @@ class SessionFile:
     def recall(self, token_hash: bytes) -> Reader | None:
         """Return the reader of a recent session, as of its last look-up."""
         row = self._read().get(token_hash.hex())
-        return None if row is None else Reader(*row[1:])
+        return Reader(*row[1:]) if row and self._is_recent(row) else None
 
     def _replace(self, token_hash: bytes, reader: Reader | None, *, now: float) -> None:
-        rows = self._read()
+        rows = {
+            token: row for token, row in self._read().items() if self._is_recent(row)
+        }
         rows.pop(token_hash.hex(), None)
         if reader is not None:
             rows[token_hash.hex()] = [now, *reader]
         replace_file(self._path, orjson.dumps(rows))
 
     def _read(self) -> dict[str, list[Any]]:
-        """Sessions that were looked up within the life of a session."""
-        since = self._clock() - SESSION_LIFE.total_seconds()
+        """The rows of the file; they are parsed again only after it was replaced."""
         try:
-            rows = orjson.loads(self._path.read_bytes())
-            return {
-                token: row
-                for token, row in rows.items()
-                if len(row) == _COLUMNS and row[0] > since
-            }
+            status = self._path.stat()
+            version = (status.st_ino, status.st_mtime_ns)
+            if version != self._last_read[0]:
+                rows = orjson.loads(self._path.read_bytes()).items()
+                valid = {token: row for token, row in rows if self._is_recent(row)}
+                self._last_read = (version, valid)
         except (OSError, ValueError, AttributeError, TypeError, LookupError):
             return {}
+        return self._last_read[1]
+
+    def _is_recent(self, row: list[Any]) -> bool:
+        """Whether a session was looked up within the life of a session."""
+        since = self._clock() - SESSION_LIFE.total_seconds()
+        return len(row) == _COLUMNS and bool(row[0] > since)

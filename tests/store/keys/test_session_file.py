@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,19 @@ def test_unreadable_file_is_empty_and_replaced(tmp_path: Path, content: bytes) -
     assert file.recall(TOKEN) == ANN
 
 
+def test_file_is_parsed_again_only_after_it_was_replaced(tmp_path: Path) -> None:
+    one, other = SessionFile(tmp_path), SessionFile(tmp_path)
+    one.remember(TOKEN, ANN)
+    assert other.recall(TOKEN) == ANN
+    path = tmp_path / NAME
+    status = path.stat()
+    path.write_bytes(b"{}")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert other.recall(TOKEN) == ANN
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert other.recall(TOKEN) is None
+
+
 def test_missing_directory_is_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -97,7 +111,7 @@ async def test_cache_knows_sessions_of_other_workers_during_an_outage(
         await fresh.source_of(b"token")
     assert fresh.last_known(b"token") == ANN
     # A browser that signs out is forgotten on every worker.
-    seen.forget(b"token")
+    await seen.forget(b"token")
     assert fresh.last_known(b"token") is None
 
 
@@ -114,4 +128,11 @@ async def test_cache_waits_for_the_lock_of_the_file_without_holding_up_the_loop(
         await eventually(lambda: cache.knows(b"token"))
         assert not asked.done()
     assert await asked == ANN
-    assert file.recall(hashlib.sha256(b"token").digest()) == ANN
+    token_hash = hashlib.sha256(b"token").digest()
+    assert file.recall(token_hash) == ANN
+    with exclusive_lock((tmp_path / NAME).with_suffix(".lock")):
+        leaving = asyncio.create_task(cache.forget(b"token"))
+        await until(lambda: not cache.knows(b"token"))
+        assert not leaving.done()
+    await leaving
+    assert file.recall(token_hash) is None
