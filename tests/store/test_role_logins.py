@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -12,6 +13,7 @@ from app.pipeline.person import Person
 from app.store.engine import create_engine
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key, rotate_key
 from app.store.lifecycle.erasure import erase_person, scrub
+from app.store.lifecycle.person_actions import PersonActions, PersonRights
 from app.store.lifecycle.retention import Limit
 from app.store.operator.rights import missing_rights
 from app.store.quarantine.actions import QuarantineActions
@@ -140,6 +142,53 @@ async def test_operator_role_corrects_replays_purges_and_manages_keys(
 async def test_other_roles_may_take_no_action(login: Login) -> None:
     for role in ("service", "reader", "eraser"):
         assert not await QuarantineActions(login(role), POLICY).has_rights()
+
+
+OPERATOR_RIGHTS = (
+    "SELECT ON rejected_events",
+    "UPDATE ON rejected_events",
+    "DELETE ON rejected_events",
+    "INSERT ON events",
+    "UPDATE (revoked_at, expires_at) ON write_keys",
+    "INSERT ON sources",
+)
+ERASER_RIGHTS = (
+    "SELECT ON events",
+    "UPDATE ON events",
+    "DELETE ON events",
+    "SELECT ON rejected_events",
+    "UPDATE ON rejected_events",
+    "DELETE ON rejected_events",
+    "SELECT ON event_ids",
+    "INSERT ON event_ids",
+    "UPDATE ON event_ids",
+    "INSERT ON erasures",
+)
+
+
+async def test_operator_role_without_one_of_its_rights_may_take_no_action(
+    owner: AsyncEngine, login: Login
+) -> None:
+    operator = login("operator")
+    for right in OPERATOR_RIGHTS:
+        await read(owner, f"REVOKE {right} FROM rollcall_operator")
+        assert not await QuarantineActions(operator, POLICY).has_rights(), right
+        await read(owner, f"GRANT {right} TO rollcall_operator")
+    assert await QuarantineActions(operator, POLICY).has_rights()
+
+
+async def test_eraser_role_without_one_of_its_rights_may_not_erase(
+    owner: AsyncEngine, login: Login, database_url: str, tmp_path: Path
+) -> None:
+    eraser = login("eraser")
+    actions = PersonActions(database_url, eraser, journals=tmp_path)
+    for right in ERASER_RIGHTS:
+        await read(owner, f"REVOKE {right} FROM rollcall_eraser")
+        may_export = right not in {"SELECT ON events", "SELECT ON rejected_events"}
+        rights = await actions.rights()
+        assert rights == PersonRights(export=may_export, erase=False), right
+        await read(owner, f"GRANT {right} TO rollcall_eraser")
+    assert await actions.rights() == PersonRights(export=True, erase=True)
 
 
 @pytest.mark.usefixtures("login")
