@@ -95,6 +95,7 @@ def test_quick_start_commands_work_after_a_restart(
         secrets = (key, read_key, urlsplit(link_file.read_text()).query.strip())
         said = "".join(service.introduction) + service.log.read_text()
         assert not [secret for secret in secrets if secret in said]
+        assert "setup plugin" not in said
         assert service.stop() == 0
     wait_until_gone(data_dir)
 
