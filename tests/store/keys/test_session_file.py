@@ -132,7 +132,7 @@ async def test_cache_waits_for_the_lock_of_the_file_without_holding_up_the_loop(
     assert file.recall(token_hash) == ANN
     with exclusive_lock((tmp_path / NAME).with_suffix(".lock")):
         leaving = asyncio.create_task(cache.forget(b"token"))
-        await until(lambda: not cache.knows(b"token"))
+        await eventually(lambda: not cache.knows(b"token"))
         assert not leaving.done()
     await leaving
     assert file.recall(token_hash) is None

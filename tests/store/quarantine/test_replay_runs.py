@@ -13,7 +13,7 @@ from app.store.quarantine import replay_runs
 from app.store.quarantine.caps import UNSTORABLE
 from app.store.quarantine.replay import Failure, Replayed
 from app.store.quarantine.replay_runs import NAME, ReplayRuns
-from tests.support.http.connecting import until
+from tests.support.eventually import eventually
 
 BATCH = Replayed(2, 1, [Failure(UUID(int=1), [UNSTORABLE])])
 
@@ -57,7 +57,7 @@ async def test_state_is_written_again_during_a_long_batch(
     runs, other = ReplayRuns(tmp_path), ReplayRuns(tmp_path)
     runs.start(run, actor="key:a", total=9)
     first = updated_at()
-    await until(lambda: updated_at() > first)
+    await eventually(lambda: updated_at() > first)
     await runs.close()
 
 
