@@ -169,7 +169,7 @@ class KeyCache(Generic[T]):
             digest = (self._due or self._new).popleft()
             try:
                 source = await self._refresh(digest)
-            except Exception as error:  # noqa: BLE001 - raised in the waiting requests
+            except Exception as error:  # noqa: BLE001 - each waiting request raises it
                 pending = self._pending.pop(digest)
                 pending.set_exception(error)
                 pending.exception()  # retrieved, even if no request waits any more

@@ -88,7 +88,7 @@ def build_commands(only: str | None = None) -> typer.Typer:
     )
     commands.callback()(_options)
     if only != "":
-        from app.pipeline.json_decode import (  # noqa: PLC0415 - as the commands
+        from app.pipeline.json_decode import (  # noqa: PLC0415 - the help does not need it
             allow_deep_bodies,
         )
 
@@ -108,7 +108,7 @@ def build_commands(only: str | None = None) -> typer.Typer:
     return commands
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+def _print_version(*, wanted: bool) -> None:
     if wanted:
         typer.echo(f"rollcall {version('rollcall')}")
         raise typer.Exit

@@ -32,7 +32,7 @@ class Mentions(StrEnum):
     redact = "redact"
 
 
-def erase(  # noqa: PLR0913 - each is an option of the command
+def erase(
     *,
     user: Annotated[str, typer.Option("--user", help="User id of the person.")],
     email: Annotated[

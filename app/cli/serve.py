@@ -98,7 +98,8 @@ def _supervisor(
 
 
 def _prepared(settings: Settings, address: str) -> AbstractContextManager[Any]:
-    # Imported while the workers, which were started first, import their modules.
-    from app.cli.prepared_service import prepared_service  # noqa: PLC0415 - see above
+    from app.cli.prepared_service import (  # noqa: PLC0415 - while the workers start
+        prepared_service,
+    )
 
     return prepared_service(settings, address)

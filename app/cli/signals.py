@@ -17,8 +17,8 @@ def open_streams() -> None:
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            stream = Path(os.devnull).open(mode)  # noqa: SIM115 - open until the end
-            os.set_inheritable(stream.fileno(), True)  # noqa: FBT003 - positional
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115 - open until the process ends
+            os.set_inheritable(stream.fileno(), True)  # noqa: FBT003 - it takes no keywords
             setattr(sys, name, stream)
 
 

@@ -44,7 +44,7 @@ class OutputFormat(StrEnum):
     CSV = "csv"
 
 
-def export(  # noqa: PLR0913 - each is an option of the command
+def export(
     *,
     event: Annotated[str | None, typer.Option(metavar="NAME", help="Its name.")] = None,
     source: Source = None,

@@ -85,7 +85,7 @@ class _BatchReport(NamedTuple):
     position: int
 
 
-def import_events(  # noqa: PLR0913 - each is an option of the command
+def import_events(
     files: OptionalFiles = None,
     *,
     source: Annotated[

@@ -46,7 +46,7 @@ _TRACK = TrackRoute("/track")
 _DRY_RUN = QueryOptions(dry_run=True)
 
 
-def validate(  # noqa: PLR0913 - each is an option of the command
+def validate(
     files: Files,
     *,
     form: Form = None,

@@ -30,7 +30,7 @@ rejected = typer.Typer(
 
 
 @rejected.command(name="list")
-def list_newest(  # noqa: PLR0913 - each is an option of the command
+def list_newest(
     *,
     reason: Reason = None,
     event: Event = None,
@@ -74,7 +74,7 @@ rejected.command()(replay)
 
 
 @rejected.command()
-def purge(  # noqa: PLR0913 - each is an option of the command
+def purge(
     *,
     reason: Reason = None,
     event: Event = None,
@@ -108,10 +108,8 @@ def purge(  # noqa: PLR0913 - each is an option of the command
         work = partial(
             triage.purge, selection=ended, actor=command_actor(), report=count
         )
-        if found.events:
-            try:
+        try:
+            if found.events:
                 asyncio.run(run_with_engine(database.url, work))
-            finally:
-                echo_err(f"{gone} deleted.")
-        else:
-            echo_err("0 deleted.")
+        finally:
+            echo_err(f"{gone} deleted.")

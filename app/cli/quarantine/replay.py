@@ -45,7 +45,7 @@ def read_corrections(texts: Iterable[str]) -> dict[str, str]:
     return fields
 
 
-def replay(  # noqa: PLR0913 - each is an option of the command
+def replay(
     *,
     reason: Reason = None,
     event: Event = None,

@@ -85,8 +85,9 @@ class TimeReader:
         if self._format is None:
             return CellTime(cell) if self._zone is None else self._localise(cell)
         try:
-            # An offset in the cell (%z) stays; without one the result is naive.
-            time = datetime.strptime(cell.strip(), self._format)  # noqa: DTZ007
+            time = datetime.strptime(  # noqa: DTZ007 - without %z, `_at` adds the zone
+                cell.strip(), self._format
+            )
         except ValueError:
             message = f"The cell does not match the format {self._format}."
             return self._error(cell, message)
