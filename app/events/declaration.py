@@ -200,11 +200,15 @@ class Declaration(BaseModel):
             raise ValueError(
                 f"`sample` must be a JSON object of the event {self.name}."
             )
-        for name, kind in _SAMPLE_FIELDS.items():
-            if not isinstance(sample.get(name), kind):
-                raise ValueError(f"`sample` needs `{name}`.")  # noqa: TRY004 - a text
+        problems = [
+            f"`sample` needs `{name}`."
+            for name, kind in _SAMPLE_FIELDS.items()
+            if not isinstance(sample.get(name), kind)
+        ]
         if not isinstance(sample.get("context", {}), dict):
-            raise ValueError("`sample` has a `context` that is not an object.")  # noqa: TRY004 - a text
+            problems.append("`sample` has a `context` that is not an object.")
+        if problems:
+            raise ValueError(" ".join(problems))
         return self
 
     @model_validator(mode="after")

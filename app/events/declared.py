@@ -11,20 +11,13 @@ from app.events.event_type import EventType
 
 
 def declared_event_type(declaration: Declaration) -> EventType:
-    """Make the event type of a declaration, with Pydantic models.
-
-    Raises:
-        ValueError: the sample is not a JSON object.
-    """
+    """Make the event type of a declaration, with Pydantic models."""
     properties = declaration.properties
-    sample = json.loads(declaration.sample)
-    if not isinstance(sample, dict):
-        raise ValueError("The sample is not a JSON object.")  # noqa: TRY004 - a text
     return EventType(
         name=declaration.name,
         sdk_title=declaration.title,
         model=_event_model(declaration),
-        sample=sample,
+        sample=json.loads(declaration.sample),
         message_id=declaration.message_id or None,
         synonyms=tuple(
             (name, *each.names) for name, each in properties.items() if each.names

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from types import GenericAlias
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonSchema
@@ -136,7 +137,7 @@ def _enum(limits: Limits) -> Any:
 def _list_of(item: PropertyType) -> PropertyType:
     def annotate(limits: Limits) -> Any:
         return Annotated[
-            list[item.annotate(limits)],  # type: ignore[misc]  # made at run time
+            GenericAlias(list, item.annotate(limits)),
             Field(min_length=limits.min_items, max_length=limits.max_items),
         ]
 
