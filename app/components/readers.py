@@ -7,10 +7,13 @@ from fastapi import FastAPI
 from app.access.key_cache import KeyCache
 from app.access.readers import ReaderAuth, install_readers
 from app.api.events import read_routes
+from app.components.database import read_url
 from app.metrics.counters import Metrics
 from app.pages.render import Pages
 from app.pages.sign_in import sign_in_routes
+from app.settings import Settings
 from app.store.engine import HostWatch, create_engine, watch_pool
+from app.store.journal.fallback import OfflineBuffer
 from app.store.keys.browser_sessions import Sessions
 from app.store.keys.scopes import Reader
 from app.store.keys.session_file import SessionFile
@@ -35,32 +38,34 @@ class ReadComponents:
         sessions: browser sessions.
 
     Args:
-        url: URL of the database, for keys and sessions.
-        read_url: URL of the database that queries read.
-        trust_s: seconds for which a key or session is cached.
+        url: URL of the database, for keys and sessions; queries read
+            `ROLLCALL_READ_DATABASE_URL`, if it is set.
+        settings: settings of the service.
         metrics: metrics of the connections in use.
-        known: the reader of a key's hash, where it is known without a look-up.
-        recent: sessions that other workers have seen.
+        outage: known keys for outages; None without a journal.
         on_read: callback for each request that reads payloads.
     """
 
-    def __init__(  # noqa: PLR0913 - two databases and three policies of keys
+    def __init__(
         self,
         url: str,
+        settings: Settings,
         *,
-        read_url: str,
-        trust_s: float,
         metrics: Metrics,
-        known: Callable[[bytes], Reader | None] | None = None,
-        recent: SessionFile | None = None,
+        outage: OfflineBuffer | None,
         on_read: Callable[[Reader, str], None],
     ) -> None:
+        trust_s = settings.key_cache_seconds
+        known = recent = None
+        if outage is not None:
+            known = outage.known_keys.reader_of
+            recent = SessionFile(settings.data_dir)
         # Separate pools, so that readers never take a connection from the writer.
         self._engine = create_engine(
             url, pool_size=_ACCESS_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
         )
         self._query_engine = create_engine(
-            read_url,
+            read_url(settings, default=url),
             pool_size=_QUERY_CONNECTIONS,
             command_timeout_s=_READ_TIMEOUT_S,
             on_host=HostWatch(metrics, name="reading"),

@@ -40,7 +40,6 @@ from app.request_errors import UnavailableError
 from app.settings import Settings
 from app.store.engine import HostWatch, create_engine, watch_pool
 from app.store.instances import report
-from app.store.keys.session_file import SessionFile
 from app.store.leases import Task, once_an_hour
 from app.store.lifecycle.email_index import index_closed_weeks
 from app.store.lifecycle.retention import Limit
@@ -81,7 +80,6 @@ class Service:
                 "ROLLCALL_DATABASE_URL is not set; `rollcall serve` runs a Postgres "
                 "of its own, a bare app needs one."
             )
-        reading_url = read_url(settings, default=url)
         self._engine = create_engine(
             url,
             command_timeout_s=settings.commit_timeout_seconds,
@@ -89,7 +87,9 @@ class Service:
         )
         self.metrics = metrics
         self.watching = LiveComponents(
-            reading_url, commit_s=settings.commit_timeout_seconds, catalog=catalog
+            read_url(settings, default=url),
+            commit_s=settings.commit_timeout_seconds,
+            catalog=catalog,
         )
         self.console = ConsoleComponents(
             url, event_policy(settings, catalog), data_dir=settings.data_dir
@@ -107,11 +107,9 @@ class Service:
         )
         self.reading = ReadComponents(
             url,
-            read_url=reading_url,
-            trust_s=settings.key_cache_seconds,
+            settings,
             metrics=self.metrics,
-            known=self._outage.known_keys.reader_of if self._outage else None,
-            recent=SessionFile(settings.data_dir) if self._outage else None,
+            outage=self._outage,
             on_read=self._recorder.count_read,
         )
         self._lanes = LaneFactory(
