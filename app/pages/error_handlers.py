@@ -83,5 +83,5 @@ def _say_unfit(error: RequestValidationError) -> RequestError:
         case "greater_than_equal" | "less_than_equal" | "literal_error":
             reason = f"{first['msg']}."
         case _:
-            reason = "It has a value that it cannot have."
+            reason = "The value is not allowed."
     return InvalidParameterError(f"The parameter {names[-1]} is invalid. {reason}")

@@ -10,7 +10,7 @@ from app.pages.forms import Form, form_token, value_of
 from app.pages.render import Pages
 from app.pipeline.person import Person
 from app.request_errors import InvalidParameterError
-from app.store.lifecycle.erasure import Erasure
+from app.store.lifecycle.erasure import Erasure, count_by_table
 from app.store.lifecycle.person_actions import PersonActions
 
 _MAX_ID = 255
@@ -49,8 +49,8 @@ def person_routes(
             return show(
                 "console/person_erase.html",
                 found=found,
-                own=count_by_table(found, is_own=True),
-                mentions=count_by_table(found, is_own=False),
+                own=count_by_table(found.own),
+                mentions=count_by_table(found.mentions),
                 buffered=buffered,
                 further=further_emails(found, emails),
                 token=form_token(request),
@@ -59,20 +59,12 @@ def person_routes(
         return show(
             "console/person_erased.html",
             done=done,
-            own=count_by_table(done, is_own=True),
-            mentions=count_by_table(done, is_own=False),
+            own=count_by_table(done.own),
+            mentions=count_by_table(done.mentions),
             redacted=redact,
         )
 
     return routes
-
-
-def count_by_table(found: Erasure, *, is_own: bool) -> dict[str, int]:
-    """Number of rows in `events` and in `rejected_events`."""
-    counts = {"events": 0, "rejected_events": 0}
-    for trace in found.own if is_own else found.mentions:
-        counts[trace.table] += 1
-    return counts
 
 
 def further_emails(found: Erasure, emails: Iterable[str]) -> list[str]:

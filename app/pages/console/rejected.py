@@ -96,7 +96,7 @@ def rejected_routes(  # noqa: PLR0913 - the page has six sources
         page = await queries.ask(
             partial(read_rejected, wanted=wanted, before=before, limit=_LISTED)
         )
-        counts = await queries.ask(partial(survey, selection=query.as_filter()))
+        counts = await queries.ask(partial(survey, selection=wanted))
         fields = query.fields()
         next_cursor = page.last and write_cursor(page.last, query=bound)
         return pages.render(

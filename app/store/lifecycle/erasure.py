@@ -141,8 +141,8 @@ async def erase_person(
                 await _redact(connection, person, trace, buckets)
         found.receipt = uuid4()
         counts = {
-            "deleted": _count(found.own),
-            "redacted" if redact else "mentions": _count(found.mentions),
+            "deleted": count_by_table(found.own),
+            "redacted" if redact else "mentions": count_by_table(found.mentions),
             "cut": found.cut,
         }
         await connection.execute(
@@ -277,7 +277,8 @@ def _ids(places: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _count(traces: Sequence[Trace]) -> dict[str, int]:
+def count_by_table(traces: Sequence[Trace]) -> dict[str, int]:
+    """Number of rows in `events` and in `rejected_events`."""
     counts = {"events": 0, "rejected_events": 0}
     for trace in traces:
         counts[trace.table] += 1
