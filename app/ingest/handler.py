@@ -108,9 +108,9 @@ class TrackRequest(RequestIntake):
                 self._received_at,
                 self._request_id,
                 self._route.lenient,
+                idempotency_key(self._headers),
             ),
             policy=self._services.policy,
-            idempotency_key=idempotency_key(self._headers),
             ignores=self._route.ignores,
         )
 

@@ -71,7 +71,7 @@ def hash_content(content: bytes) -> bytes:
     return _digest(b"%b%d:%b" % (_CONTENT, len(content), content))
 
 
-def identify(  # noqa: PLR0913 - the parts of an identity
+def identify(  # noqa: PLR0913 - each is hashed, and few but this function have all
     source: str,
     *,
     event: str,

@@ -27,13 +27,12 @@ from app.pipeline.timestamp import (
 from app.pipeline.validation import missing_field, validate
 
 
-def process_event(  # noqa: PLR0913 - the inputs of the pipeline
+def process_event(
     sent: Any,
     *,
     request_context: RequestContext,
     policy: Policy,
     body: BodyTraits,
-    idempotency_key: str | None = None,
     corrections: Corrections = NO_CORRECTIONS,
 ) -> Record | Rejection:
     """Validate and normalise one event.
@@ -43,11 +42,11 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
         request_context: the source and the time of receipt.
         policy: the limits of an event, from the settings.
         body: traits that all events of the body share.
-        idempotency_key: the header, where the body is this one object.
         corrections: changes by an operator who replays the event.
     """
     if not isinstance(sent, dict):
         return reject(sent, request_context=request_context, errors=[_no_object(sent)])
+    idempotency_key = request_context.idempotency_key
     size_issue = _check_size(sent, policy=policy, body=body)
     if size_issue is not None:
         return reject(
@@ -93,7 +92,7 @@ def process_event(  # noqa: PLR0913 - the inputs of the pipeline
     )
 
 
-def _record(  # noqa: PLR0913 - the parts of a record
+def _record(  # noqa: PLR0913 - an object of them would be one more for each event
     event: CanonicalEvent,
     canonical: CanonicalEvent,
     *,

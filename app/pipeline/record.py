@@ -35,12 +35,14 @@ class RequestContext(NamedTuple):
         request_id: of this service, as in the response.
         assumes_receipt: whether an event with a message id and without a timestamp
             gets the time of receipt.
+        idempotency_key: the header, which names the event of a body that is one object.
     """
 
     source: str
     received_at: datetime
     request_id: str
     assumes_receipt: bool = False
+    idempotency_key: str | None = None
 
 
 @dataclass(slots=True)

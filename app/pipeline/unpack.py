@@ -55,7 +55,7 @@ class Unpacked:
         return len(self.events) == 1 and self.events[0] is self.value
 
 
-def unpack(  # noqa: PLR0913 - the limits and the form of a body
+def unpack(  # noqa: PLR0913 - files set other limits, and each form stands alone
     body: bytes,
     *,
     policy: Policy,
@@ -110,20 +110,19 @@ def process_events(
     *,
     request_context: RequestContext,
     policy: Policy,
-    idempotency_key: str | None = None,
     ignores: Callable[[Any], bool] = lambda _: False,
 ) -> list[Entry | Ignored]:
     """Process each event of a body.
 
     Args:
         unpacked: from `unpack`.
-        request_context: the source and the time of receipt.
+        request_context: the source, the time of receipt, and an idempotency key, which
+            is without effect in a batch: it would give all events one message id.
         policy: the limits of an event.
-        idempotency_key: the header; without effect in a batch, where it would give
-            all events one message id.
         ignores: whether a decoded event is a call that is not an event.
     """
-    key = idempotency_key if unpacked.is_one_object else None
+    if request_context.idempotency_key is not None and not unpacked.is_one_object:
+        request_context = request_context._replace(idempotency_key=None)
     return [
         IGNORED
         if ignores(event)
@@ -132,7 +131,6 @@ def process_events(
             request_context=request_context,
             policy=policy,
             body=unpacked.body,
-            idempotency_key=key,
         )
         for event in unpacked.events
     ]

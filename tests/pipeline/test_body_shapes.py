@@ -149,9 +149,8 @@ def test_ndjson_line_that_is_no_json_is_named(body: bytes, line: str) -> None:
 def test_idempotency_key_names_no_line_of_ndjson() -> None:
     entries = process_events(
         read(ONE, is_ndjson=True),
-        request_context=RECEIPT,
+        request_context=RECEIPT._replace(idempotency_key="key"),
         policy=POLICY,
-        idempotency_key="key",
     )
     [entry] = entries
     assert isinstance(entry, Record)

@@ -81,9 +81,8 @@ def test_invalid_json_is_refused_everywhere(*, lenient: bool) -> None:
 
 
 def message_ids(value: Any, header: str | None) -> list[str | None]:
-    entries = process_events(
-        unpacked(value), request_context=RECEIPT, policy=POLICY, idempotency_key=header
-    )
+    context = RECEIPT._replace(idempotency_key=header)
+    entries = process_events(unpacked(value), request_context=context, policy=POLICY)
     assert all(isinstance(entry, Record | Rejection) for entry in entries)
     return [e.message_id for e in entries if not isinstance(e, Ignored)]
 

@@ -156,14 +156,18 @@ def process_again(
         return [Issue(error.code, "", error.detail)]
     verdict = process_event(
         decoded.value,
-        request_context=RequestContext(row.source, row.received_at, row.request_id),
+        request_context=RequestContext(
+            row.source,
+            row.received_at,
+            row.request_id,
+            idempotency_key=row.message_id,
+        ),
         policy=policy,
         body=BodyTraits(
             plain=decoded.plain,
             deep=decoded.deep,
             large=len(row.payload) > policy.max_event_bytes,
         ),
-        idempotency_key=row.message_id,
         corrections=corrections,
     )
     return verdict if isinstance(verdict, Record) else verdict.errors

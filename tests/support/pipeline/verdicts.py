@@ -57,10 +57,9 @@ def judge_value(
     flags = BodyTraits(decoded.plain, decoded.deep, len(body) > policy.max_event_bytes)
     return process_event(
         value,
-        request_context=request_context,
+        request_context=request_context._replace(idempotency_key=idempotency_key),
         policy=policy,
         body=flags,
-        idempotency_key=idempotency_key,
     )
 
 
