@@ -5,18 +5,15 @@ rebinding); requests under a name that is not expected are refused. Events, prob
 metrics are sent by programs and not affected.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.security_headers import SecurityHeaders
 from app.ingest.problems import problem_response
+from app.ingest.responses import PROBLEM_JSON
 from app.request_errors import InvalidHostError
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _ANY_HOST = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -30,7 +27,7 @@ class AllowedHosts:
             any, every name is allowed.
     """
 
-    def __init__(self, app: App, hosts: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
         self._app = app
         self._refusal = SecurityHeaders(_refuse)
         self._hosts = frozenset(host.lower() for host in hosts if host[:2] != "*.")
@@ -53,20 +50,14 @@ class AllowedHosts:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    del receive
     error = InvalidHostError(
         "This host name is not in ROLLCALL_ALLOWED_HOSTS; events are accepted under "
         "every name."
     )
     request_id = scope.get("state", {}).get("request_id", "")
-    response = problem_response(error, request_id=request_id)
-    headers = [
-        (b"content-type", response.media_type),
-        (b"content-length", b"%d" % len(response.body)),
-    ]
-    start = {"status": response.status, "headers": headers}
-    await send({"type": "http.response.start", **start})
-    await send({"type": "http.response.body", "body": response.body})
+    found = problem_response(error, request_id=request_id)
+    response = Response(found.body, found.status, media_type=PROBLEM_JSON.decode())
+    await response(scope, receive, send)
 
 
 def _host_of(headers: Sequence[tuple[bytes, bytes]]) -> str:

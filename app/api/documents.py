@@ -8,16 +8,13 @@ ETag, and all later responses use the same object.
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.credentials import KEY_HEADERS
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _METHODS = frozenset({"GET", "HEAD"})
@@ -65,7 +62,7 @@ class PublicDocuments:
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         paths: PublicPaths,
         *,
         slow: Mapping[str, Callable[[], object]] | None = None,

@@ -1,6 +1,6 @@
 """The read API: what is stored, in pages, the newest first."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
@@ -23,7 +23,6 @@ from app.api.rows import (
 from app.request_errors import ForbiddenError, InvalidParameterError, NotFoundError
 from app.store.read.events import (
     EventRow,
-    KeysetPosition,
     Page,
     RejectedRow,
     read_events,
@@ -32,9 +31,9 @@ from app.store.read.events import (
 from app.store.read.filters import EventFilter, RejectedFilter
 from app.store.read.limiter import QueryLimiter
 
+_JSON = "application/json"
 _NDJSON = "application/x-ndjson"
 _NEXT = "X-Next-Cursor"
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PAGE: dict[str, Any] = {
     "responses": problem_responses(400, 401, 503)
     | {
@@ -55,7 +54,7 @@ _ONE: dict[str, Any] = {
 _Read: TypeAlias = Callable[..., Awaitable[Page[EventRow] | Page[RejectedRow]]]
 
 
-def read_routes(readers: ReaderAuth, turns: QueryLimiter) -> APIRouter:
+def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:
     """`/v1/events` and `/v1/rejected`, and one row of each by its id."""
     routes = APIRouter(
         prefix="/v1",
@@ -63,23 +62,18 @@ def read_routes(readers: ReaderAuth, turns: QueryLimiter) -> APIRouter:
         dependencies=[Depends(readers.required_for_a_source), Depends(_no_repeats)],
     )
 
-    async def page_of(read: _Read, query: PageQuery, request: Request) -> Response:
-        before = _place(query, request)
-        page = await turns.ask(partial(read, before=before, limit=query.limit))
-        return _answer(request, query, page.rows, page.last)
-
     async def one_of(read: _Read) -> Response:
-        page = await turns.ask(partial(read, limit=1))
+        page = await queries.ask(partial(read, limit=1))
         if not page.rows:
             raise NotFoundError("There is no such event.")
-        return _json(row_json(page.rows[0]))
+        return Response(row_json(page.rows[0]), media_type=_JSON)
 
     @routes.get("/events", summary="Stored events", response_model=EventPage, **_PAGE)
     async def events(
         request: Request, query: Annotated[EventQuery, Query()]
     ) -> Response:
         wanted = EventFilter(**_allowed(request, query.filters()))
-        return await page_of(partial(read_events, wanted=wanted), query, request)
+        return await _page(request, query, queries, partial(read_events, wanted=wanted))
 
     @routes.get(
         "/rejected", summary="Rejected events", response_model=RejectedPage, **_PAGE
@@ -88,7 +82,9 @@ def read_routes(readers: ReaderAuth, turns: QueryLimiter) -> APIRouter:
         request: Request, query: Annotated[RejectedQuery, Query()]
     ) -> Response:
         wanted = RejectedFilter(**_allowed(request, query.filters()))
-        return await page_of(partial(read_rejected, wanted=wanted), query, request)
+        return await _page(
+            request, query, queries, partial(read_rejected, wanted=wanted)
+        )
 
     @routes.get(
         "/events/{id}", summary="A stored event", response_model=StoredEvent, **_ONE
@@ -130,30 +126,18 @@ def _allowed(request: Request, filters: dict[str, Any]) -> dict[str, Any]:
     return {**filters, "source": source}
 
 
-def _query_of(query: PageQuery, request: Request) -> list[object]:
-    """What a cursor is bound to: the route, and which rows are read."""
-    return [request.url.path, query.model_dump(mode="json", exclude=query.FORM)]
-
-
-def _place(query: PageQuery, request: Request) -> KeysetPosition | None:
-    if query.cursor is None:
-        return None
-    return read_cursor(query.cursor, query=_query_of(query, request))
-
-
-def _answer(
-    request: Request,
-    query: PageQuery,
-    rows: Sequence[EventRow | RejectedRow],
-    last: KeysetPosition | None,
+async def _page(
+    request: Request, query: PageQuery, queries: QueryLimiter, read: _Read
 ) -> Response:
-    cursor = last and write_cursor(last, query=_query_of(query, request))
+    # A cursor is bound to the route and to the selection of rows.
+    bound = [request.url.path, query.model_dump(mode="json", exclude=query.FORM)]
+    before = None
+    if query.cursor is not None:
+        before = read_cursor(query.cursor, query=bound)
+    page = await queries.ask(partial(read, before=before, limit=query.limit))
+    cursor = page.last and write_cursor(page.last, query=bound)
     accepted = request.headers.get("accept", "")
     if query.format == "ndjson" or (query.format is None and _NDJSON in accepted):
-        headers = _HEADERS | ({_NEXT: cursor} if cursor else {})
-        return Response(ndjson(rows), media_type=_NDJSON, headers=headers)
-    return _json(page_json(rows, cursor))
-
-
-def _json(content: bytes) -> Response:
-    return Response(content, media_type="application/json", headers=_HEADERS)
+        headers = {_NEXT: cursor} if cursor else None
+        return Response(ndjson(page.rows), media_type=_NDJSON, headers=headers)
+    return Response(page_json(page.rows, cursor), media_type=_JSON)

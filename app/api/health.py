@@ -135,7 +135,7 @@ def _takes_events(outage: OfflineBuffer) -> bool:
 
 
 def health_routes(readiness: Readiness, *, declarations: str) -> APIRouter:
-    """Return the routes `/livez` and `/readyz`.
+    """Routes `/livez` and `/readyz`.
 
     Args:
         readiness: tells what happens to events now.

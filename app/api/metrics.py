@@ -25,7 +25,7 @@ class _ScraperAuth:
     """
 
     def __init__(self, key_cache: KeyCache[Reader]) -> None:
-        self._keyring = key_cache
+        self._key_cache = key_cache
         # Operators create these keys, so there are few.
         self._valid: set[bytes] = set()
 
@@ -43,7 +43,7 @@ class _ScraperAuth:
             )
         digest = hash_key(key)
         try:
-            reader = await self._keyring.source_of(key)
+            reader = await self._key_cache.source_of(key)
         except UnavailableError:
             if digest in self._valid:
                 return
@@ -66,7 +66,7 @@ def metrics_routes(
     """Route `/metrics`.
 
     Args:
-        key_cache: cache of the read keys.
+        key_cache: all keys but write keys.
         metrics: of this worker.
         check_database: raises UnavailableError or SchemaError if it takes no writes.
     """
@@ -83,7 +83,11 @@ def metrics_routes(
     )
     async def scrape(request: Request) -> Response:
         await auth.check(first_headers(request.scope["headers"]))
-        is_up = await _is_up(check_database)
+        try:
+            await check_database()
+            is_up = True
+        except (UnavailableError, SchemaError):
+            is_up = False
         text, content_type = expose(
             metrics,
             accept=request.headers.get("accept", ""),
@@ -93,11 +97,3 @@ def metrics_routes(
         return Response(text, headers={"Content-Type": content_type})
 
     return routes
-
-
-async def _is_up(check_database: Callable[[], Awaitable[None]]) -> bool:
-    try:
-        await check_database()
-    except (UnavailableError, SchemaError):
-        return False
-    return True

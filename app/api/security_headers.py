@@ -1,15 +1,8 @@
 """Security headers for browsers, on every response."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-# Pages bring a policy of their own; anything else is data and loads nothing.
+# Pages have a policy of their own; anything else is data and loads nothing.
 _DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _POLICY_HEADER = b"content-security-policy"
 _HEADERS = {
@@ -23,13 +16,9 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds the headers which a response lacks.
+    """ASGI middleware that adds the headers which a response lacks."""
 
-    Args:
-        app: responds.
-    """
-
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,1 +1,0 @@
-"""Pages for people: server-rendered HTML, one style sheet, plain JavaScript modules."""
