@@ -33,6 +33,12 @@ Instant: TypeAlias = Annotated[
 ]
 
 
+# Fields of a page's form, which sends empty text for what is not filled in.
+_EMPTY_IS_NONE = BeforeValidator(lambda value: None if value == "" else value)
+FormText: TypeAlias = Annotated[Wanted, _EMPTY_IS_NONE]
+FormInstant: TypeAlias = Annotated[Instant, _EMPTY_IS_NONE]
+
+
 class PageQuery(BaseModel):
     """Which page, and in which form."""
 

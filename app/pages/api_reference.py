@@ -61,12 +61,7 @@ class Operation(NamedTuple):
 
 
 def reference_routes(pages: Pages, document: Callable[[], Document]) -> APIRouter:
-    """`/docs`.
-
-    Args:
-        pages: renders the page.
-        document: makes the OpenAPI document.
-    """
+    """`/docs`, from the OpenAPI document."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.api_route("/docs", methods=["GET", "HEAD"])

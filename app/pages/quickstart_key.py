@@ -22,7 +22,7 @@ def quickstart_key_routes(readers: ReaderAuth, *, data_dir: Path) -> APIRouter:
     @routes.get("/quickstart-key", dependencies=[Depends(readers.required)])
     def read(request: Request) -> Response:
         key = _read(data_dir / "quickstart.key") if _is_local(request) else None
-        return JSONResponse({"key": key}, headers={"Cache-Control": "no-store"})
+        return JSONResponse({"key": key})
 
     return routes
 

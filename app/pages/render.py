@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from app.access.session_cookie import SESSION_COOKIE
 from app.pages.charts import duration
+from app.pages.forms import form_token
 from app.pages.static_files import StaticFiles
 
 _POLICY = (
@@ -21,24 +22,12 @@ _POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    # Pages name the signed-in reader and may show payloads.
-    "Cache-Control": "no-store",
-}
+# `app.api.security_headers` adds the headers that all responses have.
+_HEADERS = {"Content-Security-Policy": _POLICY}
 
 
 class Pages:
-    """Renders the templates of this package.
-
-    Args:
-        files: style sheets and scripts.
-    """
+    """Renders the templates of this package."""
 
     def __init__(self, files: StaticFiles) -> None:
         # Escaping does not depend on the suffix of a template.
@@ -71,6 +60,7 @@ class Pages:
             reader=getattr(request.state, "reader", None),
             # Public pages do not look up whether the session is still valid.
             has_session=SESSION_COOKIE in request.cookies,
+            token=form_token(request),
         )
         return HTMLResponse(html, status_code=status, headers=_HEADERS)
 

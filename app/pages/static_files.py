@@ -74,7 +74,6 @@ class StaticFiles:
         headers = {
             "Cache-Control": _FOR_EVER if digest == self._digest else _ASK_AGAIN,
             "ETag": file.etag,
-            "X-Content-Type-Options": "nosniff",
         }
         # The compressed form has the same digest, and a suffix.
         if file.etag.strip('"') in if_none_match:

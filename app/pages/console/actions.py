@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app.pages.console.operators import Operators
 from app.pages.console.rejected import RejectedListQuery, show_event
-from app.pages.forms import Form, form_token, value_of
+from app.pages.forms import Form, value_of
 from app.pages.render import Pages
 from app.request_errors import InvalidParameterError
 from app.store.quarantine.actions import QuarantineActions
@@ -31,21 +31,14 @@ def action_routes(
     actions: QuarantineActions,
     queries: QueryLimiter,
 ) -> APIRouter:
-    """POST routes below `/rejected`.
-
-    Args:
-        pages: renders the results.
-        operators: admits operators.
-        actions: on the quarantine.
-        queries: reads the quarantine.
-    """
+    """POST routes below `/rejected`."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.post("/rejected/{id_}/check")
     async def check_one(request: Request, id_: UUID) -> Response:
         _, form = await operators.read_action(request)
         found = await actions.check(id_, value_of(form, "payload"))
-        return JSONResponse(_verdict(found), headers={"Cache-Control": "no-store"})
+        return JSONResponse(_verdict(found))
 
     @routes.post("/rejected/{id_}/correct")
     async def correct_one(request: Request, id_: UUID) -> Response:
@@ -67,14 +60,14 @@ def action_routes(
         actor, form = await operators.read_action(request)
         selection, counts = await read_selection(actions, form)
         if value_of(form, "confirmed") != "yes":
-            # The confirmation repeats the end, so that later events stay.
-            form |= _end_of(selection)
+            if selection.until is not None:
+                # The confirmation repeats the end, so that later events stay.
+                form["until"] = [selection.until.isoformat()]
             return pages.render(
                 "console/rejected_purge.html",
                 request=request,
                 counts=counts,
                 form=form,
-                token=form_token(request),
             )
         deleted = await actions.purge(selection, actor=actor) if counts.events else 0
         return pages.render(
@@ -105,11 +98,6 @@ async def read_selection(
     if selection.ids is None and counts.until is not None:
         selection = replace(selection, until=counts.until)
     return selection, counts
-
-
-def _end_of(selection: RejectedFilter) -> Form:
-    until = selection.until
-    return {} if until is None else {"until": [until.isoformat()]}
 
 
 def _verdict(found: Correction) -> dict[str, Any]:

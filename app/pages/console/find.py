@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 
 from app.access.readers import ReaderAuth
 from app.pages.console.operators import OperatorChecks
-from app.pages.forms import form_token
 from app.pages.render import Pages
 from app.store.read.find import Entry, Section, find
 from app.store.read.limiter import QueryLimiter
@@ -26,14 +25,7 @@ class FindQuery(BaseModel):
 def find_routes(
     pages: Pages, *, readers: ReaderAuth, queries: QueryLimiter, may: OperatorChecks
 ) -> APIRouter:
-    """`/find`.
-
-    Args:
-        pages: renders the page.
-        readers: authenticates readers.
-        queries: reads the events.
-        may: whether to show the forms that export and erase.
-    """
+    """`/find`, with the forms that the reader may use."""
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
 
     @routes.get("/find")
@@ -51,7 +43,6 @@ def find_routes(
             user=user,
             can_export=user is not None and await may.export(request),
             can_erase=user is not None and await may.erase(request),
-            token=form_token(request),
             quote=shlex.quote,
         )
 

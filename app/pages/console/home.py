@@ -26,10 +26,7 @@ class Source(NamedTuple):
     """Activity of one source.
 
     Attributes:
-        name: of the source.
-        minute: events stored in the last minute.
-        hour: in the last hour.
-        day: in the last day.
+        minute, hour, day: events stored in the last one.
         age: since the last event, in words.
         is_silent: whether it stopped sending.
         points: of the sparkline.
@@ -48,9 +45,7 @@ class Home(NamedTuple):
     """Parts of the page.
 
     Attributes:
-        state: of the reader of the state.
-        reports: cache of activity, reasons and partitions.
-        version: of Rollcall.
+        reports: activity, reasons and partitions.
         differences: returns the settings in which running instances differ.
     """
 
@@ -98,8 +93,7 @@ def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
         state, results = await _read(home)
         points = {each.name: each.points for each in sources_of(results)}
         return JSONResponse(
-            {"mode": state.mode, "cells": cells_of(state, results), "points": points},
-            headers={"Cache-Control": "no-store"},
+            {"mode": state.mode, "cells": cells_of(state, results), "points": points}
         )
 
     return routes

@@ -10,11 +10,8 @@ from app.store.read.reports import SOURCE_NAMES, ReportRunner
 class KnownNames:
     """Names that filters suggest.
 
-    Args:
-        runner: reads the sources.
-        events: names of the catalog.
-
     Attributes:
+        events: names of the catalog.
         reasons: codes for which an event may be rejected.
     """
 

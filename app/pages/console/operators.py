@@ -31,12 +31,7 @@ class OperatorChecks(NamedTuple):
 
 
 class Operators:
-    """Admits operators to actions.
-
-    Args:
-        readers: finds the reader of a request.
-        may: which actions that reader may take.
-    """
+    """Admits operators to the actions that they may take."""
 
     def __init__(self, readers: ReaderAuth, may: OperatorChecks) -> None:
         self._readers = readers

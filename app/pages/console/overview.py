@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
@@ -42,16 +42,12 @@ _TABLES = {
 class OverviewQuery(BaseModel):
     """Span and scale of the charts."""
 
-    span: Literal["hour", "day", "week", "quarter"] = "week"
-    scale: Literal["linear", "log"] = "linear"
+    span: Span = "week"
+    scale: Scale = "linear"
 
 
 class Overview:
-    """Caches of the reports that the page shows.
-
-    Args:
-        runner: runs reports.
-    """
+    """Caches of the reports that the page shows."""
 
     def __init__(self, runner: ReportRunner) -> None:
         lock = asyncio.Lock()
@@ -73,14 +69,7 @@ class Overview:
 def overview_routes(
     pages: Pages, *, readers: ReaderAuth, overview: Overview, events: Iterable[str]
 ) -> APIRouter:
-    """`/overview`.
-
-    Args:
-        pages: renders the page.
-        readers: authenticates readers.
-        overview: the reports.
-        events: names in the catalog, in their order.
-    """
+    """`/overview`, with a chart for each event of the catalog."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/overview", dependencies=[Depends(readers.on_page)])

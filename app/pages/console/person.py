@@ -6,7 +6,7 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from app.pages.console.operators import Operators
-from app.pages.forms import Form, form_token, value_of
+from app.pages.forms import Form, value_of
 from app.pages.render import Pages
 from app.pipeline.person import Person
 from app.request_errors import InvalidParameterError
@@ -15,11 +15,7 @@ from app.store.lifecycle.person_actions import PersonActions
 
 _MAX_ID = 255
 _MAX_EMAILS = 20
-_EXPORT_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Disposition": 'attachment; filename="person.ndjson"',
-    "X-Content-Type-Options": "nosniff",
-}
+_AS_FILE = {"Content-Disposition": 'attachment; filename="person.ndjson"'}
 
 
 def person_routes(
@@ -33,9 +29,7 @@ def person_routes(
         actor, form = await operators.read_action(request, action="export")
         user, emails = _person_of(form)
         lines = await actions.export(Person(user, emails), actor=actor)
-        return Response(
-            lines, media_type="application/x-ndjson", headers=_EXPORT_HEADERS
-        )
+        return Response(lines, media_type="application/x-ndjson", headers=_AS_FILE)
 
     @routes.post("/person/erase")
     async def erase(request: Request) -> Response:
@@ -53,7 +47,6 @@ def person_routes(
                 mentions=count_by_table(found.mentions),
                 buffered=buffered,
                 further=further_emails(found, emails),
-                token=form_token(request),
             )
         done = await actions.erase(person, redact=redact, actor=actor)
         return show(

@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from app.access.readers import ReaderAuth
 from app.api.cursor import read_cursor, write_cursor
-from app.api.query import Instant, Wanted
+from app.api.query import FormInstant, FormText
 from app.pages.console.known_names import KnownNames
 from app.pages.console.operators import OperatorCheck
-from app.pages.forms import form_token
 from app.pages.render import Pages
 from app.pipeline.issues import Issue
 from app.store.quarantine.queries import survey
@@ -27,37 +26,23 @@ _LISTED = 50
 _HIDDEN = {"cursor", "state"}
 
 
-def _none_if_empty(value: object) -> object:
-    return None if value == "" else value
-
-
-Text: TypeAlias = Annotated[Wanted, BeforeValidator(_none_if_empty)]
-Time: TypeAlias = Annotated[Instant, BeforeValidator(_none_if_empty)]
-
-
 class RejectedListQuery(BaseModel):
     """Filter of the list."""
 
     model_config = ConfigDict(frozen=True)
 
-    reason: Text = None
-    source: Text = None
-    event: Text = None
-    since: Time = None
-    until: Time = None
+    reason: FormText = None
+    source: FormText = None
+    event: FormText = None
+    since: FormInstant = None
+    until: FormInstant = None
     state: Literal["waiting", "corrected"] = "waiting"
     cursor: str | None = None
 
     def as_filter(self) -> RejectedFilter:
         """For the list, and for counting, replaying and purging."""
-        return RejectedFilter(
-            reason=self.reason,
-            source=self.source,
-            event=self.event,
-            since=self.since,
-            until=self.until,
-            is_corrected=self.state == "corrected",
-        )
+        given = self.model_dump(exclude=_HIDDEN)
+        return RejectedFilter(**given, is_corrected=self.state == "corrected")
 
     def fields(self) -> dict[str, str]:
         """The filter as fields of a form or a link."""
@@ -74,16 +59,7 @@ def rejected_routes(  # noqa: PLR0913 - the page has six sources
     names: KnownNames,
     replays: ReplayRuns,
 ) -> APIRouter:
-    """`/rejected` and `/rejected/{id}`.
-
-    Args:
-        pages: renders them.
-        readers: authenticates readers.
-        queries: reads the quarantine.
-        may_operate: whether to show the forms of actions.
-        names: to suggest in the filter.
-        replays: to show the current or last one.
-    """
+    """`/rejected` and `/rejected/{id}`, for operators with the forms of actions."""
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
 
     @routes.get("/rejected")
@@ -97,18 +73,15 @@ def rejected_routes(  # noqa: PLR0913 - the page has six sources
             partial(read_rejected, wanted=wanted, before=before, limit=_LISTED)
         )
         counts = await queries.ask(partial(survey, selection=wanted))
-        fields = query.fields()
-        next_cursor = page.last and write_cursor(page.last, query=bound)
         return pages.render(
             "console/rejected_list.html",
             request=request,
             query=query,
-            fields=fields,
+            fields=query.fields(),
             rows=[(row, orjson.loads(row.errors)) for row in page.rows],
             counts=counts,
-            next_cursor=next_cursor,
+            next_cursor=page.last and write_cursor(page.last, query=bound),
             can_operate=await may_operate(request),
-            token=form_token(request),
             names=names,
             sources=await names.sources(),
             replay=replays.read(),
@@ -151,5 +124,4 @@ def show_event(
         failures=failures,
         can_operate=can_operate,
         is_replayable=not row.truncated and row.reason != "id_conflict",
-        token=form_token(request),
     )

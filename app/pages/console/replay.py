@@ -24,8 +24,6 @@ _BUSY = (
     "request started none: replay your selection when the other replay has ended."
 )
 _ENDS: dict[Phase, str] = {
-    "running": "",
-    "finished": "",
     "stopped": "The replay was stopped, because the service ended. What is counted "
     "above is stored; replay the others again.",
     "failed": "The database did not respond. What is counted above is stored; replay "
@@ -41,15 +39,7 @@ def replay_routes(
     actions: QuarantineActions,
     runs: ReplayRuns,
 ) -> APIRouter:
-    """GET and POST `/rejected/replay`.
-
-    Args:
-        pages: renders the progress.
-        readers: authenticates readers.
-        operators: admits operators.
-        actions: on the quarantine.
-        runs: replays of this machine.
-    """
+    """GET and POST `/rejected/replay`."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.post("/rejected/replay")
@@ -93,10 +83,8 @@ def _result(run: ReplayState) -> str:
     ).format(run.stored, run.duplicates, run.rejected)
     for reason, count in sorted(run.reasons.items(), key=lambda each: -each[1]):
         text += Markup("<li>{:,} <code>{}</code></li>\n").format(count, reason)
-    if _ENDS[run.phase]:
-        text += Markup('<li class="notice notice-error">{}</li>\n').format(
-            _ENDS[run.phase]
-        )
+    if end := _ENDS.get(run.phase):
+        text += Markup('<li class="notice notice-error">{}</li>\n').format(end)
     return text
 
 

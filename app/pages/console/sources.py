@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from app.access.readers import ReaderAuth
 from app.pages.console.home import sources_of
 from app.pages.console.operators import Operators
-from app.pages.forms import form_token, value_of
+from app.pages.forms import value_of
 from app.pages.render import Pages
 from app.pages.report_cache import ReportCache
 from app.request_errors import NotFoundError
@@ -29,14 +29,14 @@ def source_routes(
     activity: ReportCache,
     operators: Operators,
 ) -> APIRouter:
-    """`/sources` and `/sources/{name}`.
+    """`/sources` and `/sources/{name}`, for operators with the forms of actions.
 
     Args:
         pages: renders them.
         readers: authenticates readers.
         queries: reads sources and keys.
         activity: has the report of activity.
-        operators: decides whether to show the forms of actions.
+        operators: decides who may act.
     """
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
 
@@ -49,7 +49,6 @@ def source_routes(
             request=request,
             sources=[(row, active.get(row["name"])) for row in found],
             can_operate=await operators.may.operate(request),
-            token=form_token(request),
         )
 
     @routes.get("/sources/{name}")
@@ -62,7 +61,6 @@ def source_routes(
             request=request,
             source=source,
             can_operate=await operators.may.operate(request),
-            token=form_token(request),
         )
 
     return routes

@@ -96,7 +96,7 @@ class LiveFeed:
             await asyncio.wait([self._polling])
 
     def _join(self, wanted: LiveFilter, after: datetime | None) -> Subscriber:
-        subscriber = Subscriber(wanted, now=time.monotonic())
+        subscriber = Subscriber(wanted)
         try:
             # Several may have passed the same check before any of them joined.
             self.check_room()
@@ -145,7 +145,6 @@ class LiveFeed:
         self._watermark = result.watermark
         self._minutes.add(result)
         self._newest.extendleft(reversed(result.arrivals))
-        now = time.monotonic()
         filters = {each.wanted for each in self._subscribers}
         matching = {wanted: wanted.select(result.arrivals) for wanted in filters}
         frames: dict[tuple[LiveFilter, int], bytes] = {}
@@ -153,7 +152,7 @@ class LiveFeed:
             rows = matching[subscriber.wanted]
             if not rows:
                 continue
-            shown = subscriber.allow(len(rows), now=now)
+            shown = subscriber.allow(len(rows))
             key = subscriber.wanted, shown
             if key not in frames:
                 # Older rows than the first poll shows are not missing.

@@ -21,9 +21,6 @@ class MinuteCountsStream:
 
     New events are added as the watermark passes them. Minutes before the first poll
     are counted one at a time: the whole hour could be millions of rows.
-
-    Args:
-        arrivals: counts the minutes before the first poll.
     """
 
     def __init__(self, arrivals: Arrivals) -> None:

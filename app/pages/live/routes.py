@@ -14,12 +14,8 @@ from app.pages.live.subscribers import BURST, RATE, LiveFilter
 from app.pages.render import Pages
 from app.request_errors import RequestError, UnavailableError
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    # A buffering proxy would delay each row until its buffer is full.
-    "X-Accel-Buffering": "no",
-    "X-Content-Type-Options": "nosniff",
-}
+# A buffering proxy would delay each row until its buffer is full.
+_HEADERS = {"X-Accel-Buffering": "no"}
 
 
 def live_routes(
@@ -29,14 +25,7 @@ def live_routes(
     feed: LiveFeed,
     names: KnownNames,
 ) -> APIRouter:
-    """`/live` and `/live/stream`.
-
-    Args:
-        pages: renders the page.
-        readers: authenticates readers.
-        feed: the stream.
-        names: to suggest in the filter.
-    """
+    """`/live` and `/live/stream`."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/live", dependencies=[Depends(readers.on_page)])

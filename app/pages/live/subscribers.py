@@ -1,13 +1,14 @@
 """Filter, rate limit and outgoing queue of one browser that watches."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
-from app.api.query import Wanted
+from app.api.query import FormText
 from app.pages.live.frames import frame
 from app.store.read.arrival import Arrival
 
@@ -20,50 +21,36 @@ _FILTERED_ROWS = 400
 _MAX_FRAMES = 8
 
 
-def _none_if_unset(value: object) -> object:
-    return None if value in ("", "all") else value
-
-
-Part: TypeAlias = Annotated[Wanted, BeforeValidator(_none_if_unset)]
-
-
 class LiveFilter(BaseModel):
     """Query of the live page: arrivals that match each field that is set."""
 
     model_config = ConfigDict(frozen=True)
 
-    status: Annotated[
-        Literal["stored", "rejected"] | None, BeforeValidator(_none_if_unset)
-    ] = None
-    event: Part = None
-    source: Part = None
-    user_id: Part = None
-    group_id: Part = None
-    reason: Part = None
+    status: Literal["stored", "rejected", ""] = ""
+    event: FormText = None
+    source: FormText = None
+    user_id: FormText = None
+    group_id: FormText = None
+    reason: FormText = None
 
     @property
     def is_narrow(self) -> bool:
         """Whether it excludes anything."""
-        return bool(self.model_dump(exclude_none=True))
+        return any(value for _, value in self)
 
     def select(self, arrivals: Iterable[Arrival]) -> list[Arrival]:
         """The arrivals that match, in the same order."""
-        wanted = self.model_dump(exclude_none=True).items()
+        wanted = [(name, value) for name, value in self if value]
         return [a for a in arrivals if all(getattr(a, k) == v for k, v in wanted)]
 
 
 class Subscriber:
-    """One stream.
+    """One stream."""
 
-    Args:
-        wanted: filter of the rows.
-        now: seconds on a monotonic clock.
-    """
-
-    def __init__(self, wanted: LiveFilter, *, now: float) -> None:
+    def __init__(self, wanted: LiveFilter) -> None:
         self.wanted = wanted
         self._allowance = float(BURST)
-        self._at = now
+        self._at = time.monotonic()
         self._frames: deque[bytes] = deque()
         self._missed = 0
         self._closed = False
@@ -74,8 +61,9 @@ class Subscriber:
         """Rows of each status that the next poll should read for it."""
         return _FILTERED_ROWS if self.wanted.is_narrow else max(1, int(self._allowance))
 
-    def allow(self, rows: int, *, now: float) -> int:
+    def allow(self, rows: int) -> int:
         """How many of so many rows may be sent now; they count as sent."""
+        now = time.monotonic()
         earned = (now - self._at) * RATE
         self._allowance = min(BURST, self._allowance + earned)
         self._at = now
