@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.store.migrations import migration_connection
-from app.store.tables.events import metadata
+from app.store.tables import metadata
 
 
 def _is_ours(name: str | None, kind: str, _: Any) -> bool:

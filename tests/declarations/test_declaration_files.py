@@ -21,7 +21,7 @@ from app.declarations.toml_file import (
 from app.errors import ConfigurationError
 from app.events.declaration import declaration_schema
 from app.events.reserved_names import why_reserved
-from app.store.tables.events import metadata
+from app.store.tables import metadata
 from tests.support.events.declared import TRIAL, trial_with, write_trial
 from tests.support.pipeline.verdicts import RECEIPT
 

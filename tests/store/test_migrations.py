@@ -22,7 +22,7 @@ from app.store.migrations import (
     migrate,
     migration_connection,
 )
-from app.store.tables.events import metadata
+from app.store.tables import metadata
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = max(

@@ -1,7 +1,4 @@
-r"""The tables of sources, keys and browser sessions.
-
-The comment of each column gives its meaning, here and with `\d+ TABLE` in psql.
-"""
+"""The tables of sources, keys and browser sessions."""
 
 from typing import Any
 

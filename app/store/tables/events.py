@@ -1,8 +1,4 @@
-r"""The tables of events, for SQLAlchemy Core.
-
-The migrations create them; a test compares the two. The comment of each column gives
-its meaning, here and with `\d+ TABLE` in psql.
-"""
+"""The tables of stored and rejected events."""
 
 from sqlalchemy import (
     BigInteger,
@@ -18,32 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.store.tables.access import sessions, sign_in_codes, sources, write_keys
-from app.store.tables.audit import audit_log
-from app.store.tables.buckets import buckets
 from app.store.tables.columns import INSTANT, column, metadata, optional
-from app.store.tables.declarations import event_declarations
-from app.store.tables.erasures import erasures
-from app.store.tables.instances import instances
-from app.store.tables.leases import leases
-
-__all__ = [
-    "audit_log",
-    "buckets",
-    "erasures",
-    "event_declarations",
-    "event_ids",
-    "events",
-    "instances",
-    "leases",
-    "metadata",
-    "rejected_drops",
-    "rejected_events",
-    "sessions",
-    "sign_in_codes",
-    "sources",
-    "write_keys",
-]
 
 _ID = "The event's identity; event_ids keeps it unique"
 _RECEIVED_AT = "When its request arrived, by the service's clock"

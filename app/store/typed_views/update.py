@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import SchemaError
 from app.events.declaration import Declaration
 from app.store.migrations import migration_connection
-from app.store.tables.declarations import event_declarations
+from app.store.tables.operation import event_declarations
 from app.store.typed_views.columns import ViewColumn, plan_columns
 from app.store.typed_views.statements import RESERVED_COLUMNS, view_statements
 

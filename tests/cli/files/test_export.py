@@ -20,7 +20,8 @@ from app.cli.files.import_events import import_events
 from app.errors import OperatorError
 from app.pipeline.record import Record, RequestContext
 from app.store.read.export import NOT_EXPORTED
-from app.store.tables.events import audit_log, events
+from app.store.tables.events import events
+from app.store.tables.operation import audit_log
 from tests.support.cli.files import ndjson, run, run_aside, write
 from tests.support.pipeline.verdicts import ADDED_USER, RECEIPT, SIGNED_UP, stored
 from tests.support.service.process import ROLLCALL, environment

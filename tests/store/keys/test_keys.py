@@ -20,7 +20,8 @@ from app.store.keys.keys import (
 )
 from app.store.keys.lookups import find_reader, find_source, has_write_keys, record_use
 from app.store.keys.scopes import Reader, Scope
-from app.store.tables.events import audit_log, sources, write_keys
+from app.store.tables.access import sources, write_keys
+from app.store.tables.operation import audit_log
 
 
 async def create(engine: AsyncEngine, source: str, scope: str = "write") -> str:
