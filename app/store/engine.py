@@ -6,8 +6,8 @@ gives each transaction another session, each transaction sends them with its BEG
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -92,6 +92,23 @@ def create_engine(  # noqa: PLR0913 - limits, each with a default
             on_host=on_host,
         ),
     )
+
+
+@asynccontextmanager
+async def one_connection(
+    url: str, *, command_timeout_s: float, connect_timeout_s: float = 2.0
+) -> AsyncIterator[AsyncEngine]:
+    """An engine with one connection, closed at the end; as for `create_engine`."""
+    engine = create_engine(
+        url,
+        pool_size=1,
+        connect_timeout_s=connect_timeout_s,
+        command_timeout_s=command_timeout_s,
+    )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from app.metrics.catalog import MAINTENANCE_FAILURES, MAINTENANCE_SUCCEEDED_AT
 from app.metrics.counters import Metrics
 from app.request_errors import UnavailableError
-from app.store.engine import create_engine
+from app.store.engine import one_connection
 from app.store.leases import Task
 from app.store.service_queries import ServiceQueries
 
@@ -51,13 +51,6 @@ async def on_own_connection(
     """Run maintenance on a connection of its own, with time for large tables.
 
     The service's other connections cut a statement after the time of one commit.
-
-    Args:
-        url: URL of the database.
-        work: a task on the queries; its result is returned.
     """
-    engine = create_engine(url, pool_size=1, command_timeout_s=STATEMENT_S)
-    try:
+    async with one_connection(url, command_timeout_s=STATEMENT_S) as engine:
         return await work(ServiceQueries(engine, timeout_s=STATEMENT_S))
-    finally:
-        await engine.dispose()

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import DatabaseError
 from app.store.db_errors import DATABASE_ERRORS
-from app.store.engine import create_engine
+from app.store.engine import one_connection
 from app.store.operator.causes import cause_of, driver_error, sqlstate_of
 from app.store.operator.psql import describe_target
 
@@ -39,9 +39,6 @@ def explain(error: BaseException, url: str, *, host: str | None = None) -> str:
 def operator_errors(url: str) -> Iterator[None]:
     """Turn database errors into errors that the operator of a command understands.
 
-    Args:
-        url: URL of the database in use.
-
     Raises:
         DatabaseError: with the database, the cause and the remedy.
     """
@@ -58,12 +55,9 @@ async def run_with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]])
         DatabaseError: the database failed.
         OperatorError: whatever the work raises.
     """
-    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
-    try:
-        with operator_errors(url):
+    with operator_errors(url):
+        async with one_connection(url, command_timeout_s=_TIMEOUT_S) as engine:
             return await work(engine)
-    finally:
-        await engine.dispose()
 
 
 async def in_operator_transaction(

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -20,20 +19,13 @@ from app.store.operator.rights import missing_rights
 from app.store.quarantine.retention import expire_rejected
 from app.store.query import ask
 from app.store.shards.buckets import Buckets, reach_bucket, read_buckets
-from app.store.write.partitions import ensure_partitions
+from app.store.write.partitions import ensure_partitions, weeks_ahead
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-
 _UPKEEP_TIMEOUT_S = 60.0
-
-_WEEKS_AHEAD = text(
-    "SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
-    " WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'"
-    " AND to_date(right(relname, 8), 'YYYYMMDD') > (now() AT TIME ZONE 'UTC')::date"
-)
+_KEY_FAILURE = "The key could not be looked up in time; send this again."
+_KEYS_FAILURE = "The keys could not be read."
 _SESSION = text(
     "SELECT current_setting('transaction_read_only') = 'on' AS is_read_only,"
     " current_setting('synchronous_commit') AS synchronous_commit"
@@ -43,30 +35,36 @@ _SESSION = text(
 class ServiceQueries:
     """Queries of the service.
 
+    Each method raises UnavailableError if the database does not respond in time or
+    refuses.
+
     Args:
         engine: shared with the writer; each query uses one connection.
-        timeout_s: time limit of one query.
+        timeout_s: time limit of one query; maintenance has a minute.
     """
 
     def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
         self._engine = engine
-        self._timeout_s = timeout_s
+        self._ask = partial(ask, engine, timeout_s=timeout_s)
+        self._maintain = partial(ask, engine, timeout_s=_UPKEEP_TIMEOUT_S)
 
     async def source_of_key(self, key_hash: bytes) -> str | None:
-        """The source of a live write key; None for every other key.
-
-        Raises:
-            UnavailableError: the database did not respond.
-        """
-        return await self._find(find_source, key_hash)
+        """The source of a live write key; None for every other key."""
+        find = partial(find_source, key_hash=key_hash)
+        return await self._ask(find, failure=_KEY_FAILURE)
 
     async def reader_of_key(self, key_hash: bytes) -> Reader | None:
-        """The holder of a live key that is not a write key; None for every other key.
+        """The holder of a live key other than a write key; None for the rest."""
+        find = partial(find_reader, key_hash=key_hash)
+        return await self._ask(find, failure=_KEY_FAILURE)
 
-        Raises:
-            UnavailableError: the database did not respond.
-        """
-        return await self._find(find_reader, key_hash)
+    async def has_write_keys(self) -> bool:
+        """Whether any live write key exists."""
+        return await self._ask(has_write_keys, failure=_KEYS_FAILURE)
+
+    async def live_keys(self) -> list[LiveKey]:
+        """All keys that have not been revoked."""
+        return await self._ask(live_keys, failure=_KEYS_FAILURE)
 
     async def record_use(self, hashes: list[bytes], ids: list[str]) -> int:
         """Record today as the day of the last use of keys; returns how many changed.
@@ -74,13 +72,10 @@ class ServiceQueries:
         Args:
             hashes: hashes of keys.
             ids: ids of keys with a browser session in use.
-
-        Raises:
-            UnavailableError: the database did not respond.
         """
         return await self._maintain(
             partial(record_use, hashes=hashes, ids=ids),
-            "The use of keys could not be recorded.",
+            failure="The use of keys could not be recorded.",
         )
 
     async def record_reads(self, reads: Mapping[str, Mapping[str, int]]) -> None:
@@ -88,9 +83,6 @@ class ServiceQueries:
 
         Args:
             reads: number of requests by key id and path.
-
-        Raises:
-            UnavailableError: the database did not respond.
         """
 
         async def insert(connection: AsyncConnection) -> None:
@@ -103,18 +95,7 @@ class ServiceQueries:
                     paths=dict(paths),
                 )
 
-        await self._maintain(insert, "The audit log could not be written.")
-
-    async def expire_audit(self, *, days: int) -> int:
-        """Delete old months of the audit log, in batches; returns how many rows.
-
-        Raises:
-            UnavailableError: the database failed.
-        """
-        return await self._in_batches(
-            partial(expire_audit, days=days),
-            "Old months of the audit log could not be deleted.",
-        )
+        await self._maintain(insert, failure="The audit log could not be written.")
 
     async def check_ready(self) -> None:
         """Check that events can be stored now.
@@ -123,87 +104,50 @@ class ServiceQueries:
             UnavailableError: the database does not respond, or is read-only.
             SchemaError: its schema is older than this code needs.
         """
-        await self._ask(_check_ready, "The database does not respond.")
+        await self._ask(_check_ready, failure="The database does not respond.")
 
     async def buckets(self) -> Buckets:
-        """The buckets of the database.
-
-        Raises:
-            UnavailableError: the database did not respond.
-        """
-        return await self._ask(read_buckets, "The buckets could not be read.")
+        """The buckets of the database."""
+        return await self._ask(read_buckets, failure="The buckets could not be read.")
 
     async def check_bucket(self, bucket: int) -> None:
-        """Check that the server of a bucket responds.
-
-        Raises:
-            UnavailableError: it does not respond.
-        """
+        """Check that the server of a bucket responds."""
         await self._ask(
             partial(reach_bucket, bucket=bucket),
-            "The server of a bucket does not respond.",
+            failure="The server of a bucket does not respond.",
         )
 
-    async def has_write_keys(self) -> bool:
-        """Whether any live write key exists.
-
-        Raises:
-            UnavailableError: the database did not respond.
-        """
-        return await self._ask(has_write_keys, "The keys could not be read.")
-
-    async def live_keys(self) -> list[LiveKey]:
-        """All keys that have not been revoked.
-
-        Raises:
-            UnavailableError: the database did not respond.
-        """
-        return await self._ask(live_keys, "The keys could not be read.")
-
     async def weeks_ahead(self) -> int:
-        """Return the number of future weeks that have a partition.
-
-        Raises:
-            UnavailableError: the database did not answer.
-        """
-
-        async def count(connection: AsyncConnection) -> int:
-            return int(await connection.scalar(_WEEKS_AHEAD) or 0)
-
-        return await self._maintain(count, "The partitions could not be counted.")
+        """Number of future weeks that have a partition."""
+        return await self._maintain(
+            weeks_ahead, failure="The partitions could not be counted."
+        )
 
     async def make_partitions(self) -> int:
-        """Make the partitions of the weeks ahead; returns how many were new.
-
-        Raises:
-            UnavailableError: the database failed.
-        """
+        """Make the partitions of the weeks ahead; returns how many were new."""
         return await self._maintain(
-            ensure_partitions, "The partitions could not be made."
+            ensure_partitions, failure="The partitions could not be made."
+        )
+
+    async def expire_audit(self, *, days: int) -> int:
+        """Delete old months of the audit log, in batches; returns how many rows."""
+        return await self._in_batches(
+            partial(expire_audit, days=days),
+            failure="Old months of the audit log could not be deleted.",
         )
 
     async def expire_rejected(self, *, days: int) -> int:
         """Delete rejected events that are older; returns how many.
 
         It uses small transactions and skips locked rows, so nobody waits for it.
-
-        Raises:
-            UnavailableError: the database failed before the end.
         """
         return await self._in_batches(
             partial(expire_rejected, days=days),
-            "Expired rejected events could not be deleted.",
+            failure="Expired rejected events could not be deleted.",
         )
 
     async def expire_events(self, *, limit: Limit) -> int:
-        """Delete events older than the limit, unless another process does so now.
-
-        Returns:
-            Number of events deleted.
-
-        Raises:
-            UnavailableError: the database failed before the end.
-        """
+        """Delete expired events, unless another process does so; returns how many."""
 
         def report(partition: str, events: int, seconds: float) -> None:
             log.info(
@@ -218,34 +162,14 @@ class ServiceQueries:
         )
         return deleted or 0
 
-    async def _find(
-        self, find: Callable[..., Awaitable[T | None]], key_hash: bytes
-    ) -> T | None:
-        return await self._ask(
-            partial(find, key_hash=key_hash),
-            "The key could not be looked up in time; send this again.",
-        )
-
     async def _in_batches(
-        self, work: Callable[[AsyncConnection], Awaitable[int]], failure: str
+        self, work: Callable[[AsyncConnection], Awaitable[int]], *, failure: str
     ) -> int:
         """Run work in transactions of its own until it returns 0; returns the sum."""
         total = 0
-        while count := await self._maintain(work, failure):
+        while count := await self._maintain(work, failure=failure):
             total += count
         return total
-
-    async def _ask(
-        self, work: Callable[[AsyncConnection], Awaitable[T]], failure: str
-    ) -> T:
-        return await ask(self._engine, work, timeout_s=self._timeout_s, failure=failure)
-
-    async def _maintain(
-        self, work: Callable[[AsyncConnection], Awaitable[T]], failure: str
-    ) -> T:
-        return await ask(
-            self._engine, work, timeout_s=_UPKEEP_TIMEOUT_S, failure=failure
-        )
 
 
 async def _check_ready(connection: AsyncConnection) -> None:

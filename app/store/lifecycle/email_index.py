@@ -3,15 +3,16 @@
 The open week has no such index, which would cost a sixth of each insert there.
 """
 
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 
 from app.request_errors import UnavailableError
 from app.store.db_errors import DATABASE_ERRORS
-from app.store.engine import create_engine
+from app.store.engine import one_connection
 
 # Sorting the addresses of a large week takes minutes.
 _TIMEOUT_S = 1800.0
 _NO_TIMEOUT = text("SET LOCAL statement_timeout = 0")
+_INDEX = text("SELECT rollcall_index_closed_week()")
 
 
 async def index_closed_weeks(url: str) -> int:
@@ -26,18 +27,14 @@ async def index_closed_weeks(url: str) -> int:
     Raises:
         UnavailableError: the database refused, or ended it.
     """
-    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
     weeks = 0
     try:
-        while True:
-            async with engine.begin() as connection:
-                await connection.execute(_NO_TIMEOUT)
-                if not await connection.scalar(
-                    select(func.rollcall_index_closed_week())
-                ):
-                    return weeks
-            weeks += 1
+        async with one_connection(url, command_timeout_s=_TIMEOUT_S) as engine:
+            while True:
+                async with engine.begin() as connection:
+                    await connection.execute(_NO_TIMEOUT)
+                    if not await connection.scalar(_INDEX):
+                        return weeks
+                weeks += 1
     except DATABASE_ERRORS as error:
         raise UnavailableError("A closed week could not be indexed.") from error
-    finally:
-        await engine.dispose()

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
 from app.store.db_errors import DATABASE_ERRORS
-from app.store.engine import create_engine
+from app.store.engine import one_connection
 from app.store.lifecycle.audit import record_action
 from app.store.lifecycle.subject import Trace, find_traces, redact_columns
 from app.store.operator_session import operator_errors
@@ -167,22 +167,20 @@ async def scrub(url: str, tables: Sequence[str]) -> list[str]:
         by another role, or read by a transaction that began before the erasure.
     """
     left = []
-    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
-    each = engine.execution_options(isolation_level="AUTOCOMMIT")
-    try:
-        async with each.connect() as connection:
-            await connection.execute(text("SET lock_timeout = '5s'"))
-            # Statistics hold samples of the values.
-            await connection.execute(text("ANALYZE events"))
-            for table in [*tables, "pg_statistic"]:
-                try:
-                    size = await connection.scalar(_SIZE, {"name": table})
-                    if size > MAX_SCRUB_BYTES or not await _rewrite(connection, table):
-                        left.append(table)
-                except DATABASE_ERRORS:
+    async with (
+        one_connection(url, command_timeout_s=_TIMEOUT_S) as engine,
+        engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection,
+    ):
+        await connection.execute(text("SET lock_timeout = '5s'"))
+        # Statistics hold samples of the values.
+        await connection.execute(text("ANALYZE events"))
+        for table in [*tables, "pg_statistic"]:
+            try:
+                size = await connection.scalar(_SIZE, {"name": table})
+                if size > MAX_SCRUB_BYTES or not await _rewrite(connection, table):
                     left.append(table)
-    finally:
-        await engine.dispose()
+            except DATABASE_ERRORS:
+                left.append(table)
     return left
 
 
@@ -235,13 +233,12 @@ async def person_transaction(url: str) -> AsyncIterator[AsyncConnection]:
     Raises:
         DatabaseError: the database failed.
     """
-    engine = create_engine(url, pool_size=1, command_timeout_s=_TIMEOUT_S)
-    try:
-        with operator_errors(url):
-            async with engine.begin() as connection:
-                yield connection
-    finally:
-        await engine.dispose()
+    with operator_errors(url):
+        async with (
+            one_connection(url, command_timeout_s=_TIMEOUT_S) as engine,
+            engine.begin() as connection,
+        ):
+            yield connection
 
 
 async def _redact(

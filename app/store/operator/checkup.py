@@ -5,12 +5,15 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import SchemaError
 from app.store.instances import differences, running_instances
 from app.store.migrations import check_schema
+from app.store.operator.causes import sqlstate_of
 from app.store.operator.rights import missing_rights
+from app.store.write.partitions import weeks_ahead
 
 _CLOCK_DIFFERENCE = timedelta(seconds=2)
 _WEEKS_AHEAD = 2
@@ -36,11 +39,6 @@ SELECT
     pg_size_pretty(pg_database_size(current_database())) AS size
 """)
 _BACKEND = text("SELECT pg_backend_pid(), current_setting('application_name')")
-_WEEKS = text("""
-SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'
-    AND to_date(right(relname, 8), 'YYYYMMDD') > now()::date
-""")
 _MAY_READ_INSTANCES = text("SELECT has_table_privilege('instances', 'SELECT')")
 _QUARANTINE = text("""
 SELECT source, count(*) AS events, sum(payload_bytes)::bigint AS bytes
@@ -136,13 +134,7 @@ async def check_pooler(connection: AsyncConnection, *, is_expected: bool) -> Fin
 async def check_content(
     connection: AsyncConnection, *, max_events: int, max_bytes: int
 ) -> list[Finding]:
-    """Check schema, rights, partitions and quarantine.
-
-    Args:
-        connection: connection to the database.
-        max_events: cap of the rejected events of one source.
-        max_bytes: cap of their bytes.
-    """
+    """Check schema, rights, partitions and quarantine; limits as `check_database`."""
     try:
         await check_schema(connection)
     except SchemaError as error:
@@ -151,7 +143,7 @@ async def check_content(
     if missing:
         remedy = "Run migrations/roles.sql as the owner, and grant rollcall_service."
         return [Finding("rights", f"no {', '.join(missing)}", remedy)]
-    weeks: int = (await connection.execute(_WEEKS)).scalar_one()
+    weeks = await weeks_ahead(connection)
     ahead = "Start the service, which creates them, and look in its log."
     return [
         Finding("schema", "current"),
@@ -220,8 +212,8 @@ async def _quarantine(
 ) -> Finding:
     try:
         rows = (await connection.execute(_QUARANTINE)).all()
-    except Exception as error:
-        if getattr(getattr(error, "orig", None), "sqlstate", None) != "42501":
+    except DBAPIError as error:
+        if sqlstate_of(error) != "42501":
             raise
         return Finding("quarantine", "not readable with this role")
     full = [

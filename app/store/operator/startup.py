@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import ConfigurationError, DatabaseError
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.dsn import dsn_of
-from app.store.engine import create_engine
+from app.store.engine import one_connection
+from app.store.hosts import each_host
 from app.store.migrations import check_schema
 from app.store.operator.causes import cause_of, driver_error
 from app.store.operator.psql import describe_target, hosts_of
@@ -33,11 +34,13 @@ async def check_database(url: str, *, can_buffer: bool) -> None:
         SchemaError: the schema is older than this code needs.
         DatabaseError: an outage, so the service may start.
     """
-    engine = create_engine(
-        url, pool_size=1, connect_timeout_s=_CONNECT_S, command_timeout_s=_COMMAND_S
-    )
     try:
-        async with engine.connect() as connection:
+        async with (
+            one_connection(
+                url, command_timeout_s=_COMMAND_S, connect_timeout_s=_CONNECT_S
+            ) as engine,
+            engine.connect() as connection,
+        ):
             await _check(connection, url)
     except DATABASE_ERRORS as error:
         errors = await _errors_by_host(url, error)
@@ -46,8 +49,6 @@ async def check_database(url: str, *, can_buffer: bool) -> None:
         if all(_is_hopeless(each, can_buffer=can_buffer) for _, each in errors):
             raise ConfigurationError(text) from error
         raise DatabaseError(text or explain(error, url)) from error
-    finally:
-        await engine.dispose()
 
 
 async def _check(connection: AsyncConnection, url: str) -> None:
@@ -72,21 +73,16 @@ async def _errors_by_host(
     url: str, error: Exception
 ) -> list[tuple[str | None, Exception | None]]:
     """Return the error of each host; the driver reports only one of them."""
-    hosts = hosts_of(url)
-    if len(hosts) <= 1:
+    dsns = each_host(dsn_of(url))
+    if len(dsns) == 1:
         return [(None, error)]
-    return [(host, await _login_error(url, host)) for host in hosts]
+    return [(hosts_of(dsn)[0], await _login_error(dsn)) for dsn in dsns]
 
 
-async def _login_error(url: str, host: str) -> Exception | None:
-    name, _, port = host.rpartition(":")
-    if host.startswith("/"):
-        name, port = host, "5432"
+async def _login_error(dsn: str) -> Exception | None:
     try:
         async with asyncio.timeout(_CONNECT_S):
-            connection = await asyncpg.connect(
-                dsn_of(url), host=name, port=int(port), timeout=_CONNECT_S
-            )
+            connection = await asyncpg.connect(dsn, timeout=_CONNECT_S)
     except DATABASE_ERRORS as error:
         return error
     connection.terminate()

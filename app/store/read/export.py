@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from app.errors import DatabaseError
 from app.store.db_errors import DATABASE_ERRORS
-from app.store.engine import create_engine
+from app.store.engine import one_connection
 from app.store.operator.causes import sqlstate_of
 from app.store.read.filters import EventFilter
 from app.store.tables.events import events
@@ -79,9 +79,11 @@ async def export_events(
     Raises:
         DatabaseError: the database did not take part to the end.
     """
-    engine = create_engine(url, pool_size=1, command_timeout_s=_PORTION_TIMEOUT_S)
     try:
-        async with engine.begin() as connection:
+        async with (
+            one_connection(url, command_timeout_s=_PORTION_TIMEOUT_S) as engine,
+            engine.begin() as connection,
+        ):
             await connection.execute(_NO_IDLE_TIMEOUT)
             query = await _query(connection, filters, typed=typed)
             result = await connection.stream(query)
@@ -94,8 +96,6 @@ async def export_events(
             f"The database ended the export ({type(error).__name__} "
             f"{sqlstate_of(error)}): what was written is not all."
         ) from error
-    finally:
-        await engine.dispose()
 
 
 async def _query(
