@@ -1,9 +1,7 @@
 """Actions of operators on write keys, each in a transaction of its own."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,8 +12,6 @@ from app.store.keys.keys import create_key, revoke_key, rotate_key
 from app.store.keys.scopes import Scope
 from app.store.query import ask
 
-T = TypeVar("T")
-
 _TIMEOUT_S = 5.0
 _KEPT = timedelta(days=1)
 _SCOPE = text("SELECT scope FROM write_keys WHERE id = :id")
@@ -25,19 +21,20 @@ _NO_RESPONSE = "The database did not respond in time. Try again."
 class KeyActions:
     """Creates, rotates and revokes keys.
 
+    Each method raises UnavailableError if the database does not respond in time.
+
     Args:
         engine: separate from those of the writer and of readers.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self._ask = partial(ask, engine, timeout_s=_TIMEOUT_S, failure=_NO_RESPONSE)
 
     async def create(self, source: str, *, actor: str) -> str:
         """Create a write key, and the source if it is new; returns the key.
 
         Raises:
             InvalidParameterError: the name is not valid.
-            UnavailableError: the database did not respond.
         """
         try:
             return await self._ask(partial(create_key, source=source, actor=actor))
@@ -51,7 +48,6 @@ class KeyActions:
 
         Raises:
             NotFoundError: no live write key has the id.
-            UnavailableError: the database did not respond.
         """
         rotate = partial(_rotate_write_key, id_=id_, actor=actor)
         try:
@@ -64,16 +60,12 @@ class KeyActions:
 
         Raises:
             NotFoundError: the id is unknown.
-            UnavailableError: the database did not respond.
         """
         try:
             row = await self._ask(partial(revoke_key, id_=id_, actor=actor))
         except KeyNotFoundError as error:
             raise NotFoundError(error.detail) from None
         return row.source
-
-    async def _ask(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        return await ask(self._engine, work, timeout_s=_TIMEOUT_S, failure=_NO_RESPONSE)
 
 
 async def _rotate_write_key(

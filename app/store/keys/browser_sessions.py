@@ -74,9 +74,7 @@ class Session(NamedTuple):
 class Sessions:
     """Begins, finds and ends browser sessions.
 
-    Args:
-        engine: each question uses one of its connections.
-        timeout_s: for one question.
+    Each method raises UnavailableError if the database does not respond in time.
     """
 
     def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
@@ -94,7 +92,6 @@ class Sessions:
             is_code: which of them.
 
         Raises:
-            UnavailableError: the database did not answer.
             OverloadedError: too many are signing in.
         """
         token = secrets.token_urlsafe(_RANDOM_BYTES)
@@ -113,11 +110,7 @@ class Sessions:
         return None if reader is None else Session(token, reader)
 
     async def reader_of(self, token_hash: bytes) -> Reader | None:
-        """Return who is signed in with a token; None for an unknown token.
-
-        Raises:
-            UnavailableError: the database did not answer.
-        """
+        """Return who is signed in with a token; None for an unknown token."""
 
         async def find(connection: AsyncConnection) -> Reader | None:
             rows = await connection.execute(_FIND, {"token_hash": token_hash})
@@ -127,11 +120,7 @@ class Sessions:
         return await self._ask(find)
 
     async def sign_out(self, token: bytes) -> None:
-        """End a session, if it is one.
-
-        Raises:
-            UnavailableError: the database did not answer.
-        """
+        """End a session, if it is one."""
 
         async def end(connection: AsyncConnection) -> None:
             await connection.execute(_END, {"token_hash": hash_key(token)})
@@ -139,11 +128,7 @@ class Sessions:
         await self._ask(end)
 
     async def expire(self) -> int:
-        """Delete expired sessions and codes; returns how many sessions.
-
-        Raises:
-            UnavailableError: the database failed.
-        """
+        """Delete expired sessions and codes; returns how many sessions."""
 
         async def delete(connection: AsyncConnection) -> int:
             return (await connection.execute(_EXPIRE)).rowcount

@@ -20,12 +20,7 @@ SELECT :code_hash, id, now() + :life FROM write_keys WHERE key_hash = :key_hash
 
 
 async def create_code(connection: AsyncConnection, *, key: str) -> str:
-    """Make a code that signs a browser in, once and within the hour.
-
-    Args:
-        connection: in the caller's transaction.
-        key: the read key that it stands for.
-    """
+    """Make a code that stands for a read key, once and within the hour."""
     code = secrets.token_urlsafe(_RANDOM_BYTES)
     await connection.execute(
         _ADD_CODE,
@@ -39,13 +34,7 @@ async def create_code(connection: AsyncConnection, *, key: str) -> str:
 
 
 class StartingKeys(NamedTuple):
-    """The first keys of a new installation.
-
-    Attributes:
-        write: a write key.
-        read: a read key.
-        code: signs a browser in with it.
-    """
+    """The first keys of a new installation; the code stands for the read key."""
 
     write: str
     read: str
@@ -55,14 +44,7 @@ class StartingKeys(NamedTuple):
 async def starting_keys(
     connection: AsyncConnection, *, source: str, write: str, read: str
 ) -> StartingKeys:
-    """The same keys where they are live, else new ones; and a new code.
-
-    Args:
-        connection: in the caller's transaction.
-        source: of new keys.
-        write: a write key, or nothing.
-        read: a read key, or nothing.
-    """
+    """The same keys where they are live, else new ones of the source; and a code."""
     if not await find_source(connection, key_hash=hash_key(write.encode())):
         write = await create_key(connection, source=source)
     if not await find_reader(connection, key_hash=hash_key(read.encode())):

@@ -9,16 +9,10 @@ Every function runs in the caller's transaction.
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import (
-    func,
-    insert,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConfigurationError, KeyNotFoundError
@@ -33,16 +27,6 @@ _RANDOM_BYTES = 24
 _GIVEN_KEY = re.compile(r"rc_[A-Za-z0-9_-]{32,200}")
 _ID = re.compile(r"[0-9a-f]{12}")
 _ID_LENGTH = 12
-_SHOWN = (
-    write_keys.c.id,
-    write_keys.c.source,
-    write_keys.c.created_at,
-    write_keys.c.revoked_at,
-    write_keys.c.scope,
-    write_keys.c.expires_at,
-    write_keys.c.note,
-    write_keys.c.last_used_on,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +36,7 @@ class KeyRow:
     Attributes:
         id: public name, the first 12 hex digits of the key's SHA-256.
         source: source of the sender, or name of the holder.
-        created_at: when the key was created.
-        revoked_at: when it was revoked; None if it was not.
-        scope: scope of the key.
+        revoked_at: None if it was not.
         expires_at: when it stops working; None if it never does.
         note: remark of the operator, if there is one.
         last_used_on: day of the last use; None if it was never used.
@@ -68,6 +50,9 @@ class KeyRow:
     expires_at: datetime | None
     note: str | None
     last_used_on: date | None
+
+
+_SHOWN = tuple(write_keys.c[field.name] for field in fields(KeyRow))
 
 
 def hash_key(key: bytes) -> bytes:

@@ -51,12 +51,6 @@ async def has_write_keys(connection: AsyncConnection) -> bool:
 async def record_use(
     connection: AsyncConnection, *, hashes: list[bytes], ids: list[str]
 ) -> int:
-    """Record today as the day of the last use; return the number of changed rows.
-
-    Args:
-        connection: in the caller's transaction.
-        hashes: hashes of the keys that were used.
-        ids: ids of the keys whose sessions were used.
-    """
+    """Record today as the day of the last use; return the number of changed rows."""
     parameters = {"hashes": hashes, "ids": ids}
     return (await connection.execute(_RECORD_USE, parameters)).rowcount

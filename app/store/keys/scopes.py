@@ -17,13 +17,7 @@ class Scope(StrEnum):
 
 
 class Reader(NamedTuple):
-    """Holder of a key other than a write key.
-
-    Attributes:
-        name: source of the key.
-        key_id: id of the key.
-        scope: scope of the key.
-    """
+    """Holder of a key other than a write key; the name is the key's source."""
 
     name: str
     key_id: str

@@ -79,6 +79,9 @@ class PersonRights(NamedTuple):
 class PersonActions:
     """Finds, exports and erases persons, one at a time.
 
+    Each method raises UnavailableError if the database does not respond in time, and
+    OverloadedError if another action is running.
+
     Args:
         url: of the database.
         engine: for reading the rights.
@@ -96,11 +99,7 @@ class PersonActions:
         self._turn = asyncio.Lock()
 
     async def rights(self) -> PersonRights:
-        """Return the rights of the service's database role.
-
-        Raises:
-            UnavailableError: the database did not respond.
-        """
+        """The rights of the service's database role."""
 
         async def read(connection: AsyncConnection) -> PersonRights:
             export, erase = (await connection.execute(_RIGHTS)).one()
@@ -111,12 +110,7 @@ class PersonActions:
         )
 
     async def find(self, person: Person) -> tuple[Erasure, JournalTraces]:
-        """Find all rows and journal entries that concern the person.
-
-        Raises:
-            OverloadedError: another action is running.
-            UnavailableError: the database did not respond, or it takes too long.
-        """
+        """Find all rows and journal entries that concern the person."""
 
         async def work() -> tuple[Erasure, JournalTraces]:
             buffered = find_in_journals(self._journals, person)
@@ -125,12 +119,7 @@ class PersonActions:
         return await self._run(work)
 
     async def export(self, person: Person, *, actor: str) -> bytes:
-        """Return all data of the person as NDJSON.
-
-        Raises:
-            OverloadedError: another action is running.
-            UnavailableError: the database did not respond, or it takes too long.
-        """
+        """All data of the person as NDJSON."""
         lines: list[bytes] = []
         write = partial(
             export_person, journals=self._journals, actor=actor, write=lines.append
@@ -142,10 +131,9 @@ class PersonActions:
         """Erase the person for good, once the service has stored its journals.
 
         Raises:
-            OverloadedError: another action is running.
             UnavailableError: a journal still holds events of the person, and nothing
-                was changed; or the database did not respond in time, or it takes too
-                long, and the erasure either took place as a whole or not at all.
+                was changed; or the database did not respond in time, and the erasure
+                either took place as a whole or not at all.
         """
 
         async def work() -> Erasure:

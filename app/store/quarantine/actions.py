@@ -1,8 +1,7 @@
 """Actions of operators on the quarantine, each in transactions of its own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,8 +16,6 @@ from app.store.quarantine.queries import SelectionCounts, purge, survey
 from app.store.quarantine.replay import Replayed, replay
 from app.store.query import ask
 from app.store.read.filters import RejectedFilter
-
-T = TypeVar("T")
 
 _TIMEOUT_S = 10.0
 # Rights of the role rollcall_operator. One right in each call: several of them would
@@ -37,6 +34,9 @@ _NO_RESPONSE = "The database did not respond in time. Try again."
 class QuarantineActions:
     """Corrects, replays and purges rejected events.
 
+    `has_rights`, `count` and `correct` raise UnavailableError if the database does not
+    respond in time.
+
     Args:
         engine: separate from those of the writer and of readers.
         policy: by which events are processed again.
@@ -44,66 +44,25 @@ class QuarantineActions:
 
     def __init__(self, engine: AsyncEngine, policy: Policy) -> None:
         self._engine = engine
+        self._ask = partial(ask, engine, timeout_s=_TIMEOUT_S, failure=_NO_RESPONSE)
         self._policy = policy
         self._has_rights = False
 
     async def has_rights(self) -> bool:
-        """Whether the database role of the service may take actions.
-
-        Raises:
-            UnavailableError: the database did not respond.
-        """
+        """Whether the database role of the service may take actions."""
         if not self._has_rights:
             self._has_rights = await self._ask(_has_rights)
         return self._has_rights
 
-    async def check(self, id_: UUID, payload: str) -> Correction:
-        """Process a corrected payload without storing it.
-
-        Raises:
-            NotFoundError: no rejected event waits for it.
-            UnavailableError: the database did not respond.
-        """
-        return await self._correct(id_, payload, actor=None)
-
-    async def correct(self, id_: UUID, payload: str, *, actor: str) -> Correction:
-        """Store a corrected payload if it is valid.
-
-        Raises:
-            NotFoundError: no rejected event waits for it.
-            UnavailableError: the database did not respond.
-        """
-        return await self._correct(id_, payload, actor=actor)
-
-    async def count(self, selection: RejectedFilter) -> SelectionCounts:
-        """Count a selection.
-
-        Raises:
-            UnavailableError: the database did not respond.
-        """
-        return await self._ask(partial(survey, selection=selection))
-
-    async def replay(
-        self,
-        selection: RejectedFilter,
-        report: Callable[[Replayed], None],
-        *,
-        actor: str,
-    ) -> None:
-        """Replay a selection in batches; `report` gets each after its commit."""
-        await replay(
-            self._engine, selection, policy=self._policy, actor=actor, report=report
-        )
-
-    async def purge(self, selection: RejectedFilter, *, actor: str) -> int:
-        """Delete a selection in batches; returns how many events."""
-        batches: list[int] = []
-        await purge(self._engine, selection, actor=actor, report=batches.append)
-        return sum(batches)
-
-    async def _correct(
+    async def correct(
         self, id_: UUID, payload: str, *, actor: str | None
     ) -> Correction:
+        """Store a corrected payload if it is valid; without an actor only check it.
+
+        Raises:
+            NotFoundError: no rejected event waits for it.
+        """
+
         async def work(connection: AsyncConnection) -> Correction:
             found = await correct(
                 connection,
@@ -127,8 +86,27 @@ class QuarantineActions:
         except EventNotFoundError as error:
             raise NotFoundError(error.detail) from None
 
-    async def _ask(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        return await ask(self._engine, work, timeout_s=_TIMEOUT_S, failure=_NO_RESPONSE)
+    async def count(self, selection: RejectedFilter) -> SelectionCounts:
+        """Count a selection."""
+        return await self._ask(partial(survey, selection=selection))
+
+    async def replay(
+        self,
+        selection: RejectedFilter,
+        report: Callable[[Replayed], None],
+        *,
+        actor: str,
+    ) -> None:
+        """Replay a selection in batches; `report` gets each after its commit."""
+        await replay(
+            self._engine, selection, policy=self._policy, actor=actor, report=report
+        )
+
+    async def purge(self, selection: RejectedFilter, *, actor: str) -> int:
+        """Delete a selection in batches; returns how many events."""
+        batches: list[int] = []
+        await purge(self._engine, selection, actor=actor, report=batches.append)
+        return sum(batches)
 
 
 async def _has_rights(connection: AsyncConnection) -> bool:
