@@ -75,7 +75,7 @@ async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None,
         return before, newest
 
 
-async def drop_empty_weeks(url: str, *, lock_timeout_s: float = 5.0) -> list[str]:
+async def drop_empty_weeks(url: str) -> list[str]:
     """Drop the partitions of past weeks that hold no event, such as after retention.
 
     Readers and writers of `events` go on meanwhile. An interrupted call is finished by
@@ -83,14 +83,13 @@ async def drop_empty_weeks(url: str, *, lock_timeout_s: float = 5.0) -> list[str
 
     Args:
         url: of the database; its user must own the tables.
-        lock_timeout_s: how long one statement may wait for a lock.
 
     Returns:
         Names of the dropped tables. A table that another session keeps locked is left
         for the next call.
     """
     dropped = []
-    async with migration_connection(url, lock_timeout_s=lock_timeout_s) as connection:
+    async with migration_connection(url) as connection:
         await connection.commit()
         each = await connection.execution_options(isolation_level="AUTOCOMMIT")
         # Citus cannot detach concurrently; readers and writers wait for a moment.

@@ -42,22 +42,14 @@ class Journal:
     Args:
         directory: directory made by `prepare`; several processes share it.
         max_bytes: most bytes of entries in all files of this process.
-        clock: time in seconds since 1970.
 
     Attributes:
         max_bytes: as given.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        max_bytes: int,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, directory: Path, *, max_bytes: int) -> None:
         self._shelf = JournalSet(directory)
         self.max_bytes = max_bytes
-        self._clock = clock
         # SQLite blocks on the disk, so it runs in a thread.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._refused_at = float("-inf")
@@ -133,7 +125,7 @@ class Journal:
         if not encoded:
             return taken
         try:
-            self._shelf.append(encoded, at=self._clock())
+            self._shelf.append(encoded, at=time.time())
         except FAILURES as error:
             self._refuse("the journal cannot be written", error=str(error))
             return [False] * len(bodies)

@@ -150,7 +150,6 @@ async def expire_events(
     limit: Limit,
     actor: str,
     report: Callable[[str, int, float], None],
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int | None:
     """Delete all expired events, unless another process does so now.
 
@@ -165,7 +164,6 @@ async def expire_events(
             with their number in the last.
         report: called for each partition with its name, the number of events deleted
             (at least 1) and the seconds it took.
-        clock: aware UTC.
 
     Returns:
         Number of events deleted; None if another process holds the lease.
@@ -174,7 +172,7 @@ async def expire_events(
         UnavailableError: the database did not answer in time; call it again to go on.
     """
     holder = new_holder()
-    before = limit.before(clock())
+    before = limit.before(datetime.now(UTC))
     if not await _ask(engine, partial(_take_lease, holder=holder)):
         return None
     buckets = await _ask(engine, read_buckets)

@@ -102,11 +102,8 @@ class Quarantine:
             row = chosen[id_]
             self._held[row.source] = self._held[row.source].plus(row)
         known |= chosen.keys()
-        await count_drops(
-            driver,
-            [row for row in rows if row.id not in known],
-            worker=self._worker,
-        )
+        dropped = [row for row in rows if row.id not in known]
+        await count_drops(driver, dropped, worker=self._worker)
         return [row.id in known for row in rows]
 
     def fill(self) -> dict[str, float]:

@@ -82,15 +82,16 @@ async def correct(
     [outcome] = await store_each(connection, [record])
     if (failure := failure_of(outcome)) is not None:
         return Correction("rejected", None, [failure])
+    id_of_event = UUID(record.id)
     await connection.execute(
         update(rejected_events)
         .where(_COLUMNS.id == id_)
-        .values(corrected_at=func.now(), corrected_as=UUID(str(record.id)))
+        .values(corrected_at=func.now(), corrected_as=id_of_event)
     )
     status: Literal["stored", "duplicate"] = (
         "stored" if outcome is STORED else "duplicate"
     )
-    return Correction(status, UUID(str(record.id)), (), record.warnings)
+    return Correction(status, id_of_event, (), record.warnings)
 
 
 async def _lock(connection: AsyncConnection, id_: UUID) -> Waiting:

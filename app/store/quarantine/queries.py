@@ -5,18 +5,20 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import EventNotFoundError
 from app.store.lifecycle.audit import record_action
 from app.store.quarantine.caps import ID_CONFLICT
-from app.store.quarantine.selection import RECEIPT_ORDER, Place, next_batch
+from app.store.read.events import KeysetPosition
 from app.store.read.filters import RejectedFilter
 from app.store.tables.events import rejected_drops, rejected_events
 
 _PURGE_BATCH = 1_000
 _COLUMNS = rejected_events.c
+# Columns of rejected_events_received_at_id_idx.
+_RECEIPT_ORDER = (_COLUMNS.received_at, _COLUMNS.id)
 _LISTED = [column for column in _COLUMNS if column is not _COLUMNS.payload]
 
 
@@ -76,7 +78,7 @@ async def overview(
     rows = await connection.execute(
         select(*_LISTED)
         .where(*selection.conditions())
-        .order_by(*(column.desc() for column in RECEIPT_ORDER))
+        .order_by(*(column.desc() for column in _RECEIPT_ORDER))
         .limit(limit)
     )
     return RejectedListing(
@@ -118,6 +120,30 @@ async def read_rejected(connection: AsyncConnection, id_: str) -> dict[str, Any]
     return _as_dict(row)
 
 
+def next_batch(
+    selection: RejectedFilter,
+    *columns: ColumnElement[Any],
+    after: KeysetPosition | None,
+    limit: int,
+) -> Select[Any]:
+    """The query that locks the next rows in the order of receipt.
+
+    It skips rows that another session has locked: that session handles them.
+
+    Args:
+        selection: with an end, else it includes events that arrive meanwhile.
+        columns: columns to read.
+        after: end of the batch before.
+        limit: number of rows.
+    """
+    query = select(*columns).where(*selection.conditions())
+    if after is not None:
+        query = query.where(tuple_(*_RECEIPT_ORDER) > tuple_(*after))
+    return (
+        query.order_by(*_RECEIPT_ORDER).limit(limit).with_for_update(skip_locked=True)
+    )
+
+
 async def delete_rejected(connection: AsyncConnection, ids: Iterable[UUID]) -> None:
     """Delete rejected events."""
     await connection.execute(delete(rejected_events).where(_COLUMNS.id.in_(list(ids))))
@@ -142,9 +168,9 @@ async def purge(
     while True:
         async with engine.begin() as connection:
             batch = await connection.execute(
-                next_batch(selection, *RECEIPT_ORDER, after=after, limit=_PURGE_BATCH)
+                next_batch(selection, *_RECEIPT_ORDER, after=after, limit=_PURGE_BATCH)
             )
-            places = [Place(*row) for row in batch]
+            places = [KeysetPosition(*row) for row in batch]
             if not places:
                 return
             await delete_rejected(connection, (place.id for place in places))

@@ -23,8 +23,8 @@ from app.request_errors import InvalidJsonError
 from app.store.db_errors import DATABASE_ERRORS, is_data_error
 from app.store.lifecycle.audit import record_action
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE
-from app.store.quarantine.queries import delete_rejected
-from app.store.quarantine.selection import Place, next_batch
+from app.store.quarantine.queries import delete_rejected, next_batch
+from app.store.read.events import KeysetPosition
 from app.store.read.filters import RejectedFilter
 from app.store.shards.buckets import read_buckets
 from app.store.shards.claim import store_in_buckets
@@ -39,22 +39,13 @@ from app.store.write.insert import (
 )
 from app.store.write.partitions import ensure_partitions
 
-WAITING_COLUMNS = (
-    rejected_events.c.id,
-    rejected_events.c.received_at,
-    rejected_events.c.source,
-    rejected_events.c.message_id,
-    rejected_events.c.errors,
-    rejected_events.c.payload,
-    rejected_events.c.request_id,
-)
 # Processing a batch of the largest events takes seconds without a query.
 _TAKE_TIME = text("SET LOCAL idle_in_transaction_session_timeout = '5min'")
 _REFUSED = Outcome(EventStatus.REJECTED, errors=(UNSTORABLE,))
 
 
 class Waiting(NamedTuple):
-    """A rejected event, as far as judging it anew needs it."""
+    """The columns of a rejected event from which it is processed again."""
 
     id: UUID
     received_at: datetime
@@ -63,6 +54,9 @@ class Waiting(NamedTuple):
     errors: list[dict[str, str]]
     payload: str
     request_id: str
+
+
+WAITING_COLUMNS = tuple(rejected_events.c[name] for name in Waiting._fields)
 
 
 class Failure(NamedTuple):
@@ -139,7 +133,7 @@ async def replay(  # noqa: PLR0913 - what, by which rules, who, and whom to info
                 rejected=len(replayed.failures),
             )
         report(replayed)
-        after = Place(rows[-1].received_at, rows[-1].id)
+        after = KeysetPosition(rows[-1].received_at, rows[-1].id)
 
 
 def process_again(
@@ -177,7 +171,7 @@ async def _lock(
     connection: AsyncConnection,
     selection: RejectedFilter,
     *,
-    after: Place | None,
+    after: KeysetPosition | None,
     limit: int,
 ) -> list[Waiting]:
     query = next_batch(selection, *WAITING_COLUMNS, after=after, limit=limit)
@@ -206,20 +200,17 @@ async def _settle(
     # Ids are claimed in order even where a refusal splits the batch.
     passing.sort(key=lambda pair: pair[0].id)
     outcomes = await store_each(connection, [record for record, _ in passing])
-    settled: list[UUID] = []
-    erased: list[UUID] = []
+    leaving: list[UUID] = []
     for (_, row), outcome in zip(passing, outcomes, strict=True):
         failure = failure_of(outcome)
-        if failure is None:
-            settled.append(row.id)
-            continue
-        failures.append(Failure(row.id, [failure]))
-        if outcome is REFUSED_AS_ERASED:
-            erased.append(row.id)
-    # The quarantine keeps nothing of an erased event either.
-    await delete_rejected(connection, [*settled, *erased])
+        if failure is not None:
+            failures.append(Failure(row.id, [failure]))
+        # The quarantine keeps nothing of an erased event either.
+        if failure is None or outcome is REFUSED_AS_ERASED:
+            leaving.append(row.id)
+    await delete_rejected(connection, leaving)
     stored = sum(outcome is STORED for outcome in outcomes)
-    return Replayed(stored, len(settled) - stored, failures)
+    return Replayed(stored, len(rows) - len(failures) - stored, failures)
 
 
 def failure_of(outcome: Outcome) -> Issue | None:

@@ -110,22 +110,13 @@ async def measure_rejected(
 ) -> dict[str, QuarantineUsage]:
     """Usage by source, counting at most `limit` rows of each."""
     figures = await driver.fetch(_MEASURE, list(sources), MAX_PAYLOAD, limit)
-    return {
-        source: QuarantineUsage(events, payload_bytes)
-        for source, events, payload_bytes in figures
-    }
+    return {source: QuarantineUsage(*usage) for source, *usage in figures}
 
 
 async def count_drops(
     driver: asyncpg.Connection, rows: Sequence[Rejection], *, worker: str
 ) -> None:
-    """Count rows as dropped in the minute of their receipt.
-
-    Args:
-        driver: connection in a transaction.
-        rows: rejected events that are not kept.
-        worker: unique name of this process.
-    """
+    """Count rows as dropped in the minute of their receipt, by this process."""
     if not rows:
         return
     counts = Counter(

@@ -9,10 +9,10 @@ A standby has replayed less than the clock says: see `ReplayedTime`.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Row, text
@@ -20,8 +20,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.query import ask
 from app.store.read.arrival import Arrival, to_arrival
-
-T = TypeVar("T")
 
 # The first poll reads this much, and so does one after a long outage.
 HISTORY = timedelta(hours=1)
@@ -172,9 +170,8 @@ class Arrivals:
     def __init__(
         self, engine: AsyncEngine, *, settle_s: float, timeout_s: float = 1.0
     ) -> None:
-        self._engine = engine
+        self._ask = partial(ask, engine, timeout_s=timeout_s, failure=_NO_RESPONSE)
         self._settle = timedelta(seconds=settle_s)
-        self._timeout_s = timeout_s
         self._watermark: datetime | None = None
         # Reported rows after the watermark, so that they are not reported again.
         self._seen: dict[UUID, datetime] = {}
@@ -215,15 +212,9 @@ class Arrivals:
         """
         return await self._ask(partial(_count, since=since, until=until))
 
-    async def _ask(self, query: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        return await ask(
-            self._engine, query, timeout_s=self._timeout_s, failure=_NO_RESPONSE
-        )
-
     async def _poll(self, connection: AsyncConnection, *, limit: int) -> _Found:
         # First, so that a transaction that starts later is after the watermark.
-        found = await connection.execute(_WATERMARK, {"settle": self._settle})
-        row = found.one()
+        row = (await connection.execute(_WATERMARK, {"settle": self._settle})).one()
         end: datetime = row.end
         if row.is_standby:
             end = self._replayed.advance(end, xmin=row.xmin, xmax=row.xmax)

@@ -18,24 +18,15 @@ Kind: TypeAlias = Literal["stored", "mentioned", "rejected"]
 _PARAMETER = re.compile(r":([a-z]+)")
 # Entries that each query returns.
 LIMIT = 100
-_USER = """\
+_TIMELINE = """\
 SELECT id, source, event, user_id, group_id, "timestamp" AS at
 FROM events
-WHERE user_id = :term
+WHERE {condition}
 ORDER BY "timestamp" DESC
 LIMIT 100;"""
-_ACCOUNT = """\
-SELECT id, source, event, user_id, group_id, "timestamp" AS at
-FROM events
-WHERE group_id = :term
-ORDER BY "timestamp" DESC
-LIMIT 100;"""
-_MESSAGE = """\
-SELECT id, source, event, user_id, group_id, "timestamp" AS at
-FROM events
-WHERE user_id = :user AND message_id = :message
-ORDER BY "timestamp" DESC
-LIMIT 100;"""
+_USER = _TIMELINE.format(condition="user_id = :term")
+_ACCOUNT = _TIMELINE.format(condition="group_id = :term")
+_MESSAGE = _TIMELINE.format(condition="user_id = :user AND message_id = :message")
 _EVENT = """\
 SELECT e.id, e.source, e.event, e.user_id, e.group_id, e."timestamp" AS at
 FROM event_ids AS i

@@ -223,12 +223,7 @@ FROM (
 
 
 class ReportRunner:
-    """Runs reports, each within its own timeout.
-
-    Args:
-        engine: separate from the writer's.
-        timeout_s: for one report.
-    """
+    """Runs reports, each within its own timeout."""
 
     def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
         self._engine = engine

@@ -68,7 +68,6 @@ class SourcePage:
     """A source with its counts of the last day.
 
     Attributes:
-        name: of the source.
         created_at: when its first key was created.
         activity: events stored in the last minute, hour and day, and the last one.
         rejected: events by reason.

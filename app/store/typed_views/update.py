@@ -35,7 +35,7 @@ class ViewChange(NamedTuple):
 
 
 async def update_views(
-    url: str, declarations: Iterable[Declaration], *, lock_timeout_s: float = 5.0
+    url: str, declarations: Iterable[Declaration]
 ) -> list[ViewChange]:
     """Create or extend the view of each declared event, all in one transaction.
 
@@ -44,7 +44,6 @@ async def update_views(
     Args:
         url: of a database whose schema is up to date.
         declarations: accepted ones.
-        lock_timeout_s: longest wait for a lock on a view.
 
     Returns:
         The views that changed.
@@ -54,10 +53,7 @@ async def update_views(
         OSError, DBAPIError: Postgres cannot be reached, or refuses.
     """
     changes = []
-    async with (
-        migration_connection(url, lock_timeout_s=lock_timeout_s) as connection,
-        connection.begin(),
-    ):
+    async with migration_connection(url) as connection, connection.begin():
         result = await connection.execute(select(event_declarations))
         recorded = {row.event: row for row in result}
         for declaration in declarations:
