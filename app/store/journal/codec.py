@@ -21,7 +21,6 @@ from app.request_errors import InvalidJsonError
 
 _VERSION = 2
 _KINDS: Mapping[str, type[Entry]] = {"record": Record, "rejection": Rejection}
-_REJECTION_FIELDS = tuple(field.name for field in fields(Rejection))
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -31,7 +30,7 @@ def encode_entry(entry: Entry) -> bytes:
         values = entry._asdict() | {"sent": encode_exactly(entry.sent)}
     else:
         kind = "rejection"
-        values = {name: getattr(entry, name) for name in _REJECTION_FIELDS}
+        values = {each.name: getattr(entry, each.name) for each in fields(Rejection)}
     return json.dumps([_VERSION, kind, values], default=_plain).encode()
 
 
@@ -45,11 +44,9 @@ def decode_entry(encoded: bytes) -> Entry:
         *version, kind, values = json.loads(encoded)
         if version not in ([], [_VERSION]):
             raise ValueError(f"an entry of version {version}")
-        restored = {
-            name: _RESTORED.get(name, _unchanged)(value)
-            for name, value in values.items()
-        }
-        return _KINDS[kind](**restored)
+        for name in values.keys() & _RESTORED.keys():
+            values[name] = _RESTORED[name](values[name])
+        return _KINDS[kind](**values)
     except (AttributeError, InvalidJsonError, KeyError, TypeError) as error:
         raise ValueError("not an entry") from error
 
@@ -68,10 +65,6 @@ def _issues(values: list[list[str]]) -> tuple[Issue, ...]:
 
 def _sent(text: str) -> Any:
     return decode(text.encode(), max_depth=0).value
-
-
-def _unchanged(value: Any) -> Any:
-    return value
 
 
 _RESTORED: Mapping[str, Callable[[Any], Any]] = {

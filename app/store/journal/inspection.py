@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal
-from app.store.journal.lock import ASIDE, is_owned
-from app.store.journal.sqlite import JournalStats, inspect, journal_files
+from app.store.journal.journal_file import is_owned
+from app.store.journal.sqlite import ASIDE, JournalStats, inspect, journal_files
 from app.store.quarantine.caps import Quarantine
 from app.store.service_queries import ServiceQueries
 from app.store.shards.buckets import read_buckets
@@ -25,7 +25,7 @@ class JournalStatus(NamedTuple):
     """One journal.
 
     Attributes:
-        name: name of its file.
+        name: of its file.
         state: `owned` by a process that drains it, `free` for the next one to adopt,
             or `damaged` and set aside.
         held: its statistics; None if it cannot be read.
@@ -70,11 +70,11 @@ async def drain_free(
     """Store the entries of journals without an owner.
 
     Args:
-        engine: engine of the database.
-        directory: existing directory of the journals.
-        file: only this journal, such as a copy of another machine's.
+        engine: of the database.
+        directory: of the journals.
         timeout_s: time limit of one commit.
         quarantine: keeps rejected events.
+        file: only this journal, such as a copy of another machine's.
     """
     journal = Journal(directory, max_bytes=0)
     async with engine.begin() as connection:

@@ -40,7 +40,7 @@ class Journal:
     """Durable queue of entries, each kept until it is confirmed.
 
     Args:
-        directory: directory made by `prepare`; several processes share it.
+        directory: made by `prepare`; several processes share it.
         max_bytes: most bytes of entries in all files of this process.
 
     Attributes:
@@ -48,7 +48,7 @@ class Journal:
     """
 
     def __init__(self, directory: Path, *, max_bytes: int) -> None:
-        self._shelf = JournalSet(directory)
+        self._files = JournalSet(directory)
         self.max_bytes = max_bytes
         # SQLite blocks on the disk, so it runs in a thread.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -57,12 +57,12 @@ class Journal:
     @property
     def held(self) -> JournalStats:
         """Statistics of all files."""
-        return self._shelf.held
+        return self._files.held
 
     @property
     def waiting(self) -> int:
         """Number of entries that can be read and confirmed."""
-        return self._shelf.waiting
+        return self._files.waiting
 
     @property
     def takes(self) -> bool:
@@ -80,18 +80,18 @@ class Journal:
     async def read(self, *, limit: int) -> Page | None:
         """Read some of the oldest entries; None if there are none or reading fails."""
         try:
-            return await self._run(lambda: self._shelf.read(limit=limit))
+            return await self._run(lambda: self._files.read(limit=limit))
         except FAILURES:
             log.exception("the journal cannot be read")
             return None
 
     async def settle(self, page: Page, seqs: Collection[int]) -> None:
         """Delete entries of a page that Postgres has confirmed."""
-        await self._run(lambda: self._shelf.settle(page.file, seqs))
+        await self._run(lambda: self._files.settle(page.file, seqs))
 
     async def skip(self, page: Page) -> None:
         """Leave the damaged entries of a page to the operator."""
-        await self._run(lambda: self._shelf.skip(page.file, page.seqs))
+        await self._run(lambda: self._files.skip(page.file, page.seqs))
 
     async def adopt(self, path: Path | None = None) -> int:
         """Adopt the files whose owners have ended; returns their number.
@@ -99,11 +99,11 @@ class Journal:
         Args:
             path: only this file, of whatever directory.
         """
-        return await self._run(lambda: self._shelf.adopt(path))
+        return await self._run(lambda: self._files.adopt(path))
 
     async def close(self) -> None:
         """Close all files; another process may adopt them with their entries."""
-        await self._run(self._shelf.close)
+        await self._run(self._files.close)
         self._thread.shutdown()
 
     async def _run(self, work: Callable[[], T]) -> T:
@@ -125,7 +125,7 @@ class Journal:
         if not encoded:
             return taken
         try:
-            self._shelf.append(encoded, at=time.time())
+            self._files.append(encoded, at=time.time())
         except FAILURES as error:
             self._refuse("the journal cannot be written", error=str(error))
             return [False] * len(bodies)

@@ -7,14 +7,14 @@ import secrets
 import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-from app.files import sync_directory
-from app.store.journal.lock import JournalLock
+from app.files import sync_directory, try_lock
 from app.store.journal.sqlite import (
+    ASIDE,
+    PARTS,
     SUFFIX,
     JournalStats,
     connect,
@@ -24,15 +24,11 @@ from app.store.journal.sqlite import (
 )
 
 
-class JournalEntry(NamedTuple):
-    """One entry as read from the file; `entry` is None if its checksum is wrong."""
-
-    seq: int
-    entry: bytes | None
-
-
 class JournalFile:
     """Entries in order of arrival, each kept until it is confirmed.
+
+    A lock file next to the database belongs to its owner until the file is closed or
+    the process ends.
 
     Attributes:
         path: path of the database.
@@ -51,7 +47,10 @@ class JournalFile:
         self._damaged: set[int] = set()
         self._after = 0
         self._connection: sqlite3.Connection | None = None
-        self._ownership = JournalLock(path)
+        self._lock = ExitStack()
+        if self._lock.enter_context(try_lock(_lock_of(path))) is None:
+            self._lock.close()
+            raise BlockingIOError(f"{path.name} is owned")
 
     @classmethod
     def create(cls, directory: Path) -> "JournalFile":
@@ -116,13 +115,16 @@ class JournalFile:
             self.held.oldest_at or at,
         )
 
-    def read(self, *, limit: int, max_bytes: int) -> list[JournalEntry]:
+    def read(self, *, limit: int, max_bytes: int) -> list[tuple[int, bytes]]:
         """Read the oldest entries of this round, at least one if there is any.
+
+        Returns:
+            Sequence number and entry of each; an empty one if its checksum is wrong.
 
         Raises:
             sqlite3.Error: the database cannot be read.
         """
-        lines: list[JournalEntry] = []
+        lines: list[tuple[int, bytes]] = []
         size = 0
         rows = read_after(self._open_connection, self._after)
         for seq, checksum, entry in rows:
@@ -131,9 +133,7 @@ class JournalFile:
             size += len(entry)
             if lines and (len(lines) == limit or size > max_bytes):
                 break
-            lines.append(
-                JournalEntry(seq, entry if zlib.crc32(entry) == checksum else None)
-            )
+            lines.append((seq, entry if zlib.crc32(entry) == checksum else b""))
         rows.close()
         return lines
 
@@ -166,17 +166,26 @@ class JournalFile:
     def set_aside(self) -> Path:
         """Rename the file so that no process reads it, and leave it to the operator."""
         self._disconnect()
-        return self._ownership.set_aside()
+        aside = self.path.with_name(self.path.name + ASIDE)
+        for part in PARTS:
+            with suppress(FileNotFoundError):
+                Path(f"{self.path}{part}").rename(f"{aside}{part}")
+        self.remove()
+        return aside
 
     def remove(self) -> None:
         """Remove the file."""
         self._disconnect()
-        self._ownership.remove()
+        # The lock goes last, so that no other process can adopt a part of the files.
+        for part in PARTS:
+            Path(f"{self.path}{part}").unlink(missing_ok=True)
+        _lock_of(self.path).unlink(missing_ok=True)
+        self._lock.close()
 
     def close(self) -> None:
         """Close the file; another process may adopt it."""
         self._disconnect()
-        self._ownership.give_up()
+        self._lock.close()
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -201,3 +210,13 @@ class JournalFile:
             with suppress(sqlite3.Error):  # it may have rolled back by itself
                 connection.execute("ROLLBACK")
             raise
+
+
+def is_owned(path: Path) -> bool:
+    """Whether a running process owns the journal of this database."""
+    with try_lock(_lock_of(path)) as lock:
+        return lock is None
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from app.logs import fields
 from app.pipeline.outcome import Entry
 from app.store.journal.codec import decode_entry
-from app.store.journal.journal_file import JournalEntry, JournalFile
+from app.store.journal.journal_file import JournalFile
 from app.store.journal.sqlite import SUFFIX, JournalStats, is_corrupt
 
 log = logging.getLogger(__name__)
@@ -36,11 +36,7 @@ class Page(NamedTuple):
 
 
 class JournalSet:
-    """Files of one directory that are ours.
-
-    Args:
-        directory: several processes share it.
-    """
+    """Files of this process in one directory, which several processes share."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -136,12 +132,12 @@ class JournalSet:
     def _files(self) -> list[JournalFile]:
         return [*self._adopted, *([self._own] if self._own else [])]
 
-    def _page(self, file: JournalFile, lines: Iterable[JournalEntry]) -> Page:
+    def _page(self, file: JournalFile, lines: Iterable[tuple[int, bytes]]) -> Page:
         page = Page(file, [], [])
         damaged: list[int] = []
         for seq, entry in lines:
             try:
-                page.entries.append(decode_entry(entry or b""))
+                page.entries.append(decode_entry(entry))
                 page.seqs.append(seq)
             except ValueError:
                 damaged.append(seq)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 SUFFIX = ".sqlite3"
+# Added to the name of a damaged file.
+ASIDE = ".damaged"
 # Suffixes of the files of one database, as SQLite names them.
 PARTS = ("", "-wal", "-shm")
 _SCHEMA = """

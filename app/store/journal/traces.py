@@ -12,8 +12,7 @@ from app.pipeline.outcome import Entry
 from app.pipeline.person import Person
 from app.pipeline.record import Record
 from app.store.journal.codec import decode_entry
-from app.store.journal.lock import ASIDE
-from app.store.journal.sqlite import PARTS, journal_files, read_after
+from app.store.journal.sqlite import ASIDE, PARTS, journal_files, read_after
 
 _PAUSE_S = 0.2
 _PIECE_BYTES = 4 * 1024 * 1024
