@@ -180,14 +180,15 @@ class Settings(BaseSettings):
         default=2.0,
         gt=0,
         description="Time for one commit, retries included. After it the events go to "
-        "the journal, or the response is 503.",
+        "the journal, or the response is 503. A look-up of a key has half of it, or "
+        "1 if that is more.",
     )
     answer_timeout_seconds: float = Field(
         default=2.5,
         gt=0,
         description="Time from the last byte of a body to its response. After it, or "
-        "if a request would wait so long: 503. At least "
-        "`ROLLCALL_COMMIT_TIMEOUT_SECONDS`.",
+        "if a request would wait so long: 503. A query of a reader has 70 % of it. "
+        "At least `ROLLCALL_COMMIT_TIMEOUT_SECONDS`.",
     )
     drain_timeout_seconds: float = Field(
         default=10.0,
@@ -274,6 +275,16 @@ class Settings(BaseSettings):
         """Networks of the trusted proxies."""
         parts = map(str.strip, (self.trusted_proxies or "").split(","))
         return [ip_network(each, strict=False) for each in parts if each]
+
+    @property
+    def lookup_timeout_seconds(self) -> float:
+        """Time limit of a look-up of a key or a session."""
+        return max(1.0, self.commit_timeout_seconds / 2)
+
+    @property
+    def read_timeout_seconds(self) -> float:
+        """Time limit of a query of a reader."""
+        return self.answer_timeout_seconds * 0.7
 
     @property
     def max_future(self) -> timedelta:

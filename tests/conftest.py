@@ -19,8 +19,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.embedded import Cluster, running
-from app.store.engine import create_engine
 from app.store.migrations import migrate
+from tests.support.postgres.patient import patient_engine
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -118,7 +118,7 @@ def cluster() -> Iterator[Cluster | OutsideServer]:
 def admin(cluster: Cluster | OutsideServer) -> Iterator[Admin]:
     # With a factory, the runner leaves alone the event loops that tests use.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        engine = create_engine(cluster.url("postgres"), command_timeout_s=30)
+        engine = patient_engine(cluster.url("postgres"))
         admin = Admin(cluster, runner, engine)
         if isinstance(cluster, Cluster):
             directory = admin.scalar("SHOW data_directory")
@@ -170,8 +170,8 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """The service's engine, on a database of this test's own."""
-    engine = create_engine(database_url)
+    """The service's engine, patient, on a database of this test's own."""
+    engine = patient_engine(database_url)
     yield engine
     await engine.dispose()
 

@@ -23,9 +23,6 @@ from app.store.service_queries import ServiceQueries
 # One for signing in, one for key lookups.
 _ACCESS_CONNECTIONS = 2
 _QUERY_CONNECTIONS = 2
-# Their sum stays below the time limit of a response during an outage.
-_LOOKUP_TIMEOUT_S = 1.0
-_READ_TIMEOUT_S = 1.75
 
 
 class ReadComponents:
@@ -56,25 +53,28 @@ class ReadComponents:
         on_read: Callable[[Reader, str], None],
     ) -> None:
         trust_s = settings.key_cache_seconds
+        # By default their sum stays below the time limit of a response in an outage.
+        lookup_s = settings.lookup_timeout_seconds
+        read_s = settings.read_timeout_seconds
         known = recent = None
         if outage is not None:
             known = outage.known_keys.reader_of
             recent = SessionFile(settings.data_dir)
         # Separate pools, so that readers never take a connection from the writer.
         self._engine = create_engine(
-            url, pool_size=_ACCESS_CONNECTIONS, command_timeout_s=_READ_TIMEOUT_S
+            url, pool_size=_ACCESS_CONNECTIONS, command_timeout_s=read_s
         )
         self._query_engine = create_engine(
             read_url(settings, default=url),
             pool_size=_QUERY_CONNECTIONS,
-            command_timeout_s=_READ_TIMEOUT_S,
+            command_timeout_s=read_s,
             on_host=HostWatch(metrics, name="reading"),
         )
         watch_pool(self._query_engine, metrics, name="reading")
-        lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
+        lookups = ServiceQueries(self._engine, timeout_s=lookup_s)
         self.keys = KeyCache(lookups.reader_of_key, trust_s=trust_s, known=known)
-        self.turns = QueryLimiter(self._query_engine, timeout_s=_READ_TIMEOUT_S)
-        self.sessions = Sessions(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
+        self.turns = QueryLimiter(self._query_engine, timeout_s=read_s)
+        self.sessions = Sessions(self._engine, timeout_s=lookup_s)
         self.readers = ReaderAuth(
             keys=self.keys,
             sessions=KeyCache(self.sessions.reader_of, trust_s=trust_s, recent=recent),

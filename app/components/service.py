@@ -51,7 +51,6 @@ from app.store.write.writer import Writer
 
 log = logging.getLogger(__name__)
 
-_LOOKUP_TIMEOUT_S = 1.0
 # Bodies of SDKs that send their key in the body have 500 KB at most.
 _MAX_UNAUTHENTICATED_BYTES = 1024 * 1024
 
@@ -94,7 +93,9 @@ class Service:
         self.console = ConsoleComponents(
             url, event_policy(settings, catalog), data_dir=settings.data_dir
         )
-        self._lookups = ServiceQueries(self._engine, timeout_s=_LOOKUP_TIMEOUT_S)
+        self._lookups = ServiceQueries(
+            self._engine, timeout_s=settings.lookup_timeout_seconds
+        )
         self._recorder = AccessRecorder(self._lookups, metrics)
         options = partial(self._committer_options, settings)
         drains = RoutingCommitter(self._engine, **options())

@@ -22,7 +22,6 @@ from app.store.write.committer import Committer
 
 # Each bucket needs the writer's, and one for its drain or the check before it.
 _CONNECTIONS = 2
-_CHECK_TIMEOUT_S = 1.0
 # Of the commit timeout. The first statements of a connection to Citus take longest; if
 # they take too long, there is time to try again on the same connection.
 _STATEMENT_SHARE = 0.6
@@ -111,7 +110,9 @@ class LaneFactory:
         )
         self._close = engine.dispose
         watch_pool(engine, self._metrics, name="buckets")
-        lookups = ServiceQueries(engine, timeout_s=_CHECK_TIMEOUT_S)
+        lookups = ServiceQueries(
+            engine, timeout_s=self._settings.lookup_timeout_seconds
+        )
 
         def committer() -> BucketCommitter:
             return BucketCommitter(engine, buckets=buckets, **self._committer_options())

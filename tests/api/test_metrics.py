@@ -73,7 +73,7 @@ async def test_metrics_refuse_a_revoked_key(api: Api, read_key: str) -> None:
     async def is_refused() -> bool:
         return (await scrape(api, read_key)).status_code == 401
 
-    await eventually(is_refused, within_s=10)
+    await eventually(is_refused, within_s=60)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
 from tests.conftest import Admin
 from tests.support.browser.complaints import Complaints
@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
-_SLOWEST_MS = 15_000
+_SLOWEST_MS = 30_000
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
@@ -35,6 +35,8 @@ AXE_OPTIONS: dict[Literal["light", "dark"], dict[str, Any]] = {
     "light": {"resultTypes": ["violations"]},
     "dark": {"resultTypes": ["violations"], "runOnly": COLOUR_RULES},
 }
+
+expect.set_options(timeout=_SLOWEST_MS)
 
 Judge = Callable[[Page], Awaitable[None]]
 

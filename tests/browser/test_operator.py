@@ -14,6 +14,7 @@ from tests.browser.conftest import PHONE, Judge
 from tests.support.browser.hostile import PAYLOADS
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
+from tests.support.limits import DEFAULT
 from tests.support.postgres.proxy import Proxy
 from tests.support.service.process import served
 
@@ -165,7 +166,11 @@ async def shaky(site: Site, tmp_path: Path) -> AsyncIterator[tuple[str, Proxy]]:
     async with Proxy(site.database.url).listening() as proxy:
         with ExitStack() as stack:
             started = served(
-                proxy.url, tmp_path, data_dir=str(tmp_path / "data"), workers="2"
+                proxy.url,
+                tmp_path,
+                data_dir=str(tmp_path / "data"),
+                workers="2",
+                **DEFAULT,
             )
             service = await asyncio.to_thread(stack.enter_context, started)
             yield service.address, proxy
@@ -184,7 +189,7 @@ async def test_home_shows_an_outage_from_its_begin_to_its_end(
     await page.locator("main button[type=submit]").click()
     state = page.locator("#state")
     await expect(state).to_have_attribute("data-mode", "storing")
-    async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=60) as client:
         headers = {"authorization": f"Bearer {site.write_key}"}
         await client.post("/track", json=signed_up(user), headers=headers)
         proxy.freeze()
@@ -197,7 +202,7 @@ async def test_home_shows_an_outage_from_its_begin_to_its_end(
     jar = await page.context.cookies()
     cookies = "; ".join(f"{each['name']}={each['value']}" for each in jar)
     for _ in range(4):
-        async with httpx.AsyncClient(base_url=address, timeout=20) as fresh:
+        async with httpx.AsyncClient(base_url=address, timeout=60) as fresh:
             shown = await fresh.get("/", headers={"cookie": cookies})
         assert 'data-mode="buffering"' in shown.text
     await page.reload()

@@ -89,8 +89,8 @@ def test_server_that_cannot_restart_is_reported_and_retried(
     with running(state_dir, settings=SMALL, announce=said.put):
         version.write_text("14\n")
         os.kill(postmaster(state_dir), signal.SIGKILL)
-        assert "ended" in said.get(timeout=30)
-        assert "made by Postgres 14" in said.get(timeout=30)
+        assert "ended" in said.get(timeout=60)
+        assert "made by Postgres 14" in said.get(timeout=60)
         version.write_text(ours)
         with exclusive_lock(state_dir / "start.lock"):
             pass

@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 from tests.support.faults.figures import Row, render, write_json
 from tests.support.faults.postgres import SETTINGS, Postgres, own_postgres
 from tests.support.faults.stage import Serve, Stage, new_key
+from tests.support.limits import DEFAULT
 from tests.support.postgres.proxy import Proxy
 from tests.support.service.process import Service, environment, serving
 
@@ -102,7 +103,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             return stack.enter_context(
                 serving(
                     *("--port", str(port), *arguments),
-                    env={**environment(**settings), **environ},
+                    env={**environment(**(DEFAULT | settings)), **environ},
                     log=tmp_path / "log.jsonl",
                     listener=listener,
                 )

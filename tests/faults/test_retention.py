@@ -11,6 +11,7 @@ from tests.faults.conftest import NewRow
 from tests.support.eventually import eventually
 from tests.support.faults import actions
 from tests.support.faults.stage import Stage
+from tests.support.limits import DEFAULT
 from tests.support.service.process import ROLLCALL, environment
 from tests.support.store.weeks import fill_week
 
@@ -38,7 +39,7 @@ async def run_retention(stage: Stage, *, kill_after_s: float | None = None) -> i
     """Run `rollcall retention --days 21`; returns its exit status."""
     process = await asyncio.create_subprocess_exec(
         *(ROLLCALL, "retention", "--days", "21"),
-        env=environment(database_url=stage.url),
+        env=environment(database_url=stage.url, **DEFAULT),
         stderr=asyncio.subprocess.DEVNULL,
     )
     if kill_after_s is not None:

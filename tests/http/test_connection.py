@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from app.http.monitor import ConnectionMonitor
 from app.ingest.load.pacer import Pacer
 from app.ingest.load.source_queue import SourceQueue, Ticket
 from app.metrics.counters import Metrics
+from tests.support.durations import least_s
 from tests.support.eventually import eventually
 from tests.support.http.connecting import LIMITS, Wire, post
 from tests.support.ingest.tracking import Bench, event
@@ -33,30 +35,37 @@ async def hasty() -> AsyncIterator[Bench]:
 async def test_time_of_a_pipelined_request_begins_with_its_last_byte(
     hasty: Bench,
 ) -> None:
-    wire, began = Wire(hasty), time.monotonic()
     hasty.commits.open.clear()
-    wire.send(*[post()] * 3)
-    statuses = await wire.responses(3)
 
-    assert statuses == [503, 503, 503]
-    assert time.monotonic() - began < 0.9  # with a time of its own each: 1.5
+    async def send_three() -> None:
+        wire = Wire(hasty)
+        wire.send(*[post()] * 3)
+        assert await wire.responses(3) == [503, 503, 503]
+
+    # With a time of its own for each it takes 1.5.
+    assert await least_s(send_three, enough_s=0.9) < 0.9
 
 
 async def test_time_of_a_body_begins_before_a_key_is_looked_up_that_delays_it(
     hasty: Bench,
 ) -> None:
-    hasty.keys.open.clear()
-    hasty.commits.open.clear()
-    wire, began = Wire(hasty), time.monotonic()
-    request = post(key="rc_known", body=event()).replace(b"known", b"newer")
-    hasty.keys.accept("rc_newer")
-    wire.send(request[:-1])
-    asyncio.get_running_loop().call_later(0.4, hasty.keys.open.set)
-    await eventually(lambda: wire.transport.reads)
-    wire.send(request[-1:])
+    numbers = count()
 
-    assert await wire.responses(1) == [503]
-    assert time.monotonic() - began < 0.8  # with all of it after the key: 0.9
+    async def send_with_unknown_key() -> None:
+        key = f"rc_newer{next(numbers)}"
+        hasty.keys.accept(key)
+        hasty.keys.open.clear()
+        hasty.commits.open.clear()
+        wire = Wire(hasty)
+        request = post(key=key, body=event())
+        wire.send(request[:-1])
+        asyncio.get_running_loop().call_later(0.4, hasty.keys.open.set)
+        await eventually(lambda: wire.transport.reads)
+        wire.send(request[-1:])
+        assert await wire.responses(1) == [503]
+
+    # With all of its time after the key it takes 0.9.
+    assert await least_s(send_with_unknown_key, enough_s=0.8) < 0.8
 
 
 async def test_request_whose_turn_comes_too_late_is_refused_and_not_worked_on(
@@ -128,17 +137,20 @@ async def test_bytes_behind_declined_upgrades_are_not_copied_for_each(
 ) -> None:
     padding = b"X: " + b"x" * 16_000
     upgraded = post(b"[]", b"Connection: Upgrade", b"Upgrade: h2c", padding)
-    wire = Wire(bench)
-    wire.send(post(b"[]"))
-    seconds = []
-    for count in (100, 2_000):
-        began = time.process_time()
-        wire.send(upgraded * count)
-        seconds.append(time.process_time() - began)
-    statuses = wire.statuses
 
-    assert statuses == [400] * 2_101
-    assert seconds[1] < 80 * seconds[0]  # 20 times as many; copies made it 230
+    def growth() -> float:
+        wire = Wire(bench)
+        wire.send(post(b"[]"))
+        seconds = []
+        for times in (100, 2_000):
+            began = time.process_time()
+            wire.send(upgraded * times)
+            seconds.append(time.process_time() - began)
+        assert wire.statuses == [400] * 2_101
+        return seconds[1] / seconds[0]
+
+    # 20 times as many; copies made it 230.
+    assert any(growth() < 80 for _ in range(4))
 
 
 async def test_refused_connection_is_left_unread_for_a_while(

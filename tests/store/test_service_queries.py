@@ -15,6 +15,8 @@ from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.maintenance import on_own_connection
 from app.store.service_queries import ServiceQueries
 from app.store.tables.events import rejected_events
+from tests.support.limits import PATIENCE_S
+from tests.support.postgres.patient import patient_engine
 from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import rejection, rows, save
 from tests.support.store.sabotage import (
@@ -26,7 +28,8 @@ from tests.support.store.sabotage import (
 )
 
 TIMEOUT_S = 0.2
-GRACE_S = 0.3
+# Without the limit under test, nothing would end a wait before the engine's own.
+GRACE_S = PATIENCE_S / 3
 SLOW_DELETION = (
     """
     CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql
@@ -47,12 +50,12 @@ ASK: dict[str, Callable[[ServiceQueries], Awaitable[object]]] = {
 @pytest.fixture
 async def single(database_url: str) -> AsyncIterator[AsyncEngine]:
     """With one connection, so that one that is not given back is missed at once."""
-    engine = create_engine(database_url, pool_size=1)
+    engine = patient_engine(database_url, pool_size=1)
     yield engine
     await engine.dispose()
 
 
-def lookups(engine: AsyncEngine, *, timeout_s: float = 5) -> ServiceQueries:
+def lookups(engine: AsyncEngine, *, timeout_s: float = PATIENCE_S) -> ServiceQueries:
     return ServiceQueries(engine, timeout_s=timeout_s)
 
 
@@ -104,7 +107,7 @@ async def test_locked_table_delays_requests_only_briefly(
 async def test_frozen_postgres_delays_requests_only_briefly(
     proxy: Proxy, what: str
 ) -> None:
-    service = create_engine(proxy.url, pool_size=1)
+    service = patient_engine(proxy.url, pool_size=1)
     await ASK[what](lookups(service))
     proxy.freeze()
     await assert_unavailable(service, what)  # on the pooled connection

@@ -108,7 +108,7 @@ def check_sdk(tenant: Tenant) -> None:
         return sorted(row[0] for row in rows)
 
     users = sorted(f"user-{number}" for number in range(1, 21))
-    until(lambda: stored() == users, within_s=20, what="stored")
+    until(lambda: stored() == users, within_s=60, what="stored")
     rejected = "SELECT errors FROM rejected_events WHERE source = :source"
     assert tenant.rows(rejected) == []
 

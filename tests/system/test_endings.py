@@ -57,7 +57,7 @@ async def test_confirmed_events_survive_the_end_of_the_service(
     assert load.refused == []
     status = service.process.wait(20)
     assert status == (-SIGKILL if ending is SIGKILL else 0)
-    until(lambda: all(map(is_gone, pids)), within_s=15, what="no worker is left")
+    until(lambda: all(map(is_gone, pids)), within_s=60, what="no worker is left")
     await assert_kept(load, engine)
     if ending is SIGKILL:
         await assert_serves_again(serve, service.endpoint[1], key)
@@ -74,7 +74,7 @@ async def test_killed_worker_is_replaced_and_loses_nothing(
         await load.until_stored(200)
         until(
             lambda: {*service.workers()} - {victim, other},
-            within_s=15,
+            within_s=60,
             what="another worker",
         )
         service.signal(SIGTERM)
@@ -107,7 +107,7 @@ async def test_no_response_is_sent_before_the_commit(
             await connection.execute(text("LOCK TABLE event_ids"))
             for number, wire in enumerate(wires):
                 wire.send(request(key, event(str(number))))
-            await eventually(partial(a_commit_waits, engine), within_s=10)
+            await eventually(partial(a_commit_waits, engine), within_s=60)
             read_by_the_service(service)
             assert all(wire.is_silent() for wire in wires)
             workers = service.workers()
@@ -130,7 +130,7 @@ async def test_requests_in_flight_get_their_answers_before_it_leaves(
                 wire.send(request(key, event(str(number))))
             read_by_the_service(service)
             service.signal(SIGTERM)
-            until(service.refuses, within_s=5, what="no new connections")
+            until(service.refuses, within_s=60, what="no new connections")
             assert service.process.poll() is None
         answers = [wire.answer() for wire in wires]
 

@@ -51,7 +51,7 @@ class Site:
         answer = httpx.post(
             f"{self.service.address}/track",
             content=sent.event if is_encoded else json.dumps(sent.event),
-            timeout=30,
+            timeout=60,
             headers={
                 "Authorization": f"Bearer {self.key}",
                 "Content-Type": "application/json",
@@ -162,7 +162,7 @@ def test_erasure_leaves_no_form_in_a_dump_or_a_file(site: Site, tmp_path: Path) 
         assert site.post(persons.rejected(bad))["status"] == "rejected"
         leave_journal(site.data_dir)
         erasing = erase(site, *PERSON, log=log)
-        until(lambda: b"journals" in log.read_bytes(), within_s=20, what="a list")
+        until(lambda: b"journals" in log.read_bytes(), within_s=60, what="a list")
         assert b"hold 3 entries of the person and 2 mentions" in log.read_bytes()
         assert erasing.poll() is None
     assert erasing.wait(60) == 0, log.read_text()

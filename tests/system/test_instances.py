@@ -15,6 +15,7 @@ from app.embedded import Cluster
 from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.http.wire import post
+from tests.support.limits import DEFAULT
 from tests.support.metrics.samples import Figures
 from tests.support.postgres.database import Database
 from tests.support.postgres.standby import pause_replay, resume_replay, standby_of
@@ -38,19 +39,21 @@ def start(database: Database, tmp_path: Path) -> Iterator[Start]:
 
         def start(**settings: str) -> Service:
             env = environment(
-                database_url=database.url, data_dir=str(tmp_path / "state"), **settings
+                database_url=database.url,
+                data_dir=str(tmp_path / "state"),
+                **(DEFAULT | settings),
             )
             service = stack.enter_context(
                 serving("--port", "0", env=env, log=tmp_path / "log.jsonl")
             )
-            until(lambda: is_ready(service), within_s=30, what="a worker")
+            until(lambda: is_ready(service), within_s=60, what="a worker")
             return service
 
         yield start
 
 
 def is_ready(service: Service) -> bool:
-    answer = httpx.get(f"{service.address}/readyz", timeout=20)
+    answer = httpx.get(f"{service.address}/readyz", timeout=60)
     return answer.is_success
 
 
@@ -66,7 +69,7 @@ def holds(service: Service, read_key: str, count: int) -> bool:
     answer = httpx.get(
         f"{service.address}/metrics",
         headers={"authorization": f"Bearer {read_key}"},
-        timeout=20,
+        timeout=60,
     )
     return Figures(answer.text)("rollcall_journal_events") == count
 
@@ -84,12 +87,12 @@ def test_two_instances_on_one_data_directory_keep_their_journals_apart(
         for service, count in ((first, 3), (second, 2)):
             until(
                 partial(holds, service, read_key, count),
-                within_s=10,
+                within_s=60,
                 what=f"{count} events in the journal of an instance",
             )
         assert len([*journal.glob("*.sqlite3")]) == 2
         second.kill()
-    until(lambda: not any(journal.iterdir()), within_s=30, what="an empty journal")
+    until(lambda: not any(journal.iterdir()), within_s=60, what="an empty journal")
     stored = database.rows("SELECT message_id FROM events")
     assert sorted(row[0] for row in stored) == [f"shared-{n}" for n in range(5)]
 
@@ -114,17 +117,17 @@ def test_instance_reads_from_a_standby_and_writes_to_the_primary(
         return {each["message_id"] for each in answer.json()["events"]}
 
     assert send(service, key, "read-1") == "stored"
-    until(lambda: "read-1" in shown(), within_s=20, what="the event on the standby")
+    until(lambda: "read-1" in shown(), within_s=60, what="the event on the standby")
     asyncio.run(pause_replay(standby_url))
     assert send(service, key, "read-2") == "stored"
     assert "read-2" not in shown()
     # Sessions are written, so they are on the primary.
-    with httpx.Client(base_url=service.address, timeout=20) as browser:
+    with httpx.Client(base_url=service.address, timeout=60) as browser:
         answer = browser.post("/sign-in", data={"key": read_key}, headers=OURS)
         assert answer.status_code == 303
         assert browser.get("/state").status_code == 200
     asyncio.run(resume_replay(standby_url))
-    until(lambda: "read-2" in shown(), within_s=20, what="the later event")
+    until(lambda: "read-2" in shown(), within_s=60, what="the later event")
 
     env = environment(
         database_url=database.url,

@@ -15,11 +15,13 @@ from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.cli.invocation import invoke
 from tests.support.http.wire import post
+from tests.support.limits import DEFAULT
 from tests.support.postgres.database import Database, id_of
 from tests.support.service.outages import frozen, sending
 from tests.support.service.process import Service, environment, serving, until
 
-LONGEST_S = 3.0
+# Three on a machine of its own: `make faults` holds that.
+LONGEST_S = 9.0
 
 
 @pytest.fixture
@@ -32,7 +34,9 @@ def own(own_cluster: Cluster, admin: Admin) -> Database:
 
 @pytest.fixture
 def env(own: Database, tmp_path: Path) -> dict[str, str]:
-    return environment(database_url=own.url, data_dir=str(tmp_path / "state"))
+    return environment(
+        database_url=own.url, data_dir=str(tmp_path / "state"), **DEFAULT
+    )
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def stored_ids(database: Database) -> list[str]:
 
 
 def ready(service: Service) -> httpx.Response:
-    return httpx.get(f"{service.address}/readyz", timeout=20)
+    return httpx.get(f"{service.address}/readyz", timeout=60)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -66,13 +70,13 @@ def test_frozen_postgres_causes_no_error_for_senders(
     key = own.key()
     before = len(stored_ids(own))
     service = start("--workers", workers)
-    until(lambda: ready(service), within_s=30, what="a worker")  # the first is slow
+    until(lambda: ready(service), within_s=60, what="a worker")  # the first is slow
     with sending(service.address, key) as senders:
-        until(lambda: len(senders.told) > 200, within_s=20, what="some answers")
+        until(lambda: len(senders.told) > 200, within_s=60, what="some answers")
         with frozen(own_cluster):
             until(
                 lambda: sum(told.result == "buffered" for told in senders.told) > 200,
-                within_s=20,
+                within_s=60,
                 what="some events in the journal",
             )
             answer = ready(service)
@@ -85,14 +89,14 @@ def test_frozen_postgres_causes_no_error_for_senders(
         thawed = senders.told[-1].at
         until(
             lambda: any(t.result == "stored" for t in senders.told[count:]),
-            within_s=10,
+            within_s=60,
             what="an event that is stored again",
         )
         back = next(t.at for t in senders.told[count:] if t.result == "stored")
     assert {told.status for told in senders.told} == {200}
     assert max(told.seconds for told in senders.told) < LONGEST_S
     journal = tmp_path / "state" / "journal"
-    until(lambda: not any(journal.iterdir()), within_s=20, what="an empty journal")
+    until(lambda: not any(journal.iterdir()), within_s=60, what="an empty journal")
     ids = stored_ids(own)[before:]
     assert back - thawed < LONGEST_S
     assert sorted(ids) == sorted(told.message_id for told in senders.told)
@@ -103,7 +107,7 @@ def test_frozen_postgres_causes_no_error_for_senders(
 @pytest.fixture
 def service(start: Callable[..., Service]) -> Service:
     service = start()
-    until(lambda: ready(service), within_s=30, what="a worker")
+    until(lambda: ready(service), within_s=60, what="a worker")
     return service
 
 
@@ -123,7 +127,7 @@ def test_service_that_starts_without_postgres_takes_events(
         declarations = ready(service).json()["declarations"]
     assert invoke("keys", "revoke", id_of(gone), env=env).returncode == 0
     nowhere = "postgresql://rollcall@127.0.0.1:1/rollcall"
-    away = env | environment(database_url=nowhere, journal="on")
+    away = env | environment(database_url=nowhere, journal="on", **DEFAULT)
     started = datetime.now(UTC)
     with serving("--port", "0", env=away, log=log) as service:
         began = post(service, key, "without")
@@ -161,7 +165,7 @@ def test_events_buffered_by_a_killed_service_are_stored_by_the_next(
     env: dict[str, str],
 ) -> None:
     key = own.key()
-    until(lambda: results(post(service, key, "m-0")), within_s=9, what="the key")
+    until(lambda: results(post(service, key, "m-0")), within_s=60, what="the key")
     with frozen(own_cluster):
         assert [results(post(service, key, f"m-{n}")) for n in range(1, 4)] == [
             ["buffered"]
@@ -175,14 +179,14 @@ def test_events_buffered_by_a_killed_service_are_stored_by_the_next(
             os.kill(worker, signal.SIGKILL)
     until(
         lambda: "free" in invoke("journal", "status", env=env).stdout,
-        within_s=9,
+        within_s=60,
         what="a journal without an owner",
     )
 
     start()
     until(
         lambda: set(stored_ids(own)) >= {"m-1", "m-2", "m-3"},
-        within_s=20,
+        within_s=60,
         what="what was buffered",
     )
     assert own.scalar("SELECT count(*) FROM events WHERE message_id LIKE 'm-_'") == 4

@@ -76,7 +76,7 @@ class Watch:
         """All lines, once there are so many of a kind."""
         until(
             lambda: self._read().count(of) >= count,
-            within_s=10,
+            within_s=60,
             what=f"{count} lines of {of!r} in the log",
         )
         return [json.loads(line) for line in self._read().splitlines()]
@@ -91,7 +91,7 @@ class Watch:
 
         until(
             lambda: sum(line.get("refused", 0) for line in lines()) == count,
-            within_s=10,
+            within_s=60,
             what=f"{count} refused requests in the log",
         )
         return lines()

@@ -142,7 +142,7 @@ def test_batch_whose_answer_was_lost_is_sent_again(tenant: Tenant) -> None:
     with socket.create_connection((str(where.hostname), where.port or 0)) as lost:
         lost.sendall(head.encode() + body)
         stored = "SELECT id FROM events WHERE source = :source"
-        until(lambda: len(tenant.rows(stored)) == 20, within_s=10, what="20 rows")
+        until(lambda: len(tenant.rows(stored)) == 20, within_s=60, what="20 rows")
         # A reset, not a close: the response is lost.
         reset = struct.pack("ii", 1, 0)
         lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)

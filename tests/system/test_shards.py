@@ -55,14 +55,14 @@ def test_service_stores_by_bucket_and_commands_work(
             return {result["status"] for result in response.json()["results"]}
 
         assert post() <= {"buffered", "stored"}
-        until(lambda: post() == {"duplicate"}, within_s=30, what="buckets that store")
+        until(lambda: post() == {"duplicate"}, within_s=60, what="buckets that store")
         assert empty.scalar("SELECT count(DISTINCT bucket) FROM events") == 4
         assert empty.scalar("SELECT count(*) FROM events") == 40
         for page in PAGES:
             answer = httpx.get(
                 f"{service.address}{page}",
                 headers={"authorization": f"Bearer {reader}"},
-                timeout=20,
+                timeout=60,
             )
             assert answer.status_code == 200, page
 

@@ -167,6 +167,7 @@ async def test_probes_do_not_wait(client: httpx.AsyncClient, pages: Pages) -> No
     assert pages.working == 4
     pages.go.set()
     await asyncio.gather(*asked)
+    assert pages.most == 4
 
 
 async def test_stream_leaves_its_slot_at_its_first_byte(
@@ -179,6 +180,7 @@ async def test_stream_leaves_its_slot_at_its_first_byte(
     assert pages.working == 2
     pages.go.set()
     await asyncio.gather(*streams, *asked)
+    assert pages.most == 2
 
 
 async def test_slow_sender_of_a_form_holds_no_slot(

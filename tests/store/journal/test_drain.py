@@ -280,7 +280,7 @@ async def test_drain_runs_by_itself_and_adopts_journals_of_dead_processes(
         return await counts(engine) == (3, 3, 0) and journal.waiting == 0
 
     await eventually(are_stored)
-    await drain.stop(within_s=5)
+    await drain.stop(within_s=60)
 
 
 async def test_stopping_drain_stores_entries_in_time_and_leaves_the_rest(
@@ -288,7 +288,7 @@ async def test_stopping_drain_stores_entries_in_time_and_leaves_the_rest(
 ) -> None:
     await journal.append([records(300)])
     drain = draining()
-    await drain.stop(within_s=20)
+    await drain.stop(within_s=60)
     assert await counts(engine) == (300, 300, 0)
 
     await journal.append([[record(user_id="late")]])

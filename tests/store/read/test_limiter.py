@@ -5,8 +5,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.request_errors import OverloadedError, UnavailableError
-from app.store.engine import create_engine
 from app.store.read.limiter import QueryLimiter
+from tests.support.limits import PATIENCE_S
+from tests.support.postgres.patient import patient_engine
 from tests.support.postgres.proxy import Proxy
 
 
@@ -35,7 +36,7 @@ class Held:
 
 
 async def until_inside(held: Held, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         for _ in range(count):
             await held.entered.acquire()
 
@@ -47,7 +48,7 @@ def held() -> Held:
 
 @pytest.fixture
 def turns(engine: AsyncEngine) -> QueryLimiter:
-    return QueryLimiter(engine, timeout_s=5, at_once=2, waiting=3)
+    return QueryLimiter(engine, timeout_s=PATIENCE_S, at_once=2, waiting=3)
 
 
 async def test_limiter_runs_a_few_queries_and_queues_the_others(
@@ -82,7 +83,7 @@ async def test_reader_without_a_slot_gives_up_in_time(
     async with engine.begin() as connection:
         task = asyncio.create_task(turns.ask(held.question))
         await until_inside(held, 1)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S / 3):
             with pytest.raises(OverloadedError):
                 await turns.ask(one)
         assert await one(connection) == 1
@@ -91,12 +92,12 @@ async def test_reader_without_a_slot_gives_up_in_time(
 
 
 async def test_frozen_postgres_delays_readers_only_briefly(proxy: Proxy) -> None:
-    engine = create_engine(proxy.url, pool_size=2)
+    engine = patient_engine(proxy.url, pool_size=2)
     turns = QueryLimiter(engine, timeout_s=0.3)
     assert await turns.ask(one) == 1
     proxy.freeze()
     for _ in range(2):
-        async with asyncio.timeout(0.9):
+        async with asyncio.timeout(PATIENCE_S / 3):
             with pytest.raises(UnavailableError):
                 await turns.ask(one)
     proxy.thaw()
@@ -110,12 +111,12 @@ async def test_slow_query_is_cancelled(engine: AsyncEngine) -> None:
     async def slow(connection: AsyncConnection) -> object:
         return await connection.scalar(text("SELECT pg_sleep(60)"))
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S / 3):
         with pytest.raises(UnavailableError, match="ask for less"):
             await turns.ask(slow)
     asleep = text(
         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
     )
-    async with asyncio.timeout(5), engine.connect() as connection:
+    async with asyncio.timeout(PATIENCE_S), engine.connect() as connection:
         while await connection.scalar(asleep):
             await connection.rollback()

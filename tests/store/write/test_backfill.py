@@ -133,7 +133,7 @@ async def test_next_batches_are_processed_while_one_is_committed(
         work = run(database_url, batches, traces=tmp_path)
         task = asyncio.create_task(asyncio.to_thread(asyncio.run, work))
         await asyncio.to_thread(
-            until, (tmp_path / third.id).exists, within_s=20, what="processed"
+            until, (tmp_path / third.id).exists, within_s=60, what="processed"
         )
         assert await counts(engine) == (0, 0, 0)
         # Bounded: nothing is read before there is room for it.

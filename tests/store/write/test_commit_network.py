@@ -8,28 +8,30 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.outcome import Entry, Outcome
-from app.store.engine import create_engine
 from app.store.write.insert import DUPLICATE, STORED
+from tests.support.limits import PATIENCE_S
+from tests.support.postgres.patient import patient_engine
 from tests.support.postgres.proxy import Act, Proxy
 from tests.support.store.entries import commit, counts, record, rejection
 from tests.support.store.sabotage import run
 
 POOL_SIZE = 3
 TIMEOUT_S = 0.2
-GRACE_S = 0.3
+# Without the limit under test, nothing would end a wait before the engine's own.
+GRACE_S = PATIENCE_S / 3
 
 
 @pytest.fixture
 async def service(proxy: Proxy) -> AsyncIterator[AsyncEngine]:
     """The service's engine, behind the proxy."""
-    engine = create_engine(proxy.url, pool_size=POOL_SIZE)
+    engine = patient_engine(proxy.url, pool_size=POOL_SIZE)
     yield engine
     await engine.dispose()
 
 
 async def commit_one(engine: AsyncEngine, user_id: str) -> Outcome | None:
     """The outcome of one event, when there is time."""
-    [outcome] = await commit(engine, record(user_id=user_id), timeout_s=5)
+    [outcome] = await commit(engine, record(user_id=user_id), timeout_s=PATIENCE_S)
     return outcome
 
 
@@ -49,7 +51,7 @@ async def assert_all_connections_serve(engine: AsyncEngine) -> None:
 
     async def use_one() -> object:
         async with engine.connect() as connection:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(PATIENCE_S):
                 await meeting.wait()
             return await connection.scalar(text("SELECT 1"))
 
@@ -112,7 +114,9 @@ async def test_lost_connection_is_retried_without_duplicates(
 ) -> None:
     spring(proxy, when, words, proxy.cut)
 
-    outcomes = await commit(service, record(user_id="user-9"), rejection(), timeout_s=5)
+    outcomes = await commit(
+        service, record(user_id="user-9"), rejection(), timeout_s=PATIENCE_S
+    )
 
     committed = (words, when) == (b"COMMIT", "after")
     assert outcomes[0] == (DUPLICATE if committed else STORED)

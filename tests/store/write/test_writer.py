@@ -11,11 +11,12 @@ from typing_extensions import override
 
 from app.pipeline.outcome import Entry, Outcome
 from app.request_errors import UnavailableError
-from app.store.engine import create_engine
 from app.store.tables.events import events
 from app.store.write.committer import Committer
 from app.store.write.insert import DUPLICATE, STORED
 from app.store.write.writer import MAX_BATCH, MIN_TAKEN, Writer
+from tests.support.limits import PATIENCE_S
+from tests.support.postgres.patient import patient_engine
 from tests.support.store.entries import counts, record
 from tests.support.store.submitting import submit
 
@@ -81,7 +82,7 @@ async def writer(committer: HeldCommitter) -> AsyncIterator[Writer]:
     writer = Writer(committer)
     writer.start()
     yield writer
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await writer.stop()
 
 
@@ -327,7 +328,7 @@ async def test_writer_survives_a_waiter_that_raises(
 async def test_writer_that_is_idle_or_was_never_started_stops_at_once() -> None:
     started, unstarted = Writer(HeldCommitter()), Writer(HeldCommitter())
     started.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await started.stop()
         await unstarted.stop()
 
@@ -335,8 +336,8 @@ async def test_writer_that_is_idle_or_was_never_started_stops_at_once() -> None:
 async def test_event_answered_as_stored_can_be_read_at_once(
     engine: AsyncEngine, database_url: str
 ) -> None:
-    reader = create_engine(database_url, pool_timeout_s=30)
-    writer = Writer(Committer(engine, timeout_s=5))
+    reader = patient_engine(database_url)
+    writer = Writer(Committer(engine, timeout_s=PATIENCE_S))
     writer.start()
 
     async def send(number: int) -> Outcome:

@@ -21,6 +21,7 @@ from app.store.write.committer import Committer
 from app.store.write.insert import STORED
 from app.store.write.writer import Writer
 from tests.support.eventually import eventually
+from tests.support.limits import PATIENCE_S
 from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import counts, record, records, rejection
 from tests.support.store.sabotage import end_other_sessions, run
@@ -63,7 +64,7 @@ def make_outage(
         JournalBuffer(
             journal_directory(data_dir),
             max_bytes=max_bytes,
-            committer=committer or Committer(engine, timeout_s=5),
+            committer=committer or Committer(engine, timeout_s=PATIENCE_S),
             check=lookups.check_ready,
         ),
         known_keys=LiveKeys(KeySnapshotFile(data_dir), lookups.live_keys, trust_s=4),
@@ -272,7 +273,7 @@ async def test_ended_session_still_stores_every_event(
 ) -> None:
     own = create_engine(database_url)
     outage = make_outage(own, tmp_path)
-    writer = Writer(Committer(own, timeout_s=5), outage=outage.buffer)
+    writer = Writer(Committer(own, timeout_s=PATIENCE_S), outage=outage.buffer)
     writer.start()
     for number in range(5):
         await end_other_sessions(engine)
@@ -306,6 +307,6 @@ async def test_frozen_postgres_gets_the_events_once_it_thaws(
         [outcome] = await send(writer, record(user_id=f"after-{number}"))
     assert outcome == STORED
     await writer.stop()
-    await outage.stop(within_s=10)
+    await outage.stop(within_s=60)
     await own.dispose()
     assert await counts(engine) == (4 + number, 4 + number, 0)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.ingest.dispatch import App
 from app.main import create_app
 from app.settings import Settings
+from tests.support.limits import GENEROUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,10 @@ class Api:
 
 
 def settings(database_url: str, **changes: Any) -> Settings:
-    """Without a journal, unless a test gives it a place of its own."""
+    """With generous time limits, and without a journal unless it has a place."""
     if "data_dir" not in changes:
         changes["journal"] = "off"
-    return Settings(database_url=SecretStr(database_url), **changes)
+    return Settings(database_url=SecretStr(database_url), **(GENEROUS | changes))
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import httpx
 from playwright.async_api import Page, expect
 
 from tests.support.browser.site import Site
+from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import signed_up_with
 
 ROWS = "#arrivals tr"
@@ -52,7 +53,7 @@ def signed_up(user_id: str, **changes: Any) -> dict[str, Any]:
 
 async def send(site: Site, events: Sequence[Any]) -> list[dict[str, Any]]:
     """Send them in one body, as any backend does; returns the results."""
-    async with httpx.AsyncClient(base_url=site.address, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=site.address, timeout=PATIENCE_S) as client:
         response = await client.post(
             "/track",
             json=list(events),

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.limits import PATIENCE_S
 from tests.support.service.process import Service
 
 
@@ -52,7 +53,7 @@ class Wire:
 
 
 @contextmanager
-def connected(service: Service, *, timeout_s: float = 20) -> Iterator[Wire]:
+def connected(service: Service, *, timeout_s: float = PATIENCE_S) -> Iterator[Wire]:
     with (
         socket.create_connection(service.endpoint, timeout=timeout_s) as connection,
         # The socket stays open as long as a stream reads from it.
@@ -70,7 +71,7 @@ def post(service: Service, key: str, message_id: str) -> httpx.Response:
             "authorization": f"Bearer {key}",
             "content-type": "application/json",
         },
-        timeout=20,
+        timeout=PATIENCE_S,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.support.http.wire import event
+from tests.support.limits import PATIENCE_S
 
 _SENDERS = 8
 
@@ -54,7 +55,9 @@ async def under_load(address: str, key: str) -> AsyncIterator[Load]:
     load = Load()
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     async with (
-        httpx.AsyncClient(base_url=address, headers=headers, timeout=20) as client,
+        httpx.AsyncClient(
+            base_url=address, headers=headers, timeout=PATIENCE_S
+        ) as client,
         asyncio.TaskGroup() as senders,
     ):
         for number in range(_SENDERS):

@@ -16,6 +16,7 @@ import httpx
 from app.embedded import Cluster
 from app.embedded.sockets import listening_pid
 from tests.support.http.wire import event
+from tests.support.limits import PATIENCE_S
 
 _SENDERS = 4
 
@@ -73,7 +74,9 @@ class Senders:
             "authorization": f"Bearer {self.key}",
             "content-type": "application/json",
         }
-        with httpx.Client(base_url=self.address, headers=headers, timeout=20) as client:
+        with httpx.Client(
+            base_url=self.address, headers=headers, timeout=PATIENCE_S
+        ) as client:
             number = 0
             while not self._left.wait(0.01):
                 number += 1

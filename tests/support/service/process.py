@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import orjson
 
 from app.settings import child_environment
+from tests.support.limits import GENEROUS, PATIENCE_S
 
 T = TypeVar("T")
 
 ROLLCALL = Path(sys.executable).with_name("rollcall")
-_LEAVING_S = 25
 # Passes descriptor 3 to the program that this process becomes (sd_listen_fds(3)).
 _HAND_OVER = """
 import os, sys
@@ -34,10 +34,11 @@ os.execv(command[0], command)
 def environment(**settings: str) -> dict[str, str]:
     """This process's environment with no setting of Rollcall's but these.
 
-    Without a journal, unless a test gives it a place of its own.
+    With generous time limits, and without a journal unless it has a place.
     """
     if "data_dir" not in settings:
         settings.setdefault("journal", "off")
+    settings = GENEROUS | settings
     inherited = child_environment()
     foreign = {k: v for k, v in inherited.items() if not k.startswith("ROLLCALL_")}
     return foreign | {f"ROLLCALL_{name.upper()}": v for name, v in settings.items()}
@@ -54,7 +55,7 @@ def rollcall(
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=PATIENCE_S,
     )
 
 
@@ -126,12 +127,12 @@ class Service:
     def stop(self) -> int:
         """Ask it to leave; returns its exit status."""
         self.signal(signal.SIGTERM)
-        return self.process.wait(_LEAVING_S)
+        return self.process.wait(PATIENCE_S)
 
     def kill(self) -> None:
         """End the process that was started, and no other."""
         self.signal(signal.SIGKILL)
-        self.process.wait(_LEAVING_S)
+        self.process.wait(PATIENCE_S)
 
     def peak_memory(self) -> int:
         """The most bytes that its only worker has held since it started."""
@@ -213,7 +214,7 @@ def served(database_url: str, directory: Path, **settings: str) -> Iterator[Serv
 def _end(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:
-        process.wait(_LEAVING_S)
+        process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         os.kill(process.pid, signal.SIGKILL)
         raise

@@ -12,7 +12,7 @@ def both_workers(service: Service) -> list[int]:
     """Their pids, once both answer."""
     pids = until(
         lambda: pids if len(pids := service.workers()) == 2 else None,
-        within_s=10,
+        within_s=60,
         what="two workers",
     )
     until(
@@ -37,7 +37,7 @@ def spread(service: Service, *, at_least: int) -> Iterator[list[Wire]]:
                 _sockets_of(pid) - before[pid] > 2 for pid in pids
             )
 
-        until(enough, within_s=20, what="connections to both workers")
+        until(enough, within_s=60, what="connections to both workers")
         yield wires
 
 

@@ -19,6 +19,7 @@ from app.store.tables.events import event_ids, events, rejected_events
 from app.store.transaction import driver_in_transaction
 from app.store.write.committer import Committer
 from app.store.write.insert import store_records
+from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import (
     RECEIPT,
     rejected,
@@ -55,7 +56,7 @@ def rejection(user_id: str = "user-1", **properties: Any) -> Rejection:
 async def committing(
     engine: AsyncEngine,
     *,
-    timeout_s: float = 2.0,
+    timeout_s: float = PATIENCE_S,
     quarantine: Quarantine | None = None,
     import_id: UUID | None = None,
     buckets: Buckets = ONE_BUCKET,
@@ -75,7 +76,7 @@ async def committing(
 
 
 async def commit(
-    engine: AsyncEngine, *entries: Entry, timeout_s: float = 2.0
+    engine: AsyncEngine, *entries: Entry, timeout_s: float = PATIENCE_S
 ) -> list[Outcome | None]:
     """The outcomes of one batch, None where it was not confirmed."""
     async with committing(engine, timeout_s=timeout_s) as committer:

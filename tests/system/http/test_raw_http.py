@@ -79,7 +79,7 @@ def proxied(
     command = [path, option, str(file)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            until(lambda: _accepts(port), within_s=20, what=f"{program} listens")
+            until(lambda: _accepts(port), within_s=60, what=f"{program} listens")
             yield "127.0.0.1", port
         finally:
             process.terminate()

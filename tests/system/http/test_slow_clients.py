@@ -35,7 +35,7 @@ def own_settings() -> dict[str, str]:
 
 def trickled(service: Service, start: bytes, drip: bytes) -> bytes:
     """The whole response, while bytes are sent one after the other."""
-    with socket.create_connection(service.endpoint, timeout=20) as connection:
+    with socket.create_connection(service.endpoint, timeout=60) as connection:
         connection.sendall(start)
         connection.settimeout(PACE_S)
         received = b""

@@ -9,7 +9,8 @@ from tests.support.service.process import environment, rollcall, until
 from tests.support.service.workers import spread
 from tests.system.conftest import Serve
 
-REVOKED_WITHIN_S = 5.0
+# Five on a machine of its own; tests/access holds that by a clock of its own.
+REVOKED_WITHIN_S = 30.0
 
 
 def test_psql_gets_all_arguments_as_they_are_and_stdout_to_itself(

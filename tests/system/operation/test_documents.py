@@ -62,7 +62,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=60,
     )
 
 
@@ -74,7 +74,7 @@ def psql(url: str, script: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -62,18 +62,18 @@ def test_use_and_reads_are_recorded_by_a_role_of_little_rights(
                 "authorization": f"Bearer {sender}",
                 "content-type": "application/json",
             },
-            timeout=20,
+            timeout=60,
         )
         assert sent.json()["stored"] == 1
         bearer = {"authorization": f"Bearer {reader}"}
-        seen = httpx.get(f"{service.address}/v1/events", headers=bearer, timeout=20)
+        seen = httpx.get(f"{service.address}/v1/events", headers=bearer, timeout=60)
         assert [each["source"] for each in seen.json()["events"]] == ["crm"]
         other = {"source": "billing"}
         denied = httpx.get(
             f"{service.address}/v1/events", params=other, headers=bearer, timeout=20
         )
         assert denied.status_code == 403
-        page = httpx.get(f"{service.address}/overview", headers=bearer, timeout=20)
+        page = httpx.get(f"{service.address}/overview", headers=bearer, timeout=60)
         assert page.status_code == 401
         assert service.stop() == 0
     [[actor, details]] = database.rows(

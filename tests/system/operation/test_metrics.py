@@ -68,7 +68,7 @@ def test_every_worker_reports_the_sum_of_all(
                 == sent
                 for wire in wires
             ),
-            within_s=10,
+            within_s=60,
             what="the figures of both workers",
         )
         told = [scrape(wire, read_key) for wire in wires]
@@ -127,7 +127,7 @@ def test_kill_loses_and_repeats_no_published_count(
         # The other worker publishes once a second; a scrape publishes its own.
         until(
             lambda: all(stored(scrape(wire, read_key)) == sent for wire in wires),
-            within_s=10,
+            within_s=60,
             what="the counts of both workers",
         )
     [killed, _] = service.workers()
@@ -160,7 +160,7 @@ def allow_connections(database: Database, *, allowed: bool) -> None:
 def told(service: Service, read_key: str, name: str, *, becomes: float) -> None:
     until(
         lambda: figures_of(service, read_key)(name) == becomes,
-        within_s=20,
+        within_s=60,
         what=f"{name} {becomes:g}",
     )
 

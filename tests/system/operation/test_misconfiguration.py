@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.http.wire import post
+from tests.support.limits import DEFAULT
 from tests.support.postgres.database import Database
 from tests.support.postgres.embedded import SMALL, reachable_directory, sql
 from tests.support.postgres.proxy import Proxy
@@ -113,7 +114,7 @@ def refusal(tmp_path: Path, url: str) -> str:
 
 def refused(tmp_path: Path, **settings: str) -> str:
     """Start the service; return the line with which it ended."""
-    settings = {"data_dir": str(tmp_path / "data")} | settings
+    settings = DEFAULT | {"data_dir": str(tmp_path / "data")} | settings
     done = rollcall("serve", "--port", "0", env=environment(**settings))
     assert done.returncode == 1, done.stderr
     assert PASSWORD not in done.stderr
@@ -203,7 +204,7 @@ def test_serve_without_keys_or_journal_ends_where_no_host_can_be_resolved(
 
 @contextmanager
 def started(tmp_path: Path, **settings: str) -> Iterator[Service]:
-    settings = {"data_dir": str(tmp_path / "data")} | settings
+    settings = DEFAULT | {"data_dir": str(tmp_path / "data")} | settings
     log = tmp_path / "log.jsonl"
     with serving("--port", "0", env=environment(**settings), log=log) as service:
         yield service
@@ -216,7 +217,7 @@ def test_serve_with_known_keys_starts_while_no_host_can_be_resolved(
     key = {"hash": "00" * 32, "source": "crm", "scope": "write"}
     (tmp_path / "data" / "keys.json").write_text(json.dumps({"keys": [key]}))
     with started(tmp_path, database_url=NOWHERE) as service:
-        answer = httpx.get(f"{service.address}/readyz", timeout=20).json()
+        answer = httpx.get(f"{service.address}/readyz", timeout=60).json()
     assert answer["events"] == "buffered"
     assert answer["reason"] == "host name cannot be resolved"
     assert "host name cannot be resolved" in service.log.read_text()
@@ -231,7 +232,7 @@ def test_serve_ends_only_where_every_host_refuses(
 
     one = url_of(migrated, password="guess", host=f"{place},/nowhere", port="5432")
     with started(tmp_path, database_url=one) as service:
-        assert httpx.get(f"{service.address}/readyz", timeout=20).status_code == 503
+        assert httpx.get(f"{service.address}/readyz", timeout=60).status_code == 503
 
 
 @pytest.mark.parametrize(
@@ -271,7 +272,7 @@ def readyz(service: Service, **wanted: Any) -> dict[str, Any]:
 
     def ask() -> bool:
         try:
-            response = httpx.get(f"{service.address}/readyz", timeout=20)
+            response = httpx.get(f"{service.address}/readyz", timeout=60)
         except httpx.TransportError:  # the worker has just been killed
             return False
         answer.clear()
@@ -279,7 +280,7 @@ def readyz(service: Service, **wanted: Any) -> dict[str, Any]:
         return wanted.items() <= answer.items()
 
     try:
-        until(ask, within_s=30, what="an answer")
+        until(ask, within_s=60, what="an answer")
     except AssertionError:
         assert answer == wanted
     return answer
@@ -299,7 +300,7 @@ def test_password_changed_later_is_an_outage_with_that_reason(
         if journal == "on":
             until(
                 lambda: snapshot.exists() and "hash" in snapshot.read_text(),
-                within_s=30,
+                within_s=60,
                 what="the key in the snapshot",
             )
         change_password(migrated, "another")
@@ -316,7 +317,7 @@ def test_password_changed_later_is_an_outage_with_that_reason(
             # Its successor starts in spite of the refusal.
             until(
                 lambda: service.workers() not in ([], [worker]),
-                within_s=30,
+                within_s=60,
                 what="another worker",
             )
             answer = readyz(service, status=200 if journal == "on" else 503)

@@ -1,0 +1,13 @@
+"""Time limits of the service in tests.
+
+A busy machine can stall a process for seconds. Tests that are not about time therefore
+run with `GENEROUS` limits; tests of an outage run with those that the service has by
+default, because they wait for them to expire.
+"""
+
+from app.settings import Settings
+
+GENEROUS = {"commit_timeout_seconds": "20", "answer_timeout_seconds": "30"}
+DEFAULT = {name: str(Settings.model_fields[name].default) for name in GENEROUS}
+# For statements, connections, commands and answers that are expected to succeed.
+PATIENCE_S = 60.0
