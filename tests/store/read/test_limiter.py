@@ -5,6 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.request_errors import OverloadedError, UnavailableError
+from app.store.engine import create_engine
 from app.store.read.limiter import QueryLimiter
 from tests.support.limits import PATIENCE_S
 from tests.support.postgres.patient import patient_engine
@@ -105,7 +106,8 @@ async def test_frozen_postgres_delays_readers_only_briefly(proxy: Proxy) -> None
     await engine.dispose()
 
 
-async def test_slow_query_is_cancelled(engine: AsyncEngine) -> None:
+async def test_slow_query_is_cancelled(database_url: str) -> None:
+    engine = create_engine(database_url)
     turns = QueryLimiter(engine, timeout_s=0.3)
 
     async def slow(connection: AsyncConnection) -> object:
@@ -120,3 +122,4 @@ async def test_slow_query_is_cancelled(engine: AsyncEngine) -> None:
     async with asyncio.timeout(PATIENCE_S), engine.connect() as connection:
         while await connection.scalar(asleep):
             await connection.rollback()
+    await engine.dispose()
