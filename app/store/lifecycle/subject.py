@@ -21,7 +21,7 @@ _JSON = ("properties", "context", "extra", "warnings")
 # Deeper payloads are searched as text; no stored event is as deep.
 _MAX_DEPTH = 128
 _TEXT = ("event", "user_id", "group_id", "message_id")
-# Lower case in the collation C changes ASCII letters only, as `Person.likes` expects.
+# Lower case in the collation C changes ASCII letters only, as `Person.pattern` expects.
 _EVENTS = text("""
 SELECT id, stored_at, source, event, user_id, group_id, "timestamp", timestamp_raw,
     received_at, message_id, CAST(properties AS text) AS properties,
@@ -31,7 +31,7 @@ FROM events
 WHERE lower(concat_ws(
     chr(10), event, user_id, group_id, message_id, timestamp_raw, properties, context,
     extra, warnings
-) COLLATE "C") LIKE ANY(CAST(:likes AS text[]))
+) COLLATE "C") ~ :pattern
 """)
 _REJECTED = text("""
 SELECT id, received_at, source, event, message_id, reason, payload, truncated,
@@ -39,7 +39,7 @@ SELECT id, received_at, source, event, message_id, reason, payload, truncated,
 FROM rejected_events
 WHERE truncated OR lower(concat_ws(
     chr(10), event, message_id, payload, errors, warnings
-) COLLATE "C") LIKE ANY(CAST(:likes AS text[]))
+) COLLATE "C") ~ :pattern
 """)
 
 
@@ -72,12 +72,12 @@ async def find_traces(
             statement timeout has to allow for reading all of both.
         person: the person to look for.
     """
-    async for row in _rows(connection, _EVENTS, {"likes": person.likes}):
+    async for row in _rows(connection, _EVENTS, {"pattern": person.pattern}):
         columns = {**row, **{name: decode_text(row[name]) for name in _JSON}}
         is_own = person.is_user(row["user_id"])
         if is_own or redact_columns(person, columns) != columns:
             yield Trace("events", row["id"], row["stored_at"], is_own, columns)
-    async for row in _rows(connection, _REJECTED, {"likes": person.likes}):
+    async for row in _rows(connection, _REJECTED, {"pattern": person.pattern}):
         is_own, payload = _read_payload(row, person)
         columns = {
             **row,

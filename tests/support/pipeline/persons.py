@@ -1,5 +1,6 @@
 """One person in many forms: hostile events, and the needles to look for afterwards."""
 
+import html
 import json
 import re
 from dataclasses import dataclass, field
@@ -17,12 +18,20 @@ def escaped(text: str, *, uppercase: bool = False) -> str:
     return "".join(pattern.format(ord(character)) for character in text)
 
 
+def percent_encoded(text: str) -> str:
+    """Each byte percent-encoded, those of letters too."""
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
 ID = 'Zoë "O\'Brien"/8814'
 EMAIL = "Zoe.OBrien+x8814@Example.com"
 EMAIL_2 = "zoë8814@exämple.org"
 NUMBER = "88144711002933447"
 # No form of the person is without one of these, in lower case.
-NEEDLES = ("brien", "8814", "exämple", "zo\\u00eb88", escaped("Brien"))
+NEEDLES = (
+    *("brien", "8814", "exämple", "zo\\u00eb88", escaped("Brien")),
+    *("%72%69%65", "%2572%2569", "%38%38%31%34", "%75%30%30%37%32", "&#114;&#105;"),
+)
 NFD = normalize("NFD", ID)
 
 
@@ -131,6 +140,16 @@ MENTIONS: dict[str, Sent] = {
     "percent": Sent(noted(f"https://x.example/u?id={quote(ID, safe='')}&y=1")),
     "plus": Sent(noted(f"?q={quote_plus(ID)}")),
     "percent twice": Sent(noted(f"/login?next={quote(quote(ID, safe=''), safe='')}")),
+    "percent letters": Sent(noted(f"?e={percent_encoded(EMAIL)}&i=1")),
+    "percent some letters": Sent(noted("mailto:%7aoe.OBrie%6E%2bx8814@Example.com")),
+    "percent letters twice": Sent(noted(quote(percent_encoded(ID), safe=""))),
+    "percent of Latin-1": Sent(noted("?q=Zo%EB%20%22O%27Brien%22%2F8814")),
+    "percent of UTF-16": Sent(noted("Zo%u00EB%20%22O%27Brien%22/8814")),
+    "JSON in URL": Sent(noted(f"?data={quote(json.dumps({'u': ID, 'e': EMAIL_2}))}")),
+    "escapes in URL": Sent(noted(percent_encoded(escaped(EMAIL)))),
+    "URL letters in JSON in text": Sent(noted(json.dumps(percent_encoded(EMAIL_2)))),
+    "HTML": Sent(noted(f"<b>{html.escape(ID)}</b>")),
+    "HTML letters": Sent(noted("".join(f"&#{ord(letter)};" for letter in EMAIL))),
     "percent before": Sent(noted(f"a%20{EMAIL}")),
     "JSON in text": Sent(noted(json.dumps({"u": ID, "e": EMAIL_2}))),
     "JSON in JSON in text": Sent(noted(json.dumps(json.dumps([ID, EMAIL_2])))),
@@ -152,8 +171,10 @@ MENTIONS: dict[str, Sent] = {
     "rejected JSON in text": rejected(noted(json.dumps([ID, EMAIL_2]), timestamp="x")),
     "rejected timestamp": rejected(signed_up(timestamp=f"seen by {EMAIL}")),
     "rejected text in an array": rejected([ID]),
+    "rejected percent letters": rejected(noted(percent_encoded(EMAIL), timestamp="x")),
     "cut": rejected(signed_up(context={"a": ID, "b": "x" * MAX_PAYLOAD})),
     "cut within": rejected(cut_within(EMAIL, kept=17)),
+    "cut within percent letters": rejected(cut_within(percent_encoded(ID), kept=38)),
     "cut within an escape": rejected(cut_within(EMAIL_2, kept=19)),
 }
 OTHERS: dict[str, Sent] = {
