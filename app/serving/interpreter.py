@@ -4,6 +4,8 @@ import logging
 import platform
 import sys
 from collections.abc import Sequence
+from http import cookies
+from types import ModuleType
 
 from app.logs import fields
 
@@ -14,15 +16,21 @@ log = logging.getLogger(__name__)
 _FIXED_IN = {(3, 11): 10, (3, 12): 6}
 
 
-def fixed_release(version: Sequence[int] = sys.version_info[:3]) -> str | None:
+def fixed_release(
+    version: Sequence[int] = sys.version_info[:3], parser: ModuleType = cookies
+) -> str | None:
     """First release with the fix, such as "3.11.10"; None if this one has it.
 
     Args:
         version: major, minor and patch release.
+        parser: module that parses cookies. Debian and others add the fix to an older
+            release: it replaced a loop by this function.
     """
     major, minor, patch = version
     fixed = _FIXED_IN.get((major, minor), 0)
-    return None if patch >= fixed else f"{major}.{minor}.{fixed}"
+    if patch >= fixed or hasattr(parser, "_unquote_replace"):
+        return None
+    return f"{major}.{minor}.{fixed}"
 
 
 def warn_if_vulnerable() -> None:

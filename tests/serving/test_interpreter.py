@@ -1,5 +1,7 @@
 """Warning about an interpreter with a known vulnerability."""
 
+from types import ModuleType
+
 import pytest
 
 from app.serving.interpreter import fixed_release
@@ -19,4 +21,12 @@ from app.serving.interpreter import fixed_release
 def test_fixed_release_names_the_release_with_the_fix(
     version: tuple[int, int, int], fixed_in: str | None
 ) -> None:
-    assert fixed_release(version) == fixed_in
+    assert fixed_release(version, ModuleType("cookies")) == fixed_in
+
+
+def test_fixed_release_of_an_old_release_with_the_fix_of_a_distribution_is_none() -> (
+    None
+):
+    parser = ModuleType("cookies")
+    vars(parser)["_unquote_replace"] = str
+    assert fixed_release((3, 11, 2), parser) is None
