@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import select
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from typing_extensions import override
 
 from app.http.connection import CONNECTION_SERVICES, Connection, ConnectionServices
 from app.logs import fields
+from app.serving.acceptor import Acceptor
 from app.serving.limits import KEEP_ALIVE_S, RELOAD_DRAIN_S
 from app.serving.listener import BACKLOG
 
@@ -56,6 +58,7 @@ class Server(uvicorn.Server):
         stop_s: time limit for requests in flight after `stop`.
         heartbeat: called every two seconds while the event loop runs; the first call
             means that the server accepts connections.
+        shares_listener: whether other workers accept from the same socket.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Server(uvicorn.Server):
         *,
         stop_s: float,
         heartbeat: Callable[[], Awaitable[None]],
+        shares_listener: bool = False,
     ) -> None:
         super().__init__(
             server_config(
@@ -76,6 +80,8 @@ class Server(uvicorn.Server):
             )
         )
         self._stop_s = stop_s
+        self._shares_listener = shares_listener
+        self._acceptors: list[Acceptor] = []
         self._deadline = self._close_idle_at = float("inf")
         self._draining: asyncio.Task[None] | None = None
 
@@ -84,6 +90,23 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the worker."""
         yield
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, and accept connections."""
+        if not (self._shares_listener and sockets):
+            await super().startup(sockets)
+            return
+        await super().startup(sockets=[])
+        if self.should_exit:  # `stop` was called during the start
+            return
+        self._acceptors = [
+            Acceptor(listener, self._make_connection, self.server_state.connections)
+            for listener in sockets
+        ]
+
+    def _make_connection(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state)
 
     def drain(self) -> None:
         """Leave new connections to a successor; exit once the last one has ended."""
@@ -106,6 +129,8 @@ class Server(uvicorn.Server):
     async def _drain(self) -> None:
         for server in self.servers:
             server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         services: ConnectionServices = self.lifespan.state[CONNECTION_SERVICES]
         services.monitor.stop()
         connections = self.server_state.connections

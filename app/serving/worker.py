@@ -102,7 +102,10 @@ async def _serve(
             await writer.drain()
 
     server = Server(
-        make_app, stop_s=settings.drain_timeout_seconds, heartbeat=send_heartbeat
+        make_app,
+        stop_s=settings.drain_timeout_seconds,
+        heartbeat=send_heartbeat,
+        shares_listener=settings.workers > 1,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
