@@ -26,9 +26,7 @@ _FORM = struct.Struct(f">q16s{_DIGEST_BYTES}s")
 def write_cursor(place: KeysetPosition, *, query: object) -> str:
     """A cursor as text that needs no escaping in a URL.
 
-    Args:
-        place: where the page ended.
-        query: which rows are read, as something that orjson writes.
+    `query` says which rows are read, as something that orjson writes.
     """
     at = (place.at - _EPOCH) // _MICROSECOND
     signed = orjson.dumps([at, str(place.id), query], option=orjson.OPT_SORT_KEYS)

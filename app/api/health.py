@@ -135,12 +135,7 @@ def _takes_events(outage: OfflineBuffer) -> bool:
 
 
 def health_routes(readiness: Readiness, *, declarations: str) -> APIRouter:
-    """Routes `/livez` and `/readyz`.
-
-    Args:
-        readiness: tells what happens to events now.
-        declarations: digest of the event declarations.
-    """
+    """Routes `/livez` and `/readyz`, which shows the digest of the declarations."""
     routes = APIRouter(tags=["health"])
 
     # Some probes send HEAD.

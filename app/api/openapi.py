@@ -33,13 +33,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def describe(
     app: FastAPI, routes: Iterable[TrackRoute], catalog: Catalog
 ) -> dict[str, Any]:
-    """The OpenAPI document of the app and of the routes for events.
-
-    Args:
-        app: the app without the routes for events.
-        routes: routes for events, which the dispatcher serves ahead of FastAPI.
-        catalog: the events that they accept.
-    """
+    """The OpenAPI document of the app and of the routes that are served ahead of it."""
     stubs = [_stub(route, catalog) for route in routes]
     document = get_openapi(
         title=app.title,

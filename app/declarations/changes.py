@@ -8,12 +8,7 @@ from app.events.declaration import Declaration
 def breaking_changes(
     before: Declaration, after: Declaration
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Place and description of each incompatible change.
-
-    Args:
-        before: the declaration that the database knows.
-        after: the declaration that would replace it.
-    """
+    """Place and description of each incompatible change."""
     if after.account_required and not before.account_required:
         yield ("account_required",), "account_required: was false."
     for name, declared in after.properties.items():

@@ -16,11 +16,7 @@ _MAX_REPORTED = 20
 
 
 class DeclarationSet(NamedTuple):
-    """Declarations without conflicts, in order of their names.
-
-    Attributes:
-        declarations: one for each declared event.
-    """
+    """Declarations without conflicts, in order of their names."""
 
     declarations: tuple[Declaration, ...] = ()
 
@@ -30,11 +26,7 @@ class DeclarationSet(NamedTuple):
         return digest_of(self.declarations)
 
     def catalog(self, *, accepts_undeclared: bool = False) -> Catalog:
-        """The built-in events and the declared ones.
-
-        Args:
-            accepts_undeclared: whether events of other names are accepted, too.
-        """
+        """The built-in events and the declared ones, and any other if accepted."""
         return Catalog(
             built_in_catalog().values(),
             self.declarations,

@@ -48,12 +48,7 @@ class ImportedProperty(NamedTuple):
 
 
 def import_property(schema: Any, root: Schema) -> ImportedProperty:
-    """Express the schema of one property.
-
-    Args:
-        schema: a schema, or any other JSON value in its place.
-        root: the document, in which references are looked up.
-    """
+    """Express the schema of a property, whose references are in `root`."""
     lost: list[str] = []
     resolved = _resolve(schema, root, lost)
     if resolved is None:

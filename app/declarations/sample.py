@@ -12,12 +12,7 @@ from app.request_errors import InvalidJsonError
 
 
 def sample_errors(declaration: Declaration, *, received_at: datetime) -> list[str]:
-    """The reasons why the service would reject the sample.
-
-    Args:
-        declaration: the only event that is known.
-        received_at: time of receipt, aware UTC.
-    """
+    """The reasons why the service would reject the sample."""
     catalog = Catalog((), [declaration])
     policy = Policy(TimestampPolicy(), catalog=catalog)
     payload = declaration.sample.encode(errors="surrogatepass")

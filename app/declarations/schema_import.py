@@ -25,7 +25,6 @@ class ImportedEvent(NamedTuple):
     """A declaration that was made from another format.
 
     Attributes:
-        name: of the event.
         document: keys of `Declaration`.
         lost: constraints that the declaration does not express, with their place.
     """

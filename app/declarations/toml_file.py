@@ -32,8 +32,7 @@ class Problem(NamedTuple):
     """One error in a declaration.
 
     Attributes:
-        file: path of the file.
-        line: line number, from 1.
+        line: from 1.
         message: place in the declaration, the error and the expected value.
     """
 
@@ -48,13 +47,7 @@ class Problem(NamedTuple):
 
 
 class DeclarationFile(NamedTuple):
-    """A file that holds a valid declaration.
-
-    Attributes:
-        path: where it is.
-        text: its content.
-        declaration: the declaration in it.
-    """
+    """A file with its text and the valid declaration in it."""
 
     path: Path
     text: str
@@ -66,11 +59,7 @@ class DeclarationFile(NamedTuple):
 
 
 def read_declaration(path: Path) -> DeclarationFile | list[Problem]:
-    """Read and validate one file; nothing in it is executed.
-
-    Args:
-        path: of a regular file in TOML.
-    """
+    """Read and validate one file; nothing in it is executed."""
     text = _read_text(path)
     if isinstance(text, Problem):
         return [text]

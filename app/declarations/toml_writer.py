@@ -6,11 +6,7 @@ from typing import Any
 
 
 def write_declaration(document: dict[str, Any]) -> str:
-    """The TOML text of a declaration.
-
-    Args:
-        document: keys of `Declaration`; `properties` holds a table for each property.
-    """
+    """The TOML text of a declaration, from the keys of `Declaration`."""
     return "\n".join(_lines(document)) + "\n"
 
 

@@ -20,8 +20,7 @@ Validate: TypeAlias = Callable[[dict[str, Any]], object]
 def create_validator(model: type[BaseModel]) -> Validate:
     """A function that raises `pydantic.ValidationError` for an object that is invalid.
 
-    Args:
-        model: has fields alone, no validators of its own.
+    The model has fields alone, no validators of its own.
     """
     return TypeAdapter(_typed_dict(model)).validator.validate_python
 

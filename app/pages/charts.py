@@ -18,12 +18,7 @@ _MOST_LABELS = 5
 
 
 class Series(NamedTuple):
-    """One number for each bucket.
-
-    Attributes:
-        label: name in the legend and in the table.
-        values: not negative.
-    """
+    """Its label, and one number for each bucket, not negative."""
 
     label: str
     values: Sequence[int]
@@ -43,11 +38,9 @@ class Bucket(NamedTuple):
     """A span of time: the width that reacts to the pointer, and its bars.
 
     Attributes:
-        label: the time.
         reading: the values in words.
         values: one for each series.
-        x: left edge.
-        width: of the bucket, including its gap.
+        width: including the gap between buckets.
         bars: those that have a height.
     """
 
@@ -63,9 +56,7 @@ class Chart(NamedTuple):
     """A chart.
 
     Attributes:
-        title: name of the counted events.
         series: labels of the series.
-        buckets: in the order of time.
         ticks: labels of the vertical axis, from the top to 0, at equal distances.
         labels: labels of the horizontal axis, at equal distances.
         total: sum of all values.

@@ -46,11 +46,9 @@ class EventDoc(NamedTuple):
     """Documentation of one event.
 
     Attributes:
-        name: the event's name in snake_case.
         purpose: description, one item for each paragraph.
         parameters: fields of the envelope.
         properties: fields of `properties`.
-        sample: a documented event.
         message_id: how to build the message id, with names of fields in braces.
         errors: errors that can reject the event, by code.
         warnings: warnings that the event can get, by code.
@@ -70,7 +68,6 @@ class EventSummary(NamedTuple):
     """One event in a list of events.
 
     Attributes:
-        name: the event's name in snake_case.
         purpose: first paragraph of the description.
         properties: preferred names of the properties.
     """

@@ -11,12 +11,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def quickstart_key_routes(readers: ReaderAuth, *, data_dir: Path) -> APIRouter:
-    """`/quickstart-key`.
-
-    Args:
-        readers: authenticates readers.
-        data_dir: holds `quickstart.key` if `rollcall serve` runs its own Postgres.
-    """
+    """`/quickstart-key`: `quickstart.key` of the data directory, if there is one."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/quickstart-key", dependencies=[Depends(readers.required)])

@@ -23,12 +23,7 @@ _NO_RESPONSE = "The database does not respond."
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Result of one report.
-
-    Attributes:
-        report: the report that was run.
-        rows: None if it did not finish in time.
-    """
+    """Result of one report; no rows if it did not finish in time."""
 
     report: Report
     rows: list[dict[str, Any]] | None
@@ -36,10 +31,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Results of a set of reports.
+    """Results of a set of reports by their names.
 
     Attributes:
-        by_name: each result.
         at: when the last report finished.
         took_s: duration of all, in seconds.
     """

@@ -24,13 +24,12 @@ _PYTHON_SDKS = {
 
 
 class Snippet(NamedTuple):
-    """One piece of code.
+    """One piece of code, to run as it is but for the key.
 
     Attributes:
         label: the language, or the SDK's package.
         language: `shell`, `python` or `node`.
         install: the command that installs its dependencies, or None.
-        code: to run as it is, but for the key.
     """
 
     label: str
@@ -54,12 +53,7 @@ class Snippets:
         self._templates.globals["key"] = PLACEHOLDER_KEY
 
     def write(self, doc: EventDoc, *, address: str) -> list[Snippet]:
-        """All snippets of an event.
-
-        Args:
-            doc: the event.
-            address: base URL of this service.
-        """
+        """All snippets of an event; the address is the base URL of this service."""
         if not _ADDRESS.fullmatch(address):
             address = PLACEHOLDER_ADDRESS
         event = _exemplary(doc)

@@ -23,13 +23,7 @@ _ASK_AGAIN = "no-cache"
 
 
 class StaticFile(NamedTuple):
-    """One file.
-
-    Attributes:
-        content: all of it.
-        media_type: by its suffix.
-        etag: quoted, from the content.
-    """
+    """One file with its quoted ETag."""
 
     content: bytes
     media_type: str

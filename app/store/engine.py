@@ -163,12 +163,7 @@ def watch_pool(engine: AsyncEngine, metrics: Metrics, *, name: str) -> None:
 
 
 class HostWatch:
-    """Logs the database host of a pool when it changes, and holds it in the metrics.
-
-    Args:
-        metrics: of this worker.
-        name: of the pool.
-    """
+    """Logs the database host of a pool when it changes, and holds it in the metrics."""
 
     def __init__(self, metrics: Metrics, *, name: str) -> None:
         self._metrics = metrics

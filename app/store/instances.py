@@ -41,7 +41,6 @@ class Instance(NamedTuple):
 
     Attributes:
         name: host name and port.
-        version: release of Rollcall.
         settings: the settings that all instances should share, by name.
     """
 
@@ -54,7 +53,6 @@ class Difference(NamedTuple):
     """A setting whose value is not the same on all instances.
 
     Attributes:
-        setting: name of the setting.
         instances: names of the instances by the value that they have, as JSON.
     """
 

@@ -37,14 +37,7 @@ def new_holder() -> str:
 async def take_lease(
     connection: AsyncConnection, *, name: str, holder: str, seconds: float
 ) -> bool:
-    """Take or extend a lease; returns whether the holder has it.
-
-    Args:
-        connection: in a transaction.
-        name: of the task.
-        holder: from `new_holder`.
-        seconds: after which another process may take it.
-    """
+    """Take or extend a lease for some seconds; returns whether the holder has it."""
     parameters = {"name": name, "holder": holder, "seconds": seconds}
     return bool(await connection.scalar(_TAKE, parameters))
 

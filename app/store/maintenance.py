@@ -28,7 +28,7 @@ async def run_every(seconds: float, task: str, work: Task, *, metrics: Metrics) 
 
     Args:
         seconds: pause between two runs.
-        task: name of the task in metrics.
+        task: its name in metrics.
         work: raises UnavailableError if the database fails.
         metrics: count failures, and hold the time of the last success.
     """

@@ -18,11 +18,11 @@ _TIMEOUT_S = 30.0
 
 
 def explain(error: BaseException, url: str, *, host: str | None = None) -> str:
-    """Return sentences that name the database, the cause and the remedy.
+    """Sentences that name the database, the cause and the remedy, without the password.
 
     Args:
-        error: error of a database operation.
-        url: URL that was used; its password is never shown.
+        error: of a database operation.
+        url: that was used.
         host: one host of the URL, if the error concerns only that one.
     """
     cause = cause_of(error)
@@ -53,7 +53,6 @@ async def run_with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]])
 
     Raises:
         DatabaseError: the database failed.
-        OperatorError: whatever the work raises.
     """
     with operator_errors(url):
         async with one_connection(url, command_timeout_s=_TIMEOUT_S) as engine:
@@ -67,7 +66,6 @@ async def in_operator_transaction(
 
     Raises:
         DatabaseError: the database failed.
-        OperatorError: whatever the work raises.
     """
 
     async def once(engine: AsyncEngine) -> T:

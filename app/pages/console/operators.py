@@ -17,13 +17,7 @@ _MAX_FORM_BYTES = 1024 * 1024
 
 
 class OperatorChecks(NamedTuple):
-    """Conditions of the actions.
-
-    Attributes:
-        operate: to act on rejected events and keys.
-        export: to export a person.
-        erase: to erase a person.
-    """
+    """Whether a reader may act on events and keys, export or erase a person."""
 
     operate: OperatorCheck
     export: OperatorCheck

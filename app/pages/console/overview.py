@@ -99,14 +99,7 @@ def overview_routes(
 def event_charts(
     rows: Sequence[dict[str, Any]], names: Iterable[str], *, span: Span, scale: Scale
 ) -> list[Chart]:
-    """One chart for each event: those of the catalog first, then any other found.
-
-    Args:
-        rows: of the report of this span.
-        names: events of the catalog.
-        span: says how labels are written.
-        scale: of the vertical axis.
-    """
+    """One chart for each event: those of the catalog first, then any other found."""
     counts: dict[str, dict[datetime, tuple[int, int]]] = defaultdict(dict)
     times: dict[datetime, None] = {}
     for row in rows:

@@ -105,12 +105,7 @@ def show_event(
 ) -> Response:
     """The page of one rejected event.
 
-    Args:
-        pages: renders it.
-        request: of the reader.
-        row: the event.
-        can_operate: whether to show the forms of actions.
-        refused: an operator's payload that was just refused, and why.
+    `refused` is an operator's payload that was just refused, and why.
     """
     payload, failures = refused or (row.payload, ())
     return pages.render(

@@ -29,15 +29,7 @@ def source_routes(
     activity: ReportCache,
     operators: Operators,
 ) -> APIRouter:
-    """`/sources` and `/sources/{name}`, for operators with the forms of actions.
-
-    Args:
-        pages: renders them.
-        readers: authenticates readers.
-        queries: reads sources and keys.
-        activity: has the report of activity.
-        operators: decides who may act.
-    """
+    """`/sources` and `/sources/{name}`, for operators with the forms of actions."""
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
 
     @routes.get("/sources")

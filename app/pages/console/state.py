@@ -44,11 +44,9 @@ class State(NamedTuple):
     """State at one moment.
 
     Attributes:
-        mode: how new events are treated.
         since: when this mode began.
         is_exact: whether it began then, or earlier than this process knows.
         waiting: events in the journals.
-        used_bytes: size of the journals.
         limit_bytes: largest size of the journals; 0 without one.
         reason: cause of an outage.
     """
@@ -74,13 +72,7 @@ class State(NamedTuple):
 
 
 class StateReader:
-    """Reads the state and remembers when it changed.
-
-    Args:
-        probe: asks whether events are stored or buffered.
-        totals: reads the metrics.
-        now: the wall clock.
-    """
+    """Reads the state and remembers when it changed."""
 
     def __init__(
         self,

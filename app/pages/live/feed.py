@@ -27,12 +27,7 @@ _HEARTBEAT_S = 1.0
 
 
 class LiveFeed:
-    """Streams of arrivals.
-
-    Args:
-        arrivals: polls Postgres.
-        max_subscribers: of this process.
-    """
+    """Streams of arrivals, to a limited number of subscribers of this process."""
 
     def __init__(self, arrivals: Arrivals, *, max_subscribers: int = 100) -> None:
         self._arrivals = arrivals

@@ -16,13 +16,7 @@ HEARTBEAT = b":\n\n"
 def frame(
     name: str, data: dict[str, Any], *, watermark: datetime | None = None
 ) -> bytes:
-    """Encode one event.
-
-    Args:
-        name: of the event.
-        data: anything that orjson writes.
-        watermark: becomes the id, which a reconnecting browser sends back.
-    """
+    """Encode one event; the watermark is its id, which a reconnecting browser sends."""
     id_ = f"id: {round(watermark.timestamp() * 1e6)}\n" if watermark else ""
     return b"event: %b\n%bdata: %b\n\n" % (
         name.encode(),

@@ -20,8 +20,6 @@ class JournalBuffer:
 
     Attributes:
         circuit: opened by the writer, closed by the drain.
-        journal: keeps the entries.
-        drain: stores them.
     """
 
     def __init__(

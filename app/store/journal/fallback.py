@@ -58,14 +58,9 @@ def prepare_journal(data_dir: Path, *, wanted: Literal["auto", "on", "off"]) -> 
 class OfflineBuffer:
     """The parts of one process that work without Postgres.
 
-    Args:
-        buffer: takes events, in the directory that has been prepared.
-        known_keys: identifies senders.
-        metrics: metrics of the journal.
-
     Attributes:
         buffer: its circuit breaker is open while Postgres is considered unavailable.
-        known_keys: as given.
+        known_keys: identify senders.
     """
 
     def __init__(

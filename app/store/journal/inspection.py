@@ -25,7 +25,6 @@ class JournalStatus(NamedTuple):
     """One journal.
 
     Attributes:
-        name: of its file.
         state: `owned` by a process that drains it, `free` for the next one to adopt,
             or `damaged` and set aside.
         held: its statistics; None if it cannot be read.
@@ -40,7 +39,6 @@ class Drained(NamedTuple):
     """Result of draining the free journals.
 
     Attributes:
-        journals: number of journals.
         settled: number of entries that Postgres has confirmed.
         left: number of entries that remain or are damaged.
     """

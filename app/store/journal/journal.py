@@ -42,9 +42,6 @@ class Journal:
     Args:
         directory: made by `prepare`; several processes share it.
         max_bytes: most bytes of entries in all files of this process.
-
-    Attributes:
-        max_bytes: as given.
     """
 
     def __init__(self, directory: Path, *, max_bytes: int) -> None:
@@ -94,11 +91,7 @@ class Journal:
         await self._run(lambda: self._files.skip(page.file, page.seqs))
 
     async def adopt(self, path: Path | None = None) -> int:
-        """Adopt the files whose owners have ended; returns their number.
-
-        Args:
-            path: only this file, of whatever directory.
-        """
+        """Adopt files whose owners have ended, or only one; returns their number."""
         return await self._run(lambda: self._files.adopt(path))
 
     async def close(self) -> None:

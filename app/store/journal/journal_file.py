@@ -30,10 +30,6 @@ class JournalFile:
     A lock file next to the database belongs to its owner until the file is closed or
     the process ends.
 
-    Attributes:
-        path: path of the database.
-        held: statistics of the entries.
-
     Raises:
         BlockingIOError: another process owns the file, or the file is gone.
         OSError: the file cannot be locked.

@@ -22,13 +22,7 @@ _PAGE_BYTES = 4 * 1024 * 1024
 
 
 class Page(NamedTuple):
-    """Some entries of one file, the oldest first.
-
-    Attributes:
-        file: where they are.
-        seqs: their places in it, one for each entry.
-        entries: as they were appended.
-    """
+    """Some entries of one file, the oldest first, and their sequence numbers in it."""
 
     file: JournalFile
     seqs: list[int]
@@ -107,11 +101,7 @@ class JournalSet:
         self._leave_if_done(file)
 
     def adopt(self, path: Path | None = None) -> int:
-        """Adopt the files whose owners have ended; returns their number.
-
-        Args:
-            path: only this file, of whatever directory.
-        """
+        """Adopt files whose owners have ended, or only one; returns their number."""
         before = len(self._adopted)
         mine = {file.path for file in self._files}
         every = sorted(self._directory.glob(f"*{SUFFIX}"))

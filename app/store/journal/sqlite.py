@@ -36,7 +36,6 @@ class JournalStats(NamedTuple):
     """Content of one or more journal files.
 
     Attributes:
-        entries: number of entries.
         size: total bytes of the entries.
         oldest_at: time of the oldest entry in seconds since 1970; None if empty.
     """

@@ -25,7 +25,7 @@ class JournalTraces(NamedTuple):
 
     Attributes:
         own: number of entries about the person.
-        mentions: number of entries about others that mention the person.
+        mentions: number of entries about others.
         files: journals that hold such an entry, or the deleted remains of one.
         damaged: damaged files, set aside, that hold a trace.
     """
@@ -60,12 +60,8 @@ async def wait_until_stored(
 ) -> list[Path]:
     """Wait until the entries that concern the person have been stored.
 
-    Args:
-        directory: directory of the journals.
-        person: the person to look for.
-        within_s: time limit.
-        drain: stores entries of journals without an owner; a running service stores
-            those of its own and of ended processes.
+    A running service stores the entries of its own journals and of ended processes;
+    without one, `drain` stores those of journals without an owner.
 
     Returns:
         Journals that still hold traces.

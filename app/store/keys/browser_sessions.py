@@ -60,12 +60,7 @@ DELETE FROM sessions WHERE expires_at <= now()
 
 
 class Session(NamedTuple):
-    """The session of a browser that has just signed in.
-
-    Attributes:
-        token: token for the cookie.
-        reader: holder of the key.
-    """
+    """The session of a browser that has just signed in."""
 
     token: str
     reader: str

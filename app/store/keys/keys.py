@@ -80,8 +80,8 @@ async def create_key(  # noqa: PLR0913 - the columns of a key
     Args:
         connection: in the caller's transaction.
         source: source of the sender, or name of the holder.
-        scope: scope of the key.
-        actor: author of the change, for the audit log.
+        scope: see `app.store.keys.scopes`.
+        actor: name in the audit log.
         expires_in: time until it stops working; by default it never does.
         note: remark for `keys list`.
         given: key from a secret store; repeating the call with it changes nothing.
@@ -123,11 +123,7 @@ async def rotate_key(
 ) -> str:
     """Create a successor of a key, with the same source, scope and note.
 
-    Args:
-        connection: in the caller's transaction.
-        id_: id of the key.
-        actor: author of the change, for the audit log.
-        keep: time for which the old key still works.
+    The old key still works for the time given as `keep`.
 
     Raises:
         KeyNotFoundError: no live key has this id.
@@ -173,11 +169,6 @@ async def revoke_key(
     connection: AsyncConnection, *, id_: str, actor: str = "service"
 ) -> KeyRow:
     """Revoke a key for good; one that is revoked already keeps its time.
-
-    Args:
-        connection: in the caller's transaction.
-        id_: id of the key.
-        actor: author of the change, for the audit log.
 
     Raises:
         KeyNotFoundError: no key has this id, or the text is a key instead of an id.

@@ -26,12 +26,7 @@ _COLUMNS = 1 + len(Reader._fields)
 
 
 class SessionFile:
-    """The file of recent sessions, shared by all processes with one data directory.
-
-    Args:
-        directory: data directory.
-        clock: seconds since 1970.
-    """
+    """The file of recent sessions, shared by all processes with one data directory."""
 
     def __init__(
         self, directory: Path, *, clock: Callable[[], float] = time.time

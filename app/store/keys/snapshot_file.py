@@ -43,8 +43,6 @@ class LiveKey(NamedTuple):
 
     Attributes:
         key_hash: SHA-256 of the key.
-        source: source or holder of the key.
-        scope: scope of the key.
         expires_at: Unix time at which it stops working; None if it never does.
     """
 
@@ -65,11 +63,7 @@ async def live_keys(connection: AsyncConnection) -> list[LiveKey]:
 
 
 class KeySnapshotFile:
-    """Snapshot file, shared by all processes with one data directory.
-
-    Args:
-        directory: data directory, which exists.
-    """
+    """Snapshot file, shared by all processes with one data directory."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / NAME
@@ -157,9 +151,7 @@ def _key_of(row: dict[str, object]) -> LiveKey:
 async def publish_keys(connection: AsyncConnection, *, file: KeySnapshotFile) -> bool:
     """Write the live keys of the database to the file; returns whether it succeeded.
 
-    Args:
-        connection: at READ COMMITTED, after the commit of a change.
-        file: in the data directory.
+    Call it at READ COMMITTED, after the commit of a change.
     """
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:

@@ -28,7 +28,7 @@ async def ensure_source(connection: AsyncConnection, *, name: str) -> None:
     """Register a source if it is new, in the caller's transaction.
 
     Raises:
-        ConfigurationError: the name is not one.
+        ConfigurationError: the name is not valid.
     """
     check_source_name(name)
     await connection.execute(insert(sources).values(name=name).on_conflict_do_nothing())

@@ -19,10 +19,7 @@ async def index_closed_weeks(url: str) -> int:
     """Index every closed week that has no index yet, on a connection of its own.
 
     Readers and writers go on meanwhile. Returns the number of weeks; 0 also while
-    another process does it.
-
-    Args:
-        url: of the database; its role may execute `rollcall_index_closed_week`.
+    another process does it. The role may execute `rollcall_index_closed_week`.
 
     Raises:
         UnavailableError: the database refused, or ended it.

@@ -54,7 +54,6 @@ class Week(NamedTuple):
     """A weekly partition with expired events.
 
     Attributes:
-        partition: name of the table.
         monday: first day of the week of `stored_at`, at midnight UTC.
         events: number of expired events in it.
         bytes: size of the table and its indexes.
@@ -85,15 +84,7 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Deletion of the expired events of one partition.
-
-    Attributes:
-        partition: name of the table.
-        limit: the maximum age.
-        before: events before this instant have expired.
-        actor: name in the audit log.
-        holder: name in the lease.
-    """
+    """Deletion of the expired events of one partition, by the holder of the lease."""
 
     partition: str
     limit: Limit
@@ -124,13 +115,7 @@ class _Run:
 async def expired_weeks(
     connection: AsyncConnection, *, limit: Limit, now: datetime
 ) -> list[Week]:
-    """Count the expired events of each partition, oldest first.
-
-    Args:
-        connection: in a transaction, with a role that may read `events`.
-        limit: the maximum age.
-        now: aware UTC.
-    """
+    """Count the expired events of each partition, oldest first, at a time in UTC."""
     before = limit.before(now)
     weeks = []
     for partition, size in await _partitions(connection, limit, before):
@@ -213,14 +198,7 @@ async def _expire_partition(engine: AsyncEngine, run: _Run) -> int:
 async def _expire_blocks(
     connection: AsyncConnection, *, run: _Run, block: int, deleted: int
 ) -> tuple[int, int | None] | None:
-    """Delete one range of blocks; None if the lease was lost.
-
-    Args:
-        connection: in a transaction.
-        run: the partition and the limit.
-        block: first block of the range.
-        deleted: events of the partition that this run has deleted before.
-    """
+    """Delete a range of blocks, after `deleted` events; None if the lease was lost."""
     if not await _take_lease(connection, holder=run.holder):
         return None
     row = (

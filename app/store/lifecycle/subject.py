@@ -48,8 +48,6 @@ class Trace:
     """A row that concerns the person.
 
     Attributes:
-        table: where it is.
-        id: of the row.
         at: `stored_at` of an event, `received_at` of a rejected event.
         is_own: whether the event is about the person; else it mentions the person.
         columns: the columns of the row; JSON is decoded where it can be.
@@ -67,10 +65,7 @@ async def find_traces(
 ) -> AsyncIterator[Trace]:
     """All rows that hold a trace of the person, events first.
 
-    Args:
-        connection: in a transaction, with a role that may read both tables. The
-            statement timeout has to allow for reading all of both.
-        person: the person to look for.
+    The role may read both tables, and the statement timeout allows for reading all.
     """
     async for row in _rows(connection, _EVENTS, {"pattern": person.pattern}):
         columns = {**row, **{name: decode_text(row[name]) for name in _JSON}}

@@ -50,8 +50,6 @@ class Finding(NamedTuple):
     """Result of one check.
 
     Attributes:
-        name: subject of the check.
-        value: state of the subject.
         remedy: sentence that says how to repair it; None if it is in order.
     """
 
@@ -111,9 +109,7 @@ async def check_server(connection: AsyncConnection) -> list[Finding]:
 async def check_pooler(connection: AsyncConnection, *, is_expected: bool) -> Finding:
     """Detect a pooler that gives each transaction another server connection.
 
-    Args:
-        connection: connection without a transaction.
-        is_expected: whether the database URL declares the pooler.
+    The connection has no transaction yet.
     """
     seen = set()
     for _ in range(4):

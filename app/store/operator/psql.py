@@ -36,10 +36,10 @@ _VARIABLES = {
 
 
 def describe_target(url: str, *, host: str | None = None) -> str:
-    """Return `The database D at HOST:PORT, role R`, without the password.
+    """`The database D at HOST:PORT, role R`, without the password.
 
     Args:
-        url: URL of the database.
+        url: of the database.
         host: one of its hosts, as `hosts_of` gives them; by default all.
     """
     found = psql_environment(url)
@@ -62,13 +62,10 @@ def hosts_of(url: str) -> list[str]:
 
 
 def psql_environment(url: str) -> dict[str, str]:
-    """Return libpq's variables for a URL (libpq's "Environment Variables").
+    """The variables of libpq for a URL (libpq's "Environment Variables").
 
     They lead to the same database as `create_engine`, by the driver's precedence:
     the parts before the `?` of a URL outrank the parameters after it.
-
-    Args:
-        url: URL of the database, as for `create_engine`.
 
     Raises:
         ConfigurationError: the URL cannot be used; the text never shows it.

@@ -30,10 +30,6 @@ _NAMES = (
 
 
 async def missing_rights(connection: AsyncConnection) -> list[str]:
-    """Return the rights that this role lacks, such as `INSERT on events`.
-
-    Args:
-        connection: connection to a database with a current schema.
-    """
+    """The rights that this role lacks, such as `INSERT on events`."""
     has = (await connection.execute(_MISSING)).one()
     return [name for name, is_held in zip(_NAMES, has, strict=True) if not is_held]

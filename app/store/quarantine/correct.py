@@ -56,13 +56,6 @@ async def correct(
 ) -> Correction:
     """Process a corrected payload as of the original receipt, and store it if valid.
 
-    Args:
-        connection: in a transaction, which the caller commits.
-        id_: of the rejected event.
-        payload: JSON of one event.
-        policy: today's.
-        check_only: only process it.
-
     Raises:
         EventNotFoundError: no rejected event with this id waits for a correction.
     """

@@ -26,7 +26,6 @@ class SelectionCounts(NamedTuple):
     """Number of rejected events in a selection.
 
     Attributes:
-        events: all events.
         conflicts: events with the reason `id_conflict`.
         truncated: other events whose payload was cut.
         newest: receipt of the newest event; None if there is none.
@@ -68,12 +67,9 @@ class RejectedListing(NamedTuple):
 async def overview(
     connection: AsyncConnection, selection: RejectedFilter, *, limit: int
 ) -> RejectedListing:
-    """Count a selection and read its newest rows.
+    """Count a selection and read its newest rows, without their payload.
 
-    Args:
-        connection: in a transaction.
-        selection: filter; drops are filtered by its source and start alone.
-        limit: number of rows to read, without their payload.
+    Drops are filtered by the source and the start of the selection alone.
     """
     rows = await connection.execute(
         select(*_LISTED)
@@ -128,13 +124,8 @@ def next_batch(
 ) -> Select[Any]:
     """The query that locks the next rows in the order of receipt.
 
-    It skips rows that another session has locked: that session handles them.
-
-    Args:
-        selection: with an end, else it includes events that arrive meanwhile.
-        columns: columns to read.
-        after: end of the batch before.
-        limit: number of rows.
+    It skips rows that another session has locked: that session handles them. Without an
+    end, a selection includes events that arrive meanwhile.
     """
     query = select(*columns).where(*selection.conditions())
     if after is not None:

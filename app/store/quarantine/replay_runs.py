@@ -32,15 +32,12 @@ _SILENT = timedelta(minutes=1)
 
 @dataclass(slots=True)
 class ReplayState:
-    """State of a replay.
+    """State of a replay; times are aware UTC.
 
     Attributes:
         actor: name of its operator in the audit log.
         total: events that could be replayed when it began.
-        started_at: aware UTC.
-        updated_at: when this state was written.
         phase: `stopped` if the service ended, `failed` if the database did not respond.
-        stored: events that were stored.
         duplicates: events that had been stored before.
         reasons: events that are still rejected, by code.
     """
@@ -77,11 +74,7 @@ _STATE = TypeAdapter(ReplayState)
 
 
 class ReplayRuns:
-    """Runs replays of operators, one at a time, and reads their state.
-
-    Args:
-        directory: data directory.
-    """
+    """Runs replays of operators, one at a time, and reads their state."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / NAME

@@ -34,18 +34,10 @@ WHERE (gone.minute, gone.source, gone.worker) = (old.minute, old.source, old.wor
 async def expire_rejected(
     connection: AsyncConnection, *, days: int, limit: int = _BATCH
 ) -> int:
-    """Delete a batch of expired rejected events and drop counts.
+    """Delete a batch of expired rejected events and drop counts; 0 when it is done.
 
     Rows locked by another session are skipped. The audit log gets a row in the same
     transaction.
-
-    Args:
-        connection: in a transaction.
-        days: maximum age.
-        limit: most rows to delete from each table.
-
-    Returns:
-        How many were deleted, events and counts together; 0 when it is done.
     """
     parameters = {"days": days, "limit": limit}
     events = await connection.execute(_EXPIRE_EVENTS, parameters)

@@ -61,12 +61,7 @@ DO UPDATE SET events = rejected_drops.events + excluded.events
 
 
 class QuarantineUsage(NamedTuple):
-    """Usage of quarantine by one source.
-
-    Attributes:
-        events: number of rows.
-        payload_bytes: bytes of the payloads that are kept.
-    """
+    """Rows of one source in quarantine, and the bytes of their kept payloads."""
 
     events: int
     payload_bytes: int

@@ -22,14 +22,8 @@ class Arrival(NamedTuple):
     """An event that was stored or rejected.
 
     Attributes:
-        status: which of the two.
-        id: in `events` or in `rejected_events`.
         stored_at: start of the transaction that stored it.
-        received_at: receipt of the request.
-        source: the sender.
-        event: name; of a rejected event as sent, or None.
-        user_id: of a rejected event as sent, or None if the payload has none.
-        group_id: as `user_id`.
+        event, user_id, group_id: of a rejected event as sent, or None.
         timestamp: when it happened; None for a rejected event.
         reason: code of the first error; None for a stored event.
         warnings: their codes.

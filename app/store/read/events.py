@@ -107,12 +107,7 @@ class KeysetPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows.
-
-    Attributes:
-        rows: the newest first.
-        last: where to go on; None where there is no more.
-    """
+    """Some rows, the newest first, and where to go on; None at the end."""
 
     rows: list[Row]
     last: KeysetPosition | None
@@ -127,11 +122,7 @@ async def read_events(
 ) -> Page[EventRow]:
     """The newest events that match, before a place in the order of storing.
 
-    Args:
-        connection: in a transaction.
-        wanted: which events.
-        before: the end of the page before.
-        limit: rows; a page of large ones ends earlier.
+    A page of large events ends before the limit.
     """
     if wanted.since is not None or wanted.until is not None:
         # A plan that is kept for spans of any length reads from the newest event on.

@@ -18,11 +18,6 @@ class EventFilter:
     """The stored events that match every given part; without any, all.
 
     Attributes:
-        id: of one event.
-        event: its name.
-        source: who sent it.
-        user_id: the user it is about.
-        group_id: the account it is about.
         message_id: the sender's own id of it.
         since: its timestamp is this or later, aware.
         until: its timestamp is earlier, aware.
@@ -42,11 +37,7 @@ class EventFilter:
     stored_until: datetime | None = None
 
     def conditions(self, columns: Columns = events.c) -> list[ColumnElement[bool]]:
-        """One for each given part.
-
-        Args:
-            columns: of the table of events, or of a view that has them.
-        """
+        """One for each given part, on columns of `events` or of a typed view."""
         conditions = _equal(
             columns,
             event=self.event,
@@ -72,15 +63,10 @@ class RejectedFilter:
     """The rejected events that match every given part; without any, all.
 
     Attributes:
-        id: of one of them.
-        ids: some of them by their id.
         reason: code of the first error.
         event: its name as sent.
-        source: who sent it.
-        message_id: the sender's own id of it.
         since: received then or later, aware.
         until: received earlier, aware.
-        request_id: of the request that brought it.
         is_corrected: whether an operator has corrected it.
     """
 

@@ -91,7 +91,6 @@ class Section:
     """Result of one query.
 
     Attributes:
-        title: kind of the search.
         sql: the query that was executed.
         entries: newest first.
     """
@@ -109,10 +108,8 @@ class Section:
 async def find(connection: AsyncConnection, *, term: str) -> list[Section]:
     """Search for a term in all ways that it can be meant; empty results are left out.
 
-    Args:
-        connection: in a transaction.
-        term: a user, account, event or request id, an email address, or a user id, a
-            space and a message id.
+    A term is a user, account, event or request id, an email address, or a user id, a
+    space and a message id.
     """
     queries = [
         ("Events of this user", _USER, {"term": term}),

@@ -45,10 +45,7 @@ class QueryLimiter:
         self._room = at_once + waiting
 
     async def ask(self, question: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Wait for a free place, then run the query in a transaction.
-
-        Args:
-            question: read-only query that may run twice.
+        """Wait for a free place, then run a read-only query, perhaps twice.
 
         Raises:
             OverloadedError: too many wait, or the turn did not come in time.

@@ -22,13 +22,7 @@ _NO_RESPONSE = "The database does not respond."
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report.
-
-    Attributes:
-        title: heading.
-        about: explanation of the counts.
-        sql: the statement that is executed.
-    """
+    """One report: a heading, an explanation of the counts, and the SQL to execute."""
 
     title: str
     about: str

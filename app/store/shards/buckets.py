@@ -21,11 +21,7 @@ _REACH = text("SELECT id FROM event_ids WHERE bucket = :bucket LIMIT 1")
 
 
 class Buckets(NamedTuple):
-    """The buckets of one database.
-
-    Attributes:
-        numbers: in ascending order; one on a single server.
-    """
+    """The numbers of the buckets of one database, ascending; one on a single server."""
 
     numbers: tuple[int, ...] = (0,)
 

@@ -20,11 +20,6 @@ class BucketCommitter(Committer):
 
     A transaction that touches one server needs no two-phase commit, and a server that
     is away affects only the entries of its buckets.
-
-    Args:
-        engine: as for `Committer`.
-        buckets: several.
-        options: as for `Committer`.
     """
 
     def __init__(
@@ -38,15 +33,7 @@ class BucketCommitter(Committer):
     async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
     ) -> list[Outcome | None]:
-        """Commit entries, those of each bucket within a timeout of their own.
-
-        Args:
-            entries: in the order of their arrival.
-            waited_s: as for `Committer`.
-
-        Returns:
-            An outcome for each entry, as `Committer` does.
-        """
+        """Commit as `Committer` does, each bucket within a timeout of its own."""
         outcomes: list[Outcome | None] = [None] * len(entries)
         for bucket, places in self._buckets.divide(entries).items():
             if bucket is not None:
@@ -76,13 +63,7 @@ class BucketCommitter(Committer):
 
 
 def committer_of(engine: AsyncEngine, buckets: Buckets, **options: Any) -> Committer:
-    """The committer for a database with these buckets.
-
-    Args:
-        engine: as for `Committer`.
-        buckets: of the database.
-        options: as for `Committer`.
-    """
+    """The committer for a database with these buckets; options as for `Committer`."""
     if buckets.is_one:
         return Committer(engine, **options)
     return BucketCommitter(engine, buckets=buckets, **options)

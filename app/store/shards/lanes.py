@@ -44,7 +44,7 @@ class BucketWriters:
         first: writer of all entries as long as one bucket is known; with several, of
             the rejected events, which have no bucket.
         read_buckets: asks the database.
-        open_lane: makes the lane of a bucket.
+        open_lanes: makes the lane of each bucket.
 
     Attributes:
         submit: queues the entries of one body, as `Writer.submit` does: the first
@@ -184,13 +184,7 @@ class _Awaited:
 
 
 class _Whole:
-    """The outcomes of a body whose parts are in several lanes.
-
-    Args:
-        waiter: gets the outcomes once all parts are settled.
-        entries: number of entries.
-        parts: number of parts.
-    """
+    """The outcomes of a body whose parts are in several lanes."""
 
     def __init__(self, waiter: Waiter, *, entries: int, parts: int) -> None:
         self.waiter = waiter

@@ -38,9 +38,7 @@ _scripts: WeakKeyDictionary[asyncpg.Connection, str] = WeakKeyDictionary()
 async def propagate_settings(connection: AsyncConnection, buckets: Buckets) -> None:
     """Give the settings of the session to the workers, where there are several buckets.
 
-    Args:
-        connection: in a transaction that has not used a worker yet.
-        buckets: of the database.
+    Call it in a transaction that has not used a worker yet.
     """
     if not buckets.is_one:
         await propagate_on(await driver_in_transaction(connection))

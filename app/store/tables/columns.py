@@ -24,15 +24,7 @@ metadata = MetaData(
 def column(
     name: str, kind: Kind, comment: str, *items: SchemaItem, **options: Any
 ) -> Column[Any]:
-    r"""A column that is NOT NULL.
-
-    Args:
-        name: name of the column.
-        kind: its type.
-        comment: its meaning, as `\d+` shows it.
-        items: its constraints.
-        options: other options of SQLAlchemy's `Column`.
-    """
+    r"""A column that is NOT NULL; the comment is its meaning, as `\d+` shows it."""
     return Column(name, kind, *items, comment=comment, nullable=False, **options)
 
 

@@ -12,9 +12,8 @@ class ViewColumn(NamedTuple):
     """One column that shows a property.
 
     Attributes:
-        name: of the column.
         names: names of the property in JSON, in reading order.
-        type: Postgres type.
+        type: of Postgres.
         comment: description of the property.
     """
 
@@ -39,11 +38,7 @@ def plan_columns(
 
     Columns keep their place and their type. A property that is new, or has another
     type than any of its columns, gets a column at the end: `plan`, then `plan_2`.
-
-    Args:
-        declaration: as it is now.
-        before: the columns that the view has.
-        reserved: names of other columns of the view.
+    `reserved` are the names of the other columns of the view.
     """
     columns = list(before)
     for name, declared in declaration.properties.items():

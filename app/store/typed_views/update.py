@@ -24,7 +24,6 @@ class ViewChange(NamedTuple):
     """Change of the view of one event.
 
     Attributes:
-        event: name of the event and of its view.
         is_new: whether the view was created.
         added: names of the columns that were added to a view that existed.
     """
