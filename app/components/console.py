@@ -68,7 +68,6 @@ class ConsoleComponents:
         app.include_router(
             replay_routes(
                 pages,
-                readers=reading.readers,
                 operators=operators,
                 actions=self._actions,
                 runs=self.replays,
@@ -77,9 +76,8 @@ class ConsoleComponents:
         app.include_router(
             rejected_routes(
                 pages,
-                readers=reading.readers,
+                operators=operators,
                 queries=reading.turns,
-                may_operate=may.operate,
                 names=watching.names,
                 replays=self.replays,
             )
@@ -87,7 +85,6 @@ class ConsoleComponents:
         app.include_router(
             source_routes(
                 pages,
-                readers=reading.readers,
                 queries=reading.turns,
                 activity=watching.home_reports,
                 operators=operators,
@@ -100,7 +97,7 @@ class ConsoleComponents:
             key_action_routes(pages, operators=operators, actions=self._keys)
         )
         app.include_router(
-            find_routes(pages, readers=reading.readers, queries=reading.turns, may=may)
+            find_routes(pages, operators=operators, queries=reading.turns)
         )
         app.include_router(
             person_routes(pages, operators=operators, actions=self._persons)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from types import GenericAlias
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -89,44 +90,11 @@ def _text(limits: Limits) -> Any:
     ]
 
 
-def _email(limits: Limits) -> Any:
-    del limits
-    return Email
-
-
-def _integer(limits: Limits) -> Any:
-    return Annotated[
-        Any,
-        _number_check(limits, whole=True),
-        WithJsonSchema({"type": "integer", **_json_bounds(limits)}),
-    ]
-
-
-def _number(limits: Limits) -> Any:
-    return Annotated[
-        Any,
-        _number_check(limits, whole=False),
-        WithJsonSchema({"type": "number", **_json_bounds(limits)}),
-    ]
-
-
-def _boolean(limits: Limits) -> Any:
-    del limits
-    return bool
-
-
-def _timestamp(limits: Limits) -> Any:
-    del limits
-    return Annotated[
-        str,
-        AfterValidator(_check_rfc_3339),
-        WithJsonSchema({"type": "string", "format": "date-time"}),
-    ]
-
-
-def _object(limits: Limits) -> Any:
-    del limits
-    return dict[str, Any]
+def _number(limits: Limits, *, whole: bool) -> Any:
+    bounds = {"minimum": limits.minimum, "maximum": limits.maximum}
+    schema: dict[str, Any] = {"type": "integer" if whole else "number"}
+    schema |= {name: value for name, value in bounds.items() if value is not None}
+    return Annotated[Any, _number_check(limits, whole=whole), WithJsonSchema(schema)]
 
 
 def _enum(limits: Limits) -> Any:
@@ -148,11 +116,6 @@ def _list_of(item: PropertyType) -> PropertyType:
         item.limits | {"min_items", "max_items"},
         annotate,
     )
-
-
-def _json_bounds(limits: Limits) -> dict[str, Any]:
-    bounds = {"minimum": limits.minimum, "maximum": limits.maximum}
-    return {name: value for name, value in bounds.items() if value is not None}
 
 
 def _number_check(limits: Limits, *, whole: bool) -> PlainValidator:
@@ -189,19 +152,32 @@ def _check_rfc_3339(text: str) -> str:
     return text
 
 
+_Timestamp = Annotated[
+    str,
+    AfterValidator(_check_rfc_3339),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 _LENGTH = frozenset({"min_length", "max_length"})
 _RANGE = frozenset({"minimum", "maximum"})
 _NONE: frozenset[str] = frozenset()
 
 PROPERTY_TYPES = {
     "text": PropertyType("text", "texts", "text", _LENGTH, _text),
-    "email": PropertyType("an email", "emails", "text", _NONE, _email),
-    "integer": PropertyType("an integer", "integers", "numeric", _RANGE, _integer),
-    "number": PropertyType("a number", "numbers", "numeric", _RANGE, _number),
-    "boolean": PropertyType("true or false", "booleans", "boolean", _NONE, _boolean),
-    "timestamp": PropertyType(
-        "a timestamp", "timestamps", "timestamptz", _NONE, _timestamp
+    "email": PropertyType("an email", "emails", "text", _NONE, lambda _: Email),
+    "integer": PropertyType(
+        "an integer", "integers", "numeric", _RANGE, partial(_number, whole=True)
     ),
-    "object": PropertyType("an object", "objects", "jsonb", _NONE, _object),
+    "number": PropertyType(
+        "a number", "numbers", "numeric", _RANGE, partial(_number, whole=False)
+    ),
+    "boolean": PropertyType(
+        "true or false", "booleans", "boolean", _NONE, lambda _: bool
+    ),
+    "timestamp": PropertyType(
+        "a timestamp", "timestamps", "timestamptz", _NONE, lambda _: _Timestamp
+    ),
+    "object": PropertyType(
+        "an object", "objects", "jsonb", _NONE, lambda _: dict[str, Any]
+    ),
     "enum": PropertyType("text", "texts", "text", frozenset({"values"}), _enum),
 }

@@ -19,7 +19,6 @@ from app.request_errors import (
     UnsupportedMediaError,
 )
 
-TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
 _FORM = "application/x-www-form-urlencoded"
 _TIMEOUT_S = 10.0
 _MAX_FIELDS = 1_100
@@ -98,6 +97,6 @@ def check_form_token(request: Request, form: Form) -> None:
     Raises:
         CrossSiteError: its token is missing or belongs to another session.
     """
-    sent = value_of(form, TOKEN_FIELD)
+    sent = value_of(form, "form_token")
     if not hmac.compare_digest(sent.encode(), form_token(request).encode()):
         raise CrossSiteError("Reload the page and submit its form again.")

@@ -9,8 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from app.access.readers import ReaderAuth
-from app.pages.console.operators import OperatorChecks
+from app.pages.console.operators import Operators
 from app.pages.render import Pages
 from app.store.read.find import Entry, Section, find
 from app.store.read.limiter import QueryLimiter
@@ -23,10 +22,11 @@ class FindQuery(BaseModel):
 
 
 def find_routes(
-    pages: Pages, *, readers: ReaderAuth, queries: QueryLimiter, may: OperatorChecks
+    pages: Pages, *, operators: Operators, queries: QueryLimiter
 ) -> APIRouter:
     """`/find`, with the forms that the reader may use."""
-    routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
+    may_read = Depends(operators.readers.on_page)
+    routes = APIRouter(include_in_schema=False, dependencies=[may_read])
 
     @routes.get("/find")
     async def show(request: Request, query: Annotated[FindQuery, Query()]) -> Response:
@@ -41,8 +41,8 @@ def find_routes(
             sections=sections,
             timeline=timeline,
             user=user,
-            can_export=user is not None and await may.export(request),
-            can_erase=user is not None and await may.erase(request),
+            can_export=user is not None and await operators.may.export(request),
+            can_erase=user is not None and await operators.may.erase(request),
             quote=shlex.quote,
         )
 

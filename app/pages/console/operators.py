@@ -28,7 +28,7 @@ class Operators:
     """Admits operators to the actions that they may take."""
 
     def __init__(self, readers: ReaderAuth, may: OperatorChecks) -> None:
-        self._readers = readers
+        self.readers = readers
         self.may = may
 
     async def read_action(
@@ -45,7 +45,7 @@ class Operators:
             CrossSiteError: the form was forged.
         """
         refuse_cross_site(request)
-        await self._readers.on_page(request)
+        await self.readers.on_page(request)
         check: OperatorCheck = getattr(self.may, action)
         if not await check(request):
             scope = "erase" if action == "erase" else "operate"

@@ -9,11 +9,10 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from app.access.readers import ReaderAuth
 from app.api.cursor import read_cursor, write_cursor
 from app.api.query import FormInstant, FormText
 from app.pages.console.known_names import KnownNames
-from app.pages.console.operators import OperatorCheck
+from app.pages.console.operators import Operators
 from app.pages.render import Pages
 from app.pipeline.issues import Issue
 from app.store.quarantine.queries import survey
@@ -50,17 +49,18 @@ class RejectedListQuery(BaseModel):
         return {name: str(value) for name, value in values.items()}
 
 
-def rejected_routes(  # noqa: PLR0913 - the page has six sources
+def rejected_routes(
     pages: Pages,
     *,
-    readers: ReaderAuth,
+    operators: Operators,
     queries: QueryLimiter,
-    may_operate: OperatorCheck,
     names: KnownNames,
     replays: ReplayRuns,
 ) -> APIRouter:
     """`/rejected` and `/rejected/{id}`, for operators with the forms of actions."""
-    routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
+    may_read = Depends(operators.readers.on_page)
+    routes = APIRouter(include_in_schema=False, dependencies=[may_read])
+    may_operate = operators.may.operate
 
     @routes.get("/rejected")
     async def show_list(

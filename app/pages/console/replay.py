@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from markupsafe import Markup
 
-from app.access.readers import ReaderAuth
 from app.pages.console.actions import read_selection
 from app.pages.console.operators import Operators
 from app.pages.render import Pages
@@ -34,7 +33,6 @@ _ENDS: dict[Phase, str] = {
 def replay_routes(
     pages: Pages,
     *,
-    readers: ReaderAuth,
     operators: Operators,
     actions: QuarantineActions,
     runs: ReplayRuns,
@@ -51,7 +49,7 @@ def replay_routes(
             raise OverloadedError(_BUSY)
         return RedirectResponse("/rejected/replay", 303)
 
-    @routes.get("/rejected/replay", dependencies=[Depends(readers.on_page)])
+    @routes.get("/rejected/replay", dependencies=[Depends(operators.readers.on_page)])
     async def show(request: Request) -> Response:
         page = pages.render(
             "console/rejected_replay.html", request=request, run=runs.read()

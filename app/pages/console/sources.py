@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.access.readers import ReaderAuth
 from app.pages.console.home import sources_of
 from app.pages.console.operators import Operators
 from app.pages.forms import value_of
@@ -24,13 +23,13 @@ _KeyId = Annotated[str, Path(pattern="^[0-9a-f]{12}$")]
 def source_routes(
     pages: Pages,
     *,
-    readers: ReaderAuth,
     queries: QueryLimiter,
     activity: ReportCache,
     operators: Operators,
 ) -> APIRouter:
     """`/sources` and `/sources/{name}`, for operators with the forms of actions."""
-    routes = APIRouter(include_in_schema=False, dependencies=[Depends(readers.on_page)])
+    may_read = Depends(operators.readers.on_page)
+    routes = APIRouter(include_in_schema=False, dependencies=[may_read])
 
     @routes.get("/sources")
     async def show_list(request: Request) -> Response:
