@@ -3,7 +3,7 @@
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.store.operator.causes import cause_of, driver_error, sqlstate_of
+from app.store.operator.causes import driver_error, sqlstate_of
 
 # Everything that a use of the database can raise. While connecting, errors of the
 # driver and of the socket arrive without SQLAlchemy's wrapper.
@@ -56,8 +56,3 @@ def lacks_partition(error: Exception) -> bool:
 def is_read_only(error: Exception) -> bool:
     """Whether the session refuses writes."""
     return sqlstate_of(error) == _READ_ONLY_TRANSACTION
-
-
-def classify(error: Exception) -> str:
-    """Return the error's label in metrics: one of a small closed set."""
-    return cause_of(error).kind
