@@ -15,7 +15,7 @@ class TrackLimits:
         unauthenticated_bytes: of bodies that are read before it is known who sends.
         max_unauthenticated_bytes: of one such body, decompressed.
         answer_s: from the last byte of a body to its response.
-        slots: units of work under way at a time.
+        slots: those of the requests that are worked on at a time.
     """
 
     max_bytes: int

@@ -16,8 +16,12 @@ from app.ingest.load.source_queue import SourceQueue, Ticket
 from app.ingest.load.work_rate import WorkRate
 from app.request_errors import OverloadedError
 
-# A request counts as one unit of work, and one more for each so many bytes of body.
-_UNIT_BYTES = 8192
+# A request takes one slot, and one more for each so many bytes of body.
+_SLOT_BYTES = 8192
+# The time that it takes is one unit of work, and one more for each so many bytes. The
+# limit of events in a body is a limit of its work.
+_WORK_BYTES = 1024
+_MAX_WORK = 2000
 # A source counts as the only sender after so many seconds without another.
 _ALONE_AFTER_S = 60.0
 # A refusal costs a fraction of a request. Clients that repeat theirs at once would use
@@ -28,7 +32,7 @@ _DEFAULT_REFUSALS = 1000.0
 _MAX_BACK_OFF_S = 5.0
 # A request is not begun that has waited so much longer than it should: it could not be
 # answered in time, and the work would be lost for the others.
-_LATE_S = 0.25
+_LATE_S = 0.5
 
 CallLater = Callable[[float, Callable[[], None]], Any]
 
@@ -41,14 +45,14 @@ class Scheduler:
     """Hands out turns.
 
     Args:
-        slots: units of work under way at a time, and those of a source that is alone.
+        slots: those of all work under way, and those of a source that is alone.
         shared_slots: those of one source while others send, too.
         max_wait_s: the longest wait that leaves time for the commit.
         call_later: has the event loop call a function after some seconds.
         clock: monotonic seconds.
 
     Attributes:
-        active: units of work under way.
+        active: slots that are taken.
         waiting: requests that wait.
     """
 
@@ -72,7 +76,8 @@ class Scheduler:
         self._queues: dict[str, SourceQueue] = {}
         # Queues with tickets, each once, in the order of their turns.
         self._rounds: deque[SourceQueue] = deque()
-        self._pending = 0
+        # Units of work that wait, and of work under way.
+        self._pending = self._working = 0
         self._last: SourceQueue | None = None
         self._alone_from = 0.0
         self._rate = WorkRate(clock)
@@ -133,12 +138,13 @@ class Scheduler:
         queue = self._queue(source)
         # Strangers never have more than a share, and take from a source that is alone
         # nothing but that.
-        units = min(
-            1 + size // _UNIT_BYTES, self.slots if source else self._shared_slots
+        slots = min(
+            1 + size // _SLOT_BYTES, self.slots if source else self._shared_slots
         )
-        ticket = Ticket(queue, units, start)
+        work = min(1 + size // _WORK_BYTES, _MAX_WORK)
+        ticket = Ticket(queue, slots, work, start)
         is_alone = bool(source) and self._is_alone(queue)
-        if not queue.tickets and self._has_room(queue, units, is_alone=is_alone):
+        if not queue.tickets and self._has_room(queue, slots, is_alone=is_alone):
             self._activate(ticket)
             return ticket
         now = self._clock()
@@ -150,8 +156,8 @@ class Scheduler:
             queue.has_turns = True
             self._rounds.append(queue)
         queue.tickets.append(ticket)
-        queue.pending += units
-        self._pending += units
+        queue.pending += ticket.work
+        self._pending += ticket.work
         self.waiting += 1
         self._time_stall()
         return ticket
@@ -170,11 +176,12 @@ class Scheduler:
 
     def _complete(self, ticket: Ticket) -> None:
         if ticket.epoch == self._epoch:
-            self.active -= ticket.units
-            ticket.queue.active -= ticket.units
+            self.active -= ticket.slots
+            self._working -= ticket.work
+            ticket.queue.active -= ticket.slots
         if self._pending:
             self._completed_at = self._clock()
-            self._rate.add(ticket.units)
+        self._rate.add(ticket.work, is_saturated=self._pending > 0)
 
     def _pump_soon(self) -> None:
         if self._rounds and not self._is_pumping:
@@ -193,7 +200,7 @@ class Scheduler:
             return
         if self._clock() - self._completed_at >= STALL_S:
             self._epoch += 1
-            self.active = 0
+            self.active = self._working = 0
             for queue in self._queues.values():
                 queue.active = 0
             self._pump_soon()
@@ -210,7 +217,7 @@ class Scheduler:
                 queue.has_turns = False
                 continue
             has_room = self._has_room(
-                queue, ticket.units, is_alone=queue is self._alone
+                queue, ticket.slots, is_alone=queue is self._alone
             )
             if has_room:
                 queue.tickets.popleft()
@@ -233,20 +240,21 @@ class Scheduler:
             tickets.popleft()
         return tickets[0] if tickets else None
 
-    def _has_room(self, queue: SourceQueue, units: int, *, is_alone: bool) -> bool:
+    def _has_room(self, queue: SourceQueue, slots: int, *, is_alone: bool) -> bool:
         most = self.slots if is_alone else self._shared_slots
-        fits_source = not queue.active or queue.active + units <= most
-        return fits_source and (not self.active or self.active + units <= self.slots)
+        fits_source = not queue.active or queue.active + slots <= most
+        return fits_source and (not self.active or self.active + slots <= self.slots)
 
     def _activate(self, ticket: Ticket) -> None:
         ticket.is_active = True
         ticket.epoch = self._epoch
-        self.active += ticket.units
-        ticket.queue.active += ticket.units
+        self.active += ticket.slots
+        self._working += ticket.work
+        ticket.queue.active += ticket.slots
 
     def _unqueue(self, ticket: Ticket) -> None:
-        ticket.queue.pending -= ticket.units
-        self._pending -= ticket.units
+        ticket.queue.pending -= ticket.work
+        self._pending -= ticket.work
         self.waiting -= 1
 
     def _queue(self, source: str) -> SourceQueue:
@@ -278,6 +286,7 @@ class Scheduler:
             return 0.0
         # Sources take turns: for each unit of its own queue one of every other.
         ahead = min(self._pending, queue.pending * max(1, len(self._rounds)))
+        ahead += self._working
         # The rate may have fallen since it was measured: a new request waits at least
         # about as long as the first in the queue has waited.
         return max(ahead / self._rate.get(), self._clock() - first.at)

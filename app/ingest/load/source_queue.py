@@ -13,7 +13,7 @@ class SourceQueue:
         refusals: spaces out the requests that are refused for load.
 
     Attributes:
-        active: units of work under way.
+        active: slots that it takes.
         has_turns: whether it is among those that take turns.
         pending: units of work that wait.
         tickets: of requests that wait, with those that were given back meanwhile.
@@ -34,17 +34,28 @@ class Ticket:
 
     Args:
         queue: of its source.
-        units: its work.
+        slots: how many it takes while it is worked on.
+        work: units of work, for the time that it takes.
         start: called when its turn has come.
     """
 
-    __slots__ = ("at", "epoch", "is_active", "is_done", "queue", "start", "units")
+    __slots__ = (
+        "at",
+        "epoch",
+        "is_active",
+        "is_done",
+        "queue",
+        "slots",
+        "start",
+        "work",
+    )
 
     def __init__(
-        self, queue: SourceQueue, units: int, start: Callable[[], None]
+        self, queue: SourceQueue, slots: int, work: int, start: Callable[[], None]
     ) -> None:
         self.queue = queue
-        self.units = units
+        self.slots = slots
+        self.work = work
         self.start = start
         self.is_active = False
         self.is_done = False

@@ -1,19 +1,20 @@
-"""How much work is completed in a second, while some waits."""
+"""How much work is completed in a second when there is as much as can be done."""
 
 from collections.abc import Callable
 
 # The rate is measured over periods this long, and forgotten after that many seconds.
 _RATE_PERIOD_S = 0.5
-_RATE_LIFE_S = 5.0
+_RATE_LIFE_S = 60.0
 # Assumed until it is measured. A burst of which more can wait would have used up the
 # time of all its requests before the first of them is completed.
 _ASSUMED_RATE = 3000.0
-# Weight of the newest period.
-_RATE_SMOOTHING = 0.5
+# Weight of a period that was better than those before. A worse one counts in full, or
+# more requests would be accepted than can be answered in time.
+_RATE_SMOOTHING = 0.2
 
 
 class WorkRate:
-    """Units of work completed a second while some waited.
+    """Units of work completed in a second, if enough of them wait.
 
     Args:
         clock: monotonic seconds.
@@ -24,29 +25,50 @@ class WorkRate:
         self._rate = _ASSUMED_RATE
         self._since = self._measured_at = float("-inf")
         self._units = 0
+        # Whether work has waited in all of the period.
+        self._is_saturated = False
 
     def start(self) -> None:
-        """Work begins to wait: before, the rate was that of arrivals."""
-        self._since = self._clock()
-        self._units = 0
+        """Work begins to wait: what came before an idle time does not count."""
+        if self._clock() - self._since >= _RATE_PERIOD_S:
+            self._begin_period()
 
-    def add(self, units: int) -> None:
-        """Count work that was completed."""
+    def add(self, units: int, *, is_saturated: bool) -> None:
+        """Count work that was completed.
+
+        Args:
+            units: of work.
+            is_saturated: whether more waits.
+        """
         self._units += units
-        now = self._clock()
-        period = now - self._since
+        self._is_saturated &= is_saturated
+        period = self._clock() - self._since
         if period < _RATE_PERIOD_S:
             return
         rate = self._units / period
-        if self._is_known(now):
-            rate = self._rate + _RATE_SMOOTHING * (rate - self._rate)
-        self._rate = rate
-        self._measured_at = self._since = now
-        self._units = 0
+        if self._is_saturated:
+            self._correct(rate)
+        elif rate > self.get():  # at least so much can be done
+            self._set(rate)
+        self._begin_period()
 
     def get(self) -> float:
         """The rate; an assumed one where none was measured lately."""
-        return self._rate if self._is_known(self._clock()) else _ASSUMED_RATE
+        return self._rate if self._is_known() else _ASSUMED_RATE
 
-    def _is_known(self, now: float) -> bool:
-        return now - self._measured_at < _RATE_LIFE_S
+    def _is_known(self) -> bool:
+        return self._clock() - self._measured_at < _RATE_LIFE_S
+
+    def _correct(self, rate: float) -> None:
+        if self._is_known() and rate > self._rate:
+            rate = self._rate + _RATE_SMOOTHING * (rate - self._rate)
+        self._set(rate)
+
+    def _set(self, rate: float) -> None:
+        self._rate = rate
+        self._measured_at = self._clock()
+
+    def _begin_period(self) -> None:
+        self._since = self._clock()
+        self._units = 0
+        self._is_saturated = True

@@ -4,14 +4,53 @@ from app.ingest.load.work_rate import WorkRate
 from tests.support.ingest.scheduling import Loop
 
 
-def test_rate_goes_half_way_to_that_of_the_newest_period() -> None:
+def test_rate_rises_slowly_to_that_of_the_newest_period_and_falls_at_once() -> None:
     loop = Loop()
     rate = WorkRate(loop.time)
     rate.start()
     found = []
-    for units in (10, 100, 50):
+    for units in (50, 100, 20):
         loop.advance(0.5)
-        rate.add(units)
+        rate.add(units, is_saturated=True)
         found.append(rate.get())
 
-    assert found == [20, 110, 105]
+    assert found == [100, 120, 40]
+
+
+def test_rate_is_at_least_that_of_a_time_in_which_nothing_waits() -> None:
+    loop = Loop()
+    rate = WorkRate(loop.time)
+    rate.start()
+    found = []
+    for units in (50, 3_000, 2_000):
+        for is_saturated in (True, False):
+            loop.advance(0.25)
+            rate.add(units // 2, is_saturated=is_saturated)
+        found.append(rate.get())
+
+    assert found == [3_000, 6_000, 6_000]
+
+
+def test_rate_of_the_time_before_work_begins_to_wait_does_not_count() -> None:
+    loop = Loop()
+    rate = WorkRate(loop.time)
+    rate.add(1, is_saturated=False)
+    loop.advance(100)
+    rate.start()
+    loop.advance(0.5)
+    rate.add(50, is_saturated=True)
+
+    assert rate.get() == 100
+
+
+def test_rate_is_forgotten_after_a_minute() -> None:
+    loop = Loop()
+    rate = WorkRate(loop.time)
+    rate.start()
+    loop.advance(0.5)
+    rate.add(50, is_saturated=True)
+    loop.advance(59)
+    assert rate.get() == 100
+    loop.advance(1)
+
+    assert rate.get() == 3_000
