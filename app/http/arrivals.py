@@ -10,30 +10,39 @@ class Arrivals:
 
     Args:
         inbox: of the worker.
-        clock: that of the loop.
-        parse: takes them then.
+        clock: tells when the bytes arrived that are added now, on the loop's clock.
+        is_known: guesses whether the bytes of a new connection have a known key.
+        parse: takes them then, and returns whether their sender is known.
 
     Attributes:
         waiting: the bytes that were not parsed yet.
     """
 
-    __slots__ = ("_arrived_at", "_clock", "_inbox", "_parse", "waiting")
+    __slots__ = ("_arrived_at", "_clock", "_inbox", "_is_known", "_parse", "waiting")
 
     def __init__(
         self,
         inbox: Inbox,
+        *,
         clock: Callable[[], float],
-        parse: Callable[[bytes], None],
+        is_known: Callable[[bytes], bool],
+        parse: Callable[[bytes], bool],
     ) -> None:
         self._inbox = inbox
         self._clock = clock
+        self._is_known = is_known
         self._parse = parse
         self._arrived_at = clock()
         self.waiting = b""
 
-    def add(self, data: bytes) -> None:
-        """Parse these bytes now or later."""
-        if self._inbox.has_room():
+    def add(self, data: bytes, *, at_once: bool) -> None:
+        """Parse bytes now, or when it is their turn.
+
+        Args:
+            data: the bytes.
+            at_once: whether their sender is known.
+        """
+        if at_once or self._inbox.has_room() or self._is_known(data):
             self.waiting += data
             self._arrived_at = self._clock()
             self.take()
@@ -43,11 +52,10 @@ class Arrivals:
             self.waiting += data
             self._inbox.add(self, len(data))
 
-    def take(self) -> None:
-        """Parse the bytes that arrived."""
+    def take(self) -> bool:
+        """Parse the bytes that arrived; returns whether their sender is known."""
         data, self.waiting = self.waiting, b""
-        if data:
-            self._parse(data)
+        return not data or self._parse(data)
 
     def arrived_at(self) -> float:
         """When the bytes arrived that are parsed now."""

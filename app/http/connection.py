@@ -66,11 +66,8 @@ class Connection(ResponseOutput):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         services: ConnectionServices = app_state[CONNECTION_SERVICES]
-        super().__init__(
-            _loop or asyncio.get_running_loop(),
-            server_state=server_state,
-            monitor=services.monitor,
-        )
+        loop = _loop or asyncio.get_running_loop()
+        super().__init__(loop, server_state=server_state, monitor=services.monitor)
         if not config.loaded:
             config.load()
         self._config = config
@@ -78,7 +75,12 @@ class Connection(ResponseOutput):
         # uvicorn's annotation names its own protocols only.
         self._peers: set[Any] = server_state.connections
         self._dispatcher = services.dispatcher
-        self.arrivals = Arrivals(self._monitor.inbox, self._loop.time, self._parse)
+        self.arrivals = Arrivals(
+            self._monitor.inbox,
+            clock=self._arrival_time,
+            is_known=self._dispatcher.shows_known_key,
+            parse=self._parse,
+        )
         self._reader = RequestReader(
             self, self.arrivals.arrived_at, self._monitor.unfinished_headers
         )
@@ -111,16 +113,17 @@ class Connection(ResponseOutput):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self.arrivals.add(data)
+        self.arrivals.add(data, at_once=self.has_known_key)
 
-    def _parse(self, data: bytes) -> None:
-        if self._is_refused or self.transport.is_closing():
-            return
-        self._begun = 0
-        try:
-            self._reader.feed(data)
-        except RequestError as error:
-            self._refuse(error)
+    def _parse(self, data: bytes) -> bool:
+        """Parse bytes, and return whether their sender has shown a known key."""
+        if not (self._is_refused or self.transport.is_closing()):
+            self._begun = 0
+            try:
+                self._reader.feed(data)
+            except RequestError as error:
+                self.refuse(error)
+        return self.has_known_key
 
     @override
     def eof_received(self) -> bool:
@@ -164,6 +167,26 @@ class Connection(ResponseOutput):
             exchange.end(self._reader.since)
             if exchange.is_answered:  # else its response goes on with the next
                 self._advance()
+
+    def refuse(self, error: RequestError) -> None:
+        """Answer a request that no handler can answer, and end the connection."""
+        if self.transport.is_closing():
+            return
+        current, incoming = self._current, self._incoming
+        if current is not None and not current.is_answered and current is not incoming:
+            # Those before it are answered first, and nothing after them.
+            if self._waiting and self._waiting[-1] is incoming:
+                self._waiting.pop()
+            last = self._waiting[-1] if self._waiting else current
+            last.keep_alive = False
+            self._is_refused = True
+            self.pause("refused")
+            return
+        if current is None or not (current.is_started or current.is_answered):
+            self._disconnect(current)
+            self._monitor.count_refusal(error, begun=current is not None)
+            self.transport.write(raw_error_response(error))
+        self.transport.close()
 
     # From the server and the monitor
 
@@ -221,18 +244,16 @@ class Connection(ResponseOutput):
         state = self._reader.state
         if state == "idle" and self._current is not None:
             return
+        keep, known = self._config.timeout_keep_alive, self.has_known_key
         limit_s = limit_of(
-            self._reader,
-            self._monitor.limits,
-            keep_alive_s=self._config.timeout_keep_alive,
-            has_known_key=self.has_known_key,
+            self._reader, self._monitor.limits, keep_alive_s=keep, has_known_key=known
         )
         if now - self._reader.since <= limit_s:
             return
-        if state in {"head", "body"}:
-            part = "body" if state == "body" else "headers"
+        part = {"head": "headers", "body": "body"}.get(state)
+        if part:
             late = f"The {part} did not arrive within {limit_s:g} s."
-            self._refuse(SlowClientError(late))
+            self.refuse(SlowClientError(late))
         else:
             self.transport.close()
 
@@ -273,25 +294,6 @@ class Connection(ResponseOutput):
         finally:
             self._is_advancing = False
         self.pause("waiting", paused=bool(self._waiting))
-
-    def _refuse(self, error: RequestError) -> None:
-        """Answer a request that no handler can answer, and end the connection."""
-        current, incoming = self._current, self._incoming
-        if current is not None and not current.is_answered and current is not incoming:
-            # Those before it are answered first, and nothing after them.
-            if self._waiting and self._waiting[-1] is incoming:
-                self._waiting.pop()
-            last = self._waiting[-1] if self._waiting else current
-            last.keep_alive = False
-            self._is_refused = True
-            self.pause("refused")
-            return
-        begun = current is not None
-        if current is None or not (current.is_started or current.is_answered):
-            self._disconnect(current)
-            self._monitor.count_refusal(error, begun=begun)
-            self.transport.write(raw_error_response(error))
-        self.transport.close()
 
     def _disconnect(self, exchange: Exchange | None) -> None:
         if exchange is not None and exchange.receiver and not exchange.is_answered:

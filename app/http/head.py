@@ -1,5 +1,7 @@
 """The request line and the headers: limits, and the rules of RFC 9112."""
 
+from typing import Protocol
+
 from app.access.credentials import first_headers
 from app.ingest.request import RequestHead
 from app.request_errors import (
@@ -78,8 +80,18 @@ def _check_framing(version: str, headers: list[tuple[bytes, bytes]]) -> None:
         raise InvalidHttpError("HTTP/1.0 has no transfer codings.")
 
 
+class HeaderHolder(Protocol):
+    """A connection whose headers have begun and not ended."""
+
+    def refuse(self, error: RequestError) -> None:
+        """Answer with an error, and end the connection."""
+
+
 class UnfinishedHeaders:
     """Bytes of all headers that have begun and not ended, beyond a share for each.
+
+    Above the limit those that began first are refused: a client that sends its headers
+    in one go needs no time, and is not shut out by clients that never end theirs.
 
     Attributes:
         used: bytes held.
@@ -87,24 +99,31 @@ class UnfinishedHeaders:
 
     def __init__(self) -> None:
         self.used = 0
+        # In the order in which they began to hold more than their share.
+        self._held: dict[HeaderHolder, int] = {}
 
-    def change(self, held: int, pending: int) -> int:
-        """Hold other bytes for a connection.
+    def change(self, holder: HeaderHolder, pending: int) -> bool:
+        """Hold other bytes for a connection, and return whether these are any.
 
         Args:
-            held: as this returned the last time.
+            holder: the connection.
             pending: bytes of its headers now.
-
-        Raises:
-            OverloadedError: all connections hold too many.
         """
         hold = max(0, pending - _FREE_HEADER_BYTES)
-        if self.used + hold - held > _MAX_UNFINISHED_BYTES and hold > held:
-            raise OverloadedError(
-                "Too many requests have large, unfinished headers; send this again."
+        self.used += hold - self._held.get(holder, 0)
+        if hold:
+            self._held[holder] = hold
+        else:
+            self._held.pop(holder, None)
+        while self.used > _MAX_UNFINISHED_BYTES:
+            oldest = next(iter(self._held))
+            self.used -= self._held.pop(oldest)
+            oldest.refuse(
+                OverloadedError(
+                    "Too many requests have large, unfinished headers; send this again."
+                )
             )
-        self.used += hold - held
-        return hold
+        return hold > 0
 
 
 def headers_too_large() -> RequestError:

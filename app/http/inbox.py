@@ -1,16 +1,19 @@
-"""Spreads arriving bytes over the turns of the event loop.
+"""Spreads the bytes of clients without a known key over the turns of the event loop.
 
 The loop hands over the bytes of every readable connection before it does anything else.
-To parse the requests of thousands of connections that send at the same moment takes
-seconds, in which none is worked on. Therefore only some are parsed in a turn of the
-loop. The bytes of the others are kept, with the time of their arrival.
+To answer thousands of connections that send at the same moment would take seconds, in
+which nobody else is served. Therefore only some are parsed in a turn of the loop. The
+bytes of the others are kept, with the time of their arrival.
+
+A request with a known key is parsed at once, because that costs little: it is queued by
+the scheduler, or refused.
 """
 
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-# Connections whose bytes are parsed in one turn of the event loop.
+# Connections without a known key whose bytes are parsed in one turn of the event loop.
 PER_TURN = 64
 # Bytes that are kept; more are parsed at once.
 _MAX_BYTES = 8 * 1024 * 1024
@@ -19,8 +22,8 @@ _MAX_BYTES = 8 * 1024 * 1024
 class Arrival(Protocol):
     """A connection with bytes that were not parsed yet."""
 
-    def take(self) -> None:
-        """Parse them."""
+    def take(self) -> bool:
+        """Parse them, and return whether their sender is known."""
 
 
 class Inbox:
@@ -60,10 +63,11 @@ class Inbox:
         self.size += size
 
     def _turn(self) -> None:
-        for _ in range(min(PER_TURN, len(self._waiting))):
+        left = PER_TURN
+        while left and self._waiting:
             arrival, size = self._waiting.popleft()
             self.size -= size
-            arrival.take()
+            left -= not arrival.take()
         if self._waiting:
             self._call_soon(self._turn)
         else:

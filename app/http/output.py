@@ -10,6 +10,7 @@ from app.http.exchange import Exchange
 from app.http.flow import FlowControl
 from app.http.monitor import ConnectionMonitor
 from app.http.raw_errors import header_lines, status_line
+from app.http.unread import waited_s
 from app.ingest.responses import TrackResponse
 
 _RESPONSE = (
@@ -47,6 +48,8 @@ class ResponseOutput(FlowControl, ABC):
         self._is_draining = False
         self.has_known_key = False
         self._back_off: asyncio.TimerHandle | None = None
+        # Whether the next bytes may have waited in the kernel.
+        self._was_unread = False
 
     def respond(self, response: TrackResponse, request_id: str) -> None:
         """Write a whole response to the current request."""
@@ -82,12 +85,21 @@ class ResponseOutput(FlowControl, ABC):
         """Read nothing for a moment: this client's next request is not due yet."""
         if seconds > 0:
             self.pause("back-off")
+            self._was_unread = True
             if self._back_off is not None:
                 self._back_off.cancel()
             self._back_off = self._loop.call_later(seconds, self._end_back_off)
 
     def _end_back_off(self) -> None:
         self.pause("back-off", paused=False)
+
+    def _arrival_time(self) -> float:
+        """When the bytes arrived that are read now, on the loop's clock."""
+        now = self._loop.time()
+        if not self._was_unread:
+            return now
+        self._was_unread = False
+        return now - waited_s(self.transport)
 
     def common_headers(self, exchange: Exchange) -> bytes:
         """The lines that every response begins with; decides whether it is the last."""

@@ -41,6 +41,9 @@ class RequestSink(Protocol):
     def on_end(self) -> None:
         """It is complete."""
 
+    def refuse(self, error: RequestError) -> None:
+        """Answer with an error, and end the connection."""
+
 
 class RequestReader:
     """Reads requests, one after the other.
@@ -81,11 +84,12 @@ class RequestReader:
         # Those of the last read that the parser has not reported, line ends included.
         self._unreported_bytes = 0
         self._unfinished = unfinished
-        self._held = 0
+        self._is_held = False
 
     def close(self) -> None:
         """The connection ended."""
-        self._held = self._unfinished.change(self._held, 0)
+        if self._is_held:
+            self._unfinished.change(self._sink, 0)
 
     def feed(self, data: bytes) -> None:
         """Parse the bytes that arrived.
@@ -106,10 +110,10 @@ class RequestReader:
         if is_incomplete and self._unparsed_bytes > MAX_HEADER_BYTES:
             raise headers_too_large()
         is_unfinished = is_incomplete and not self._sink.has_known_key
-        if is_unfinished or self._held:
+        if is_unfinished or self._is_held:
             unparsed = max(self._unparsed_bytes, self._unreported_bytes)
             pending = self._header_bytes + unparsed if is_unfinished else 0
-            self._held = self._unfinished.change(self._held, pending)
+            self._is_held = self._unfinished.change(self._sink, pending)
 
     def on_message_begin(self) -> None:
         """From the parser."""

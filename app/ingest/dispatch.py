@@ -104,6 +104,10 @@ class Dispatcher:
         request.begin()
         return request
 
+    def shows_known_key(self, data: bytes) -> bool:
+        """Whether a known write key is among the first bytes of a connection."""
+        return self._services.shows_known_key(data)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":

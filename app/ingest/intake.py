@@ -124,6 +124,9 @@ class RequestIntake(RequestLifecycle, ABC):
         """Check the headers, and make room for the body."""
         services, limits = self._services, self._services.limits
         self.source = source
+        if source is not None:
+            self._client.trust()
+            services.scheduler.check(source)
         if self._permit is not None:
             self._permit.release()
         max_bytes = limits.max_bytes
@@ -139,8 +142,6 @@ class RequestIntake(RequestLifecycle, ABC):
             # Announced bytes are not held, because they may never arrive.
             self._permit = services.unauthenticated.permit("")
         else:
-            self._client.trust()
-            services.scheduler.check(source)
             self._permit = services.budget.permit(source)
             self._permit.grow(framing.length)
         self._is_ndjson = framing.is_ndjson

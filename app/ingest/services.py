@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,9 @@ T = TypeVar("T")
 
 # No real key is longer.
 _MAX_KEY_BYTES = 128
+# Bytes in which a key is looked for before they are parsed, and its form.
+_SCAN_BYTES = 4096
+_KEY = re.compile(rb"rc_[A-Za-z0-9_-]{1,125}")
 # Fraction of the slots for one source while several sources send.
 _SHARE_OF_SLOTS = 8
 # Time left for the commit after the longest wait for a turn.
@@ -101,6 +105,15 @@ class IngestServices:
             return None
         known = self.key_cache.get_cached(key)
         return self.key_cache.last_known(key) if known is None else known.source
+
+    def shows_known_key(self, start: bytes) -> bool:
+        """Whether a request seems to carry a known key: a guess, before it is parsed.
+
+        Args:
+            start: its first bytes, headers or body.
+        """
+        found = _KEY.search(start, 0, _SCAN_BYTES)
+        return found is not None and self.last_known_source(found[0]) is not None
 
     def early_permit(self, key: bytes) -> Permit:
         """A permit for the bytes of a request before its key is looked up."""

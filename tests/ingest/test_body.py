@@ -1,5 +1,6 @@
 import gzip
 import tracemalloc
+from contextlib import nullcontext
 
 import pytest
 
@@ -75,6 +76,16 @@ def test_length_at_the_limit_passes_and_one_above_is_refused() -> None:
     assert check_headers(at_most, max_bytes=MOST).length == 1000
     with pytest.raises(BodyTooLargeError):
         check_headers(JSON | {b"content-length": b"1001"}, max_bytes=MOST)
+
+
+@pytest.mark.parametrize(("length", "fits"), [(b"10", True), (b"11", False)])
+def test_length_with_thousands_of_zeros_is_read(length: bytes, *, fits: bool) -> None:
+    headers = {
+        b"content-type": b"application/json",
+        b"content-length": b"0" * 20_000 + length,
+    }
+    with nullcontext() if fits else pytest.raises(BodyTooLargeError):
+        assert check_headers(headers, max_bytes=10).length == 10
 
 
 def test_type_is_refused_before_the_length() -> None:

@@ -81,7 +81,7 @@ class FakeClient:
         self.held: list[bool] = []
         self.is_invited = False
         self.is_trusted = False
-        self.backs_off = False
+        self.unread_s = 0.0
         self.peer = "192.0.2.1"
 
     def respond(self, response: TrackResponse, request_id: str) -> None:
@@ -99,7 +99,7 @@ class FakeClient:
         self.is_trusted = True
 
     def back_off(self, seconds: float) -> None:
-        self.backs_off = seconds >= 0
+        self.unread_s = seconds
 
 
 def raise_refusal(response: TrackResponse) -> None:
