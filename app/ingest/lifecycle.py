@@ -23,9 +23,8 @@ from app.request_errors import (
 
 log = logging.getLogger(__name__)
 
-# A refused connection is left unread for this fraction of the time after which it shall
-# send again: for two of five seconds, so that a client that does not wait is still
-# answered in time.
+# A refused connection is left unread for this fraction of its `Retry-After`: for two of
+# five seconds, so that a client that ignores the header is still answered in time.
 _UNREAD_PART = 0.4
 _UNKNOWN = "Rollcall failed; whether the events are in is unknown."
 

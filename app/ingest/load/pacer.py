@@ -1,4 +1,4 @@
-"""Spaces out what clients ask for again and again, so that it takes a bounded time.
+"""Spaces out repeated requests of many clients, so that they take a bounded time.
 
 A refusal, or a document for a client without a key, costs a fraction of a request. A
 flood of them would still take all the time there is. Each client is answered at once,

@@ -36,8 +36,8 @@ _LATE_S = 0.5
 
 CallLater = Callable[[float, Callable[[], None]], Any]
 
-# If no work is completed for so long, what is under way waits for the database, which
-# costs the others nothing, and is no longer counted.
+# If no work is completed for so long, the work under way waits for the database. That
+# costs the others nothing, so this work is no longer counted.
 STALL_S = 0.25
 
 
@@ -82,7 +82,7 @@ class Scheduler:
         self._alone_from = 0.0
         self._rate = WorkRate(clock)
         self._is_pumping = False
-        # Raised when what is under way is no longer counted.
+        # Raised when the work under way is no longer counted.
         self._epoch = 0
         self._completed_at = float("-inf")
         self._is_timed = False

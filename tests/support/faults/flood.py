@@ -30,7 +30,7 @@ from tests.support.faults.sender import PATIENCE_S, post
 from tests.support.faults.stage import Stage, new_key
 
 _RECEIVE = 1 << 16
-# Has the kernel tell when the bytes arrived (socket(7)); Python has no name for it.
+# Socket option for the time of arrival (socket(7)); Python has no name for it.
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("qq")
 
@@ -63,10 +63,10 @@ class Plan:
 
 @dataclass(slots=True)
 class Figures:
-    """What came of it.
+    """The results of a flood.
 
-    A response counts from the moment at which the kernel had it for this process,
-    which may read it much later: it has thousands of connections and one thread.
+    A response counts from the moment at which the kernel had it for this process. The
+    process may read it much later: it has thousands of connections and one thread.
 
     Attributes:
         stored: how many were answered 200.
@@ -196,7 +196,7 @@ class _Flood:
             self._figures.others += 1
         self._in_flight -= 1
         sender.answer = b""
-        if sender.unsent or not data:  # it shall not be used again
+        if sender.unsent or not data:  # it is of no use any more
             self._selector.unregister(sender.socket)
             sender.socket.close()
             sender = self._connected()
@@ -207,7 +207,7 @@ class _Flood:
 
 
 def _read_from(raw: socket.socket) -> tuple[bytes, float]:
-    """What has arrived, and when the kernel had the last of it."""
+    """Read the bytes that arrived, and the time at which the kernel had the last."""
     data, arrived_at = b"", time.time()
     with suppress(ConnectionError):
         room = socket.CMSG_SPACE(_TIMESPEC.size)
