@@ -101,8 +101,6 @@ class IngestServices:
 
     def last_known_source(self, key: bytes) -> str | None:
         """The source of a key as of its last look-up; None if it was never live."""
-        if len(key) > _MAX_KEY_BYTES:
-            return None
         known = self.key_cache.get_cached(key)
         return self.key_cache.last_known(key) if known is None else known.source
 
