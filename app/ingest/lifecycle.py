@@ -23,9 +23,9 @@ from app.request_errors import (
 
 log = logging.getLogger(__name__)
 
-# A refused connection is left unread for this fraction of its `Retry-After`: for two of
+# A refused connection is left unread for this fraction of its `Retry-After`: for one of
 # five seconds, so that a client that ignores the header is still answered in time.
-_UNREAD_PART = 0.4
+_UNREAD_PART = 0.2
 _UNKNOWN = "Rollcall failed; whether the events are in is unknown."
 
 

@@ -197,7 +197,7 @@ async def test_time_of_a_request_that_was_left_unread_begins_with_its_arrival(
 
 @pytest.mark.parametrize(
     ("pause_s", "unread_s", "retry_after"),
-    [(0.0, 0.0, b"1"), (0.5, 0.2, b"1"), (1.5, 0.6, b"2"), (5.0, 2.0, b"5")],
+    [(0.0, 0.0, b"1"), (0.5, 0.1, b"1"), (1.5, 0.3, b"2"), (5.0, 1.0, b"5")],
 )
 async def test_refused_client_is_read_again_long_before_it_shall_send_again(
     bench: Bench,

@@ -27,11 +27,14 @@ class WorkRate:
         self._units = 0
         # Whether work has waited in all of the period.
         self._is_saturated = False
+        self._was_idle = False
 
     def start(self) -> None:
-        """Work begins to wait: what came before an idle time does not count."""
-        if self._clock() - self._since >= _RATE_PERIOD_S:
-            self._begin_period()
+        """Work begins to wait; after an idle time, a new period begins.
+
+        It begins with the first completion: the arrival of a burst takes time, too.
+        """
+        self._was_idle = self._clock() - self._since >= _RATE_PERIOD_S
 
     def add(self, units: int, *, is_saturated: bool) -> None:
         """Count work that was completed.
@@ -40,6 +43,10 @@ class WorkRate:
             units: of work.
             is_saturated: whether more waits.
         """
+        if self._was_idle:
+            self._was_idle = False
+            self._begin_period()
+            return
         self._units += units
         self._is_saturated &= is_saturated
         period = self._clock() - self._since

@@ -188,8 +188,7 @@ def test_request_is_refused_on_arrival_where_its_turn_would_come_too_late(
     for _ in range(15 - SLOTS - 1):
         work.send("billing")
     with pytest.raises(OverloadedError):
-        for _ in range(3):
-            work.send("billing")
+        deque(work.send("billing") for _ in range(3))
     with pytest.raises(OverloadedError):
         work.scheduler.check("billing")
 

@@ -8,6 +8,7 @@ def test_rate_rises_slowly_to_that_of_the_newest_period_and_falls_at_once() -> N
     loop = Loop()
     rate = WorkRate(loop.time)
     rate.start()
+    rate.add(7, is_saturated=True)
     found = []
     for units in (50, 100, 20):
         loop.advance(0.5)
@@ -21,6 +22,7 @@ def test_rate_is_at_least_that_of_a_time_in_which_nothing_waits() -> None:
     loop = Loop()
     rate = WorkRate(loop.time)
     rate.start()
+    rate.add(7, is_saturated=True)
     found = []
     for units in (50, 3_000, 2_000):
         for is_saturated in (True, False):
@@ -31,12 +33,14 @@ def test_rate_is_at_least_that_of_a_time_in_which_nothing_waits() -> None:
     assert found == [3_000, 6_000, 6_000]
 
 
-def test_rate_of_the_time_before_work_begins_to_wait_does_not_count() -> None:
+def test_idle_time_and_the_arrival_of_a_burst_do_not_count() -> None:
     loop = Loop()
     rate = WorkRate(loop.time)
     rate.add(1, is_saturated=False)
     loop.advance(100)
     rate.start()
+    loop.advance(0.4)
+    rate.add(7, is_saturated=True)
     loop.advance(0.5)
     rate.add(50, is_saturated=True)
 
@@ -47,6 +51,7 @@ def test_rate_is_forgotten_after_a_minute() -> None:
     loop = Loop()
     rate = WorkRate(loop.time)
     rate.start()
+    rate.add(7, is_saturated=True)
     loop.advance(0.5)
     rate.add(50, is_saturated=True)
     loop.advance(59)
