@@ -21,5 +21,5 @@ def waited_s(transport: asyncio.Transport) -> float:
         info = client.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, size)
     except OSError:  # a Unix socket
         return 0.0
-    [milliseconds] = _UINT32.unpack_from(info, _LAST_DATA_RECV)
+    milliseconds: int = _UINT32.unpack_from(info, _LAST_DATA_RECV)[0]
     return milliseconds / 1000

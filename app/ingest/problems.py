@@ -21,7 +21,11 @@ def problem_response(error: RequestError, *, request_id: str) -> TrackResponse:
     """
     return TrackResponse(
         error.status,
-        b'%b%b"}' % (_beginning(type(error), error.detail), request_id.encode()),
+        b'%b%b"}'
+        % (
+            _beginning(error.code, error.status, error.title, error.detail),
+            request_id.encode(),
+        ),
         media_type=PROBLEM_JSON,
         headers=[
             (name.lower().encode(), value.encode())
@@ -31,14 +35,14 @@ def problem_response(error: RequestError, *, request_id: str) -> TrackResponse:
 
 
 @lru_cache(maxsize=64)
-def _beginning(error: type[RequestError], detail: str) -> bytes:
+def _beginning(code: str, status: int, title: str, detail: str) -> bytes:
     """The problem, up to the id of the request; a flood is refused for one reason."""
     problem = {
         "type": "about:blank",
-        "title": error.title,
-        "status": error.status,
+        "title": title,
+        "status": status,
         "detail": detail,
-        "code": error.code,
+        "code": code,
         "message": detail,
         "success": False,
         "response_id": "",
