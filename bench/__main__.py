@@ -143,8 +143,7 @@ def watchers(
     count: int = 50,
     place: KeysetPosition = None,
 ) -> None:
-    """What watchers of the live page cost those who write."""
-    find_wrk()
+    """CPU time that watchers of the live page add to a fixed rate of events."""
     with _measuring(place, minutes=20) as (server, machine):
         measurement = Measurement(server, seconds, workers, count, progress)
         found = {b: measurement.measure(b, pairs=pairs) for b in (1, 100)}

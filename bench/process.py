@@ -34,9 +34,7 @@ class Process:
 
     def workers(self) -> list[int]:
         """The pids of those that answer: its children, or itself if it has none."""
-        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        children = [int(pid) for pid in path.read_text().split()]
-        return [pid for pid in children if _is_worker(pid)] or [self.pid]
+        return list(filter(_is_worker, _children(self.pid))) or [self.pid]
 
     def cpu_seconds(self) -> float:
         """What its workers have spent so far."""
@@ -49,9 +47,20 @@ def _is_worker(pid: int) -> bool:
     return any(word in command for word in (b"serve", b"serving", b"spawn_main"))
 
 
-def _cpu_seconds(pid: int) -> float:
+def _children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]
+
+
+def _cpu_seconds(pid: int, *, with_ended: bool = False) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    return sum(map(int, fields[11 : 15 if with_ended else 13])) / _TICKS_PER_S
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """CPU time of a process and of its children, those included that have ended."""
+    own = _cpu_seconds(pid, with_ended=True)
+    return own + sum(map(_cpu_seconds, _children(pid)))
 
 
 def resident_bytes(pid: int) -> int:

@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.pages.live.feed import LiveFeed
+from app.pages.live.feed import LiveFeed, pause_after
 from app.pages.live.frames import HEARTBEAT, frame, read_watermark
 from app.pages.live.subscribers import LiveFilter
 from app.request_errors import OverloadedError
 from app.store.engine import create_engine
-from app.store.read.arrivals import Arrivals
+from app.store.read.arrivals import Arrivals, Counts, PollResult
 from tests.support.pipeline.verdicts import RECEIPT
 from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import record, records, rejection, save
@@ -190,6 +190,28 @@ async def test_live_feed_slow_subscriber_gets_count_of_missed_rows(
         for _ in range(100):
             subscriber.send(frame("rows", {"rows": [], "left_out": 0}), rows=2)
         assert 150 < (await slow.until("missed"))["rows"] < 200
+
+
+async def test_live_feed_waiting_frames_are_one_chunk(feed: LiveFeed) -> None:
+    async with subscribed(feed) as frames:
+        await frames.until("minutes")
+        [subscriber] = feed._subscribers  # noqa: SLF001 - as a poll does
+        for number in range(3):
+            subscriber.send(frame("rows", {"number": number}))
+        await frames.next()
+    assert [data["number"] for name, data in frames.read if name == "rows"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("events", "pause_s"), [(0, 0.3), (30, 0.3), (31, 0.9), (10_000, 0.9)]
+)
+def test_pause_after_many_events_is_longer_but_below_a_second(
+    events: int, pause_s: float
+) -> None:
+    until = datetime(2026, 11, 22, 1, 2, 30, tzinfo=UTC)
+    since = until - timedelta(milliseconds=300)
+    counts = {until: Counts(stored=events - events // 3, rejected=events // 3)}
+    assert pause_after(PollResult([], since, until, counts, 0)) == pause_s
 
 
 async def test_live_feed_permission_lost_ends_stream(feed: LiveFeed) -> None:

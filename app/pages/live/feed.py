@@ -20,6 +20,10 @@ from app.store.read.arrivals import Arrivals, PollResult
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.3
+# At more events a second, polls and writes to many streams would slow the writers down,
+# and nobody could read rows that arrive faster than they do with this pause.
+_BUSY_RATE = 100
+_BUSY_POLL_S = 0.9
 # Arrivals kept for subscribers that join later.
 _KEPT = 500
 # Interval of checking permission, and of heartbeats to an idle stream.
@@ -114,9 +118,11 @@ class LiveFeed:
     async def _poll_while_watched(self) -> None:
         while self._subscribers:
             began = time.monotonic()
+            pause_s = _POLL_S
             try:
                 limit = max(each.row_limit for each in self._subscribers)
                 result = await self._arrivals.poll(limit=limit)
+                pause_s = pause_after(result)
                 self._publish(result)
                 await self._minutes.count_past_minutes()
                 if changes := self._minutes.changes(result.watermark):
@@ -129,7 +135,7 @@ class LiveFeed:
                 self._set_available(is_available=False)
             # NOTIFY would cost each commit of each writer. A slow database is polled
             # at most half of the time.
-            await asyncio.sleep(max(_POLL_S, time.monotonic() - began))
+            await asyncio.sleep(max(pause_s, time.monotonic() - began))
         self._arrivals.reset()
         self._minutes = MinuteCountsStream(self._arrivals)
         self._newest.clear()
@@ -163,6 +169,13 @@ class LiveFeed:
     def _send_all(self, data: bytes) -> None:
         for subscriber in self._subscribers:
             subscriber.send(data)
+
+
+def pause_after(result: PollResult) -> float:
+    """Seconds until the next poll: longer while many events arrive."""
+    events = sum(map(sum, result.minutes.values()))
+    seconds = (result.watermark - result.since).total_seconds()
+    return _BUSY_POLL_S if events > _BUSY_RATE * seconds else _POLL_S
 
 
 def _rows_frame(rows: list[Arrival], left_out: int, watermark: datetime) -> bytes:

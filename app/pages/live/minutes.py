@@ -9,7 +9,8 @@ from app.store.read.arrivals import Arrivals, Counts, PollResult
 
 MINUTE = timedelta(minutes=1)
 _SHOWN = 60
-_PAUSE_S = 1.0
+# Less than the longest pause between two polls, so that one write holds both.
+_PAUSE_S = 0.8
 # Counting past minutes may take this long in one go, and then rests ten times as long.
 _COUNTING_S = 0.03
 _REST = 10

@@ -16,7 +16,7 @@ from app.store.read.arrival import Arrival
 BURST = 200
 RATE = 50
 # Rows of each status that a poll reads for a filter, which may match any of them.
-_FILTERED_ROWS = 400
+_FILTERED_ROWS = 1200
 # Frames that wait for a slow browser; each has at most about 150 KB.
 _MAX_FRAMES = 8
 
@@ -90,7 +90,7 @@ class Subscriber:
         self._wake.set()
 
     async def next(self, *, within_s: float) -> bytes | None:
-        """The next frame; empty after the time limit, None at the end."""
+        """The waiting frames; empty after the time limit, None at the end."""
         try:
             async with asyncio.timeout(within_s):
                 await self._wake.wait()
@@ -98,9 +98,9 @@ class Subscriber:
             return b""
         if self._closed:
             return None
-        data = self._frames.popleft()
-        if not self._frames:
-            self._wake.clear()
+        data = b"".join(self._frames)
+        self._frames.clear()
+        self._wake.clear()
         if self._missed:
             data = frame("missed", {"rows": self._missed}) + data
             self._missed = 0
