@@ -91,7 +91,6 @@ def metrics_routes(
         text, content_type = expose(
             metrics,
             accept=request.headers.get("accept", ""),
-            version=request.app.version,
             probed={DATABASE_UP: float(is_up)},
         )
         return Response(text, headers={"Content-Type": content_type})

@@ -31,9 +31,8 @@ from app.ingest.load.limits import TrackLimits
 from app.ingest.services import IngestServices
 from app.logs import RequestLog, fields
 from app.metrics.catalog import BODIES_WAITING, QUARANTINE_FILL, WEEKS_AHEAD
-from app.metrics.collector import SnapshotCollector
+from app.metrics.collector import totals
 from app.metrics.counters import Metrics
-from app.metrics.totals import totals
 from app.pages.console.home import Home
 from app.pages.console.state import StateReader
 from app.request_errors import UnavailableError
@@ -152,10 +151,7 @@ class Service:
             outage=self._outage,
         )
         self.home = Home(
-            StateReader(
-                self.readiness.ask,
-                lambda: totals(SnapshotCollector(self.metrics, version="", probed={})),
-            ),
+            StateReader(self.readiness.ask, partial(totals, metrics)),
             self.watching.home_reports,
             version("rollcall"),
             lambda: self.instances.differences,

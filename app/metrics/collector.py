@@ -4,15 +4,11 @@ import platform
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from itertools import accumulate
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
+from prometheus_client import core
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
@@ -33,76 +29,59 @@ class SnapshotCollector(Collector):
 
     Args:
         metrics: of this worker.
-        version: of Rollcall.
         probed: gauges that were read for this scrape.
     """
 
-    def __init__(
-        self, metrics: Metrics, *, version: str, probed: Mapping[Metric, float]
-    ) -> None:
+    def __init__(self, metrics: Metrics, probed: Mapping[Metric, float]) -> None:
         self._metrics = metrics
-        self._version = version
         self._probed = probed
 
     @override
-    def collect(self) -> Iterator[Family]:
-        series = self._merge()
+    def collect(self) -> Iterator[core.Metric]:
+        series = merge(self._metrics)
         series |= {metric.name: {(): value} for metric, value in self._probed.items()}
         for metric in METRICS:
             yield _family(metric, series[metric.name])
-        info = GaugeMetricFamily(
+        info = core.GaugeMetricFamily(
             "rollcall_build_info",
             "Always 1; the labels are the versions of Rollcall and Python.",
             labels=("version", "python"),
         )
-        info.add_metric((self._version, platform.python_version()), 1)
+        info.add_metric((version("rollcall"), platform.python_version()), 1)
         yield info
 
-    def _merge(self) -> dict[str, Series]:
-        snapshots = {self._metrics.snapshot_name: self._metrics.publish()}
-        if self._metrics.directory is not None:
-            snapshots = read_snapshots(self._metrics.directory) | snapshots
-        merged: dict[str, Series] = defaultdict(dict)
-        since = time.monotonic() - _SILENT_S
-        alive = [each.gauges for each in snapshots.values() if each.alive_at > since]
-        for figures in (*(each.counters for each in snapshots.values()), *alive):
-            for key, value in figures.items():
-                name, *values = key.split(SEPARATOR)
-                series, labels = merged[name], tuple(values)
-                before = series.get(labels, 0.0)
-                combined = max(before, value) if name in _MAXIMA else before + value
-                series[labels] = combined
-        merged[WORKERS.name] = {(): len(alive)}
-        return merged
+
+def merge(metrics: Metrics) -> dict[str, Series]:
+    """Publish the metrics of this worker, and return those of all by name."""
+    snapshots = {metrics.snapshot_name: metrics.publish()}
+    if metrics.directory is not None:
+        snapshots = read_snapshots(metrics.directory) | snapshots
+    merged: dict[str, Series] = defaultdict(dict)
+    since = time.monotonic() - _SILENT_S
+    alive = [each.gauges for each in snapshots.values() if each.alive_at > since]
+    for figures in (*(each.counters for each in snapshots.values()), *alive):
+        for key, value in figures.items():
+            name, *labels = key.split(SEPARATOR)
+            series, values = merged[name], tuple(labels)
+            before = series.get(values, 0.0)
+            series[values] = max(before, value) if name in _MAXIMA else before + value
+    merged[WORKERS.name] = {(): len(alive)}
+    return merged
 
 
-def _family(metric: Metric, series: Series) -> Family:
-    if metric.kind == "histogram":
-        counts = accumulate(series[part,] for part in metric.parts[:-1])
-        histogram = HistogramMetricFamily(metric.name, metric.help)
-        buckets = list(zip(metric.parts, counts, strict=False))
-        histogram.add_metric((), buckets=buckets, sum_value=series["sum",])
-        return histogram
-    family = (
-        GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-        if metric.kind == "gauge"
-        else CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
-    )
-    for values, value in series.items():
-        if value or not metric.sparse:
-            family.add_metric(values, value)
-    return family
+def totals(metrics: Metrics) -> dict[str, float]:
+    """Sum of each metric of all workers over its labels, by its name."""
+    return {name: sum(series.values()) for name, series in merge(metrics).items()}
 
 
 def expose(
-    metrics: Metrics, *, accept: str, version: str, probed: Mapping[Metric, float]
+    metrics: Metrics, *, accept: str, probed: Mapping[Metric, float]
 ) -> tuple[bytes, str]:
     """Render the metrics of all workers.
 
     Args:
         metrics: of this worker.
         accept: value of the request's `Accept` header; may be empty.
-        version: of Rollcall.
         probed: gauges that were read for this scrape.
 
     Returns:
@@ -112,5 +91,20 @@ def expose(
         encode, content_type = choose_encoder(accept)
     except (TypeError, ValueError):  # the header asks for an invalid version
         encode, content_type = choose_encoder("")
-    collector = SnapshotCollector(metrics, version=version, probed=probed)
-    return encode(collector), content_type
+    return encode(SnapshotCollector(metrics, probed)), content_type
+
+
+def _family(metric: Metric, series: Series) -> core.Metric:
+    if metric.kind == "histogram":
+        counts = accumulate(series[part,] for part in metric.parts[:-1])
+        buckets = list(zip(metric.parts, counts, strict=False))
+        return core.HistogramMetricFamily(
+            metric.name, metric.help, buckets=buckets, sum_value=series["sum",]
+        )
+    is_gauge = metric.kind == "gauge"
+    make = core.GaugeMetricFamily if is_gauge else core.CounterMetricFamily
+    family = make(metric.name, metric.help, labels=metric.labels)
+    for values, value in series.items():
+        if value or not metric.sparse:
+            family.add_metric(values, value)
+    return family

@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import product
 from pathlib import Path
 
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 _PUBLISH_INTERVAL_S = 1.0
 # Results of events that a source has delivered.
 _ACCEPTED = {"stored", "duplicate", "buffered"}
-
 # Values of a gauge by source.
 SourceReader = Callable[[], Mapping[str, float]]
 
@@ -41,7 +40,10 @@ class Metrics:
         labels: Mapping[str, Iterable[str]] | None = None,
         directory: Path | None = None,
     ) -> None:
-        self._values = {k: (*v, OTHER) for k, v in {**LABELS, **(labels or {})}.items()}
+        self._sources: set[str] = set()
+        self._values: dict[str, Collection[str]] = {"source": self._sources}
+        for name, values in (LABELS | dict(labels or {})).items():
+            self._values[name] = (*values, OTHER)
         self.directory = directory
         # The supervisor finds the snapshot of a process by its id.
         self.snapshot_name = f"{os.getpid()}-{secrets.token_hex(8)}.json"
@@ -51,19 +53,9 @@ class Metrics:
             figures = self._gauges if metric.kind == "gauge" else self._counters
             figures |= {_key(metric, *each): 0.0 for each in self.series(metric)}
         # Resolved once, because each request needs them.
-        self._requests = {
-            (route, int(status)): _key(catalog.REQUESTS, route, status)
-            for route, status in self.series(catalog.REQUESTS)
-            if status != OTHER
-        }
-        self._events = {each: _key(catalog.EVENTS, each) for each in LABELS["result"]}
         self._parts = {m.name: [_key(m, part) for part in m.parts] for m in METRICS}
-        self._sources: dict[str, str] = {}
-        # By source and result; of the last event with "" as result.
-        self._source_keys: dict[tuple[str, str], str] = {}
         self._readers: dict[str, Callable[[], float]] = {}
         self._source_readers: list[tuple[Metric, SourceReader]] = []
-        self._cpu_seconds = 0.0
 
     def series(self, metric: Metric) -> Iterable[tuple[str, ...]]:
         """Label values of all series of a metric, or the parts of a histogram."""
@@ -81,41 +73,18 @@ class Metrics:
             seconds: from the headers to the response.
             counts: number of its events by result.
         """
-        key = self._requests.get((route, status))
-        if key is None:
-            self.add(catalog.REQUESTS, route, str(status))
-        else:
-            self._counters[key] += 1.0
+        self.add(catalog.REQUESTS, route, str(status))
         self.observe(catalog.REQUEST_SECONDS, seconds)
         for result, count in counts.items():
-            key = self._events.get(result)
-            if key is None:
-                self.add(catalog.EVENTS, result, amount=count)
-            else:
-                self._counters[key] += count
+            self.add(catalog.EVENTS, result, amount=count)
 
     def count_source(self, source: str, counts: Mapping[str, int]) -> None:
         """Count the events of one request by result, for their source."""
-        for result, count in counts.items():
-            key = self._source_keys.get((source, result))
-            if key is None:
-                key = self._add_source_key(source, result)
-            self._counters[key] += count
-            if result in _ACCEPTED:
-                self._gauges[self._source_keys[source, ""]] = time.time()
-
-    def _add_source_key(self, source: str, result: str) -> str:
         label = self._source_label(source)
-        key = _key(catalog.SOURCE_EVENTS, label, result)
-        self._counters.setdefault(key, 0.0)
-        self._source_keys[source, result] = key
-        self._source_keys[source, ""] = _key(catalog.SOURCE_LAST_EVENT, label)
-        return key
-
-    def count_commit(self, events: int, seconds: float) -> None:
-        """Count a committed transaction."""
-        self.observe(catalog.COMMIT_EVENTS, events)
-        self.observe(catalog.COMMIT_SECONDS, seconds)
+        for result, count in counts.items():
+            self.add(catalog.SOURCE_EVENTS, label, result, amount=count)
+        if not _ACCEPTED.isdisjoint(counts):
+            self.set(catalog.SOURCE_LAST_EVENT, label, to=time.time())
 
     def add(self, metric: Metric, *values: str, amount: float = 1.0) -> None:
         """Add to a counter; unknown label values are counted as `other`."""
@@ -124,7 +93,7 @@ class Metrics:
             pairs = zip(values, metric.labels, strict=True)
             known = [v if v in self._values.get(k, ()) else OTHER for v, k in pairs]
             key = _key(metric, *known)
-        self._counters[key] += amount
+        self._counters[key] = self._counters.get(key, 0.0) + amount
 
     def observe(self, metric: Metric, value: float) -> None:
         """Add a value to a histogram."""
@@ -146,24 +115,18 @@ class Metrics:
         """Read a gauge of all sources at each `publish`."""
         self._source_readers.append((metric, read))
 
-    def _source_label(self, source: str) -> str:
-        label = self._sources.get(source)
-        if label is None:
-            if len(self._sources) >= MAX_SOURCES:
-                return OTHER
-            label = self._sources[source] = source.replace(SEPARATOR, " ")
-        return label
-
     def publish(self) -> Snapshot:
         """Read the gauges and write the snapshot; returns it."""
         for metric, read_sources in self._source_readers:
             for source, value in read_sources().items():
                 self.set(metric, self._source_label(source), to=value)
         for key, read in self._readers.items():
-            self._gauges[key] = _read(read)
-        cpu_seconds = time.process_time()
-        self.add(catalog.CPU_SECONDS, amount=cpu_seconds - self._cpu_seconds)
-        self._cpu_seconds = cpu_seconds
+            try:
+                self._gauges[key] = read()
+            except Exception:  # a defect must not stop the snapshots
+                log.exception("gauge could not be read")
+                self._gauges[key] = 0.0
+        self._counters[_key(catalog.CPU_SECONDS)] = time.process_time()
         self.set(catalog.MEMORY_BYTES, to=_resident_bytes())
         return self._write(alive_at=time.monotonic())
 
@@ -176,6 +139,12 @@ class Metrics:
     def mark_stopped(self) -> None:
         """Publish the counters for the last time; the gauges no longer count."""
         self._write(alive_at=0.0)
+
+    def _source_label(self, source: str) -> str:
+        label = source.replace(SEPARATOR, " ")
+        if len(self._sources) < MAX_SOURCES:
+            self._sources.add(label)
+        return label if label in self._sources else OTHER
 
     def _write(self, *, alive_at: float) -> Snapshot:
         snapshot = Snapshot(self._counters, self._gauges, alive_at)
@@ -190,14 +159,6 @@ class Metrics:
 
 def _key(metric: Metric, *values: str) -> str:
     return SEPARATOR.join((metric.name, *values))
-
-
-def _read(read: Callable[[], float]) -> float:
-    try:
-        return read()
-    except Exception:  # a defect must not stop the snapshots
-        log.exception("gauge could not be read")
-        return 0.0
 
 
 def _resident_bytes() -> int:

@@ -37,8 +37,9 @@ def test_request_is_counted_with_its_events_and_duration(metrics: Metrics) -> No
 
 
 def test_commit_is_counted_with_its_size_and_duration(metrics: Metrics) -> None:
-    metrics.count_commit(5, 0.2)
-    metrics.count_commit(6, 0.3)
+    for events, seconds in ((5, 0.2), (6, 0.3)):
+        metrics.observe(catalog.COMMIT_EVENTS, events)
+        metrics.observe(catalog.COMMIT_SECONDS, seconds)
 
     figures = figures_of(metrics)
     assert figures("rollcall_commit_events_bucket", le="5.0") == 1

@@ -15,7 +15,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.logs import fields
-from app.metrics.catalog import COMMIT_FAILURES
+from app.metrics.catalog import COMMIT_EVENTS, COMMIT_FAILURES, COMMIT_SECONDS
 from app.metrics.counters import Metrics
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
@@ -114,7 +114,8 @@ class Committer:
                 sqlstate = sqlstate_of(error)
                 return [await self._quarantine_poison(entries[0], sqlstate, deadline)]
         else:
-            self._metrics.count_commit(len(entries), time.perf_counter() - began)
+            self._metrics.observe(COMMIT_EVENTS, len(entries))
+            self._metrics.observe(COMMIT_SECONDS, time.perf_counter() - began)
             return outcomes
         half = len(entries) // 2
         first = await self._store_or_split(entries[:half], deadline)

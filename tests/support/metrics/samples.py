@@ -48,5 +48,5 @@ class Figures:
 
 
 def figures_of(metrics: Metrics) -> Figures:
-    text, _ = expose(metrics, accept="", version="1.2.3", probed={DATABASE_UP: 1.0})
+    text, _ = expose(metrics, accept="", probed={DATABASE_UP: 1.0})
     return Figures(text.decode())
