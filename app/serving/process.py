@@ -51,9 +51,7 @@ class WorkerProcess:
         failures: number of workers that failed before this one in its place.
 
     Attributes:
-        pid: process id.
         has_served: whether it ever accepted connections.
-        failures: as given.
 
     Raises:
         OSError: the process cannot be started.
@@ -73,20 +71,13 @@ class WorkerProcess:
         self.failures = failures
         self.has_served = self._is_leaving = False
         self._silence_s = silence_s
-        self._started = time.monotonic()
+        self.started_at = time.monotonic()
         self._ready = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
-        self._running: asyncio.Task[int] | None = None
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the start of the process."""
-        return time.monotonic() - self._started
 
     def begin(self, config: Mapping[str, object]) -> None:
         """Send the configuration, so that the worker serves."""
-        line = json.dumps(config).encode() + b"\n"
-        self._running = asyncio.create_task(self._run(line))
+        self._running = asyncio.create_task(self._run(config))
 
     async def ready(self) -> bool:
         """Wait until it accepts connections or has ended; returns whether it did."""
@@ -95,8 +86,6 @@ class WorkerProcess:
 
     async def wait(self) -> int:
         """Wait until it has ended; returns its exit status, -9 for signal 9."""
-        if self._running is None:
-            raise RuntimeError("The worker has not begun.")
         return await asyncio.shield(self._running)
 
     def drain(self) -> None:
@@ -115,29 +104,29 @@ class WorkerProcess:
         self._process.kill()
 
     def abort(self) -> None:
-        """End it at once, if it has not begun."""
-        if self._running is None:
-            self._control.close()
-            self.kill()
-            self._process.wait()
+        """End it at once, and wait for that."""
+        self._control.close()
+        self.kill()
+        self._process.wait()
 
-    async def _run(self, config: bytes) -> int:
+    async def _run(self, config: Mapping[str, object]) -> int:
         reader, self._writer = await asyncio.open_unix_connection(sock=self._control)
-        self._writer.write(config)
-        with suppress(OSError):  # it ended before it had read everything
-            while await self._read_heartbeat(reader):
+        self._writer.write(json.dumps(config).encode() + b"\n")
+        with suppress(ConnectionError):  # it ended before it had read everything
+            await self._read_heartbeats(reader)
+        self._ready.set()
+        status = await asyncio.to_thread(self._process.wait)
+        self._writer.close()
+        return status
+
+    async def _read_heartbeats(self, reader: asyncio.StreamReader) -> None:
+        limit_s = _START_S
+        try:
+            while await asyncio.wait_for(reader.read(_READ_BYTES), limit_s):
+                limit_s = self._silence_s
                 self.has_served = True
                 self._ready.set()
-        self._ready.set()
-        self._writer.close()
-        return await asyncio.to_thread(self._process.wait)
-
-    async def _read_heartbeat(self, reader: asyncio.StreamReader) -> bytes:
-        """Read until a heartbeat or the end; kill it if its event loop is blocked."""
-        while True:
-            limit_s = self._silence_s if self.has_served else _START_S
-            with suppress(TimeoutError):
-                return await asyncio.wait_for(reader.read(_READ_BYTES), limit_s)
+        except TimeoutError:
             if not self._is_leaving:  # that has a limit of its own
                 log.error("worker hung", extra=fields(pid=self.pid))
                 self.kill()

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -63,14 +64,14 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._reload_requested = asyncio.Event()
         self._has_served = False
-        self._error: BaseException | None = None
+        self._has_failed = False
         # Processes that have not ended; and those of them that serve, by slot.
         self._living: set[WorkerProcess] = set()
         self._slots = [WorkerProcess(spawn) for _ in range(settings.workers)]
         self._tasks: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
-        """End the workers, if they have not begun."""
+        """End the workers that are left."""
         for worker in self._slots:
             worker.abort()
 
@@ -107,23 +108,15 @@ class Supervisor:
         for worker in self._living:
             worker.stop()
         await self._wait_for_exit(self._living, self._stop_s)
-        for task in self._tasks:
-            task.cancel()
-        if self._error is not None:
-            raise self._error
+        if self._has_failed:
+            raise WorkerError("No worker could start; the log shows why.")
 
     def _begin(self, worker: WorkerProcess) -> None:
         self._living.add(worker)
         worker.begin(self._config)
         task = asyncio.create_task(self._attend(worker))
         self._tasks.add(task)
-        task.add_done_callback(self._on_attended)
-
-    def _on_attended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._error = task.exception()
-            self._stopping.set()
+        task.add_done_callback(self._tasks.discard)
 
     async def _attend(self, worker: WorkerProcess) -> None:
         """Wait until a worker has ended; start another if it was in a slot."""
@@ -136,8 +129,11 @@ class Supervisor:
         if worker not in self._slots or self._stopping.is_set():
             return
         if status > 0 and not self._has_served:
-            raise WorkerError("No worker could start; the log shows why.")
-        failures = 0 if worker.age_s > _HEALTHY_S else worker.failures + 1
+            self._has_failed = True
+            self._stopping.set()
+            return
+        age_s = time.monotonic() - worker.started_at
+        failures = 0 if age_s > _HEALTHY_S else worker.failures + 1
         longest = _LONGEST_PAUSE_S[worker.has_served]
         pause = min(_FIRST_PAUSE_S * 2 ** min(failures, _MAX_DOUBLINGS), longest)
         log.error(
