@@ -1,11 +1,9 @@
 """`rollcall check`: find what would go wrong, before it does."""
 
-import asyncio
 import platform
 import resource
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import typer
@@ -19,7 +17,6 @@ from app.store.dsn import has_pooler
 from app.store.journal.fallback import journal_directory
 from app.store.journal.inspection import find_journals
 from app.store.operator.checkup import Finding, check_database
-from app.store.operator_session import run_with_engine
 
 _DESCRIPTORS = 4_096
 
@@ -44,13 +41,12 @@ def check() -> None:
 
 
 def _database(settings: Settings, database: Database) -> list[Finding]:
-    work = partial(
+    return database.run(
         check_database,
         is_pooled=has_pooler(database.url),
         max_events=settings.quarantine_max_events,
         max_bytes=settings.quarantine_max_bytes,
     )
-    return asyncio.run(run_with_engine(database.url, work))
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import typer
 
@@ -18,19 +18,18 @@ from app.settings import Settings
 from app.store.lifecycle.audit import command_actor, record_action
 from app.store.migrations import check_schema, drop_empty_weeks, migrate
 from app.store.operator.psql import describe_target
-from app.store.operator_session import in_operator_transaction, operator_errors
+from app.store.operator_session import OperatorDatabase, operator_errors
 from app.store.typed_views.update import update_views
 
 
-class Database(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Database(OperatorDatabase):
     """A database that is ready for use.
 
     Attributes:
-        url: URL with its password.
         bin_dir: programs of the embedded Postgres; None for another one.
     """
 
-    url: str
     bin_dir: Path | None
 
 
@@ -58,11 +57,11 @@ def record_command(
         subject: id of its object, if there is one.
         details: counts and ids.
     """
-    work = partial(
-        record_action, action=action, actor=command_actor(), subject=subject, **details
-    )
+    actor = command_actor()
     try:
-        asyncio.run(in_operator_transaction(database.url, work))
+        database.transact(
+            record_action, action=action, actor=actor, subject=subject, **details
+        )
     except DatabaseError as error:
         echo_err(f"Not recorded in the audit log. {error.detail}")
 
@@ -135,5 +134,5 @@ def open_checked(settings: Settings, *, create: bool = False) -> Iterator[Databa
         SchemaError: its schema is older than this code needs.
     """
     with open_migrated(settings, create=create) as database:
-        asyncio.run(in_operator_transaction(database.url, check_schema))
+        database.transact(check_schema)
         yield database

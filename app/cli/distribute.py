@@ -7,7 +7,7 @@ import typer
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked, record_command
-from app.store.operator_session import in_operator_transaction, operator_errors
+from app.store.operator_session import operator_errors
 from app.store.shards.distribute import check_can_distribute
 from app.store.shards.distribute import distribute as distribute_tables
 
@@ -41,7 +41,7 @@ def distribute(
     instances buffer events meanwhile, and then store them in the buckets.
     """
     with open_checked(read_settings()) as database:
-        nodes = asyncio.run(in_operator_transaction(database.url, check_can_distribute))
+        nodes = database.transact(check_can_distribute)
         echo_err(_FOR_EVER.format(buckets=buckets))
         if not yes:
             typer.confirm(

@@ -1,8 +1,6 @@
 """`rollcall journal`: events on this machine's disk that wait for Postgres."""
 
-import asyncio
 import time
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +15,6 @@ from app.settings import Settings
 from app.store.journal.fallback import journal_directory
 from app.store.journal.inspection import JournalStatus, drain_free, find_journals
 from app.store.operator.psql import describe_target
-from app.store.operator_session import run_with_engine
 
 journal = typer.Typer(
     help="Show and store the events that wait on this machine for Postgres.",
@@ -77,15 +74,14 @@ def drain(
 
 
 def _drain(settings: Settings, directory: Path, file: Path | None) -> None:
-    work = partial(
-        drain_free,
-        directory=directory,
-        timeout_s=settings.commit_timeout_seconds,
-        quarantine=quarantining(settings)(),
-        file=file,
-    )
     with open_checked(settings) as database:
-        drained = asyncio.run(run_with_engine(database.url, work))
+        drained = database.run(
+            drain_free,
+            directory=directory,
+            timeout_s=settings.commit_timeout_seconds,
+            quarantine=quarantining(settings)(),
+            file=file,
+        )
     typer.echo(
         f"{drained.settled} events stored from {drained.journals} journals, "
         f"{drained.left} left."

@@ -1,10 +1,8 @@
 """`rollcall keys`: create, rotate, list and revoke keys."""
 
-import asyncio
 import re
 import sys
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked
+from app.cli.database import Database, echo_err, open_checked
 from app.settings import Settings
 from app.store.keys.keys import (
     KeyRow,
@@ -25,7 +23,6 @@ from app.store.keys.keys import (
 )
 from app.store.keys.snapshot_file import KeySnapshotFile, publish_keys
 from app.store.lifecycle.audit import command_actor
-from app.store.operator_session import in_operator_transaction
 
 keys = typer.Typer(help="Create, rotate, list and revoke keys.", no_args_is_help=True)
 
@@ -75,7 +72,7 @@ def create(
     settings = read_settings()
     given = sys.stdin.read().strip() if from_stdin else None
     with open_checked(settings, create=True) as database:
-        work = partial(
+        key = database.transact(
             create_key,
             source=source,
             scope=scope,
@@ -84,8 +81,7 @@ def create(
             note=note,
             given=given,
         )
-        key = asyncio.run(in_operator_transaction(database.url, work))
-        _publish(settings, database.url)
+        _publish(settings, database)
     if given is None:
         typer.echo(key)
     else:
@@ -105,9 +101,8 @@ def rotate(
     """Create a successor of a key, print it alone, and let the old key expire."""
     settings = read_settings()
     with open_checked(settings) as database:
-        work = partial(rotate_key, id_=id_, actor=command_actor(), keep=keep)
-        key = asyncio.run(in_operator_transaction(database.url, work))
-        _publish(settings, database.url)
+        key = database.transact(rotate_key, id_=id_, actor=command_actor(), keep=keep)
+        _publish(settings, database)
     typer.echo(key)
     until = datetime.now(UTC) + keep
     echo_err(f"The old key {id_} works until {until:%Y-%m-%d %H:%M}Z at the latest.")
@@ -117,7 +112,7 @@ def rotate(
 def list_all() -> None:
     """List all keys by id; the keys themselves are not stored."""
     with open_checked(read_settings()) as database:
-        rows = asyncio.run(in_operator_transaction(database.url, list_keys))
+        rows = database.transact(list_keys)
     columns = ("id", "source", "scope", "created", "last used", "state", "note")
     table = Table(*columns, box=None)
     for row in rows:
@@ -141,9 +136,8 @@ def revoke(
     """Revoke a key; every worker refuses it within 5 seconds."""
     settings = read_settings()
     with open_checked(settings) as database:
-        work = partial(revoke_key, id_=id_, actor=command_actor())
-        row = asyncio.run(in_operator_transaction(database.url, work))
-        _publish(settings, database.url)
+        row = database.transact(revoke_key, id_=id_, actor=command_actor())
+        _publish(settings, database)
     echo_err(f"Revoked {row.id} of {row.source}.")
 
 
@@ -156,10 +150,9 @@ def _state_of(row: KeyRow, *, now: datetime) -> str:
     return f"{verb} {row.expires_at:%Y-%m-%d %H:%M:%SZ}"
 
 
-def _publish(settings: Settings, url: str) -> None:
+def _publish(settings: Settings, database: Database) -> None:
     """Update the snapshot of keys, in case Postgres becomes unavailable now."""
     if settings.journal == "off" or not settings.data_dir.is_dir():
         return
-    publish = partial(publish_keys, file=KeySnapshotFile(settings.data_dir))
-    if not asyncio.run(in_operator_transaction(url, publish)):
+    if not database.transact(publish_keys, file=KeySnapshotFile(settings.data_dir)):
         echo_err(f"The snapshot of keys in {settings.data_dir} could not be updated.")

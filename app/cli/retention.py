@@ -1,19 +1,16 @@
 """`rollcall retention`."""
 
-import asyncio
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated
 
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import echo_err, open_checked
+from app.cli.database import Database, echo_err, open_checked
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.store.lifecycle.audit import command_actor
 from app.store.lifecycle.retention import Limit, expire_events, expired_weeks
-from app.store.operator_session import in_operator_transaction, run_with_engine
 
 
 def retention(
@@ -45,18 +42,10 @@ def retention(
     limit = _limit(settings, days=days, event_time=event_time)
     with open_checked(settings) as database:
         if dry_run:
-            _count(database.url, limit)
+            _count(database, limit)
             return
-        deleted = asyncio.run(
-            run_with_engine(
-                database.url,
-                partial(
-                    expire_events,
-                    limit=limit,
-                    actor=command_actor(),
-                    report=_report,
-                ),
-            )
+        deleted = database.run(
+            expire_events, limit=limit, actor=command_actor(), report=_report
         )
     if deleted is None:
         echo_err("Another process deletes expired events now.")
@@ -73,12 +62,8 @@ def _limit(settings: Settings, *, days: int | None, event_time: bool) -> Limit:
     return Limit(days, "timestamp" if event_time else settings.retention_basis)
 
 
-def _count(url: str, limit: Limit) -> None:
-    weeks = asyncio.run(
-        in_operator_transaction(
-            url, partial(expired_weeks, limit=limit, now=datetime.now(UTC))
-        )
-    )
+def _count(database: Database, limit: Limit) -> None:
+    weeks = database.transact(expired_weeks, limit=limit, now=datetime.now(UTC))
     for week in weeks:
         typer.echo(f"{week.monday:%Y-%m-%d}\t{week.events}")
     echo_err(

@@ -121,12 +121,12 @@ class WorkerProcess:
 
     async def _read_heartbeats(self, reader: asyncio.StreamReader) -> None:
         limit_s = _START_S
-        try:
+        with suppress(TimeoutError):
             while await asyncio.wait_for(reader.read(_READ_BYTES), limit_s):
                 limit_s = self._silence_s
                 self.has_served = True
                 self._ready.set()
-        except TimeoutError:
-            if not self._is_leaving:  # that has a limit of its own
-                log.error("worker hung", extra=fields(pid=self.pid))
-                self.kill()
+            return  # it has ended
+        if not self._is_leaving:  # that has a limit of its own
+            log.error("worker hung", extra=fields(pid=self.pid))
+            self.kill()

@@ -1,8 +1,10 @@
 """The database as a command uses it: one engine, and errors that name their cause."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -12,6 +14,7 @@ from app.store.engine import one_connection
 from app.store.operator.causes import cause_of, driver_error, sqlstate_of
 from app.store.operator.psql import describe_target
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _TIMEOUT_S = 30.0
@@ -46,6 +49,43 @@ def operator_errors(url: str) -> Iterator[None]:
         yield
     except DATABASE_ERRORS as error:
         raise DatabaseError(explain(error, url)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorDatabase:
+    """A database whose operations a command runs one after the other.
+
+    Attributes:
+        url: URL with its password.
+    """
+
+    url: str
+
+    def transact(
+        self,
+        work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """Run work as `in_operator_transaction` does, with these further arguments."""
+
+        async def once(connection: AsyncConnection) -> T:
+            return await work(connection, *arguments, **options)
+
+        return asyncio.run(in_operator_transaction(self.url, once))
+
+    def run(
+        self,
+        work: Callable[Concatenate[AsyncEngine, P], Awaitable[T]],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """Run work as `run_with_engine` does, with these further arguments."""
+
+        async def once(engine: AsyncEngine) -> T:
+            return await work(engine, *arguments, **options)
+
+        return asyncio.run(run_with_engine(self.url, once))
 
 
 async def run_with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:

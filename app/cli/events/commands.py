@@ -1,9 +1,7 @@
 """`rollcall events`: the declarations of the operator's own events."""
 
-import asyncio
 import json
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +25,6 @@ from app.events.json_schema import json_schema
 from app.pages.event_docs import FieldDoc, event_doc
 from app.settings import Settings
 from app.store.migrations import check_schema
-from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.typed_views.update import stored_declarations
 from app.store.write.adopt import Adopted, NotAdopted
 from app.store.write.adopt import adopt as adopt_stored
@@ -196,9 +193,8 @@ def adopt(
         adopted += batch.adopted
         failures.extend(batch.failures)
 
-    work = partial(adopt_stored, name=name, catalog=catalog, report=report)
     with open_checked(settings) as database:
-        asyncio.run(run_with_engine(database.url, work))
+        database.run(adopt_stored, name=name, catalog=catalog, report=report)
     for failure in failures if verbose else failures[:_SHOWN_FAILURES]:
         for error in failure.errors:
             typer.echo(f"{failure.id} {error.code} {error.path}: {error.message}")
@@ -231,8 +227,8 @@ def _in_database(settings: Settings) -> dict[str, Declaration]:
         echo_err("There is no database yet, so changes were not checked.")
         return {}
     with open_database(settings) as database:
-        asyncio.run(in_operator_transaction(database.url, check_schema))
-        return asyncio.run(in_operator_transaction(database.url, stored_declarations))
+        database.transact(check_schema)
+        return database.transact(stored_declarations)
 
 
 def _incompatible(

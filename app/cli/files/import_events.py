@@ -42,7 +42,6 @@ from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.keys.sources import check_source_name
 from app.store.lifecycle.audit import command_actor
-from app.store.operator_session import in_operator_transaction
 from app.store.write.backfill import Import, backfill
 from app.store.write.undo import analyze
 
@@ -160,7 +159,7 @@ def import_events(
                 stored=run.outcomes.stored,
             )
         if run.outcomes.stored >= _MANY_EVENTS:
-            asyncio.run(in_operator_transaction(database.url, analyze))
+            database.transact(analyze)
     if run.content.unreadable or run.outcomes.dropped:
         raise typer.Exit(1)
 

@@ -1,7 +1,5 @@
 """`rollcall import --undo`."""
 
-import asyncio
-from functools import partial
 from uuid import UUID
 
 import typer
@@ -9,7 +7,6 @@ import typer
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked
 from app.store.lifecycle.audit import command_actor
-from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.write import undo
 from app.store.write.undo import ImportContent
 
@@ -32,22 +29,20 @@ def undo_import(import_id: UUID, *, ask: bool) -> None:
         rejected += deleted.rejected
 
     with open_checked(read_settings()) as database:
-        count = partial(undo.count_import, import_id=import_id)
-        found = asyncio.run(in_operator_transaction(database.url, count))
+        found = database.transact(undo.count_import, import_id=import_id)
         if ask:
             typer.confirm(
                 f"Delete {found.events} events and {found.rejected} rejected events?",
                 abort=True,
                 err=True,
             )
-        work = partial(
-            undo.undo_import,
-            import_id=import_id,
-            actor=command_actor(),
-            report=report,
-        )
         try:
-            asyncio.run(run_with_engine(database.url, work))
+            database.run(
+                undo.undo_import,
+                import_id=import_id,
+                actor=command_actor(),
+                report=report,
+            )
         finally:
             echo_err(f"{events} events and {rejected} rejected events deleted.")
     if events:

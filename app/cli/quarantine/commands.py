@@ -1,8 +1,6 @@
 """`rollcall rejected`: list, show, replay and purge rejected events."""
 
-import asyncio
 from dataclasses import replace
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -19,7 +17,6 @@ from app.cli.quarantine.output import (
 from app.cli.quarantine.replay import replay
 from app.errors import ConfigurationError
 from app.store.lifecycle.audit import command_actor
-from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine import queries as triage
 from app.store.read.filters import RejectedFilter
 
@@ -40,15 +37,9 @@ def list_newest(
     json: Annotated[bool, typer.Option("--json", help="Print NDJSON.")] = False,
 ) -> None:
     """List the newest rejected events, and count those that were not kept."""
-    ask = partial(
-        triage.overview,
-        selection=RejectedFilter(
-            reason=reason, event=event, source=source, since=since
-        ),
-        limit=limit,
-    )
+    selection = RejectedFilter(reason=reason, event=event, source=source, since=since)
     with open_checked(read_settings()) as database:
-        overview = asyncio.run(in_operator_transaction(database.url, ask))
+        overview = database.transact(triage.overview, selection=selection, limit=limit)
     if json:
         for line in to_ndjson(overview):
             typer.echo(line)
@@ -64,9 +55,8 @@ def show(
     id_: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
 ) -> None:
     """Show all that is known of one event, its payload included."""
-    ask = partial(triage.read_rejected, id_=id_)
     with open_checked(read_settings()) as database:
-        row = asyncio.run(in_operator_transaction(database.url, ask))
+        row = database.transact(triage.read_rejected, id_=id_)
     typer.echo(describe(row))
 
 
@@ -98,18 +88,16 @@ def purge(
         gone += rows
 
     with open_checked(read_settings()) as database:
-        survey = partial(triage.survey, selection=selection)
-        found = asyncio.run(in_operator_transaction(database.url, survey))
+        found = database.transact(triage.survey, selection=selection)
         if not (yes or not found.events):
             typer.confirm(
                 f"Delete {found.events} rejected events?", abort=True, err=True
             )
         ended = replace(selection, until=found.until)
-        work = partial(
-            triage.purge, selection=ended, actor=command_actor(), report=count
-        )
         try:
             if found.events:
-                asyncio.run(run_with_engine(database.url, work))
+                database.run(
+                    triage.purge, selection=ended, actor=command_actor(), report=count
+                )
         finally:
             echo_err(f"{gone} deleted.")

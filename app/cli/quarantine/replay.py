@@ -1,10 +1,8 @@
 """`rollcall rejected replay`."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -19,7 +17,6 @@ from app.cli.quarantine.output import print_issue
 from app.components.policy import event_policy
 from app.pipeline.fields.corrections import Corrections, is_correctable
 from app.store.lifecycle.audit import command_actor
-from app.store.operator_session import in_operator_transaction, run_with_engine
 from app.store.quarantine.queries import SelectionCounts, survey
 from app.store.quarantine.replay import Failure, Replayed
 from app.store.quarantine.replay import replay as replay_selected
@@ -100,8 +97,7 @@ def replay(
     tally: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     with open_checked(settings) as database:
-        count = partial(survey, selection=selection)
-        found = asyncio.run(in_operator_transaction(database.url, count))
+        found = database.transact(survey, selection=selection)
         # Where each failure is named, that is progress enough.
         with _progress(shown=not verbose) as progress:
             task = progress.add_task("Replaying", total=found.replayable)
@@ -114,16 +110,15 @@ def replay(
                 if verbose:
                     _name(batch.failures)
 
-            work = partial(
-                replay_selected,
-                selection=replace(selection, until=found.until),
-                policy=event_policy(settings),
-                actor=command_actor(),
-                report=report,
-                corrections=corrections,
-            )
             try:
-                asyncio.run(run_with_engine(database.url, work))
+                database.run(
+                    replay_selected,
+                    selection=replace(selection, until=found.until),
+                    policy=event_policy(settings),
+                    actor=command_actor(),
+                    report=report,
+                    corrections=corrections,
+                )
             finally:
                 # Also after an error, because moved events stay moved.
                 progress.stop()

@@ -27,6 +27,7 @@ def command_actor() -> str:
 
 async def record_action(
     connection: AsyncConnection,
+    /,
     action: str,
     *,
     actor: str,
