@@ -14,23 +14,17 @@ from pathlib import Path
 @contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
     """Wait, without a limit, for the lock and hold it."""
-    descriptor = _open(path)
-    try:
+    with _opened(path) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
 def shared_lock(path: Path) -> Iterator[int]:
     """Hold the lock together with others; yield its descriptor."""
-    descriptor = _open(path)
-    try:
+    with _opened(path) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def make_exclusive(descriptor: int) -> bool:
@@ -48,20 +42,14 @@ def make_exclusive(descriptor: int) -> bool:
 @contextmanager
 def try_lock(path: Path) -> Iterator[int | None]:
     """Hold the lock if it is free; yield its descriptor, or None."""
-    descriptor = _open(path)
-    try:
+    with _opened(path) as descriptor:
         yield descriptor if make_exclusive(descriptor) else None
-    finally:
-        os.close(descriptor)
 
 
 def sync_directory(path: Path) -> None:
     """Make created, renamed and deleted names in a directory durable (fsync(2))."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
+    with _opened(path, os.O_RDONLY) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -84,5 +72,10 @@ def replace_file(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+@contextmanager
+def _opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -39,22 +40,11 @@ class RequestOrigin:
     def _client(self, forwarded: str, peer: str) -> str:
         """Return the last address that is not a proxy: proxies added those behind."""
         client = peer
-        for address in reversed(forwarded.split(",")):
-            if not self._is_trusted(client):
-                break
-            if not _is_address(address.strip()):
-                break
-            client = address.strip()
+        with suppress(ValueError):  # what follows is no address
+            for address in reversed(forwarded.split(",")):
+                parsed = ip_address(client)
+                if not any(parsed in network for network in self._trusted):
+                    break
+                ip_address(address.strip())
+                client = address.strip()
         return client
-
-    def _is_trusted(self, address: str) -> bool:
-        parsed = ip_address(address)
-        return any(parsed in network for network in self._trusted)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

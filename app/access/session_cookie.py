@@ -5,6 +5,7 @@
 dispatcher only sees a `Cookie` header that holds at most our own cookie.
 """
 
+import re
 from collections.abc import Iterable
 
 SESSION_COOKIE = "rollcall_session"
@@ -15,10 +16,7 @@ SECURE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
 # In order of trust: over HTTPS a browser may hold both.
 _NAMES = (SECURE_SESSION_COOKIE.encode(), SESSION_COOKIE.encode())
 # Our tokens have 43 characters.
-_MAX_TOKEN_BYTES = 100
-_TOKEN_CHARACTERS = frozenset(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-)
+_TOKEN = re.compile(rb"[\w-]{1,100}")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -53,13 +51,9 @@ def _session_in(cookies: list[bytes]) -> bytes | None:
     for header in cookies:
         for pair in header.split(b";"):
             name, _, token = pair.strip(b" \t").partition(b"=")
-            if name in _NAMES and _is_token(token):
+            if name in _NAMES and _TOKEN.fullmatch(token):
                 found.setdefault(name, token)
     for name in _NAMES:
         if name in found:
             return SESSION_COOKIE.encode() + b"=" + found[name]
     return None
-
-
-def _is_token(value: bytes) -> bool:
-    return 0 < len(value) <= _MAX_TOKEN_BYTES and _TOKEN_CHARACTERS.issuperset(value)

@@ -63,53 +63,35 @@ class ConsoleComponents:
     ) -> None:
         """Add the routes."""
         may = OperatorChecks(self._may_operate, self._may_export, self._may_erase)
-        operators = Operators(reading.readers, may)
-        # Before the routes of a single event, which would take it for an id.
-        app.include_router(
+        readers, queries = reading.readers, reading.turns
+        operators = Operators(readers, may)
+        # Replays come before the routes of a single event, which take it for an id.
+        for routes in (
             replay_routes(
-                pages,
-                operators=operators,
-                actions=self._actions,
-                runs=self.replays,
-            )
-        )
-        app.include_router(
+                pages, operators=operators, actions=self._actions, runs=self.replays
+            ),
             rejected_routes(
                 pages,
                 operators=operators,
-                queries=reading.turns,
+                queries=queries,
                 names=watching.names,
                 replays=self.replays,
-            )
-        )
-        app.include_router(
+            ),
             source_routes(
                 pages,
-                queries=reading.turns,
+                queries=queries,
                 activity=watching.home_reports,
                 operators=operators,
-            )
-        )
-        app.include_router(
-            quickstart_key_routes(reading.readers, data_dir=self._data_dir)
-        )
-        app.include_router(
-            key_action_routes(pages, operators=operators, actions=self._keys)
-        )
-        app.include_router(
-            find_routes(pages, operators=operators, queries=reading.turns)
-        )
-        app.include_router(
-            person_routes(pages, operators=operators, actions=self._persons)
-        )
-        app.include_router(
+            ),
+            quickstart_key_routes(readers, data_dir=self._data_dir),
+            key_action_routes(pages, operators=operators, actions=self._keys),
+            find_routes(pages, operators=operators, queries=queries),
+            person_routes(pages, operators=operators, actions=self._persons),
             action_routes(
-                pages,
-                operators=operators,
-                actions=self._actions,
-                queries=reading.turns,
-            )
-        )
+                pages, operators=operators, actions=self._actions, queries=queries
+            ),
+        ):
+            app.include_router(routes)
 
     async def _may_operate(self, request: Request) -> bool:
         """Whether the reader has the scope, and the service the rights."""

@@ -22,7 +22,7 @@ def find_binaries(explicit: Path | None = None) -> Path:
     """Return the explicit directory of Postgres programs, else the best one found."""
     if explicit is None:
         return first_usable(candidates())
-    if (major_version(explicit) or 0) < OLDEST_MAJOR:
+    if major_version(explicit) < OLDEST_MAJOR:
         raise EmbeddedPostgresError(
             f"{explicit} does not hold the programs postgres, initdb and psql of "
             f"Postgres {OLDEST_MAJOR} or later: set ROLLCALL_POSTGRES_BIN to the "
@@ -46,7 +46,7 @@ def candidates() -> Iterator[Path]:
 def first_usable(directories: Iterable[Path]) -> Path:
     """Return the first directory that holds Postgres 15 or later, or raise."""
     for directory in directories:
-        if (major_version(directory) or 0) >= OLDEST_MAJOR:
+        if major_version(directory) >= OLDEST_MAJOR:
             return directory
     raise EmbeddedPostgresError(
         f"No Postgres {OLDEST_MAJOR} or later was found: install the package "
@@ -55,16 +55,14 @@ def first_usable(directories: Iterable[Path]) -> Path:
     )
 
 
-def major_version(bin_dir: Path) -> int | None:
-    """Return the major version of the Postgres in a directory; None if incomplete."""
-    if not all((bin_dir / program).is_file() for program in PROGRAMS):
-        return None
-    try:
-        output = ServiceUser().run(bin_dir / "postgres", "--version").stdout
-    except OSError:
-        return None
+def major_version(bin_dir: Path) -> int:
+    """Return the major version of the Postgres in a directory; 0 if incomplete."""
+    output = ""
+    if all((bin_dir / program).is_file() for program in PROGRAMS):
+        with suppress(OSError):
+            output = ServiceUser().run(bin_dir / "postgres", "--version").stdout
     version = re.search(r"\(PostgreSQL\) (\d+)", output)
-    return int(version[1]) if version else None
+    return int(version[1]) if version else 0
 
 
 def binaries_for(
@@ -100,10 +98,8 @@ def _copy(install: Path, target: Path) -> None:
         libraries = install.parent.with_name(f"{install.parent.name}.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, tree / libraries.name, symlinks=True)
-        for path in (tree, *tree.rglob("*")):  # whatever the umask of the installation
-            if not path.is_symlink():
-                is_executable = path.is_dir() or os.access(path, os.X_OK)
-                path.chmod(0o755 if is_executable else 0o644)
+        # Whatever the umask of the installation.
+        ServiceUser().run("chmod", "-R", "a+rX,go-w", tree)
         os.sync()  # the final name must never survive a power failure without content
         try:
             tree.rename(target)

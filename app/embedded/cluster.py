@@ -50,9 +50,7 @@ CONTAINER_LIMITS = (
 def ensure_cluster(paths: ClusterPaths, bin_dir: Path) -> None:
     """Run initdb if there is no cluster; it appears whole or not at all.
 
-    Args:
-        paths: paths of the cluster.
-        bin_dir: directory of the programs, as the server's user reaches them.
+    `bin_dir` holds the programs, as the server's user reaches them.
     """
     version = paths.data_dir / "PG_VERSION"
     if version.is_file():

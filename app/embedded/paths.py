@@ -21,12 +21,6 @@ class ClusterPaths:
         user: operating system user that runs the server.
         announce: callback for sentences about slow steps.
         settings: Postgres settings that override Rollcall's own.
-        data_dir: files of the cluster (PGDATA).
-        socket: directory of the socket, or a symlink to it.
-        log: log file of the server.
-        start_lock: held while the server is started or stopped.
-        users_lock: shared by every process that uses the server.
-        server_lock: held by the server's own processes only.
     """
 
     state_dir: Path
@@ -37,8 +31,11 @@ class ClusterPaths:
 
     def __post_init__(self) -> None:
         self.data_dir = self.state_dir / "postgres"
-        self.socket = self.state_dir / "socket"
         self.log = self.state_dir / "postgres.log"
-        self.start_lock = self.state_dir / "start.lock"
-        self.users_lock = self.state_dir / "users.lock"
-        self.server_lock = self.state_dir / "server.lock"
+        # The directory of the socket, or a symlink to it.
+        self.socket = self.state_dir / "socket"
+        # Held while the server is started or stopped; shared by every process that
+        # uses the server; held by the server's own processes only.
+        self.start_lock, self.users_lock, self.server_lock = (
+            self.state_dir / f"{name}.lock" for name in ("start", "users", "server")
+        )

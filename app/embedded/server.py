@@ -39,11 +39,8 @@ def ensure_running(
     """Return when the server answers and has the database; start it if necessary.
 
     The caller holds the start lock. A server in recovery is waited for; one that
-    ends before it answers is not started twice.
-
-    Args:
-        paths: paths of the cluster.
-        sleep: pause in seconds; a result of True means that the caller gave up.
+    ends before it answers is not started twice. The caller may give up in a pause:
+    then `sleep` returns True.
 
     Raises:
         EmbeddedPostgresError: the server ended, or did not answer in 600 s.

@@ -29,12 +29,9 @@ class ServiceUser:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end, in its own session (Ctrl-C does not reach it).
 
-        Args:
-            command: program and arguments.
-            output: descriptor for both output streams; by default they are returned.
-            pass_fds: descriptors to inherit under the same numbers.
-            environment: variables in addition to PATH and the C locale. No other is
-                inherited, because a stray PGDATA or PGHOST would mislead it.
+        Its environment is PATH, the C locale and `environment`: a stray PGDATA or
+        PGHOST would mislead it. `output` is a descriptor for both output streams; by
+        default they are returned.
         """
         return subprocess.run(  # noqa: S603 - our own arguments, and no shell
             command,

@@ -27,25 +27,19 @@ def snapshot_directory(
     Yields:
         None if none can be used; then each worker shows its own metrics only.
     """
-    directory = _create(parents)
-    if directory is None:
-        yield None
-    else:
-        with directory:
-            yield Path(directory.name)
-
-
-def _create(
-    parents: Iterable[Path | None],
-) -> tempfile.TemporaryDirectory[str] | None:
     for parent in parents:
         if parent is not None:
             _remove_abandoned(parent)
         with suppress(OSError):
-            return tempfile.TemporaryDirectory(
+            directory = tempfile.TemporaryDirectory(
                 prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True
             )
-    return None
+            break
+    else:
+        yield None
+        return
+    with directory:
+        yield Path(directory.name)
 
 
 def _remove_abandoned(parent: Path) -> None:

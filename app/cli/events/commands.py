@@ -68,11 +68,7 @@ def check(
     read = [read_declaration(path) for path in declaration_files(directory)]
     files = [each for each in read if isinstance(each, DeclarationFile)]
     problems = [problem for each in read if isinstance(each, list) for problem in each]
-    problems += find_conflicts(files)
-    now = datetime.now(UTC)
-    for file in files:
-        errors = sample_errors(file.declaration, received_at=now)
-        problems += [file.problem(error, "sample") for error in errors]
+    problems += _problems(files)
     if files and not offline:
         problems += _incompatible(files, _in_database(settings), allow=allow)
     for problem in sorted(problems):
@@ -158,7 +154,8 @@ def import_file(
             failed += 1
             continue
         path.write_text(write_declaration(event.document), encoding="utf-8")
-        problems = _problems(path)
+        read = read_declaration(path)
+        problems = read if isinstance(read, list) else _problems([read])
         for problem in problems:
             echo_err(str(problem))
         failed += bool(problems)
@@ -210,15 +207,13 @@ def schema() -> None:
     typer.echo(_json(declaration_schema()))
 
 
-def _problems(path: Path) -> list[Problem]:
-    read = read_declaration(path)
-    if isinstance(read, list):
-        return read
-    errors = sample_errors(read.declaration, received_at=datetime.now(UTC))
-    return [
-        *find_conflicts([read]),
-        *(read.problem(error, "sample") for error in errors),
-    ]
+def _problems(files: list[DeclarationFile]) -> list[Problem]:
+    problems = [*find_conflicts(files)]
+    now = datetime.now(UTC)
+    for file in files:
+        errors = sample_errors(file.declaration, received_at=now)
+        problems += [file.problem(error, "sample") for error in errors]
+    return problems
 
 
 def _in_database(settings: Settings) -> dict[str, Declaration]:

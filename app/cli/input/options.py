@@ -36,22 +36,13 @@ def find_file(text: str) -> Path:
     return path
 
 
-Files: TypeAlias = Annotated[
-    list[Path],
-    typer.Argument(
-        parser=find_file,
-        metavar="FILE",
-        help="Files to read, compressed or not; - is stdin.",
-    ),
-]
-OptionalFiles: TypeAlias = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        parser=find_file,
-        metavar="FILE",
-        help="Files to read, compressed or not; - is stdin.",
-    ),
-]
+_FILES = typer.Argument(
+    parser=find_file,
+    metavar="FILE",
+    help="Files to read, compressed or not; - is stdin.",
+)
+Files: TypeAlias = Annotated[list[Path], _FILES]
+OptionalFiles: TypeAlias = Annotated[list[Path] | None, _FILES]
 Undo: TypeAlias = Annotated[
     UUID | None,
     typer.Option(

@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -16,12 +14,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
-from typing_extensions import override
 
 _LINE_EVERY_S = 10.0
 
 
-class RowProgress(AbstractContextManager["RowProgress"]):
+class RowProgress:
     """Prints the number of rows, the rate and the remaining time to stderr.
 
     Args:
@@ -59,18 +56,11 @@ class RowProgress(AbstractContextManager["RowProgress"]):
         """Seconds since the beginning."""
         return self._clock() - self._began
 
-    @override
     def __enter__(self) -> Self:
         self._bar.start()
         return self
 
-    @override
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def update(self, *, rows: int, position: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 
 from app.cli.input.items import BlankItem, UnreadableItem
 from app.cli.input.process import IgnoredItem, Result
@@ -9,6 +10,7 @@ from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.rejection import Rejection
 
 
+@dataclass
 class ContentTally:
     """Counts the items of files, before anything is stored.
 
@@ -22,14 +24,13 @@ class ContentTally:
         blank: rows of CSV without content.
     """
 
-    def __init__(self) -> None:
-        self.events = 0
-        self.rejected = 0
-        self.errors: Counter[str] = Counter()
-        self.warnings: Counter[str] = Counter()
-        self.unreadable = 0
-        self.ignored = 0
-        self.blank = 0
+    events: int = 0
+    rejected: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    unreadable: int = 0
+    ignored: int = 0
+    blank: int = 0
 
     @property
     def rows(self) -> int:
@@ -55,18 +56,12 @@ class ContentTally:
 
     def merge(self, other: "ContentTally") -> None:
         """Add the counts of another tally."""
-        self.events += other.events
-        self.rejected += other.rejected
-        self.errors += other.errors
-        self.warnings += other.warnings
-        self.unreadable += other.unreadable
-        self.ignored += other.ignored
-        self.blank += other.blank
+        for name in (each.name for each in fields(self)):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def _add_event(self, entry: Entry) -> None:
         self.events += 1
-        for warning in entry.warnings:
-            self.warnings[warning.code] += 1
+        self.warnings.update(warning.code for warning in entry.warnings)
         if isinstance(entry, Rejection):
             self.rejected += 1
             self.errors.update(error.code for error in entry.errors)
@@ -87,6 +82,7 @@ class ContentTally:
             yield f"{self.blank:11,} blank rows"
 
 
+@dataclass
 class OutcomeTally:
     """Counts what became of the events of an import.
 
@@ -98,12 +94,11 @@ class OutcomeTally:
         dropped: conflicts and rejected events that are kept nowhere.
     """
 
-    def __init__(self) -> None:
-        self.stored = 0
-        self.duplicates = 0
-        self.conflicts = 0
-        self.rejected = 0
-        self.dropped = 0
+    stored: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    rejected: int = 0
+    dropped: int = 0
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Count outcomes that are committed."""
