@@ -4,7 +4,6 @@ stdout carries the requested output and nothing else; everything else goes to st
 An error that the operator can fix is one line there, and exit status 1.
 """
 
-import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from app.cli.signals import exit_on_signals, open_streams
+from app.environment import process_environment
 from app.errors import OperatorError
 
 
@@ -135,7 +135,7 @@ def _not_imported() -> None:
 
 def _command_of(arguments: list[str]) -> str:
     """The command that is run or completed; "" if there is none."""
-    environment = os.environ  # noqa: TID251 - typer's protocol of completion
+    environment = process_environment()  # typer completes by variables of it
     completed = environment.get("_TYPER_COMPLETE_ARGS", environment.get("COMP_WORDS"))
     words = arguments or (completed or "").split()[1:]
     words = [word for word in words if not word.startswith("-")]
