@@ -30,6 +30,9 @@ class SignInRequiredError(Exception):
 class ReaderAuth:
     """Authenticates readers.
 
+    Where a key or a session has to be looked up, each method may also raise
+    UnavailableError and OverloadedError.
+
     Args:
         keys: keys of every scope except `write`.
         sessions: tokens in cookies.
@@ -55,7 +58,6 @@ class ReaderAuth:
 
         Raises:
             ReaderRequiredError: the header has no key that reads all sources.
-            UnavailableError, OverloadedError: it could not be looked up.
         """
         reader = await self._find(request)
         if reader is not None and not scopes.may_read(reader.scope):
@@ -114,12 +116,7 @@ class ReaderAuth:
             return reader.name
 
     async def required(self, request: Request) -> str:
-        """Return the reader of all sources; for programs.
-
-        Raises:
-            ReaderRequiredError: nobody who may.
-            UnavailableError, OverloadedError: it could not be looked up.
-        """
+        """Return the reader of all sources, or raise ReaderRequiredError."""
         reader = await self.find(request)
         if reader is None:
             raise _nobody()
@@ -127,12 +124,7 @@ class ReaderAuth:
         return reader
 
     async def required_for_a_source(self, request: Request) -> str:
-        """As `required`, but `read:SOURCE` is enough: see `source_limit`.
-
-        Raises:
-            ReaderRequiredError: nobody who may.
-            UnavailableError, OverloadedError: it could not be looked up.
-        """
+        """As `required`, but `read:SOURCE` is enough: see `source_limit`."""
         reader = await self._find(request)
         if reader is None:
             raise _nobody()
@@ -148,7 +140,6 @@ class ReaderAuth:
         Raises:
             SignInRequiredError: nobody has signed in.
             ReaderRequiredError: the header has no read key.
-            UnavailableError, OverloadedError: it could not be looked up.
         """
         reader = await self.find(request)
         if reader is None:

@@ -49,14 +49,7 @@ def describe(settings: Settings, database: Database) -> str:
 def record_command(
     database: Database, action: str, *, subject: str | None = None, **details: Any
 ) -> None:
-    """Add a row about this command to the audit log; a failure is only reported.
-
-    Args:
-        database: database that the command worked on.
-        action: name of the action, such as `export`.
-        subject: id of its object, if there is one.
-        details: counts and ids.
-    """
+    """Add a row about this command to the audit log; a failure is only reported."""
     actor = command_actor()
     try:
         database.transact(

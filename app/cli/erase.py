@@ -100,11 +100,6 @@ def erase(
 def person_of(user: str, emails: list[str] | None, *, option: str) -> Person:
     """The person of a command's options.
 
-    Args:
-        user: user id.
-        emails: email addresses; None if there are none.
-        option: name of the option of the user id.
-
     Raises:
         BadParameter: a name is blank, as of an unset variable; it would be found in
             everything.

@@ -36,12 +36,7 @@ class PreparedService(NamedTuple):
 
 @contextmanager
 def prepared_service(settings: Settings, address: str) -> Iterator[PreparedService]:
-    """Open and check the database, prepare the journal, and print the address.
-
-    Args:
-        settings: settings of the service.
-        address: URL of the listening socket.
-    """
+    """Open and check the database, prepare the journal, and print the address."""
     declarations = read_declarations(settings)
     with open_migrated(settings, create=True, declarations=declarations) as database:
         can_buffer = _has_snapshot(settings)

@@ -22,10 +22,6 @@ class AccessRecorder:
 
     Requests never wait for it. While the database does not respond, the counts are
     kept and written later.
-
-    Args:
-        queries: writes the records.
-        metrics: counts the failed attempts.
     """
 
     def __init__(self, queries: ServiceQueries, metrics: Metrics) -> None:

@@ -12,12 +12,7 @@ def database_url(settings: Settings) -> str | None:
 
 
 def read_url(settings: Settings, *, default: str) -> str:
-    """URL of the database that pages, the read API and exports read.
-
-    Args:
-        settings: name it, such as a standby.
-        default: used where they do not.
-    """
+    """URL of the database that pages, the read API and exports read."""
     if settings.read_url is None:
         return default
     return _marked(settings.read_url.get_secret_value(), settings)

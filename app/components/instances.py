@@ -34,12 +34,7 @@ SHARED = (
 
 
 def shared_settings(settings: Settings, *, declarations: str) -> dict[str, Any]:
-    """The settings that all instances should share, by the name of their variable.
-
-    Args:
-        settings: of this instance.
-        declarations: digest of the declared events.
-    """
+    """The settings that all instances should share, by the name of their variable."""
     values = settings.model_dump(mode="json", include=set(SHARED))
     shared = {f"ROLLCALL_{name.upper()}": values[name] for name in SHARED}
     return shared | {"event declarations": declarations}

@@ -55,14 +55,7 @@ _MAX_UNAUTHENTICATED_BYTES = 1024 * 1024
 
 
 class Service:
-    """All parts that live as long as the app; started in order, stopped in reverse.
-
-    Args:
-        settings: with a database URL.
-        metrics: of this worker.
-        catalog: the events that are accepted.
-        requests: the request log.
-    """
+    """All parts that live as long as the app; started in order, stopped in reverse."""
 
     def __init__(
         self,

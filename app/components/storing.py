@@ -37,12 +37,7 @@ def outage_buffer(
 ) -> OfflineBuffer | None:
     """The parts of one process that work without Postgres; None without a journal.
 
-    Args:
-        settings: the data directory, and the limits of the journal and the keys.
-        committer: used for draining; the writer has another.
-        check: as for `JournalBuffer`.
-        lookups: query for live keys.
-        metrics: metrics of the journal.
+    The committer drains the journal; the writer has another.
 
     Raises:
         ConfigurationError: the journal is required and cannot be kept.
@@ -66,15 +61,7 @@ def outage_buffer(
 
 
 class LaneFactory:
-    """Makes the lane of each bucket, on a pool of connections of their own.
-
-    Args:
-        url: of the database.
-        settings: its time limits, and the room of the journals.
-        metrics: of this worker.
-        committer_options: returns the options of a new committer.
-        outage: has the first journal; None without journals.
-    """
+    """Makes the lane of each bucket, on a pool of connections of their own."""
 
     def __init__(
         self,

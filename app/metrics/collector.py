@@ -25,12 +25,7 @@ Series = dict[tuple[str, ...], float]
 
 
 class SnapshotCollector(Collector):
-    """Publishes this worker's metrics, then merges the snapshots of all workers.
-
-    Args:
-        metrics: of this worker.
-        probed: gauges that were read for this scrape.
-    """
+    """Publishes this worker's metrics, then merges the snapshots of all workers."""
 
     def __init__(self, metrics: Metrics, probed: Mapping[Metric, float]) -> None:
         self._metrics = metrics

@@ -15,9 +15,6 @@ _BIND_PAUSE_S = 0.05
 def inherit_socket(count: int) -> socket.socket:
     """Return the socket that the service manager passed (sd_listen_fds(3)).
 
-    Args:
-        count: number of sockets that were passed.
-
     Raises:
         ConfigurationError: there are several, or it is not a TCP listener.
     """

@@ -26,12 +26,7 @@ Spawn = Callable[[socket.socket], Process]
 
 
 def spawn_worker(listener: socket.socket, control: socket.socket) -> Process:
-    """Start a worker as a new program, so that it runs the code that is on disk now.
-
-    Args:
-        listener: the listening socket.
-        control: the worker's end of the control socket.
-    """
+    """Start a worker as a new program, so that it runs the code that is on disk now."""
     return subprocess.Popen(  # noqa: S603 - our own program
         # -P: modules in the working directory are not ours.
         [sys.executable, "-P", "-m", "app.serving.worker", str(listener.fileno())],

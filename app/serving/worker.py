@@ -40,11 +40,7 @@ _GC_THRESHOLD = 20_000
 
 
 def main(listener: int) -> None:
-    """Serve until a signal or the parent stops it.
-
-    Args:
-        listener: descriptor of the listening socket.
-    """
+    """Serve until a signal or the parent stops it."""
     config = _read_config()
     directory = config["metrics_dir"]
     listening = socket.socket(fileno=listener)

@@ -165,12 +165,7 @@ def import_events(
 
 
 class _Import:
-    """One run of the command: its id and its counts.
-
-    Args:
-        source: of the events.
-        files: in their order.
-    """
+    """One run of the command: its id and its counts."""
 
     def __init__(self, source: str, files: Sequence[InputFile]) -> None:
         self.id = uuid4()

@@ -14,10 +14,6 @@ from app.store.write.undo import ImportContent
 def undo_import(import_id: UUID, *, ask: bool) -> None:
     """Delete the events of an import, and print the consequences.
 
-    Args:
-        import_id: as the import has printed it.
-        ask: whether to ask for confirmation.
-
     Raises:
         EventNotFoundError: nothing of it is there.
     """

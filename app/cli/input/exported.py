@@ -68,10 +68,6 @@ def restore_identity(record: Record, value: Any) -> Record:
     The warnings name repairs that are done already, so processing does not find them
     again. A repair also changes the content, from which an id is derived without a
     message id: then the id is taken from the export, if it has the same source.
-
-    Args:
-        record: of the restored form.
-        value: as it stands in the export.
     """
     if not _EXPORTED.issubset(value) or value["source"] != record.source:
         return record

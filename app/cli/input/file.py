@@ -61,12 +61,7 @@ class DamagedInputError(Exception):
 
 
 class _PrefixedStream(RawIOBase):
-    """Bytes that were read ahead, followed by the rest of a stream.
-
-    Args:
-        prefix: returned first.
-        rest: the stream that they were read from.
-    """
+    """Bytes that were read ahead, followed by the rest of a stream."""
 
     def __init__(self, prefix: bytes, rest: BufferedIOBase) -> None:
         self._prefix = prefix
@@ -176,11 +171,6 @@ def restore_line_ends(line: bytes) -> bytes:
 
 def make_input(name: str, file: BufferedIOBase, *, total: int | None) -> InputFile:
     """Decompress and decode a file as its first bytes require.
-
-    Args:
-        name: for messages and to recognise the format.
-        file: at its beginning.
-        total: size in bytes; None where it is not known.
 
     Raises:
         BadParameter: as for `open_input`.

@@ -26,10 +26,6 @@ _FOREIGN = (
 def refuse_foreign(name: str, head: bytes) -> None:
     """Refuse a file of a format that holds no events.
 
-    Args:
-        name: of the file, for the message.
-        head: its first bytes, decompressed.
-
     Raises:
         BadParameter: it has such a format; the text says how to proceed.
     """

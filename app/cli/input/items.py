@@ -99,12 +99,7 @@ def max_row_bytes(policy: Policy) -> int:
 
 
 def may_be_large(text_bytes: int, policy: Policy) -> bool:
-    """Whether an event may exceed its limit, which counts its compact JSON.
-
-    Args:
-        text_bytes: size of the event in the file.
-        policy: has the limit.
-    """
+    """Whether an event may exceed its limit, which counts its compact JSON."""
     return _FACTOR * text_bytes > policy.max_event_bytes
 
 
@@ -124,12 +119,7 @@ def read_lines(
 def decode_item(
     item: RawItem, *, policy: Policy
 ) -> Iterator[DecodedItem | UnreadableItem]:
-    """The events in a piece of JSON: one, those of a body, or those of several values.
-
-    Args:
-        item: from a file.
-        policy: limits of an event.
-    """
+    """The events in a piece of JSON: one, or those of a body or of several values."""
     line, text = item
     if text is None:
         limit = max_item_bytes(policy)
@@ -156,12 +146,7 @@ def decode_item(
 
 
 def unreadable_json(line: int, error: InvalidJsonError) -> UnreadableItem:
-    """An error of the JSON decoder, at its line in the file.
-
-    Args:
-        line: that the JSON begins in.
-        error: its line counts from there.
-    """
+    """An error of the JSON decoder, at its line in the file."""
     place = _PLACE.search(error.detail)
     if place is None:
         return UnreadableItem(line, error.detail)

@@ -35,11 +35,6 @@ def process_item(
     """Each result of an item, with its line.
 
     Exported events are processed in the form in which they were sent.
-
-    Args:
-        item: from a file.
-        context: source, time and id of the import.
-        policy: limits of an event.
     """
     items = decode_item(item, policy=policy) if isinstance(item, RawItem) else [item]
     for each in items:

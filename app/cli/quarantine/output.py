@@ -64,11 +64,7 @@ def print_table(overview: RejectedListing) -> None:
 
 
 def describe(row: dict[str, Any]) -> str:
-    """One event in full: a line for each column, its issues, and the payload.
-
-    Args:
-        row: of `rejected_events`.
-    """
+    """One event in full: a line for each column, its issues, and the payload."""
     lines = [
         f"{name:14}{_write(value)}".rstrip()
         for name, value in row.items()

@@ -20,11 +20,6 @@ def find_delimiter(
 
     The delimiter is the one with which most columns of the header can be used, then
     the one with most columns.
-
-    Args:
-        file: its head is read, its stream is not.
-        mapping: may name the delimiter.
-        announce: receives one that is not the comma and was not asked for.
     """
     hint = _EXCEL_HINT.fullmatch(first_line(file))
     if hint is not None:

@@ -61,12 +61,6 @@ class RowReader:
 
     `csv.field_size_limit` has to be at least `max_row_bytes`.
 
-    Args:
-        file: at its header.
-        mapping: from columns to fields.
-        policy: limits of an event.
-        announce: receives notes for the operator about the columns.
-
     Raises:
         ConfigurationError: the header is absent, or lacks a column of the mapping.
     """
