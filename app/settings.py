@@ -90,16 +90,13 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str | None) -> str | None:
-        for each in (value or "").split(","):
-            if each.strip():
-                ip_network(each.strip(), strict=False)
+        _networks(value)
         return value
 
     @property
     def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
         """Networks of the trusted proxies."""
-        parts = map(str.strip, (self.trusted_proxies or "").split(","))
-        return [ip_network(each, strict=False) for each in parts if each]
+        return _networks(self.trusted_proxies)
 
     @property
     def lookup_timeout_seconds(self) -> float:
@@ -115,6 +112,11 @@ class Settings(BaseSettings):
     def max_future(self) -> timedelta:
         """Longest time that an event may lie ahead of its receipt."""
         return timedelta(seconds=self.max_future_seconds)
+
+
+def _networks(addresses: str | None) -> list[IPv4Network | IPv6Network]:
+    parts = map(str.strip, (addresses or "").split(","))
+    return [ip_network(each, strict=False) for each in parts if each]
 
 
 def child_environment(**extra: str) -> dict[str, str]:

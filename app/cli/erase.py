@@ -9,7 +9,7 @@ import typer
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked
-from app.components.policy import quarantining
+from app.components.policy import make_quarantine
 from app.errors import OperatorError
 from app.pipeline.person import Person
 from app.settings import Settings
@@ -127,7 +127,7 @@ def _drain(settings: Settings, url: str, person: Person, *, wait_s: float) -> No
         drain_free,
         directory=journals,
         timeout_s=settings.commit_timeout_seconds,
-        quarantine=quarantining(settings)(),
+        quarantine=make_quarantine(settings),
     )
     files = asyncio.run(
         wait_until_stored(

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from app.cli.configuration import read_settings
 from app.cli.database import open_checked
-from app.components.policy import quarantining
+from app.components.policy import make_quarantine
 from app.settings import Settings
 from app.store.journal.fallback import journal_directory
 from app.store.journal.inspection import JournalStatus, drain_free, find_journals
@@ -79,7 +79,7 @@ def _drain(settings: Settings, directory: Path, file: Path | None) -> None:
             drain_free,
             directory=directory,
             timeout_s=settings.commit_timeout_seconds,
-            quarantine=quarantining(settings)(),
+            quarantine=make_quarantine(settings),
             file=file,
         )
     typer.echo(

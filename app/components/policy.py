@@ -1,8 +1,6 @@
 """The settings as the policies of the pipeline and of quarantine."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 
 from app.components.catalog import load_catalog
 from app.events.catalog import Catalog
@@ -12,13 +10,9 @@ from app.settings import Settings
 from app.store.quarantine.caps import Quarantine
 
 
-def quarantining(settings: Settings) -> Callable[[], Quarantine]:
-    """Factory of quarantines with the caps of the settings.
-
-    Each committer needs a quarantine of its own.
-    """
-    return partial(
-        Quarantine,
+def make_quarantine(settings: Settings) -> Quarantine:
+    """A quarantine with the caps of the settings; each committer needs its own."""
+    return Quarantine(
         max_events=settings.quarantine_max_events,
         max_bytes=settings.quarantine_max_bytes,
     )

@@ -18,7 +18,7 @@ from app.components.console import ConsoleComponents
 from app.components.database import database_url, read_url
 from app.components.instances import InstanceReport
 from app.components.live import LiveComponents
-from app.components.policy import event_policy, quarantining
+from app.components.policy import event_policy, make_quarantine
 from app.components.readers import ReadComponents
 from app.components.storing import LaneFactory, outage_buffer
 from app.errors import ConfigurationError
@@ -273,7 +273,7 @@ class Service:
 
     def _committer_options(self, settings: Settings) -> dict[str, Any]:
         """Each counts as a worker of its own towards the caps of the quarantine."""
-        quarantine = quarantining(settings)()
+        quarantine = make_quarantine(settings)
         self.metrics.register_sources(QUARANTINE_FILL, quarantine.fill)
         return {
             "timeout_s": settings.commit_timeout_seconds,

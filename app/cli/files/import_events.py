@@ -36,7 +36,7 @@ from app.cli.input.progress import RowProgress
 from app.cli.input.table.mapping import CsvOptions
 from app.cli.input.table.reader import allow_long_fields
 from app.cli.input.tally import ContentTally, OutcomeTally, summary
-from app.components.policy import event_policy, quarantining
+from app.components.policy import event_policy, make_quarantine
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection
@@ -140,7 +140,7 @@ def import_events(
         )
         work = backfill(
             database.url,
-            Import(run.id, source, command_actor(), quarantining(settings)()),
+            Import(run.id, source, command_actor(), make_quarantine(settings)),
             batches=_batches(opened, items),
             process=partial(_process, context=run.context, policy=policy),
             report=run.report,
