@@ -97,10 +97,8 @@ def create_app(
     document = cache(lambda: describe(app, TRACK_ROUTES, catalog))
     app.include_router(reference_routes(pages, document))
     service.reading.install(app, pages)
-    service.watching.install(app, pages, readers=service.reading.readers)
-    service.console.install(
-        app, pages, reading=service.reading, watching=service.watching
-    )
+    service.live.install(app, pages, readers=service.reading.readers)
+    service.console.install(app, pages, reading=service.reading, live=service.live)
     install_error_handlers(app, pages)
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own documented way
     hosts = (settings.allowed_hosts or "").replace(" ", "").split(",")

@@ -59,11 +59,11 @@ class ConsoleComponents:
         pages: Pages,
         *,
         reading: ReadComponents,
-        watching: LiveComponents,
+        live: LiveComponents,
     ) -> None:
         """Add the routes."""
         may = OperatorChecks(self._may_operate, self._may_export, self._may_erase)
-        readers, queries = reading.readers, reading.turns
+        readers, queries = reading.readers, reading.queries
         operators = Operators(readers, may)
         # Replays come before the routes of a single event, which take it for an id.
         for routes in (
@@ -74,13 +74,13 @@ class ConsoleComponents:
                 pages,
                 operators=operators,
                 queries=queries,
-                names=watching.names,
+                names=live.names,
                 replays=self.replays,
             ),
             source_routes(
                 pages,
                 queries=queries,
-                activity=watching.home_reports,
+                activity=live.home_reports,
                 operators=operators,
             ),
             quickstart_key_routes(readers, data_dir=self._data_dir),

@@ -31,7 +31,7 @@ class ReadComponents:
     Attributes:
         keys: read keys.
         readers: FastAPI dependencies of routes that need a reader.
-        turns: limiter for queries of routes.
+        queries: limiter for queries of routes.
         sessions: browser sessions.
 
     Args:
@@ -73,7 +73,7 @@ class ReadComponents:
         watch_pool(self._query_engine, metrics, name="reading")
         lookups = ServiceQueries(self._engine, timeout_s=lookup_s)
         self.keys = KeyCache(lookups.reader_of_key, trust_s=trust_s, known=known)
-        self.turns = QueryLimiter(self._query_engine, timeout_s=read_s)
+        self.queries = QueryLimiter(self._query_engine, timeout_s=read_s)
         self.sessions = Sessions(self._engine, timeout_s=lookup_s)
         self.readers = ReaderAuth(
             keys=self.keys,
@@ -83,7 +83,7 @@ class ReadComponents:
 
     def install(self, app: FastAPI, pages: Pages) -> None:
         """Add the routes for signing in and reading."""
-        app.include_router(read_routes(self.readers, self.turns))
+        app.include_router(read_routes(self.readers, self.queries))
         app.include_router(sign_in_routes(self.sessions, self.readers, pages))
         install_readers(app)
 

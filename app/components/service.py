@@ -77,7 +77,7 @@ class Service:
             on_host=HostWatch(metrics, name="writing"),
         )
         self.metrics = metrics
-        self.watching = LiveComponents(
+        self.live = LiveComponents(
             read_url(settings, default=url),
             commit_s=settings.commit_timeout_seconds,
             catalog=catalog,
@@ -136,7 +136,7 @@ class Service:
             ),
             self.metrics,
             max_connections=max_connections(),
-            on_stop=(self.watching.feed.end, self.console.replays.end),
+            on_stop=(self.live.feed.end, self.console.replays.end),
         )
         self.readiness = Readiness(
             self._check_ready,
@@ -145,7 +145,7 @@ class Service:
         )
         self.home = Home(
             StateReader(self.readiness.ask, partial(totals, metrics)),
-            self.watching.home_reports,
+            self.live.home_reports,
             version("rollcall"),
             lambda: self.instances.differences,
         )
@@ -224,7 +224,7 @@ class Service:
             if self._outage is not None:
                 await self._outage.stop(within_s=self._drain_s)
             await self._writer.drain(within_s=self._drain_s)
-            await self.watching.close()
+            await self.live.close()
             await self.console.close()
             await self.reading.close()
             await self._lanes.close()
