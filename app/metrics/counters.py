@@ -10,9 +10,11 @@ import os
 import secrets
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from app.metrics import catalog
 from app.metrics.catalog import LABELS, MAX_SOURCES, METRICS, OTHER, Metric
@@ -44,15 +46,15 @@ class Metrics:
         self._values: dict[str, Collection[str]] = {"source": self._sources}
         for name, values in (LABELS | dict(labels or {})).items():
             self._values[name] = (*values, OTHER)
+        self._keys = _Keys(self._values)
         self.directory = directory
         # The supervisor finds the snapshot of a process by its id.
         self.snapshot_name = f"{os.getpid()}-{secrets.token_hex(8)}.json"
-        self._counters: dict[str, float] = {}
+        self._counters: dict[str, float] = defaultdict(float)
         self._gauges: dict[str, float] = {}
         for metric in METRICS:
             figures = self._gauges if metric.kind == "gauge" else self._counters
             figures |= {_key(metric, *each): 0.0 for each in self.series(metric)}
-        # Resolved once, because each request needs them.
         self._parts = {m.name: [_key(m, part) for part in m.parts] for m in METRICS}
         self._readers: dict[str, Callable[[], float]] = {}
         self._source_readers: list[tuple[Metric, SourceReader]] = []
@@ -73,27 +75,22 @@ class Metrics:
             seconds: from the headers to the response.
             counts: number of its events by result.
         """
-        self.add(catalog.REQUESTS, route, str(status))
+        self._counters[self._keys[catalog.REQUESTS, route, str(status)]] += 1.0
         self.observe(catalog.REQUEST_SECONDS, seconds)
         for result, count in counts.items():
-            self.add(catalog.EVENTS, result, amount=count)
+            self._counters[self._keys[catalog.EVENTS, result]] += count
 
     def count_source(self, source: str, counts: Mapping[str, int]) -> None:
         """Count the events of one request by result, for their source."""
-        label = self._source_label(source)
+        self._note_source(source)
         for result, count in counts.items():
-            self.add(catalog.SOURCE_EVENTS, label, result, amount=count)
+            self._counters[self._keys[catalog.SOURCE_EVENTS, source, result]] += count
         if not _ACCEPTED.isdisjoint(counts):
-            self.set(catalog.SOURCE_LAST_EVENT, label, to=time.time())
+            self._gauges[self._keys[catalog.SOURCE_LAST_EVENT, source]] = time.time()
 
     def add(self, metric: Metric, *values: str, amount: float = 1.0) -> None:
         """Add to a counter; unknown label values are counted as `other`."""
-        key = _key(metric, *values)
-        if key not in self._counters:
-            pairs = zip(values, metric.labels, strict=True)
-            known = [v if v in self._values.get(k, ()) else OTHER for v, k in pairs]
-            key = _key(metric, *known)
-        self._counters[key] = self._counters.get(key, 0.0) + amount
+        self._counters[self._keys[(metric, *values)]] += amount
 
     def observe(self, metric: Metric, value: float) -> None:
         """Add a value to a histogram."""
@@ -119,7 +116,8 @@ class Metrics:
         """Read the gauges and write the snapshot; returns it."""
         for metric, read_sources in self._source_readers:
             for source, value in read_sources().items():
-                self.set(metric, self._source_label(source), to=value)
+                self._note_source(source)
+                self._gauges[self._keys[metric, source]] = value
         for key, read in self._readers.items():
             try:
                 self._gauges[key] = read()
@@ -140,11 +138,9 @@ class Metrics:
         """Publish the counters for the last time; the gauges no longer count."""
         self._write(alive_at=0.0)
 
-    def _source_label(self, source: str) -> str:
-        label = source.replace(SEPARATOR, " ")
+    def _note_source(self, source: str) -> None:
         if len(self._sources) < MAX_SOURCES:
-            self._sources.add(label)
-        return label if label in self._sources else OTHER
+            self._sources.add(source)
 
     def _write(self, *, alive_at: float) -> Snapshot:
         snapshot = Snapshot(self._counters, self._gauges, alive_at)
@@ -155,6 +151,29 @@ class Metrics:
                 log.exception("shared metrics unavailable, snapshots disabled")
                 self.directory = None
         return snapshot
+
+
+class _Keys(dict[tuple[Any, ...], str]):
+    """Keys of series by metric and label values; resolved once, for speed.
+
+    Unknown label values become `other`, and are resolved each time.
+
+    Args:
+        known: values by label.
+    """
+
+    def __init__(self, known: Mapping[str, Collection[str]]) -> None:
+        super().__init__()
+        self._known = known
+
+    def __missing__(self, series: tuple[Any, ...]) -> str:
+        metric, *values = series
+        pairs = zip(values, metric.labels, strict=True)
+        labels = [v if v in self._known.get(k, ()) else OTHER for v, k in pairs]
+        key = _key(metric, *(label.replace(SEPARATOR, " ") for label in labels))
+        if labels == values:
+            self[series] = key
+        return key
 
 
 def _key(metric: Metric, *values: str) -> str:
