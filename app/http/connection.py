@@ -82,7 +82,10 @@ class Connection(ResponseOutput):
             parse=self._parse,
         )
         self._reader = RequestReader(
-            self, self.arrivals.arrived_at, self._monitor.unfinished_headers
+            self,
+            self.arrivals.arrived_at,
+            self._monitor.unfinished_headers,
+            self._monitor.known_heads,
         )
         self._stalled = StalledReaderCheck(self._monitor.limits.write_s)
         # The exchange whose body is being read: the current or the last waiting one.

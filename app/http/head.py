@@ -23,6 +23,12 @@ HEADER_WEIGHT = 32
 _FREE_HEADER_BYTES = 8 * 1024
 _MAX_UNFINISHED_BYTES = 16 * 1024 * 1024
 
+# Heads that are kept, and the size of the largest.
+_MAX_KNOWN_HEADS = 256
+_MAX_KNOWN_BYTES = 2 * 1024
+_MAX_LENGTH_DIGITS = 9
+_RARE_HEADERS = frozenset({b"transfer-encoding", b"expect"})
+
 # llhttp also parses RTSP and ICE.
 _METHODS = frozenset(b"DELETE GET HEAD OPTIONS PATCH POST PUT QUERY TRACE".split())
 _VERSIONS = frozenset({"1.0", "1.1"})
@@ -85,6 +91,51 @@ class HeaderHolder(Protocol):
 
     def refuse(self, error: RequestError) -> None:
         """Answer with an error, and end the connection."""
+
+
+class KnownHeads:
+    """Heads of requests of known senders, by their bytes.
+
+    A client repeats its head on a connection that it keeps, mostly without a change.
+    Such a request needs no parser.
+    """
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, tuple[RequestHead, int]] = {}
+
+    def find(self, data: bytes) -> tuple[RequestHead, bytes] | None:
+        """The head and the body of a request, if the bytes are one with a known head.
+
+        Args:
+            data: bytes that a request begins with.
+        """
+        end = data.find(b"\r\n\r\n") + 4
+        known = self._heads.get(data[:end])
+        if known is None or known[1] != len(data) - end:
+            return None
+        return known[0], data[end:]
+
+    def add(self, data: bytes, head: RequestHead) -> None:
+        """Keep a head, unless its body or its end is framed in a rare way.
+
+        Args:
+            data: one or more complete requests.
+            head: of the last of them.
+        """
+        end = data.find(b"\r\n\r\n") + 4
+        length = head.first.get(b"content-length", b"")
+        if (
+            end > _MAX_KNOWN_BYTES
+            or len(length) > _MAX_LENGTH_DIGITS
+            or not (length and head.keep_alive)
+            or not _RARE_HEADERS.isdisjoint(head.first)
+            # Else the head ends elsewhere, or is that of another request.
+            or int(length) != len(data) - end
+        ):
+            return
+        if len(self._heads) >= _MAX_KNOWN_HEADS:
+            self._heads.clear()
+        self._heads[data[:end]] = head, len(data) - end
 
 
 class UnfinishedHeaders:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from heapq import nsmallest
 from typing import Protocol
 
-from app.http.head import UnfinishedHeaders
+from app.http.head import KnownHeads, UnfinishedHeaders
 from app.http.inbox import Inbox
 from app.http.raw_errors import header_lines
 from app.http.timeouts import ConnectionLimits
@@ -84,6 +84,7 @@ class ConnectionMonitor:
     Attributes:
         limits: of each connection.
         unfinished_headers: of all connections.
+        known_heads: those that their clients repeat.
         inbox: spreads arriving bytes over the turns of the event loop.
     """
 
@@ -105,6 +106,7 @@ class ConnectionMonitor:
         self._pause_s = min(_MAX_PAUSE_S, _PAUSE_SHARE * shortest)
         self._refused = 0
         self.unfinished_headers = UnfinishedHeaders()
+        self.known_heads = KnownHeads()
         self.inbox = Inbox(lambda call: asyncio.get_running_loop().call_soon(call))
         self._strangers = Pacer(_MAX_STRANGER_PAUSE_S, time.monotonic)
         # The headers of every response as uvicorn has them, and as bytes.

@@ -9,6 +9,7 @@ from httptools import HttpParserCallbackError, HttpParserError
 from app.http.head import (
     HEADER_WEIGHT,
     MAX_HEADER_BYTES,
+    KnownHeads,
     UnfinishedHeaders,
     headers_too_large,
     read_head,
@@ -19,6 +20,8 @@ from app.request_errors import InternalError, InvalidHttpError, RequestError
 
 log = logging.getLogger(__name__)
 
+_DEFECT = "Rollcall failed."
+_BETWEEN = frozenset({"start", "idle"})
 # States in which the parser may hold bytes that it has not reported.
 _INCOMPLETE = frozenset({"head", "body"})
 
@@ -56,6 +59,7 @@ class RequestReader:
         clock: monotonic seconds.
         unfinished: counts the unfinished headers of all connections without a known
             key.
+        known: heads of all connections with a known key.
 
     Attributes:
         state: part that is being read; "start" is before the first request, "idle" is
@@ -69,6 +73,7 @@ class RequestReader:
         sink: RequestSink,
         clock: Callable[[], float],
         unfinished: UnfinishedHeaders,
+        known: KnownHeads,
     ) -> None:
         self.state: Literal["start", "head", "body", "idle"] = "start"
         self.since = self._now = clock()
@@ -85,6 +90,9 @@ class RequestReader:
         self._unreported_bytes = 0
         self._unfinished = unfinished
         self._is_held = False
+        self._known = known
+        # Of the last request; None before the first.
+        self._head: RequestHead | None = None
 
     def close(self) -> None:
         """The connection ended."""
@@ -98,6 +106,35 @@ class RequestReader:
             RequestError: they are not HTTP/1.1, exceed a limit, or the sink refused.
         """
         self._now = self._clock()
+        is_between = self.state in _BETWEEN and not self._unparsed_bytes
+        if is_between and (self._head is None or self._head.keep_alive):
+            known = self._known.find(data)
+            if known is not None:
+                self._take(*known)
+                return
+        self._parse(data)
+        has_ended = self.state == "idle" and not self._unparsed_bytes
+        if is_between and has_ended and self._sink.has_known_key and self._head:
+            self._known.add(data, self._head)
+
+    def _take(self, head: RequestHead, body: bytes) -> None:
+        """Hand on a whole request."""
+        self.state = "body"
+        self.since = self._now
+        self._head = head
+        try:
+            self._sink.on_head(head)
+            if body:
+                self._sink.on_chunk(body)
+            self.state = "idle"
+            self._sink.on_end()
+        except RequestError:
+            raise
+        except Exception:
+            log.exception("request failed")
+            raise InternalError(_DEFECT) from None
+
+    def _parse(self, data: bytes) -> None:
         self._unparsed_bytes += len(data)
         self._unreported_bytes = len(data)
         try:
@@ -146,6 +183,7 @@ class RequestReader:
         self.state = "body"
         self.since = self._now
         self._header_bytes = self._unparsed_bytes = self.body_bytes = 0
+        self._head = head
         self._sink.on_head(head)
 
     def on_body(self, body: bytes) -> None:
@@ -177,4 +215,4 @@ def _cause_of(error: HttpParserCallbackError) -> RequestError:
     if isinstance(cause, RequestError):
         return cause
     log.error("request failed", exc_info=error)
-    return InternalError("Rollcall failed.")
+    return InternalError(_DEFECT)

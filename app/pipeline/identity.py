@@ -94,20 +94,18 @@ def identify(  # noqa: PLR0913 - each is hashed, and few but this function have 
     """
     if message_id is None:
         return _uuid(_digest(_from(_BY_CONTENT, source) + _framed(content)))
-    name, user, message = event.encode(), user_id.encode(), message_id.encode()
-    group = group_id.encode() if group_id is not None else b""
+    group = group_id or ""
     # Written out, because this is on the path of every event.
-    framed = b"%b%d:%b%d:%b%d:%b%d:%b" % (
-        _from(_BY_MESSAGE if origin is None else _BY_CLOUDEVENT, source),
-        len(name),
-        name,
-        len(user),
-        user,
-        len(group),
-        group,
-        len(message),
-        message,
+    text = (
+        f"{len(event)}:{event}{len(user_id)}:{user_id}"
+        f"{len(group)}:{group}{len(message_id)}:{message_id}"
     )
+    if text.isascii():  # then lengths in characters are lengths in bytes
+        framed = text.encode()
+    else:
+        parts = (event, user_id, group, message_id)
+        framed = b"".join(_framed(part.encode()) for part in parts)
+    framed = _from(_BY_MESSAGE if origin is None else _BY_CLOUDEVENT, source) + framed
     if origin is not None:
         framed += _framed(origin.encode())
     return _uuid(_digest(framed))

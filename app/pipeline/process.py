@@ -44,15 +44,13 @@ def process_event(
         body: traits that all events of the body share.
         corrections: changes by an operator who replays the event.
     """
-    if not isinstance(sent, dict):
-        return reject(sent, request_context=request_context, errors=[_no_object(sent)])
     idempotency_key = request_context.idempotency_key
-    size_issue = _check_size(sent, policy=policy, body=body)
-    if size_issue is not None:
+    issue = _check_shape(sent, policy=policy, body=body)
+    if issue is not None:
         return reject(
             sent,
             request_context=request_context,
-            errors=[size_issue],
+            errors=[issue],
             message_id=idempotency_key,
         )
     if corrections is not NO_CORRECTIONS:
@@ -179,9 +177,9 @@ def _no_object(sent: Any) -> Issue:
     return Issue(ErrorCode.INVALID_TYPE, "", message)
 
 
-def _check_size(
-    sent: dict[str, Any], *, policy: Policy, body: BodyTraits
-) -> Issue | None:
+def _check_shape(sent: Any, *, policy: Policy, body: BodyTraits) -> Issue | None:
+    if type(sent) is not dict:
+        return _no_object(sent)
     if body.deep and depth_of(sent) > policy.max_depth:
         message = f"An event is at most {policy.max_depth} levels deep."
         return Issue(ErrorCode.TOO_DEEP, "", message)

@@ -101,7 +101,8 @@ def validate(
     if event_type is not None and isinstance(properties, dict):
         place = canonical.names["properties"]
         errors += _check_required_groups(event_type, properties, place, sent)
-        warnings += _check_recommended(event_type, properties, place)
+        if event_type.warns_about_missing:
+            warnings += _check_recommended(event_type, properties, place)
     return name, errors, warnings
 
 
@@ -170,8 +171,6 @@ def _check_required_groups(
 def _check_recommended(
     event_type: EventType, properties: dict[str, Any], place: str
 ) -> list[Issue]:
-    if not event_type.warns_about_missing:
-        return []
     warnings = []
     for name in event_type.recommended:
         if properties.get(name) is None:

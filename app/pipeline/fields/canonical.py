@@ -27,7 +27,12 @@ FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
     "properties": ("properties",),
     "context": ("context",),
 }
+_GROUP_NAMES = frozenset(GROUP_NAMES)
 _FIELD_OF = {name: field for field, names in FIELD_NAMES.items() for name in names}
+# The names of events with these keys, in this order: nearly all events of a sender have
+# the same. Holds known names only, and a bounded number of their combinations.
+_SHAPES: dict[tuple[str, ...], dict[str, str]] = {}
+_MAX_SHAPES = 1_000
 
 
 @dataclass(slots=True)
@@ -36,7 +41,8 @@ class CanonicalEvent:
 
     Attributes:
         fields: the value of each field that is present; null counts as absence.
-        names: the name of each field as the sender wrote it.
+        names: the name of each field as the sender wrote it; it may be shared with
+            other events, and name fields that are absent.
         extra: the fields that are neither the envelope's nor known from SDKs.
         errors: fields with two names and different values.
         is_cloudevent: whether the fields are the attributes of a CloudEvent.
@@ -78,6 +84,45 @@ def canonicalise(
         sent: the decoded event; not modified.
         idempotency_key: the header, where the body was this one object.
     """
+    names = _SHAPES.get(tuple(sent)) or _shape_of(sent)
+    if names is not None and idempotency_key is None:
+        fields = {
+            field: value
+            for field, name in names.items()
+            if (value := sent[name]) is not None
+        }
+        context = fields.get("context")
+        if type(context) is not dict or _GROUP_NAMES.isdisjoint(context):
+            return CanonicalEvent(fields, names, {}, [])
+        group_id = context.get("group_id")
+        if (
+            group_id is not None
+            and "groupId" not in context
+            and "group_id" not in fields
+        ):
+            fields["group_id"] = group_id
+            names = {**names, "group_id": "context.group_id"}
+            return CanonicalEvent(fields, names, {}, [])
+    return _canonicalise_any(sent, idempotency_key)
+
+
+def _shape_of(sent: dict[str, Any]) -> dict[str, str] | None:
+    """The names of an event; None for two names of one field or an unknown field."""
+    names: dict[str, str] = {}
+    for name in sent:
+        field_name = _FIELD_OF.get(name)
+        if field_name in names or (field_name is None and name not in SDK_FIELDS):
+            return None
+        if field_name is not None:
+            names[field_name] = name
+    if len(_SHAPES) < _MAX_SHAPES:
+        _SHAPES[tuple(sent)] = names
+    return names
+
+
+def _canonicalise_any(
+    sent: dict[str, Any], idempotency_key: str | None
+) -> CanonicalEvent:
     fields: dict[str, Any] = {}
     names: dict[str, str] = {}
     extra: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from typing import Any
 from app.pipeline.fields.canonical import CanonicalEvent
 from app.pipeline.fields.corrections import Corrections
 from app.pipeline.fields.near_miss import meant_by
-from app.pipeline.fields.placeholders import is_placeholder
+from app.pipeline.fields.placeholders import FIRST_CHARACTERS, is_placeholder
 from app.pipeline.fields.sanitize import (
     MAX_WARNINGS,
     Sanitizer,
@@ -16,7 +16,6 @@ from app.pipeline.fields.sanitize import (
 from app.pipeline.issues import ErrorCode, Issue, WarningCode
 
 _IDS = ("user_id", "group_id", "message_id")
-_OPTIONAL_IDS = ("group_id", "message_id")
 _OBJECTS = ("properties", "context")
 # Of all events that need no repair; nobody adds to it.
 _UNUSED = Sanitizer()
@@ -42,17 +41,15 @@ def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
 
 
 def _is_clean(event: CanonicalEvent) -> bool:
-    """Whether an event of a plain body can be validated and stored as it is."""
-    fields = event.fields
-    user_id = fields.get("user_id")
-    if type(user_id) is not str or is_placeholder(user_id):
-        return False
-    for name in _OPTIONAL_IDS:
-        value = fields.get(name)
-        if value is not None and (type(value) is not str or is_placeholder(value)):
+    """Whether an event of a plain body needs no repair; false where it is unclear."""
+    get = event.fields.get
+    for value in (get("user_id", 0), get("group_id", "."), get("message_id", ".")):
+        if type(value) is not str:
+            return False
+        if value[:1] in FIRST_CHARACTERS and is_placeholder(value):
             return False
     # An empty array would be read as an empty object.
-    return fields.get("properties") != [] and fields.get("context") != []
+    return type(get("properties")) is dict and type(get("context", {})) is dict
 
 
 def clean(

@@ -16,7 +16,7 @@ WORDS = frozenset(
 _UNRENDERED = (("{{", "}}"), ("${", "}"))
 # Most ids begin with none of these, and need no closer look.
 _WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-_FIRST_CHARACTERS = frozenset("uUnN[0\\{$" + _WHITE_SPACE)
+FIRST_CHARACTERS = frozenset("uUnN[0\\{$" + _WHITE_SPACE)
 
 
 def is_placeholder(text: str) -> bool:
@@ -24,7 +24,7 @@ def is_placeholder(text: str) -> bool:
 
     An empty text is not one: it is an error of its own.
     """
-    if text[:1] not in _FIRST_CHARACTERS:
+    if text[:1] not in FIRST_CHARACTERS:
         return False
     stripped = text.strip()
     if stripped.lower() in WORDS or not stripped:
