@@ -62,13 +62,17 @@ async def test_f19_three_times_the_capacity(  # noqa: PLR0913, PLR0917 - a case 
         heeds=heeds,
     ) as flood:
         figures = await flood
+    # The tables have grown: with more events each costs Postgres more.
+    then = await peak(stage, batch=batch)
     row.told(
         "besides",
-        f"peak {most.rate * batch:.0f} events/s, then {figures.rate * batch:.0f};"
+        f"peak {most.rate * batch:.0f} events/s, then {figures.rate * batch:.0f},"
+        f" peak afterwards {then.rate * batch:.0f};"
         f" {len(figures.refused)} bodies refused,"
         f" the last of 100 went out {figures.late * 1000:.0f} ms late",
     )
-    row.at_least("goodput of the peak", figures.rate / most.rate, at_least)
+    capacity = (most.rate + then.rate) / 2
+    row.at_least("goodput of the peak", figures.rate / capacity, at_least)
     row.seconds("99% of accepted within", figures.stored_p99, at_most=2.0)
     if heeds:
         row.seconds("99% of refusals within", figures.refusal_p99, at_most=0.1)

@@ -32,7 +32,9 @@ _DEFAULT_REFUSALS = 1000.0
 _MAX_BACK_OFF_S = 5.0
 # A request is not begun that has waited so much longer than it should: it could not be
 # answered in time, and the work would be lost for the others.
-_LATE_S = 0.5
+_LATE_S = 0.4
+# Fraction of the recent rate that is expected: a checkpoint of Postgres takes its part.
+_EXPECTED_PART = 0.9
 
 CallLater = Callable[[float, Callable[[], None]], Any]
 
@@ -289,7 +291,8 @@ class Scheduler:
         ahead += self._working
         # The rate may have fallen since it was measured: a new request waits at least
         # about as long as the first in the queue has waited.
-        return max(ahead / self._rate.get(), self._clock() - first.at)
+        expected_s = ahead / (_EXPECTED_PART * self._rate.get())
+        return max(expected_s, self._clock() - first.at)
 
 
 def _nothing() -> None:
