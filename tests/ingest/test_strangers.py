@@ -84,6 +84,8 @@ class Held:
         self.threads.append(threading.current_thread().name)
         if self._which(body):
             self.begun.set()
+            # Or the event loop would be held up, and the test with it.
+            assert threading.current_thread() is not threading.main_thread()
             assert self.open.wait(20)
         return unpack(body, **options)
 
