@@ -202,6 +202,25 @@ async def test_long_key_is_refused_and_never_looked_up_or_cached(
             await bench.track(body, headers=headers)
 
 
+@pytest.mark.parametrize(
+    ("start", "is_known"),
+    [
+        (b"POST /track HTTP/1.1\r\nAuthorization: Bearer rc_known\r\n", True),
+        (b"POST /track HTTP/1.1\r\nX-Write-Key:rc_known\r\n", True),
+        (b'{"writeKey": "rc_known"', True),
+        (b"POST /track HTTP/1.1\r\nAuthorization: Bearer rc_wrong\r\n", False),
+        (b"GET /docs HTTP/1.1\r\n", False),
+        (b" " * 4096 + b"rc_known", False),
+    ],
+)
+async def test_known_key_is_seen_in_the_first_bytes(
+    bench: Bench, start: bytes, *, is_known: bool
+) -> None:
+    await bench.track(event())
+
+    assert bench.services.shows_known_key(start) == is_known
+
+
 async def test_key_of_128_bytes_is_looked_up(bench: Bench) -> None:
     key = "rc_" + "x" * 125
     bench.keys.accept(key)
