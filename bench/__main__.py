@@ -45,16 +45,17 @@ app = typer.Typer(
 console = Console(width=170, soft_wrap=True)
 progress = Console(stderr=True)
 
-KeysetPosition = Annotated[
-    Path | None, typer.Option(help="A directory on a disk, for the databases.")
+Directory = Annotated[
+    Path | None,
+    typer.Option("--place", help="A directory on a disk, for the databases."),
 ]
 
 
 @app.command()
-def compare(rounds: int = 5, seconds: int = 4, place: KeysetPosition = None) -> None:
+def compare(rounds: int = 5, seconds: int = 4, directory: Directory = None) -> None:
     """Rollcall, the baseline and the limits, in turn; what `make bench` runs."""
     find_wrk()
-    with _measuring(place, minutes=60) as (server, machine):
+    with _measuring(directory, minutes=60) as (server, machine):
         progress.print("Making the requests ...")
         comparison = Comparison(server, seconds, make_files(server, seconds))
         found: dict[str, list[Figures]] = {s.name: [] for s in SCENARIOS}
@@ -80,10 +81,10 @@ def growth(
     cycles: int = 5,
     events: int = 100_000,
     way: Way = "insert",
-    place: KeysetPosition = None,
+    directory: Directory = None,
 ) -> None:
     """The insert rate as the tables grow; 20 million rows take 25 GB of disk."""
-    with _measuring(place, minutes=180) as (server, machine):
+    with _measuring(directory, minutes=180) as (server, machine):
         growing = Growing(server, way, events, cycles, progress)
         stages = list(growing.measure([int(size) for size in sizes.split(",")]))
     show_stages(stages, console)
@@ -95,21 +96,21 @@ def memory(
     minutes: float = 10,
     warm_up: float = 2,
     workers: int = 2,
-    place: KeysetPosition = None,
+    directory: Directory = None,
 ) -> None:
     """What each worker holds under load, and whether that grows."""
     find_wrk()
     limit = 2 * (minutes + warm_up) + 5
-    with _measuring(place, minutes=limit) as (server, machine):
+    with _measuring(directory, minutes=limit) as (server, machine):
         held = watch(server, minutes=minutes, warm_up=warm_up, workers=workers)
     show_memory(held, console)
     _write("memory", machine, [worker._asdict() for worker in held])
 
 
 @app.command()
-def start(count: int = 5, place: KeysetPosition = None) -> None:
+def start(count: int = 5, directory: Directory = None) -> None:
     """How long a warm `rollcall serve` takes to the first event that is stored."""
-    with _measuring(place, minutes=10) as (server, machine):
+    with _measuring(directory, minutes=10) as (server, machine):
         starts = {
             workers: measure_starts(server.directory, count=count, workers=workers)
             for workers in (1, 2)
@@ -120,10 +121,10 @@ def start(count: int = 5, place: KeysetPosition = None) -> None:
 
 
 @app.command()
-def profile(seconds: int = 20, place: KeysetPosition = None) -> None:
+def profile(seconds: int = 20, directory: Directory = None) -> None:
     """Where each microsecond of a request with one event goes."""
     find_wrk()
-    with _measuring(place, minutes=10) as (server, machine):
+    with _measuring(directory, minutes=10) as (server, machine):
         profiles = {
             "The pipeline alone (dry run)": profile_app(server, seconds, dry_run=True),
             "The pipeline and the store": profile_app(server, seconds, dry_run=False),
@@ -141,10 +142,10 @@ def watchers(
     seconds: int = 5,
     workers: int = 2,
     count: int = 50,
-    place: KeysetPosition = None,
+    directory: Directory = None,
 ) -> None:
     """CPU time that watchers of the live page add to a fixed rate of events."""
-    with _measuring(place, minutes=20) as (server, machine):
+    with _measuring(directory, minutes=20) as (server, machine):
         measurement = Measurement(server, seconds, workers, count, progress)
         found = {b: measurement.measure(b, pairs=pairs) for b in (1, 100)}
     show_watchers(found, console)
