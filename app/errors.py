@@ -1,15 +1,6 @@
-"""Errors: the base class, and errors that the operator fixes.
+"""The base class of all errors, and errors that the operator fixes.
 
-RollcallError
-|-- OperatorError                    printed by commands; exit status 1
-|   |-- ConfigurationError
-|   |-- DatabaseError
-|   |-- EmbeddedPostgresError
-|   |-- SchemaError
-|   |-- WorkerError
-|   |-- KeyNotFoundError
-|   `-- EventNotFoundError
-`-- RequestError                     see `app.request_errors`
+`app.request_errors` has those of requests.
 """
 
 
@@ -26,7 +17,7 @@ class RollcallError(Exception):
 
 
 class OperatorError(RollcallError):
-    """An error that the operator can fix; the text says how."""
+    """An error that the operator can fix; the text says how. Exit status 1."""
 
 
 class ConfigurationError(OperatorError):
