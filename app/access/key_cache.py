@@ -78,7 +78,7 @@ class KeyCache(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._look_up = fetch
-        self._source_of_known = known or _know_none
+        self._source_of_known = known or (lambda _: None)
         self._recent = recent
         self._trust_s = trust_s
         self._clock = clock
@@ -197,7 +197,3 @@ class KeyCache(Generic[T]):
         if self._recent is not None:
             # It waits for a lock and for the disk.
             await asyncio.to_thread(self._recent.remember, digest, source)
-
-
-def _know_none(_: bytes) -> None:
-    """Look up every key."""
