@@ -75,14 +75,15 @@ class Metrics:
             seconds: from the headers to the response.
             counts: number of its events by result.
         """
-        self._counters[self._keys[catalog.REQUESTS, route, str(status)]] += 1.0
+        self._counters[self._keys[catalog.REQUESTS, route, status]] += 1.0
         self.observe(catalog.REQUEST_SECONDS, seconds)
         for result, count in counts.items():
             self._counters[self._keys[catalog.EVENTS, result]] += count
 
     def count_source(self, source: str, counts: Mapping[str, int]) -> None:
         """Count the events of one request by result, for their source."""
-        self._note_source(source)
+        if source not in self._sources:
+            self._note_source(source)
         for result, count in counts.items():
             self._counters[self._keys[catalog.SOURCE_EVENTS, source, result]] += count
         if not _ACCEPTED.isdisjoint(counts):
@@ -167,7 +168,8 @@ class _Keys(dict[tuple[Any, ...], str]):
         self._known = known
 
     def __missing__(self, series: tuple[Any, ...]) -> str:
-        metric, *values = series
+        metric, *given = series
+        values = [str(value) for value in given]
         pairs = zip(values, metric.labels, strict=True)
         labels = [v if v in self._known.get(k, ()) else OTHER for v, k in pairs]
         key = _key(metric, *(label.replace(SEPARATOR, " ") for label in labels))
