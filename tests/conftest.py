@@ -68,7 +68,11 @@ class Admin:
     def database(self, *, template: str | None = None) -> Iterator[str]:
         """A new database, for as long as the context lasts; yields its URL."""
         name = f"rollcall_test_{secrets.token_hex(6)}"
-        self.scalar(f"CREATE DATABASE {name} TEMPLATE {template or 'template1'}")
+        # Copying files takes half the time of copying blocks through the log.
+        self.scalar(
+            f"CREATE DATABASE {name} TEMPLATE {template or 'template1'}"
+            " STRATEGY file_copy"
+        )
         try:
             yield self.server.url(name)
         finally:

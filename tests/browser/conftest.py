@@ -7,10 +7,10 @@ error, a policy violation or a dialog fails the test.
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pytest
 import pytest_asyncio
@@ -30,15 +30,24 @@ PHONE: ViewportSize = {"width": 360, "height": 740}
 _SLOWEST_MS = 30_000
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
+Scheme = Literal["light", "dark"]
+
+# Light and dark differ in colours only, and a phone differs in layout only.
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
-AXE_OPTIONS: dict[Literal["light", "dark"], dict[str, Any]] = {
-    "light": {"resultTypes": ["violations"]},
-    "dark": {"resultTypes": ["violations"], "runOnly": COLOUR_RULES},
-}
+LAYOUT_RULES = [*COLOUR_RULES, "scrollable-region-focusable", "target-size"]
+ALL_RULES: list[tuple[Scheme, list[str] | None]] = [
+    ("light", None),
+    ("dark", COLOUR_RULES),
+]
+ONLY_LAYOUT: list[tuple[Scheme, list[str] | None]] = [("light", LAYOUT_RULES)]
 
 expect.set_options(timeout=_SLOWEST_MS)
 
-Judge = Callable[[Page], Awaitable[None]]
+
+class Judge(Protocol):
+    """Checks a page."""
+
+    def __call__(self, page: Page, *, is_resized: bool = False) -> Awaitable[None]: ...
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -138,16 +147,19 @@ def user() -> str:
 def axe() -> Judge:
     """Check a page in light and dark: no serious and no critical finding.
 
-    Light and dark differ in colours only, so dark is checked by the rules on colours.
+    A page that is checked in another size too needs the rules on layout only.
     """
     if not AXE.is_file():
         pytest.skip("axe-core is not here; make test installs it with npm")
     source = AXE.read_text(encoding="utf-8")
 
-    async def judge(page: Page) -> None:
+    async def judge(page: Page, *, is_resized: bool = False) -> None:
         await page.evaluate(source)
-        for scheme, options in AXE_OPTIONS.items():
+        for scheme, rules in ONLY_LAYOUT if is_resized else ALL_RULES:
             await page.emulate_media(color_scheme=scheme)
+            options: dict[str, Any] = {"resultTypes": ["violations"]}
+            if rules is not None:
+                options["runOnly"] = rules
             report = await page.evaluate(
                 "options => axe.run(document, options)", options
             )

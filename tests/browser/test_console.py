@@ -49,7 +49,7 @@ async def test_page_is_accessible_and_fits_a_phone(
     await signed_in.set_viewport_size(PHONE)
     width = await signed_in.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"]
-    await axe(signed_in)
+    await axe(signed_in, is_resized=True)
 
 
 async def test_home_counts_and_follows_new_events(

@@ -206,7 +206,7 @@ async def test_live_page_is_accessible_and_fits_a_phone(
     await page.set_viewport_size(PHONE)
     width = await page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"]
-    await axe(page)
+    await axe(page, is_resized=True)
 
 
 async def test_live_dialog_is_accessible_by_keyboard(

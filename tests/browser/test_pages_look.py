@@ -29,7 +29,7 @@ async def test_page_fits_a_phone(page: Page, axe: Judge, path: str) -> None:
     await page.goto(path)
     width = await page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"]
-    await axe(page)
+    await axe(page, is_resized=True)
 
 
 async def test_keyboard_skips_to_the_content(page: Page) -> None:

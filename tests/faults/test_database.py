@@ -42,8 +42,8 @@ PLANS = (
     Plan("F12", "no connections left", actions.exhaust_connections, (2, 10), back_s=1),
 )
 
-# What `make test` has time for.
-QUICK = {("F3", False), ("F7", False), ("F11", False), ("F5", True)}
+# What `make test` has time for. tests/system/test_outage.py freezes Postgres there.
+QUICK = {("F3", False), ("F7", False), ("F11", False)}
 TRIALS = [
     pytest.param(
         plan,

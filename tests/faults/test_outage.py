@@ -56,8 +56,8 @@ async def run_sender(stage: Stage, name: str, key: str, count: int) -> tuple[str
 async def test_sdks_do_not_notice_an_outage(
     stage: Stage, new_row: NewRow, *, at_length: bool
 ) -> None:
-    seconds = 60 if at_length else 5
-    count = (seconds + 10) * RATE // len(NAMES)
+    seconds = 60 if at_length else 4
+    count = (seconds + (10 if at_length else 4)) * RATE // len(NAMES)
     row = new_row("SDKs", f"Postgres stopped {seconds} s under {RATE} events/s")
     names = [name for name in NAMES if interpreter(name)]
     stage.start()

@@ -20,7 +20,16 @@ KILLS = 100
 RESTARTS = 20
 
 
-@pytest.mark.parametrize("victims", [1, 2], ids=["one", "all"])
+# What `make test` leaves to `make faults` has a shorter case in tests/system:
+# test_connection_made_without_workers_is_served_later for all workers killed, and
+# test_reload_fails_no_request and test_inherited_socket_survives_the_service for F2.
+@pytest.mark.parametrize(
+    "victims",
+    [
+        pytest.param(1, id="one"),
+        pytest.param(2, id="all", marks=pytest.mark.at_length),
+    ],
+)
 async def test_f1_killed_workers(stage: Stage, new_row: NewRow, victims: int) -> None:
     row = new_row("F1", f"kill -9 of {victims} of 2 workers")
     service = stage.start(workers=2)
@@ -62,17 +71,15 @@ async def fresh_workers(stage: Stage, killed: set[int]) -> list[int]:
     return [pid for pid in stage.pids() if pid not in killed]
 
 
+@pytest.mark.at_length
 @pytest.mark.timeout(600)
-async def test_f2_rolling_restarts(
-    stage: Stage, new_row: NewRow, *, at_length: bool
-) -> None:
-    times = RESTARTS if at_length else 1
-    row = new_row("F2", f"{times} times SIGHUP")
+async def test_f2_rolling_restarts(stage: Stage, new_row: NewRow) -> None:
+    row = new_row("F2", f"{RESTARTS} times SIGHUP")
     service = stage.start(workers=2)
     both_workers(service)
     key = await new_key(stage.url, BYSTANDER)
     async with stage.trial(row) as trial, calling(service.endpoint, key) as calls:
-        for _ in range(times):
+        for _ in range(RESTARTS):
             before = {*stage.pids()}
             service.signal(signal.SIGHUP)
             await eventually(partial(replaced, before, stage))
@@ -87,17 +94,15 @@ def replaced(before: set[int], stage: Stage) -> bool:
     return len(now) == len(before) and not now & before
 
 
+@pytest.mark.at_length
 @pytest.mark.timeout(600)
-async def test_f2_a_socket_handed_over(
-    stage: Stage, new_row: NewRow, *, at_length: bool
-) -> None:
-    times = RESTARTS if at_length else 1
-    row = new_row("F2", f"{times} times SIGTERM, the socket handed over")
+async def test_f2_a_socket_handed_over(stage: Stage, new_row: NewRow) -> None:
+    row = new_row("F2", f"{RESTARTS} times SIGTERM, the socket handed over")
     key = await new_key(stage.url, BYSTANDER)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         service = stage.start(listener=listener)
         async with stage.trial(row) as trial, calling(service.endpoint, key) as calls:
-            for _ in range(times):
+            for _ in range(RESTARTS):
                 old = stage.service
                 await asyncio.to_thread(stage.start, listener=listener)
                 assert await asyncio.to_thread(old.stop) == 0
