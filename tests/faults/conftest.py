@@ -21,7 +21,7 @@ from tests.support.service.process import Service, environment, serving
 
 FIGURES = "faults"
 # Beside tests that take the machine's time a bar on a time says little.
-_QUICK_SLACK = 3.0
+_QUICK_SLACK = 6.0
 
 NewRow = Callable[[str, str], Row]
 
