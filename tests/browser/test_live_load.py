@@ -13,7 +13,7 @@ from tests.support.browser.live_site import (
 )
 from tests.support.browser.site import Site
 
-EVENTS = 5_000
+EVENTS = 2_500
 BATCH = 100
 PAUSE_S = 0.1
 # People perceive 200 ms as immediate; the test machine may be twice as slow.
