@@ -21,13 +21,7 @@ from app.store.operator.startup import check_database
 
 
 class PreparedService(NamedTuple):
-    """Configuration of the workers.
-
-    Attributes:
-        database_url: URL of the database.
-        declarations: the accepted declarations of events, as JSON.
-        reread: reads the declarations of events as they are now.
-    """
+    """Configuration of the workers; `reread` reads the declarations, JSON, again."""
 
     database_url: str
     declarations: str

@@ -36,9 +36,6 @@ class ConsoleComponents:
         url: database URL.
         policy: by which rejected events are processed again.
         data_dir: holds the key of the quick start, journals and the state of replays.
-
-    Attributes:
-        replays: replays of operators.
     """
 
     def __init__(self, url: str, policy: Policy, *, data_dir: Path) -> None:

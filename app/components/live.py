@@ -25,11 +25,6 @@ _MARGIN_S = 1.0
 class LiveComponents:
     """The live feed and the reports.
 
-    Attributes:
-        feed: live feed of this process.
-        names: to suggest in filters.
-        home_reports: reports that Home shows.
-
     Args:
         url: database URL.
         commit_s: longest duration of a transaction that stores events, in seconds.

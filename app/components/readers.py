@@ -28,12 +28,6 @@ _QUERY_CONNECTIONS = 2
 class ReadComponents:
     """Authentication and queries of readers.
 
-    Attributes:
-        keys: read keys.
-        readers: FastAPI dependencies of routes that need a reader.
-        queries: limiter for queries of routes.
-        sessions: browser sessions.
-
     Args:
         url: URL of the database, for keys and sessions; queries read
             `ROLLCALL_READ_DATABASE_URL`, if it is set.

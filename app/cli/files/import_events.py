@@ -57,10 +57,7 @@ _MANY_EVENTS = 1_000
 class _Batch(NamedTuple):
     """Items of one file that are committed together.
 
-    Attributes:
-        file: its name.
-        items: read from it.
-        position: bytes of all files that had been read by then.
+    `position` counts the bytes of all files that had been read by then.
     """
 
     file: str
@@ -69,14 +66,7 @@ class _Batch(NamedTuple):
 
 
 class _BatchReport(NamedTuple):
-    """Content of a batch.
-
-    Attributes:
-        file: as of the batch.
-        content: counts of its items.
-        unreadable: items that could not be read.
-        position: as of the batch.
-    """
+    """Content of a batch."""
 
     file: str
     content: ContentTally
