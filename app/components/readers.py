@@ -30,7 +30,7 @@ class ReadComponents:
 
     Args:
         url: URL of the database, for keys and sessions; queries read
-            `ROLLCALL_READ_DATABASE_URL`, if it is set.
+            `ROLLCALL_READ_URL`, if it is set.
         settings: settings of the service.
         metrics: metrics of the connections in use.
         outage: known keys for outages; None without a journal.
