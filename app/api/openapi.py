@@ -93,7 +93,7 @@ _DESCRIPTION = (
     "and each `rejected` one is kept with its reasons. Sending a body again "
     "stores nothing twice. The key may also stand in the body, as `writeKey`."
 )
-_MORE = {
+_LENIENT = {
     False: "",
     True: " A body whose every event is rejected is answered 200 all the same.",
 }
@@ -113,7 +113,7 @@ def _stub(route: TrackRoute, catalog: Catalog) -> APIRoute:
         tags=["events"],
         operation_id=route.path.strip("/").replace("/", "_"),
         summary=_SUMMARIES[route.calls],
-        description=_DESCRIPTION + _MORE[route.lenient],
+        description=_DESCRIPTION + _LENIENT[route.lenient],
         response_model=TrackResponseModel,
         response_description="A result for each event",
         responses={

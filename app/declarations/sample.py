@@ -20,19 +20,19 @@ def sample_errors(declaration: Declaration, *, received_at: datetime) -> list[st
         decoded = decode(payload, max_depth=policy.max_depth)
     except InvalidJsonError as error:
         return [f"The sample is not JSON: {error.detail}"]
-    verdict = process_event(
+    processed = process_event(
         decoded.value,
         request_context=RequestContext("sample", received_at, "sample"),
         policy=policy,
         body=BodyTraits(plain=decoded.plain, deep=decoded.deep, large=True),
     )
-    if isinstance(verdict, Record):
-        if isinstance(decoded.value, dict) and verdict.event == declaration.name:
+    if isinstance(processed, Record):
+        if isinstance(decoded.value, dict) and processed.event == declaration.name:
             return []
         return [f"The sample's event is not `{declaration.name}`."]
     return [
         f"The sample is rejected: {error.path}: {error.message}"
         if error.path
         else f"The sample is rejected: {error.message}"
-        for error in verdict.errors
+        for error in processed.errors
     ]

@@ -39,15 +39,15 @@ def list_newest(
     """List the newest rejected events, and count those that were not kept."""
     selection = RejectedFilter(reason=reason, event=event, source=source, since=since)
     with open_checked(read_settings()) as database:
-        overview = database.transact(triage.overview, selection=selection, limit=limit)
+        listing = database.transact(triage.list_rejected, selection=selection, limit=limit)
     if json:
-        for line in to_ndjson(overview):
+        for line in to_ndjson(listing):
             typer.echo(line)
-        for drops in overview.drops:
+        for drops in listing.drops:
             echo_err(describe_drops(drops))
     else:
-        print_table(overview)
-    echo_err(f"{len(overview.rows)} of {overview.survey.events} shown.")
+        print_table(listing)
+    echo_err(f"{len(listing.rows)} of {listing.counts.events} shown.")
 
 
 @rejected.command()
@@ -88,7 +88,7 @@ def purge(
         gone += rows
 
     with open_checked(read_settings()) as database:
-        found = database.transact(triage.survey, selection=selection)
+        found = database.transact(triage.count_selection, selection=selection)
         if not (yes or not found.events):
             typer.confirm(
                 f"Delete {found.events} rejected events?", abort=True, err=True

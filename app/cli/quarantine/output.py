@@ -26,14 +26,14 @@ _REMARKS = ("errors", "warnings")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|\{\}|\[\]|[{}\[\],:]|[^"{}\[\],:]+')
 
 
-def to_ndjson(overview: RejectedListing) -> Iterator[str]:
+def to_ndjson(listing: RejectedListing) -> Iterator[str]:
     """Yield a line for each event: all its columns except the payload."""
-    for row in overview.rows:
+    for row in listing.rows:
         line = orjson.dumps(row, default=_write, option=orjson.OPT_PASSTHROUGH_DATETIME)
         yield line.decode()
 
 
-def print_table(overview: RejectedListing) -> None:
+def print_table(listing: RejectedListing) -> None:
     """Print a line for each event, and one for each source that lost some."""
     table = Table(box=None)
     for heading in ("id", "received"):
@@ -42,7 +42,7 @@ def print_table(overview: RejectedListing) -> None:
         table.add_column(heading, no_wrap=True, max_width=_WIDEST_CELL)
     # The one column that gives way: its cells are cut short, never wrapped.
     table.add_column("first error")
-    for row in overview.rows:
+    for row in listing.rows:
         [error, *_] = row["errors"]
         cells = (
             row["id"],
@@ -59,7 +59,7 @@ def print_table(overview: RejectedListing) -> None:
     # A narrower terminal wraps the lines, so that no id is cut.
     console.width = max(console.width, _LEAST_WIDTH)
     console.print(table)
-    for drops in overview.drops:
+    for drops in listing.drops:
         console.print(describe_drops(drops), markup=False)
 
 

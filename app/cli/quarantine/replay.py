@@ -17,7 +17,7 @@ from app.cli.quarantine.output import print_issue
 from app.components.policy import event_policy
 from app.pipeline.fields.corrections import Corrections, is_correctable
 from app.store.lifecycle.audit import command_actor
-from app.store.quarantine.queries import SelectionCounts, survey
+from app.store.quarantine.queries import SelectionCounts, count_selection
 from app.store.quarantine.replay import Failure, Replayed
 from app.store.quarantine.replay import replay as replay_selected
 from app.store.read.filters import RejectedFilter
@@ -97,7 +97,7 @@ def replay(
     tally: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     with open_checked(settings) as database:
-        found = database.transact(survey, selection=selection)
+        found = database.transact(count_selection, selection=selection)
         # Where each failure is named, that is progress enough.
         with _progress(shown=not verbose) as progress:
             task = progress.add_task("Replaying", total=found.replayable)

@@ -15,7 +15,7 @@ from app.pages.console.known_names import KnownNames
 from app.pages.console.operators import Operators
 from app.pages.render import Pages
 from app.pipeline.issues import Issue
-from app.store.quarantine.queries import survey
+from app.store.quarantine.queries import count_selection
 from app.store.quarantine.replay_runs import ReplayRuns
 from app.store.read.events import RejectedRow, find_rejected, read_rejected
 from app.store.read.filters import RejectedFilter
@@ -72,7 +72,7 @@ def rejected_routes(
         page = await queries.ask(
             partial(read_rejected, wanted=wanted, before=before, limit=_LISTED)
         )
-        counts = await queries.ask(partial(survey, selection=wanted))
+        counts = await queries.ask(partial(count_selection, selection=wanted))
         return pages.render(
             "console/rejected_list.html",
             request=request,

@@ -12,7 +12,7 @@ from app.pipeline.record import Policy
 from app.request_errors import NotFoundError
 from app.store.lifecycle.audit import record_action
 from app.store.quarantine.correct import Correction, correct
-from app.store.quarantine.queries import SelectionCounts, purge, survey
+from app.store.quarantine.queries import SelectionCounts, count_selection, purge
 from app.store.quarantine.replay import Replayed, replay
 from app.store.query import ask
 from app.store.read.filters import RejectedFilter
@@ -88,7 +88,7 @@ class QuarantineActions:
 
     async def count(self, selection: RejectedFilter) -> SelectionCounts:
         """Count a selection."""
-        return await self._ask(partial(survey, selection=selection))
+        return await self._ask(partial(count_selection, selection=selection))
 
     async def replay(
         self,

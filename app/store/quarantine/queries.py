@@ -59,12 +59,12 @@ class Drops(NamedTuple):
 class RejectedListing(NamedTuple):
     """Counts of a selection, its newest rows, and the events that were not kept."""
 
-    survey: SelectionCounts
+    counts: SelectionCounts
     rows: list[dict[str, Any]]
     drops: list[Drops]
 
 
-async def overview(
+async def list_rejected(
     connection: AsyncConnection, selection: RejectedFilter, *, limit: int
 ) -> RejectedListing:
     """Count a selection and read its newest rows, without their payload.
@@ -78,13 +78,13 @@ async def overview(
         .limit(limit)
     )
     return RejectedListing(
-        await survey(connection, selection),
+        await count_selection(connection, selection),
         [_as_dict(row) for row in rows.mappings()],
         await _sum_drops(connection, selection),
     )
 
 
-async def survey(
+async def count_selection(
     connection: AsyncConnection, selection: RejectedFilter
 ) -> SelectionCounts:
     """Count a selection."""

@@ -148,7 +148,7 @@ def process_again(
         decoded = decode(row.payload.encode(), max_depth=policy.max_depth)
     except InvalidJsonError as error:
         return [Issue(error.code, "", error.detail)]
-    verdict = process_event(
+    processed = process_event(
         decoded.value,
         request_context=RequestContext(
             row.source,
@@ -164,7 +164,7 @@ def process_again(
         ),
         corrections=corrections,
     )
-    return verdict if isinstance(verdict, Record) else verdict.errors
+    return processed if isinstance(processed, Record) else processed.errors
 
 
 async def _lock(
