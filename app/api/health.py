@@ -30,7 +30,7 @@ class Ready(BaseModel):
     status: str = Field(default="ready", examples=["ready"])
     events: Literal["stored", "buffered"] = Field(
         description="Outcome of an event sent now: `stored` is committed to Postgres, "
-        "`buffered` is in the journal on this machine and goes to Postgres later.",
+        "`buffered` is in the journal on this machine and goes to Postgres later."
     )
     reason: str | None = Field(
         default=None,

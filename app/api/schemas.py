@@ -16,8 +16,7 @@ def schema_routes(catalog: Catalog) -> APIRouter:
     routes = APIRouter(tags=["schemas"])
 
     @routes.get(
-        "/schemas/declaration",
-        summary="The JSON Schema of an event declaration",
+        "/schemas/declaration", summary="The JSON Schema of an event declaration"
     )
     def declaration() -> dict[str, Any]:
         return declaration_schema()

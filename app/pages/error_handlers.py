@@ -59,8 +59,7 @@ def install_error_handlers(app: FastAPI, pages: Pages) -> None:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             allow = (error.headers or {}).get("Allow", "GET")
             return render(
-                request,
-                MethodNotAllowedError(f"This path takes {allow}.", allow=allow),
+                request, MethodNotAllowedError(f"This path takes {allow}.", allow=allow)
             )
         return render(request, NotFoundError(_NOT_FOUND))
 

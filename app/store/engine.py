@@ -138,9 +138,7 @@ def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:
     )
 
 
-def single_statement(
-    driver: asyncpg.Connection,
-) -> AbstractAsyncContextManager[object]:
+def single_statement(driver: asyncpg.Connection) -> AbstractAsyncContextManager[object]:
     """The transaction of one statement on the driver's connection.
 
     A statement commits by itself on a direct connection. Through a pooler it needs

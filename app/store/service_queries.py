@@ -179,8 +179,7 @@ async def _check_ready(connection: AsyncConnection) -> None:
         # A session stays read-only when the database no longer is.
         await connection.invalidate()
         raise UnavailableError(
-            "The database is read-only.",
-            reason="database is read-only",
+            "The database is read-only.", reason="database is read-only"
         )
     if session.synchronous_commit != "on":
         raise UnavailableError(

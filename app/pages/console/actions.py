@@ -64,10 +64,7 @@ def action_routes(
                 # The confirmation repeats the end, so that later events stay.
                 form["until"] = [selection.until.isoformat()]
             return pages.render(
-                "console/rejected_purge.html",
-                request=request,
-                counts=counts,
-                form=form,
+                "console/rejected_purge.html", request=request, counts=counts, form=form
             )
         deleted = await actions.purge(selection, actor=actor) if counts.events else 0
         return pages.render(

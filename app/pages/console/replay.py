@@ -31,11 +31,7 @@ _ENDS: dict[Phase, str] = {
 
 
 def replay_routes(
-    pages: Pages,
-    *,
-    operators: Operators,
-    actions: QuarantineActions,
-    runs: ReplayRuns,
+    pages: Pages, *, operators: Operators, actions: QuarantineActions, runs: ReplayRuns
 ) -> APIRouter:
     """GET and POST `/rejected/replay`."""
     routes = APIRouter(include_in_schema=False)

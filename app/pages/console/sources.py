@@ -21,11 +21,7 @@ _KeyId = Annotated[str, Path(pattern="^[0-9a-f]{12}$")]
 
 
 def source_routes(
-    pages: Pages,
-    *,
-    queries: QueryLimiter,
-    activity: ReportCache,
-    operators: Operators,
+    pages: Pages, *, queries: QueryLimiter, activity: ReportCache, operators: Operators
 ) -> APIRouter:
     """`/sources` and `/sources/{name}`, for operators with the forms of actions."""
     may_read = Depends(operators.readers.on_page)

@@ -19,11 +19,7 @@ _HEADERS = {"X-Accel-Buffering": "no"}
 
 
 def live_routes(
-    pages: Pages,
-    *,
-    readers: ReaderAuth,
-    feed: LiveFeed,
-    names: KnownNames,
+    pages: Pages, *, readers: ReaderAuth, feed: LiveFeed, names: KnownNames
 ) -> APIRouter:
     """`/live` and `/live/stream`."""
     routes = APIRouter(include_in_schema=False)

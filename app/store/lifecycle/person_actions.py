@@ -16,11 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.errors import DatabaseError
 from app.pipeline.person import Person
 from app.request_errors import OverloadedError, UnavailableError
-from app.store.journal.traces import (
-    JournalTraces,
-    find_in_journals,
-    wait_until_stored,
-)
+from app.store.journal.traces import JournalTraces, find_in_journals, wait_until_stored
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person
 from app.store.lifecycle.person_export import export_person
 from app.store.query import ask

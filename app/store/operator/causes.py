@@ -144,10 +144,7 @@ _EXCEPTIONS: tuple[tuple[type[BaseException], Cause], ...] = (
     (PoolTimeoutError, Cause("timeout", "all connections in use", _WAIT)),
     (TimeoutError, Cause("timeout", "no answer in time", _IS_RUNNING)),
     (asyncio.CancelledError, Cause("timeout", "no answer in time", _IS_RUNNING)),
-    (
-        ConnectionRefusedError,
-        Cause("connection", "connection refused", _IS_RUNNING),
-    ),
+    (ConnectionRefusedError, Cause("connection", "connection refused", _IS_RUNNING)),
     (
         FileNotFoundError,
         Cause("connection", "socket or file does not exist", _IS_RUNNING),

@@ -65,11 +65,7 @@ class QuarantineActions:
 
         async def work(connection: AsyncConnection) -> Correction:
             found = await correct(
-                connection,
-                id_,
-                payload,
-                policy=self._policy,
-                check_only=actor is None,
+                connection, id_, payload, policy=self._policy, check_only=actor is None
             )
             if actor is not None and found.id is not None:
                 await record_action(

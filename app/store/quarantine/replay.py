@@ -151,10 +151,7 @@ def process_again(
     processed = process_event(
         decoded.value,
         request_context=RequestContext(
-            row.source,
-            row.received_at,
-            row.request_id,
-            idempotency_key=row.message_id,
+            row.source, row.received_at, row.request_id, idempotency_key=row.message_id
         ),
         policy=policy,
         body=BodyTraits(

@@ -35,9 +35,7 @@ events = Table(
         "timestamp", INSTANT, "When it happened, says the sender, to the microsecond"
     ),
     column(
-        "timestamp_raw",
-        Text,
-        "The timestamp as sent; warnings tell what was assumed",
+        "timestamp_raw", Text, "The timestamp as sent; warnings tell what was assumed"
     ),
     column("received_at", INSTANT, _RECEIVED_AT),
     column(

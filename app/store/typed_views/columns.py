@@ -29,10 +29,7 @@ class ViewColumn(NamedTuple):
 
 
 def plan_columns(
-    declaration: Declaration,
-    *,
-    before: Sequence[ViewColumn],
-    reserved: frozenset[str],
+    declaration: Declaration, *, before: Sequence[ViewColumn], reserved: frozenset[str]
 ) -> list[ViewColumn]:
     """The columns of a view after a change of its declaration.
 

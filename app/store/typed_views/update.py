@@ -62,9 +62,7 @@ async def update_views(
     return changes
 
 
-async def stored_declarations(
-    connection: AsyncConnection,
-) -> dict[str, Declaration]:
+async def stored_declarations(connection: AsyncConnection) -> dict[str, Declaration]:
     """The declarations that the typed views were made from, by event name."""
     result = await connection.execute(
         select(event_declarations.c.declaration).order_by(event_declarations.c.event)
