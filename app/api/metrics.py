@@ -13,48 +13,7 @@ from app.metrics.catalog import DATABASE_UP
 from app.metrics.collector import expose
 from app.metrics.counters import Metrics
 from app.request_errors import UnauthorizedError, UnavailableError
-from app.store.keys.keys import hash_key
 from app.store.keys.scopes import Reader, may_scrape
-
-
-class _ScraperAuth:
-    """Authentication of scrapes by read key.
-
-    A key that was valid when Postgres last answered stays valid during an outage,
-    because metrics are needed most then.
-    """
-
-    def __init__(self, key_cache: KeyCache[Reader]) -> None:
-        self._key_cache = key_cache
-        # Operators create these keys, so there are few.
-        self._valid: set[bytes] = set()
-
-    async def check(self, headers: dict[bytes, bytes]) -> None:
-        """Return if the headers carry a valid read key.
-
-        Raises:
-            UnauthorizedError: they do not.
-            UnavailableError: the key is unknown and the database does not answer.
-        """
-        key = key_from_headers(headers)
-        if key is None:
-            raise UnauthorizedError(
-                "Send a key of the scope metrics or read: `Authorization: Bearer KEY`."
-            )
-        digest = hash_key(key)
-        try:
-            reader = await self._key_cache.source_of(key)
-        except UnavailableError:
-            if digest in self._valid:
-                return
-            raise
-        if reader is None or not may_scrape(reader.scope):
-            self._valid.discard(digest)
-            raise UnauthorizedError(
-                "The key is unknown, expired or revoked, or its scope is not one of "
-                "metrics, read, operate and erase."
-            )
-        self._valid.add(digest)
 
 
 def metrics_routes(
@@ -70,7 +29,6 @@ def metrics_routes(
         metrics: of this worker.
         check_database: raises UnavailableError or SchemaError if it takes no writes.
     """
-    auth = _ScraperAuth(key_cache)
     routes = APIRouter(tags=["health"])
 
     @routes.get(
@@ -82,7 +40,7 @@ def metrics_routes(
         openapi_extra={"security": [{"bearer": []}]},
     )
     async def scrape(request: Request) -> Response:
-        await auth.check(first_headers(request.scope["headers"]))
+        await _check(key_cache, first_headers(request.scope["headers"]))
         try:
             await check_database()
             is_up = True
@@ -96,3 +54,29 @@ def metrics_routes(
         return Response(text, headers={"Content-Type": content_type})
 
     return routes
+
+
+async def _check(key_cache: KeyCache[Reader], headers: dict[bytes, bytes]) -> None:
+    """Require a key that may scrape, as of the last look-up during an outage.
+
+    Raises:
+        UnauthorizedError: the headers carry none.
+        UnavailableError: the key is unknown and the database does not answer.
+    """
+    key = key_from_headers(headers)
+    if key is None:
+        raise UnauthorizedError(
+            "Send a key of the scope metrics or read: `Authorization: Bearer KEY`."
+        )
+    try:
+        reader = await key_cache.source_of(key)
+    except UnavailableError:
+        # Metrics are needed most during an outage.
+        reader = key_cache.last_known(key)
+        if reader is None:
+            raise
+    if reader is None or not may_scrape(reader.scope):
+        raise UnauthorizedError(
+            "The key is unknown, expired or revoked, or its scope is not one of "
+            "metrics, read, operate and erase."
+        )

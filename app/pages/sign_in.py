@@ -37,16 +37,13 @@ def sign_in_routes(sessions: Sessions, readers: ReaderAuth, pages: Pages) -> API
     async def sign_in(request: Request) -> Response:
         refuse_cross_site(request)
         form = await read_form(request)
-        sent = {name: value_of(form, name) for name in ("code", "key", "next")}
-        code = sent.get("code", "")
-        secret = code or sent.get("key", "").strip()
+        code, target = value_of(form, "code"), value_of(form, "next")
+        secret = code or value_of(form, "key").strip()
         session = await sessions.sign_in(secret.encode(), is_code=bool(code))
         if session is None:
             wrong = "code" if code else "key"
-            return show(request, {"next": sent.get("next", "")}, wrong=wrong)
-        response = RedirectResponse(
-            local_path(sent.get("next", "")), HTTPStatus.SEE_OTHER
-        )
+            return show(request, {"next": target}, wrong=wrong)
+        response = RedirectResponse(local_path(target), HTTPStatus.SEE_OTHER)
         life_s = int(SESSION_LIFE.total_seconds())
         _set_cookie(request, response, session.token, life_s=life_s)
         return response

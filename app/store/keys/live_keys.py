@@ -51,16 +51,13 @@ class LiveKeys:
 
     def source_of(self, key_hash: bytes) -> str | None:
         """The source of a write key; None if the key is unknown."""
-        source = self._sources.get(key_hash)
-        if source is None or self._clock() >= self._trusted_until:
-            return None
-        return source
+        is_trusted = self._clock() < self._trusted_until
+        return self._sources.get(key_hash) if is_trusted else None
 
     def reader_of(self, key_hash: bytes) -> Reader | None:
-        """Return the holder of a key other than a write key; None if it is unknown."""
-        if self._clock() >= self._trusted_until:
-            return None
-        return self._readers.get(key_hash)
+        """The holder of a key other than a write key; None if it is unknown."""
+        is_trusted = self._clock() < self._trusted_until
+        return self._readers.get(key_hash) if is_trusted else None
 
     @property
     def has_write_keys(self) -> bool:
