@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.credentials import KEY_HEADERS
 
-Headers = list[tuple[bytes, bytes]]
+_Headers = list[tuple[bytes, bytes]]
 
 _METHODS = frozenset({"GET", "HEAD"})
 _OK = 200
@@ -40,7 +40,7 @@ class PublicPaths(NamedTuple):
 
 
 class _Form(NamedTuple):
-    headers: Headers
+    headers: _Headers
     body: bytes
 
 
@@ -89,7 +89,7 @@ class PublicDocuments:
         if scope["type"] != "http" or scope["method"] not in _METHODS:
             return None
         path: str = scope["path"]
-        headers: Headers = scope["headers"]
+        headers: _Headers = scope["headers"]
         if path in self._paths.anonymous:
             is_public = not scope["query_string"] and not _shows_key(headers)
         else:
@@ -125,11 +125,11 @@ class PublicDocuments:
         return document
 
 
-def _shows_key(headers: Headers) -> bool:
+def _shows_key(headers: _Headers) -> bool:
     return any(name == b"cookie" or name in KEY_HEADERS for name, _ in headers)
 
 
-def _document(headers: Headers, body: bytes) -> _Document:
+def _document(headers: _Headers, body: bytes) -> _Document:
     named = [value.strip(b'"') for name, value in headers if name.lower() == b"etag"]
     tag = named[0] if named else hashlib.sha256(body).hexdigest()[:32].encode()
     etags = b'"%b"' % tag, b'"%b-gzip"' % tag
@@ -145,7 +145,7 @@ def _document(headers: Headers, body: bytes) -> _Document:
     return _Document(etags, plain, compressed if is_smaller else plain)
 
 
-def _form(headers: Headers, etag: bytes, body: bytes) -> _Form:
+def _form(headers: _Headers, etag: bytes, body: bytes) -> _Form:
     return _Form(
         [*headers, (b"etag", etag), (b"content-length", b"%d" % len(body))], body
     )

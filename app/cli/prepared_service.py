@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.store.journal.fallback import journal_directory, prepare_journal
 from app.store.journal.inspection import find_journals
 from app.store.keys.snapshot_file import KeySnapshotFile
-from app.store.operator.startup import check_database
+from app.store.operator.startup import refuse_unusable_database
 
 
 class PreparedService(NamedTuple):
@@ -57,7 +57,7 @@ def _has_snapshot(settings: Settings) -> bool:
 def _check_database(url: str, *, can_buffer: bool) -> None:
     """Refuse a wrong configuration; start without a database that may come back."""
     try:
-        asyncio.run(check_database(url, can_buffer=can_buffer))
+        asyncio.run(refuse_unusable_database(url, can_buffer=can_buffer))
     except DatabaseError as error:
         echo_err(f"Starting without the database, not ready yet. {error.detail}")
 

@@ -20,7 +20,7 @@ _RFC_3339 = re.compile(
 )
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
-Number = int | float
+_Number = int | float
 _NUMBER_CLASSES = frozenset({int, float, Decimal})
 
 
@@ -33,10 +33,10 @@ class Limits(BaseModel):
     max_length: Count | None = Field(
         default=None, description="Greatest number of characters of a text."
     )
-    minimum: Number | None = Field(
+    minimum: _Number | None = Field(
         default=None, description="Least value of an integer or a number."
     )
-    maximum: Number | None = Field(
+    maximum: _Number | None = Field(
         default=None, description="Greatest value of an integer or a number."
     )
     min_items: Count | None = Field(

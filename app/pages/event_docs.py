@@ -9,10 +9,8 @@ from typing import Any, NamedTuple
 from app.events.catalog import Catalog
 from app.events.envelope import GROUP_NAMES, SDK_TIMESTAMP_NAMES
 from app.events.event_type import EventType
-from app.events.json_schema import NAMES, json_schema
+from app.events.json_schema import NAMES, Schema, json_schema
 from app.pipeline.codes import ERRORS, WARNINGS, Explanation
-
-Schema = dict[str, Any]
 
 _TYPE_NAMES = {
     "string": "text",

@@ -22,7 +22,7 @@ _NO_RESPONSE = "The database does not respond."
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ReportResult:
     """Result of one report; no rows if it did not finish in time."""
 
     report: Report
@@ -38,11 +38,11 @@ class Results:
         took_s: duration of all, in seconds.
     """
 
-    by_name: Mapping[str, Result]
+    by_name: Mapping[str, ReportResult]
     at: datetime
     took_s: float
 
-    def __getitem__(self, name: str) -> Result:
+    def __getitem__(self, name: str) -> ReportResult:
         return self.by_name[name]
 
 
@@ -115,8 +115,8 @@ class ReportCache:
         took_s = round(self._clock() - began, 3)
         return Results(by_name, datetime.now(UTC), took_s)
 
-    async def _run(self, report: Report) -> Result:
+    async def _run(self, report: Report) -> ReportResult:
         try:
-            return Result(report, await self._runner.run(report))
+            return ReportResult(report, await self._runner.run(report))
         except UnavailableError:
-            return Result(report, None)
+            return ReportResult(report, None)

@@ -56,7 +56,7 @@ def show(
 ) -> None:
     """Show all that is known of one event, its payload included."""
     with open_checked(read_settings()) as database:
-        row = database.transact(triage.read_rejected, id_=id_)
+        row = database.transact(triage.show_rejected, id_=id_)
     typer.echo(describe(row))
 
 

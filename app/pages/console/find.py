@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from app.pages.console.operators import Operators
 from app.pages.render import Pages
-from app.store.read.find import Entry, Section, find
+from app.store.read.find import Section, TimelineEntry, find
 from app.store.read.limiter import QueryLimiter
 
 
@@ -49,7 +49,7 @@ def find_routes(
     return routes
 
 
-def person_in(timeline: Sequence[Entry], *, term: str) -> str | None:
+def person_in(timeline: Sequence[TimelineEntry], *, term: str) -> str | None:
     """The user id of the one person that was found; None without or with several.
 
     Where only mentions or rejected events have an email address, it is the id.
@@ -61,9 +61,9 @@ def person_in(timeline: Sequence[Entry], *, term: str) -> str | None:
     return users.pop() if len(users) == 1 else None
 
 
-def timeline_of(sections: Iterable[Section]) -> list[Entry]:
+def timeline_of(sections: Iterable[Section]) -> list[TimelineEntry]:
     """The entries of all queries, each event once, newest first."""
-    found: dict[UUID, Entry] = {}
+    found: dict[UUID, TimelineEntry] = {}
     for section in sections:
         for entry in section.entries:
             found.setdefault(entry.id, entry)

@@ -9,7 +9,7 @@ from app.errors import SchemaError
 from app.request_errors import UnavailableError
 from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.journal import Journal
-from app.store.journal.journal_set import Page
+from app.store.journal.journal_set import JournalPage
 from app.store.write.committer import Committer
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class Drain:
         self.is_barred = False
         return True
 
-    async def _settle(self, page: Page) -> list[int]:
+    async def _settle(self, page: JournalPage) -> list[int]:
         """Commit a page; returns the places of the entries that were confirmed."""
         try:
             outcomes = await self._committer.commit(page.entries)
@@ -145,7 +145,7 @@ class Drain:
         settled = zip(page.seqs, outcomes, strict=True)
         return [seq for seq, outcome in settled if outcome is not None]
 
-    async def _take_less(self, page: Page) -> None:
+    async def _take_less(self, page: JournalPage) -> None:
         """Narrow down on the failing entry, and postpone it if it fails alone."""
         self._limit = max(1, len(page.seqs) // _SHRINK)
         if len(page.seqs) == 1 and await self._is_back():

@@ -12,7 +12,7 @@ from typing import TypeVar
 from app.logs import fields
 from app.pipeline.outcome import Entry
 from app.store.journal.codec import encode_entry
-from app.store.journal.journal_set import FAILURES, JournalSet, Page
+from app.store.journal.journal_set import FAILURES, JournalPage, JournalSet
 from app.store.journal.sqlite import JournalStats
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Journal:
         """
         return await self._run(lambda: self._append(bodies))
 
-    async def read(self, *, limit: int) -> Page | None:
+    async def read(self, *, limit: int) -> JournalPage | None:
         """Read some of the oldest entries; None if there are none or reading fails."""
         try:
             return await self._run(lambda: self._files.read(limit=limit))
@@ -82,11 +82,11 @@ class Journal:
             log.exception("the journal cannot be read")
             return None
 
-    async def settle(self, page: Page, seqs: Collection[int]) -> None:
+    async def settle(self, page: JournalPage, seqs: Collection[int]) -> None:
         """Delete entries of a page that Postgres has confirmed."""
         await self._run(lambda: self._files.settle(page.file, seqs))
 
-    async def skip(self, page: Page) -> None:
+    async def skip(self, page: JournalPage) -> None:
         """Leave the damaged entries of a page to the operator."""
         await self._run(lambda: self._files.skip(page.file, page.seqs))
 

@@ -21,7 +21,7 @@ FAILURES = (sqlite3.Error, OSError)
 _PAGE_BYTES = 4 * 1024 * 1024
 
 
-class Page(NamedTuple):
+class JournalPage(NamedTuple):
     """Some entries of one file, the oldest first, and their sequence numbers in it."""
 
     file: JournalFile
@@ -67,7 +67,7 @@ class JournalSet:
             self._part_with(self._own, error)
             raise
 
-    def read(self, *, limit: int) -> Page | None:
+    def read(self, *, limit: int) -> JournalPage | None:
         """Read some of the oldest entries; None at the end of a round or if empty.
 
         Raises:
@@ -122,8 +122,10 @@ class JournalSet:
     def _files(self) -> list[JournalFile]:
         return [*self._adopted, *([self._own] if self._own else [])]
 
-    def _page(self, file: JournalFile, lines: Iterable[tuple[int, bytes]]) -> Page:
-        page = Page(file, [], [])
+    def _page(
+        self, file: JournalFile, lines: Iterable[tuple[int, bytes]]
+    ) -> JournalPage:
+        page = JournalPage(file, [], [])
         damaged: list[int] = []
         for seq, entry in lines:
             try:

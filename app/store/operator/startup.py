@@ -21,7 +21,7 @@ _CONNECT_S = 5.0
 _COMMAND_S = 10.0
 
 
-async def check_database(url: str, *, can_buffer: bool) -> None:
+async def refuse_unusable_database(url: str, *, can_buffer: bool) -> None:
     """Refuse a database that waiting cannot make usable.
 
     Args:

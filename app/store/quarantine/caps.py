@@ -16,8 +16,8 @@ from app.pipeline.rejection import Rejection, reject
 from app.store.quarantine.statements import (
     QuarantineUsage,
     count_drops,
-    find_rejected,
     insert_rejected,
+    known_rejected,
     measure_rejected,
 )
 
@@ -94,7 +94,7 @@ class Quarantine:
         known: set[str] = set()
         chosen = self._choose(distinct.values())
         if len(chosen) < len(distinct):
-            known = await find_rejected(driver, distinct)
+            known = await known_rejected(driver, distinct)
             chosen = self._choose(
                 row for row in distinct.values() if row.id not in known
             )

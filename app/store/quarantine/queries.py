@@ -100,7 +100,7 @@ async def count_selection(
     return SelectionCounts(*counts.one())
 
 
-async def read_rejected(connection: AsyncConnection, id_: str) -> dict[str, Any]:
+async def show_rejected(connection: AsyncConnection, id_: str) -> dict[str, Any]:
     """All columns of one rejected event.
 
     Raises:

@@ -95,7 +95,7 @@ async def insert_rejected(
     return {str(id_) for (id_,) in inserted}
 
 
-async def find_rejected(driver: asyncpg.Connection, ids: Iterable[str]) -> set[str]:
+async def known_rejected(driver: asyncpg.Connection, ids: Iterable[str]) -> set[str]:
     """The ids that are in quarantine."""
     return {str(id_) for (id_,) in await driver.fetch(_FIND, list(ids))}
 

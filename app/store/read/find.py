@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-Kind: TypeAlias = Literal["stored", "mentioned", "rejected"]
+_Kind: TypeAlias = Literal["stored", "mentioned", "rejected"]
 
 _PARAMETER = re.compile(r":([a-z]+)")
 # Entries that each query returns.
@@ -66,7 +66,7 @@ ORDER BY received_at DESC
 LIMIT 100;"""
 
 
-class Entry(NamedTuple):
+class TimelineEntry(NamedTuple):
     """An event in a timeline.
 
     Attributes:
@@ -76,7 +76,7 @@ class Entry(NamedTuple):
         reason: of a rejected event.
     """
 
-    kind: Kind
+    kind: _Kind
     id: UUID
     at: datetime
     source: str
@@ -97,7 +97,7 @@ class Section:
 
     title: str
     sql: str
-    entries: list[Entry]
+    entries: list[TimelineEntry]
 
     @property
     def is_full(self) -> bool:
@@ -134,12 +134,12 @@ async def find(connection: AsyncConnection, *, term: str) -> list[Section]:
     return sections
 
 
-def _entry(row: dict[str, Any], *, is_email: bool) -> Entry:
-    kind: Kind = "rejected" if "reason" in row else "stored"
+def _entry(row: dict[str, Any], *, is_email: bool) -> TimelineEntry:
+    kind: _Kind = "rejected" if "reason" in row else "stored"
     # Other events than a sign-up name the email of somebody else, too.
     if is_email and kind == "stored" and row["event"] != "signed_up":
         kind = "mentioned"
-    return Entry(
+    return TimelineEntry(
         kind,
         row["id"],
         row["at"],

@@ -6,7 +6,7 @@ from sqlalchemy import Column, DateTime, MetaData
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
-Kind: TypeAlias = TypeEngine[Any] | type[TypeEngine[Any]]
+_Kind: TypeAlias = TypeEngine[Any] | type[TypeEngine[Any]]
 
 INSTANT = DateTime(timezone=True)
 
@@ -22,12 +22,12 @@ metadata = MetaData(
 
 
 def column(
-    name: str, kind: Kind, comment: str, *items: SchemaItem, **options: Any
+    name: str, kind: _Kind, comment: str, *items: SchemaItem, **options: Any
 ) -> Column[Any]:
     r"""A column that is NOT NULL; the comment is its meaning, as `\d+` shows it."""
     return Column(name, kind, *items, comment=comment, nullable=False, **options)
 
 
-def optional(name: str, kind: Kind, comment: str) -> Column[Any]:
+def optional(name: str, kind: _Kind, comment: str) -> Column[Any]:
     """A column that may be NULL; its comment says what NULL means."""
     return Column(name, kind, comment=comment)
