@@ -61,19 +61,11 @@ def load_declarations(
     Raises:
         ConfigurationError: naming file and line of each problem.
     """
-    found = [] if ready_folder is None else _read_all(ready_files(ready_folder))
-    own = [] if directory is None else _read_all(declaration_files(directory))
-    problems = [each for each in (*found, *own) if isinstance(each, Problem)]
-    ready = {
-        each.declaration.name: each
-        for each in found
-        if isinstance(each, DeclarationFile)
-    }
-    read = [each for each in own if isinstance(each, DeclarationFile)]
-    for each in read:
-        ready.pop(each.declaration.name, None)
-    used = [*ready.values(), *read]
-    problems += find_conflicts(used)
+    ready, problems = _read_all(ready_files(ready_folder) if ready_folder else ())
+    own, own_problems = _read_all(declaration_files(directory) if directory else ())
+    names = {each.declaration.name for each in own}
+    used = [each for each in ready if each.declaration.name not in names] + own
+    problems += [*own_problems, *find_conflicts(used)]
     if problems:
         raise ConfigurationError(report(problems))
     declarations = sorted((each.declaration for each in used), key=lambda d: d.name)
@@ -132,9 +124,13 @@ def report(problems: Iterable[Problem]) -> str:
     return "Event declarations cannot be used:\n" + "\n".join(lines)
 
 
-def _read_all(paths: Iterable[Path]) -> list[DeclarationFile | Problem]:
-    found: list[DeclarationFile | Problem] = []
+def _read_all(paths: Iterable[Path]) -> tuple[list[DeclarationFile], list[Problem]]:
+    valid: list[DeclarationFile] = []
+    problems: list[Problem] = []
     for path in paths:
         read = read_declaration(path)
-        found += read if isinstance(read, list) else [read]
-    return found
+        if isinstance(read, DeclarationFile):
+            valid.append(read)
+        else:
+            problems += read
+    return valid, problems
