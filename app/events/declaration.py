@@ -47,7 +47,7 @@ def _check_name(name: str) -> str:
 
 
 def _check_type(name: str) -> str:
-    if find_property_type(name) is None:
+    if name not in type_names():
         known = ", ".join(name for name in type_names() if " " not in name)
         raise ValueError(f"Unknown type. Known are {known}, and `list of` each.")
     return name
@@ -95,10 +95,7 @@ class DeclaredProperty(Limits):
     @property
     def property_type(self) -> PropertyType:
         """The row of the table of property types."""
-        found = find_property_type(self.type)
-        if found is None:
-            raise ValueError(self.type)
-        return found
+        return find_property_type(self.type)
 
     @model_validator(mode="after")
     def _check_limits(self) -> Self:

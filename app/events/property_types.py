@@ -71,16 +71,14 @@ class PropertyType(NamedTuple):
     annotate: Callable[[Limits], Any]
 
 
-def find_property_type(name: str) -> PropertyType | None:
-    """The property type of this name, such as `integer` or `list of integer`."""
-    if not name.startswith(LIST_PREFIX):
-        return PROPERTY_TYPES.get(name)
-    item = PROPERTY_TYPES.get(name.removeprefix(LIST_PREFIX))
-    return None if item is None else _list_of(item)
+def find_property_type(name: str) -> PropertyType:
+    """The property type of one of `type_names`, such as `list of integer`."""
+    item = PROPERTY_TYPES[name.removeprefix(LIST_PREFIX)]
+    return _list_of(item) if name.startswith(LIST_PREFIX) else item
 
 
 def type_names() -> list[str]:
-    """All names that `find_property_type` knows."""
+    """The names of all types: `text`, ..., `list of text`, ..."""
     return [*PROPERTY_TYPES, *(LIST_PREFIX + name for name in PROPERTY_TYPES)]
 
 
