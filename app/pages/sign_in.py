@@ -39,13 +39,13 @@ def sign_in_routes(sessions: Sessions, readers: ReaderAuth, pages: Pages) -> API
         form = await read_form(request)
         code, target = value_of(form, "code"), value_of(form, "next")
         secret = code or value_of(form, "key").strip()
-        session = await sessions.sign_in(secret.encode(), is_code=bool(code))
-        if session is None:
+        token = await sessions.sign_in(secret.encode(), is_code=bool(code))
+        if token is None:
             wrong = "code" if code else "key"
             return show(request, {"next": target}, wrong=wrong)
         response = RedirectResponse(local_path(target), HTTPStatus.SEE_OTHER)
         life_s = int(SESSION_LIFE.total_seconds())
-        _set_cookie(request, response, session.token, life_s=life_s)
+        _set_cookie(request, response, token, life_s=life_s)
         return response
 
     @routes.post("/sign-out")

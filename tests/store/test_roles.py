@@ -266,9 +266,9 @@ async def test_service_signs_readers_in_and_reads_only_if_granted(
         code = await create_code(connection, key=key)
     sessions = Sessions(service, timeout_s=5)
     for secret, is_code in ((key, False), (code, True)):
-        session = await sessions.sign_in(secret.encode(), is_code=is_code)
-        assert session is not None
-        token = session.token.encode()
+        found = await sessions.sign_in(secret.encode(), is_code=is_code)
+        assert found is not None
+        token = found.encode()
         signed_in = await sessions.reader_of(hash_key(token))
         assert signed_in is not None
         assert signed_in.name == "ann"

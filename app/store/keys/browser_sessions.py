@@ -6,7 +6,6 @@ A session has the rights of its read key. It ends with the key, or when it expir
 import secrets
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -59,13 +58,6 @@ DELETE FROM sessions WHERE expires_at <= now()
 """)
 
 
-class Session(NamedTuple):
-    """The session of a browser that has just signed in."""
-
-    token: str
-    reader: str
-
-
 class Sessions:
     """Begins, finds and ends browser sessions.
 
@@ -79,8 +71,8 @@ class Sessions:
             engine, timeout_s=timeout_s, at_once=1, waiting=20, failure=_FAILURE
         )
 
-    async def sign_in(self, secret: bytes, *, is_code: bool) -> Session | None:
-        """Begin a session; None if the secret is not valid.
+    async def sign_in(self, secret: bytes, *, is_code: bool) -> str | None:
+        """Begin a session, and return its token; None if the secret is not valid.
 
         Args:
             secret: a read key, or a code, which is used up by it.
@@ -102,7 +94,7 @@ class Sessions:
             return found
 
         reader = await self._one_at_a_time.ask(begin)
-        return None if reader is None else Session(token, reader)
+        return None if reader is None else token
 
     async def reader_of(self, token_hash: bytes) -> Reader | None:
         """Return who is signed in with a token; None for an unknown token."""

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.keys.browser_sessions import SESSION_LIFE, Session, Sessions
+from app.store.keys.browser_sessions import SESSION_LIFE, Sessions
 from app.store.keys.codes import CODE_LIFE, create_code, starting_keys
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from tests.support.store.sabotage import run
@@ -30,14 +30,14 @@ async def revoke(engine: AsyncEngine, key: str) -> None:
         await revoke_key(connection, id_=key_id(hash_key(key.encode())))
 
 
-async def sign_in(sessions: Sessions, key: str) -> Session:
-    session = await sessions.sign_in(key.encode(), is_code=False)
-    assert session is not None
-    return session
+async def sign_in(sessions: Sessions, key: str) -> str:
+    token = await sessions.sign_in(key.encode(), is_code=False)
+    assert token is not None
+    return token
 
 
-async def reader_of(sessions: Sessions, session: Session) -> str | None:
-    found = await sessions.reader_of(hash_key(session.token.encode()))
+async def reader_of(sessions: Sessions, token: str) -> str | None:
+    found = await sessions.reader_of(hash_key(token.encode()))
     return found and found.name
 
 
@@ -45,15 +45,14 @@ async def test_read_key_begins_a_session_whose_token_is_stored_nowhere(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
     key = await make_key(engine)
-    session = await sign_in(sessions, key)
+    token = await sign_in(sessions, key)
 
-    assert session.reader == "ann"
-    assert await reader_of(sessions, session) == "ann"
-    assert session.token not in key
-    assert len(session.token) * 6 >= 256
+    assert await reader_of(sessions, token) == "ann"
+    assert token not in key
+    assert len(token) * 6 >= 256
     async with engine.connect() as connection:
         row = (await connection.execute(text("SELECT * FROM sessions"))).one()
-    assert row.token_hash == hash_key(session.token.encode())
+    assert row.token_hash == hash_key(token.encode())
     assert row.key_id == hash_key(key.encode()).hex()[:12]
     assert row.expires_at - row.created_at == SESSION_LIFE
 
@@ -88,9 +87,9 @@ async def test_code_is_used_once_and_dies_with_the_hour(
         lives = {row.expires_at - row.created_at for row in rows}
     assert lives == {CODE_LIFE} == {timedelta(hours=1)}
 
-    session = await sessions.sign_in(first.encode(), is_code=True)
-    assert session is not None
-    assert await reader_of(sessions, session) == "ann"
+    token = await sessions.sign_in(first.encode(), is_code=True)
+    assert token is not None
+    assert await reader_of(sessions, token) == "ann"
     assert await sessions.sign_in(first.encode(), is_code=True) is None
 
     await run(engine, "UPDATE sign_in_codes SET expires_at = now()")
@@ -113,8 +112,8 @@ async def test_session_ends_when_one_signs_out(
 ) -> None:
     key = await make_key(engine)
     first, second = [await sign_in(sessions, key) for _ in range(2)]
-    await sessions.sign_out(first.token.encode())
-    await sessions.sign_out(first.token.encode())
+    await sessions.sign_out(first.encode())
+    await sessions.sign_out(first.encode())
 
     assert await reader_of(sessions, first) is None
     assert await reader_of(sessions, second) == "ann"
