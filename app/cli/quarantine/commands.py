@@ -39,7 +39,9 @@ def list_newest(
     """List the newest rejected events, and count those that were not kept."""
     selection = RejectedFilter(reason=reason, event=event, source=source, since=since)
     with open_checked(read_settings()) as database:
-        listing = database.transact(triage.list_rejected, selection=selection, limit=limit)
+        listing = database.transact(
+            triage.list_rejected, selection=selection, limit=limit
+        )
     if json:
         for line in to_ndjson(listing):
             typer.echo(line)
