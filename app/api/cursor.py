@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import struct
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -41,19 +42,14 @@ def read_cursor(cursor: str, *, query: object) -> KeysetPosition:
     Raises:
         InvalidCursorError: it is not as it was written, or of another query.
     """
-    try:
+    place = None
+    with suppress(binascii.Error, OverflowError, UnicodeError, struct.error):
         packed = base64.b64decode(cursor.encode() + b"==", b"-_", validate=True)
         at, id_, _ = _FORM.unpack(packed)
         place = KeysetPosition(_EPOCH + at * _MICROSECOND, UUID(bytes=id_))
-    except (binascii.Error, OverflowError, UnicodeError, struct.error):
-        raise _invalid() from None
     # Also the bits of base64 that mean nothing are as they were written.
-    if write_cursor(place, query=query) != cursor:
-        raise _invalid()
+    if place is None or write_cursor(place, query=query) != cursor:
+        raise InvalidCursorError(
+            "Give the `next_cursor` of the page before, with the same filters."
+        )
     return place
-
-
-def _invalid() -> InvalidCursorError:
-    return InvalidCursorError(
-        "Give the `next_cursor` of the page before, with the same filters."
-    )

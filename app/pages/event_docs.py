@@ -12,13 +12,6 @@ from app.events.event_type import EventType
 from app.events.json_schema import NAMES, Schema, json_schema
 from app.pipeline.codes import ERRORS, WARNINGS, Explanation
 
-_TYPE_NAMES = {
-    "string": "text",
-    "object": "object",
-    "integer": "integer",
-    "number": "number",
-    "boolean": "boolean",
-}
 # Places of a field apart from the names at the top of an event, in reading order.
 _BEFORE = {"group_id": tuple(f"context.{name}" for name in GROUP_NAMES)}
 _AFTER = {"timestamp": SDK_TIMESTAMP_NAMES}
@@ -176,7 +169,7 @@ def _single_type_text(value: Schema) -> str:
         return f"list of {_single_type_text(value['items'])}"
     if value.get("format") == "date-time":
         return "timestamp of RFC 3339"
-    kind = _TYPE_NAMES[value["type"]]
+    kind: str = value["type"].replace("string", "text")
     shortest, longest = value.get("minLength"), value.get("maxLength")
     match shortest, longest:
         case None, None:
