@@ -104,7 +104,7 @@ async def test_operator_creates_rotates_and_revokes_keys(
     await expect(operator.locator("h1")).to_have_text("Key created")
     await axe(operator)
     key = await operator.locator("figure.code pre").inner_text()
-    async with httpx.AsyncClient(base_url=site.address) as client:
+    async with httpx.AsyncClient(base_url=site.address, timeout=60) as client:
         headers = {"authorization": f"Bearer {key}"}
         sent = await client.post("/track", json=signed_up(user), headers=headers)
         assert sent.status_code == 200

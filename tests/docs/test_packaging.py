@@ -25,7 +25,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(read("compose.yaml"))
 
 def run(*command: str | Path, **options: Any) -> str:
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=50, **options
+        command, capture_output=True, text=True, check=False, timeout=60, **options
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -86,7 +86,7 @@ class Held:
             self.begun.set()
             # Or the event loop would be held up, and the test with it.
             assert threading.current_thread() is not threading.main_thread()
-            assert self.open.wait(20)
+            assert self.open.wait(60)
         return unpack(body, **options)
 
 

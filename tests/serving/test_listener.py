@@ -28,7 +28,7 @@ except ConfigurationError as error:
 def manager(address: str) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(address)
-        listener.settimeout(5)
+        listener.settimeout(60)
         yield listener
 
 

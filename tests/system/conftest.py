@@ -86,7 +86,7 @@ def tenant(shared_service: Service, shared_database: Database) -> Iterator[Tenan
     key = shared_database.key(source)
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     with httpx.Client(
-        base_url=shared_service.address, headers=headers, timeout=20
+        base_url=shared_service.address, headers=headers, timeout=60
     ) as client:
         yield Tenant(shared_service, shared_database, source, key, client)
 

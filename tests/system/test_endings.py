@@ -55,7 +55,7 @@ async def test_confirmed_events_survive_the_end_of_the_service(
         service.signal(ending)
 
     assert load.refused == []
-    status = service.process.wait(20)
+    status = service.process.wait(60)
     assert status == (-SIGKILL if ending is SIGKILL else 0)
     until(lambda: all(map(is_gone, pids)), within_s=60, what="no worker is left")
     await assert_kept(load, engine)
@@ -136,7 +136,7 @@ async def test_requests_in_flight_get_their_answers_before_it_leaves(
 
     assert [status for status, _, _ in answers] == [200] * 20
     assert [answer["stored"] for _, _, answer in answers] == [1] * 20
-    assert service.process.wait(10) == 0
+    assert service.process.wait(60) == 0
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM events")) == 20
 

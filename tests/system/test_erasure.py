@@ -65,7 +65,10 @@ class Site:
     def get(self, path: str, **query: str) -> None:
         headers = {"Authorization": f"Bearer {self.read_key}"}
         address = self.service.address + path
-        assert httpx.get(address, params=query, headers=headers).status_code == 200
+        assert (
+            httpx.get(address, params=query, headers=headers, timeout=60).status_code
+            == 200
+        )
 
     def dump(self) -> bytes:
         done = subprocess.run(

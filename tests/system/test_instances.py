@@ -112,7 +112,7 @@ def test_instance_reads_from_a_standby_and_writes_to_the_primary(
 
     def shown() -> set[str]:
         answer = httpx.get(
-            f"{service.address}/v1/events?limit=100", headers=headers, timeout=20
+            f"{service.address}/v1/events?limit=100", headers=headers, timeout=60
         )
         return {each["message_id"] for each in answer.json()["events"]}
 

@@ -49,7 +49,7 @@ def test_service_stores_by_bucket_and_commands_work(
 
         def post() -> set[str]:
             response = httpx.post(
-                f"{service.address}/track", json=events, headers=headers, timeout=20
+                f"{service.address}/track", json=events, headers=headers, timeout=60
             )
             assert response.status_code == 200, response.text
             return {result["status"] for result in response.json()["results"]}

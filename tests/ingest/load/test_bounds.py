@@ -135,7 +135,7 @@ def client(pages: Pages) -> httpx.AsyncClient:
         is_known_reader=lambda headers: (b"x-api-key", b"known") in headers,
     )
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://rollcall", timeout=20
+        transport=httpx.ASGITransport(app), base_url="http://rollcall", timeout=60
     )
 
 

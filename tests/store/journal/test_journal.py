@@ -142,7 +142,7 @@ async def test_entries_of_a_killed_process_are_kept(
     assert await journal.adopt() == 0
     assert [found.state for found in find_journals(directory)] == ["owned"]
     owner.send_signal(signal.SIGKILL)
-    owner.wait(10)
+    owner.wait(60)
 
     assert [found.state for found in find_journals(directory)] == ["free"]
     assert await journal.adopt() == 1

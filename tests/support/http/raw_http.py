@@ -282,7 +282,7 @@ def converse(
     """
     selector = selectors.DefaultSelector()
     received = {case.name: b"" for case in CASES}
-    connections = {case.name: socket.create_connection(endpoint, 20) for case in CASES}
+    connections = {case.name: socket.create_connection(endpoint, 60) for case in CASES}
     for case in CASES:
         connection = connections[case.name]
         selector.register(connection, selectors.EVENT_READ, case.name)

@@ -144,7 +144,7 @@ class Service:
     def refuses(self) -> bool:
         """Whether it takes no more connections."""
         try:
-            socket.create_connection(self.endpoint, timeout=5).close()
+            socket.create_connection(self.endpoint, timeout=60).close()
         except ConnectionRefusedError:
             return True
         return False

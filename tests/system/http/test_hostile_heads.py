@@ -86,7 +86,7 @@ def cpu_s(pid: int) -> float:
 
 def ask(service: Service, request: bytes) -> bytes:
     """The first part of the response."""
-    with socket.create_connection(service.endpoint, 20) as connection:
+    with socket.create_connection(service.endpoint, 60) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         return connection.recv(65536)

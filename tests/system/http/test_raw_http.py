@@ -83,7 +83,7 @@ def proxied(
             yield "127.0.0.1", port
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _accepts(port: int) -> bool:

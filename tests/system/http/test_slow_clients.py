@@ -129,7 +129,7 @@ def test_client_that_does_not_read_responses_is_disconnected(
     ask = b"GET /openapi.json HTTP/1.1\r\nHost: rollcall\r\n\r\n"
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.connect(service.endpoint)
         with pytest.raises(ConnectionError):
             connection.sendall(ask * 1_000_000)

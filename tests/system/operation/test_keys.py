@@ -70,7 +70,7 @@ def test_use_and_reads_are_recorded_by_a_role_of_little_rights(
         assert [each["source"] for each in seen.json()["events"]] == ["crm"]
         other = {"source": "billing"}
         denied = httpx.get(
-            f"{service.address}/v1/events", params=other, headers=bearer, timeout=20
+            f"{service.address}/v1/events", params=other, headers=bearer, timeout=60
         )
         assert denied.status_code == 403
         page = httpx.get(f"{service.address}/overview", headers=bearer, timeout=60)

@@ -61,7 +61,7 @@ def signs_in_once(link: str) -> None:
     code = parse_qs(urlsplit(link).query)["code"][0]
     pressed = {"code": code, "next": "/v1/events"}
     for location in ("/v1/events", None):
-        with httpx.Client(base_url=link) as browser:
+        with httpx.Client(base_url=link, timeout=60) as browser:
             for _ in range(2):
                 assert code in browser.get(link).text
             answer = browser.post(urljoin(link, "/sign-in"), data=pressed)
