@@ -19,7 +19,7 @@ from app.pipeline.escapes import ESCAPED_WORD, PART_OF_ESCAPE, readings
 
 REDACTED = "[erased]"
 
-_EMAIL_NAMES = ("email", "user_email")
+EMAIL_NAMES = ("email", "user_email")
 _BEFORE = "(?<![0-9A-Za-z])"
 _AFTER = "(?![0-9A-Za-z])"
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -79,7 +79,7 @@ class Person:
         ids = [event[name] for name in USER_NAMES if event.get(name) is not None]
         properties = event.get("properties")
         if not ids and isinstance(properties, dict):
-            emails = [properties.get(name) for name in _EMAIL_NAMES]
+            emails = [properties.get(name) for name in EMAIL_NAMES]
             return any(
                 isinstance(email, str) and self.is_user(email) for email in emails
             )

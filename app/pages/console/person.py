@@ -1,9 +1,11 @@
 """`/person/...`: export and erasure of one person, as forms of the page Find."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import IO
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from app.pages.console.operators import Operators
 from app.pages.forms import Form, value_of
@@ -15,6 +17,7 @@ from app.store.lifecycle.person_actions import PersonActions
 
 _MAX_ID = 255
 _MAX_EMAILS = 20
+_PIECE_BYTES = 64 * 1024
 _AS_FILE = {"Content-Disposition": 'attachment; filename="person.ndjson"'}
 
 
@@ -28,8 +31,10 @@ def person_routes(
     async def export(request: Request) -> Response:
         actor, form = await operators.read_action(request, action="export")
         user, emails = _person_of(form)
-        lines = await actions.export(Person(user, emails), actor=actor)
-        return Response(lines, media_type="application/x-ndjson", headers=_AS_FILE)
+        file = await actions.export(Person(user, emails), actor=actor)
+        return StreamingResponse(
+            _pieces(file), media_type="application/x-ndjson", headers=_AS_FILE
+        )
 
     @routes.post("/person/erase")
     async def erase(request: Request) -> Response:
@@ -74,6 +79,12 @@ def further_emails(found: Erasure, emails: Iterable[str]) -> list[str]:
         if isinstance(email, str) and email.casefold() not in known:
             further.setdefault(email.casefold(), email)
     return list(further.values())[:_MAX_EMAILS]
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
 
 
 def _person_of(form: Form) -> tuple[str, list[str]]:

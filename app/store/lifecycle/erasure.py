@@ -6,7 +6,7 @@ content hash, so that a later retry, import or drain is rejected with `erased`.
 
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,7 +130,7 @@ async def erase_person(
     async with person_transaction(url) as connection:
         buckets = await read_buckets(connection)
         await propagate_settings(connection, buckets)
-        found = await find_rows(connection, person)
+        found = await find_rows(connection, person, with_mentions=redact)
         own = [trace for trace in found.own if trace.table == "events"]
         gone = await connection.execute(_ERASE_EVENTS, _places(own, buckets))
         await connection.execute(_MARK_IDS, _ids(gone.all()))
@@ -211,11 +211,27 @@ def _is_incomplete(message: asyncpg.PostgresLogMessage) -> bool:
     return count is not None and int(count[0]) > 0
 
 
-async def find_rows(connection: AsyncConnection, person: Person) -> Erasure:
-    """Find all rows that concern the person, in the caller's transaction."""
+async def find_rows(
+    connection: AsyncConnection,
+    person: Person,
+    *,
+    with_mentions: bool = False,
+    each: Callable[[Trace], None] = lambda _: None,
+) -> Erasure:
+    """Find all rows that concern the person, in the caller's transaction.
+
+    The result has the rows without their content, of which there may be gigabytes.
+
+    `with_mentions` keeps the content of the mentions, to redact them. `each` is called
+    with each row and its content.
+    """
     found = Erasure()
     async for trace in find_traces(connection, person):
-        (found.own if trace.is_own else found.mentions).append(trace)
+        each(trace)
+        if trace.is_own:
+            found.own.append(trace.without_content())
+        else:
+            found.mentions.append(trace if with_mentions else trace.without_content())
     touched = [*found.own, *found.mentions]
     events = [trace for trace in touched if trace.table == "events"]
     names = await connection.scalars(_TABLES_OF, _places(events, ONE_BUCKET))

@@ -6,9 +6,11 @@ rows takes long, and the worker's loop must go on receiving events.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, NamedTuple, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,7 +20,7 @@ from app.pipeline.person import Person
 from app.request_errors import OverloadedError, UnavailableError
 from app.store.journal.traces import JournalTraces, find_in_journals, wait_until_stored
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person
-from app.store.lifecycle.person_export import export_person
+from app.store.lifecycle.person_export import MAX_MEMORY, export_person
 from app.store.query import ask
 
 T = TypeVar("T")
@@ -114,14 +116,22 @@ class PersonActions:
 
         return await self._run(work)
 
-    async def export(self, person: Person, *, actor: str) -> bytes:
-        """All data of the person as NDJSON."""
-        lines: list[bytes] = []
-        write = partial(
-            export_person, journals=self._journals, actor=actor, write=lines.append
-        )
-        await self._run(partial(write, self._url, person))
-        return b"".join(lines)
+    async def export(self, person: Person, *, actor: str) -> IO[bytes]:
+        """Return a file with all data of the person as NDJSON.
+
+        Raises:
+            OverloadedError: another action is running.
+            UnavailableError: the database did not respond, or it takes too long.
+        """
+        with ExitStack() as stack:
+            file = stack.enter_context(SpooledTemporaryFile(MAX_MEMORY))
+            export = partial(
+                export_person, journals=self._journals, actor=actor, write=file.write
+            )
+            await self._run(partial(export, self._url, person))
+            file.seek(0)
+            stack.pop_all()
+        return file
 
     async def erase(self, person: Person, *, redact: bool, actor: str) -> Erasure:
         """Erase the person for good, once the service has stored its journals.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,10 @@ from app.store.journal.traces import entries_of
 from app.store.lifecycle.audit import record_action
 from app.store.lifecycle.erasure import find_rows, person_transaction
 
-_Write = Callable[[bytes], None]
+# There may be gigabytes of rows. More than this is kept in a temporary file.
+MAX_MEMORY = 8 * 1024 * 1024
+_PIECE_BYTES = 256 * 1024
+_Write = Callable[[bytes], object]
 
 
 async def export_person(
@@ -29,7 +33,7 @@ async def export_person(
         person: who.
         journals: directory of the journals of this machine.
         actor: name in the audit log, which gets a row before the first line is written.
-        write: given one line with its line feed.
+        write: called with each part of the lines.
 
     Returns:
         Number of lines.
@@ -37,20 +41,27 @@ async def export_person(
     Raises:
         DatabaseError: the database did not answer; nothing was written.
     """
-    async with person_transaction(url) as connection:
-        found = await find_rows(connection, person)
-        lines = [
-            _line(trace.table, own=trace.is_own, row=trace.columns)
-            for trace in (*found.own, *found.mentions)
-        ]
-        lines += [
-            _line("journal", own=own, row=entry)
-            for own, entry in entries_of(journals, person)
-        ]
-        await record_action(connection, "export.subject", actor=actor, rows=len(lines))
-    for line in lines:
-        write(line)
-    return len(lines)
+    count = 0
+    with SpooledTemporaryFile(MAX_MEMORY) as lines:
+
+        def keep(table: str, row: Mapping[str, Any], *, own: bool) -> None:
+            nonlocal count
+            lines.write(_line(table, own=own, row=row))
+            count += 1
+
+        async with person_transaction(url) as connection:
+            await find_rows(
+                connection,
+                person,
+                each=lambda trace: keep(trace.table, trace.columns, own=trace.is_own),
+            )
+            for own, entry in entries_of(journals, person):
+                keep("journal", entry, own=own)
+            await record_action(connection, "export.subject", actor=actor, rows=count)
+        lines.seek(0)
+        while piece := lines.read(_PIECE_BYTES):
+            write(piece)
+    return count
 
 
 def _line(table: str, *, own: bool, row: Mapping[str, Any]) -> bytes:

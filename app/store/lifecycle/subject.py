@@ -4,7 +4,7 @@ Postgres narrows the rows down by text, in one pass over the tables; `Person` de
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -13,13 +13,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.pipeline.json_decode import decode
-from app.pipeline.person import Person
+from app.pipeline.person import EMAIL_NAMES, Person
 from app.request_errors import InvalidJsonError
 
-_PAGE = 500
+_PAGE = 50
 _JSON = ("properties", "context", "extra", "warnings")
 # Deeper payloads are searched as text; no stored event is as deep.
 _MAX_DEPTH = 128
+_SMALL = ("user_id", "event", "truncated")
 _TEXT = ("event", "user_id", "group_id", "message_id")
 # Lower case in the collation C changes ASCII letters only, as `Person.pattern` expects.
 _EVENTS = text("""
@@ -58,6 +59,15 @@ class Trace:
     at: datetime
     is_own: bool
     columns: dict[str, Any]
+
+    def without_content(self) -> "Trace":
+        """The row without the columns that may be large, apart from addresses."""
+        columns = {name: self.columns.get(name) for name in _SMALL}
+        properties = self.columns.get("properties")
+        if self.is_own and isinstance(properties, dict):
+            addresses = {name: properties.get(name) for name in EMAIL_NAMES}
+            columns["properties"] = addresses
+        return replace(self, columns=columns)
 
 
 async def find_traces(
