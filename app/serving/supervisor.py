@@ -64,7 +64,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._reload_requested = asyncio.Event()
         self._has_served = False
-        self._has_failed = False
+        self._error: BaseException | None = None
         # Processes that have not ended; and those of them that serve, by slot.
         self._living: set[WorkerProcess] = set()
         self._slots = [WorkerProcess(spawn) for _ in range(settings.workers)]
@@ -108,15 +108,22 @@ class Supervisor:
         for worker in self._living:
             worker.stop()
         await self._wait_for_exit(self._living, self._stop_s)
-        if self._has_failed:
-            raise WorkerError("No worker could start; the log shows why.")
+        if self._error is not None:
+            raise self._error
 
     def _begin(self, worker: WorkerProcess) -> None:
         self._living.add(worker)
         worker.begin(self._config)
         task = asyncio.create_task(self._attend(worker))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._on_attended)
+
+    def _on_attended(self, task: asyncio.Task[None]) -> None:
+        """End the service with the error: nobody watches this worker now."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._error = task.exception()
+            self._stopping.set()
 
     async def _attend(self, worker: WorkerProcess) -> None:
         """Wait until a worker has ended; start another if it was in a slot."""
@@ -129,9 +136,7 @@ class Supervisor:
         if worker not in self._slots or self._stopping.is_set():
             return
         if status > 0 and not self._has_served:
-            self._has_failed = True
-            self._stopping.set()
-            return
+            raise WorkerError("No worker could start; the log shows why.")
         age_s = time.monotonic() - worker.started_at
         failures = 0 if age_s > _HEALTHY_S else worker.failures + 1
         longest = _LONGEST_PAUSE_S[worker.has_served]
