@@ -6,7 +6,6 @@ import gzip
 import random
 import statistics
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,11 @@ import pytest
 from tests.faults.conftest import NewRow
 from tests.support.eventually import eventually
 from tests.support.faults.actions import lasting, session
+from tests.support.faults.attacks import DAWDLERS, HEAD
 from tests.support.faults.ledger import Ledger
-from tests.support.faults.sender import Line, Load, dial, get, post
+from tests.support.faults.outsiders import attacking
+from tests.support.faults.processor import usage
+from tests.support.faults.sender import Line, Load, dial, post
 from tests.support.faults.stage import MIB, Stage, status_bytes
 
 LEAVERS = 200
@@ -90,59 +92,43 @@ async def halves(stage: Stage, ledger: Ledger) -> int:
     return sum(found not in {0, size} for found, size in counts)
 
 
-HEAD = b"POST /track HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-
-
-async def slow_head(line: Line, _: str) -> None:
-    line.send(HEAD)
-
-
-async def slow_body(line: Line, key: str) -> None:
-    line.send(HEAD + b"X-Api-Key: %b\r\nContent-Length: 900\r\n\r\n{" % key.encode())
-
-
-async def slow_reader(line: Line, _: str) -> None:
-    line.stop_reading()
-    # More than the kernel takes off the service's hands.
-    line.send(200 * get("/openapi.json"))
-
-
 @pytest.mark.at_length
-@pytest.mark.parametrize("dawdle", [slow_head, slow_body, slow_reader])
+@pytest.mark.parametrize("name", DAWDLERS)
 @pytest.mark.timeout(240)
-async def test_f17_slow_clients(
-    stage: Stage,
-    new_row: NewRow,
-    dawdle: Callable[[Line, str], Awaitable[None]],
-) -> None:
-    count, limit_s = 1_000, 10
-    if dawdle is slow_reader:
-        count //= 5  # for each the kernel holds megabytes
-    row = new_row("F17", f"{count} clients: {dawdle.__name__.replace('_', ' ')}")
+async def test_f17_slow_clients(stage: Stage, new_row: NewRow, name: str) -> None:
+    count, limit_s = DAWDLERS[name].connections, 10
+    row = new_row("F17", f"{count} clients: {name}")
     service = stage.start(
         body_timeout_seconds=str(limit_s),
         header_timeout_seconds=str(limit_s),
         write_timeout_seconds=str(limit_s),
     )
+    [worker] = stage.pids()
+    loop = asyncio.get_running_loop()
     async with stage.trial(row, rate=50) as trial:
         first = len(trial.load.answers)
-        await trial.load.until_confirmed(100)
+        await trial.load.until_confirmed(200)
         quiet = p99(trial.load, first)
-        sockets = sockets_of(stage.pids()[0])
-        first = len(trial.load.answers)
-        lines = [await dial(service.endpoint, receive=4096) for _ in range(count)]
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        await asyncio.gather(*(dawdle(line, stage.key) for line in lines))
-        # The senders may have come to need fewer of them meanwhile.
-        assert sockets_of(stage.pids()[0]) > sockets + count // 2
-        # The senders may have come to need more of them meanwhile.
-        most = sockets + count // 3
-        await eventually(lambda: sockets_of(stage.pids()[0]) <= most)
-        elapsed = loop.time() - began
-        busy = p99(trial.load, first)
-        for line in lines:
-            line.close()
+        # The sender may have come to need more or fewer of them meanwhile.
+        few = sockets_of(worker) + count // 3
+        async with attacking(name, service.endpoint, key=stage.key):
+            first = len(trial.load.answers)
+            before = usage(worker), usage()
+            await eventually(lambda: sockets_of(worker) > few + count // 2)
+            opened = loop.time()
+            await eventually(lambda: sockets_of(worker) <= few)
+            elapsed = loop.time() - opened
+            busy = p99(trial.load, first)
+            waited = (
+                (usage(worker) - before[0]).waiting_s,
+                (usage() - before[1]).waiting_s,
+            )
+    row.told("p99", f"{quiet * 1000:.1f} ms quiet, {busy * 1000:.1f} ms beside them")
+    row.told(
+        "waiting for a processor",
+        f"worker {waited[0]:.2f} s, sender {waited[1]:.2f} s of {elapsed:.0f} s",
+    )
+    row.at_least("they stay for seconds", elapsed, limit_s / 2)
     # One look a second finds them.
     row.seconds("all are closed", elapsed, at_most=limit_s + 3)
     row.ratio("p99 of others", busy / max(quiet, 0.01), at_most=2)
@@ -152,7 +138,9 @@ async def test_f17_slow_clients(
 
 
 def p99(load: Load, first: int) -> float:
-    return statistics.quantiles([a.seconds for a in load.answers[first:]], n=100)[-1]
+    """The 99th percentile of the seconds of each answer since the first of these."""
+    seconds = [answer.seconds for answer in load.answers[first:]]
+    return statistics.quantiles(seconds, n=100, method="inclusive")[-1]
 
 
 def chunked(key: str, *headers: str) -> bytes:

@@ -53,7 +53,7 @@ async def test_f1_a_hundred_kills(stage: Stage, new_row: NewRow) -> None:
     slowest = 0.0
     async with stage.trial(row) as trial:
         while len(killed) < KILLS:
-            [victim] = (await fresh_workers(stage, killed))[:1]
+            victim = await oldest_worker(stage, killed)
             os.kill(victim, signal.SIGKILL)
             killed.add(victim)
             slowest = max(slowest, await trial.recovered())
@@ -65,10 +65,16 @@ async def test_f1_a_hundred_kills(stage: Stage, new_row: NewRow) -> None:
     row.settle()
 
 
-async def fresh_workers(stage: Stage, killed: set[int]) -> list[int]:
-    """Those that live; there is one soon, however often it has happened."""
-    await eventually(lambda: bool({*stage.pids()} - killed))
-    return [pid for pid in stage.pids() if pid not in killed]
+async def oldest_worker(stage: Stage, killed: set[int]) -> int:
+    """The pid of the worker that has lived longest; waits until there is one."""
+    fresh: list[int] = []
+
+    def is_there() -> bool:
+        fresh[:] = [pid for pid in stage.service.workers() if pid not in killed]
+        return bool(fresh)
+
+    await eventually(is_there)
+    return fresh[0]
 
 
 @pytest.mark.at_length

@@ -18,6 +18,7 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from app.store.dsn import dsn_of
+from tests.support.eventually import eventually
 from tests.support.faults.stage import Stage
 
 _END_ONE = """
@@ -54,8 +55,10 @@ def session(stage: Stage) -> AbstractAsyncContextManager[asyncpg.Connection]:
 
 
 async def kill_workers(stage: Stage, *, count: int = 1) -> None:
-    """F1."""
-    for pid in stage.pids()[:count]:
+    """F1; after other kills it waits until so many are alive, and spares the parent."""
+    workers = stage.service.workers
+    await eventually(lambda: len(workers()) >= count)
+    for pid in workers()[:count]:
         os.kill(pid, signal.SIGKILL)
 
 

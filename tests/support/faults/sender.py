@@ -96,12 +96,6 @@ class Line:
             return None
         return int(head[9:12])
 
-    def stop_reading(self) -> None:
-        """Leave incoming data in the kernel's buffer."""
-        transport = self._writer.transport
-        assert isinstance(transport, asyncio.ReadTransport)
-        transport.pause_reading()
-
     def close(self) -> None:
         """Close at once, without waiting for unsent data."""
         self._writer.transport.abort()
@@ -256,20 +250,9 @@ class Load:
         return await dial(self.endpoint)
 
 
-async def dial(endpoint: tuple[str, int], *, receive: int | None = None) -> Line:
-    """A new connection.
-
-    Args:
-        endpoint: host and port.
-        receive: size of the kernel's receive buffer, in bytes.
-    """
-    if receive is None:
-        return Line(*await asyncio.open_connection(*endpoint))
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-    raw.setblocking(False)  # noqa: FBT003 - the name says it
-    await asyncio.get_running_loop().sock_connect(raw, endpoint)
-    return Line(*await asyncio.open_connection(sock=raw))
+async def dial(endpoint: tuple[str, int]) -> Line:
+    """A new connection."""
+    return Line(*await asyncio.open_connection(*endpoint))
 
 
 @asynccontextmanager
