@@ -72,6 +72,9 @@ class PublicDocuments:
         self._slow = slow or {}
         # By path, and whether the menu offers to sign out.
         self._documents: dict[tuple[str, bool], _Document] = {}
+        # Documents are made one at a time: threads that make several of them would take
+        # the interpreter from the event loop, and share what they build.
+        self._making = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -79,11 +82,17 @@ class PublicDocuments:
         if key is None:
             await self._app(scope, receive, send)
             return
-        document = self._documents.get(key)
-        if document is None:
-            document = await self._make(key, scope, receive, send)
-        if document is not None:
-            await _respond(document, scope, send)
+        failure: list[Message] = []
+        try:
+            if key not in self._documents:
+                async with self._making:
+                    if key not in self._documents:
+                        await self._make(key, scope, receive, failure)
+        finally:
+            for message in failure:
+                await send(message)
+        if not failure:
+            await _respond(self._documents[key], scope, send)
 
     def _key_of(self, scope: Scope) -> tuple[str, bool] | None:
         if scope["type"] != "http" or scope["method"] not in _METHODS:
@@ -98,10 +107,20 @@ class PublicDocuments:
         return (path, has_session) if is_public else None
 
     async def _make(
-        self, key: tuple[str, bool], scope: Scope, receive: Receive, send: Send
-    ) -> _Document | None:
-        """Have the app respond; None if it is no document, and was sent already."""
-        messages: list[Message] = []
+        self,
+        key: tuple[str, bool],
+        scope: Scope,
+        receive: Receive,
+        messages: list[Message],
+    ) -> None:
+        """Have the app respond, and keep the document.
+
+        Args:
+            key: of the document.
+            scope: of the request.
+            receive: of the request.
+            messages: gets the response if it is no document.
+        """
 
         async def collect(message: Message) -> None:
             messages.append(message)
@@ -109,20 +128,13 @@ class PublicDocuments:
         prepare = self._slow.get(key[0])
         if prepare is not None:
             await asyncio.to_thread(prepare)
-        try:
-            # The first client must not decide the response for the others.
-            await self._app({**scope, "method": "GET"}, receive, collect)
-        finally:
-            start: Message = messages[0] if messages else {"status": 0}
-            if start["status"] != _OK:
-                for message in messages:
-                    await send(message)
-        if start["status"] != _OK:
-            return None
-        body = b"".join([message.get("body", b"") for message in messages[1:]])
-        document = _document(list(start["headers"]), body)
-        self._documents[key] = document
-        return document
+        # The first client must not decide the response for the others.
+        await self._app({**scope, "method": "GET"}, receive, collect)
+        if messages[0]["status"] == _OK:
+            body = b"".join([message.get("body", b"") for message in messages[1:]])
+            headers = list(messages[0]["headers"])
+            messages.clear()
+            self._documents[key] = await asyncio.to_thread(_document, headers, body)
 
 
 def _shows_key(headers: _Headers) -> bool:

@@ -27,12 +27,13 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
 
     refusals = sorted(REQUEST_ERRORS, key=lambda kind: kind.status)
 
+    # Not asynchronous: rendering runs in a thread, and does not block the event loop.
     @routes.api_route("/events", methods=["GET", "HEAD"])
-    async def events(request: Request) -> Response:
+    def events(request: Request) -> Response:
         return pages.render("events.html", request=request, events=summaries)
 
     @routes.api_route("/events/{name}", methods=["GET", "HEAD"])
-    async def event(request: Request, name: str) -> Response:
+    def event(request: Request, name: str) -> Response:
         if name in catalog:
             doc = doc_of(name)
             return pages.render(

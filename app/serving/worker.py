@@ -37,6 +37,9 @@ _CONTROL = 0
 _CHUNK_BYTES = 64 * 1024
 # Net allocations after which the garbage collector looks at the youngest objects.
 _GC_THRESHOLD = 20_000
+# Seconds until a thread that renders a document or parses a large body hands the
+# interpreter over to the event loop, which asks for it several times a request.
+_SWITCH_INTERVAL_S = 0.0005
 
 
 def main(listener: int) -> None:
@@ -50,6 +53,7 @@ def main(listener: int) -> None:
         port=listening.getsockname()[1],
     )
     configure_logs(settings.log_level)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     make_app = partial(
         _make_app, settings, directory and Path(directory), config.get("declarations")
     )

@@ -1,12 +1,17 @@
 """Public documents: one object for all, with an ETag and a compressed form."""
 
+import asyncio
 import gzip
+import threading
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from app.api.documents import PublicDocuments, PublicPaths
+from app.pages.api_reference import reference_routes
+from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
 from tests.support.app.client import Api
 
@@ -84,6 +89,7 @@ class Counting:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         del scope, receive
         self.calls += 1
+        await asyncio.sleep(0)
         headers = [(b"content-type", b"text/plain")]
         start = {"status": self.status, "headers": headers}
         await send({"type": "http.response.start", **start})
@@ -105,6 +111,31 @@ async def test_document_is_made_once() -> None:
             await client.get(f"/document{query}")
         await client.head("/document")
     assert app.calls == 1
+
+
+async def test_document_asked_for_by_several_at_once_is_made_once() -> None:
+    app = Counting()
+    async with client_of(app) as client:
+        asked = (client.get("/document") for _ in range(5))
+        responses = await asyncio.gather(*asked)
+    assert {response.content for response in responses} == {b"a" * 1000}
+    assert app.calls == 1
+
+
+async def test_reference_is_rendered_outside_the_event_loop() -> None:
+    threads: list[int] = []
+
+    def document() -> dict[str, Any]:
+        threads.append(threading.get_ident())
+        return {"paths": {}}
+
+    app = FastAPI(docs_url=None)
+    app.include_router(reference_routes(Pages(StaticFiles()), document))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://r") as client:
+        assert (await client.get("/docs")).status_code == 200
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 @pytest.mark.parametrize(
