@@ -48,7 +48,7 @@ async def test_f9_full_disk(
     row.settle()
 
 
-@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not here")
+@pytest.mark.skipif(not FAKETIME, reason="needs libfaketime: apt install faketime")
 async def test_f21_the_clock_jumps(
     stage: Stage, new_row: NewRow, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from tests.support.faults.processor import Usage, usage
 from tests.support.faults.stage import MIB, Stage, Trial
 
 RATE = 20
-QUIET_S, ATTACK_S = 3, 6
+QUIET_S, ATTACK_S = 2, 6
 # Below this, a p99 of the sender is good whatever it was when all was quiet.
 GOOD_S = 0.03
 # Of the worker's processor time: for a request or connection, and for a KB of it.

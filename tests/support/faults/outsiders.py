@@ -1,8 +1,8 @@
 """Attackers, in a process of their own: `python -m tests.support.faults.outsiders`.
 
 They have the lowest priority, so that they take no processor time from the service, its
-Postgres and the sender that the test measures; and a rate, so that the service has to
-bound what each request costs, not how many a machine can send. The process says
+Postgres and the sender that the test measures. They have a rate, because the row limits
+the cost of each request, and not the number that a machine can send. The process prints
 "ready", begins at a line on its standard input, and ends at the next with its figures.
 """
 
@@ -20,8 +20,8 @@ from app.http.descriptors import raise_descriptor_limit
 from tests.conftest import ROOT
 from tests.support.faults.attacks import ATTACKS, DAWDLERS, KEY, Attack
 
-# The service closes a connection at its limit of headers, so that bytes beyond this,
-# which the kernel takes from the attacker, are no work for the service.
+# The service closes a connection at its limit of headers. The kernel takes bytes beyond
+# it from the attacker, but they cost the service nothing.
 _COUNTED_BYTES = 128 * 1024
 _RECEIVE_BYTES = 4096
 _LOWEST_PRIORITY = 19

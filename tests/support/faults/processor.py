@@ -9,7 +9,7 @@ _NANOSECONDS = 1e9
 
 
 class Usage(NamedTuple):
-    """Of all threads of a process.
+    """Usage by all threads of a process.
 
     Attributes:
         cpu_s: seconds on a processor.

@@ -178,7 +178,8 @@ class Trial:
             "besides",
             f"{len(ledger.confirmed)} confirmed, {ledger.statuses['buffered']} buffered"
             f" of {ledger.events}; {self.count(503, 429)} refused,"
-            f" {self.load.unanswered.total()} without an answer,"
+            f" {self.load.unanswered.total()} without an answer"
+            f" {dict(self.load.unanswered) or ''},"
             f" {self.disorder:.2%} out of order;"
             f" longest {self.slowest:.2f} s, +{self.memory_peak / MIB:.0f} MB,"
             f" back in {self.recovery_s:.2f} s,"
