@@ -140,8 +140,8 @@ class BodyReader:
         """
         if self._decompressor is not None:
             self._decompressor.finish()
-        first, *more = self._parts or [b""]
-        return b"".join([first, *more]) if more else bytes(first)
+        parts = self._parts
+        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(max_bytes: int, *, has_key: bool) -> BodyTooLargeError:

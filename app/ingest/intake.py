@@ -108,7 +108,9 @@ class RequestIntake(RequestLifecycle, ABC):
     def _authenticate(self) -> None:
         if self._head.method != b"POST":
             raise MethodNotAllowedError("Events are sent by POST.", allow="POST")
-        key = key_from_headers(self._headers)
+        key = self._head.key
+        if key is None:
+            key = self._head.key = key_from_headers(self._headers)
         if key is None:
             self._admit(None)
             return
@@ -132,12 +134,16 @@ class RequestIntake(RequestLifecycle, ABC):
         max_bytes = limits.max_bytes
         if source is None:
             max_bytes = min(max_bytes, limits.max_unauthenticated_bytes)
-        framing = check_headers(
-            self._headers,
-            max_bytes=max_bytes,
-            lenient=self._route.lenient,
-            has_key=source is not None,
-        )
+        framing = self._head.framing
+        if framing is None:
+            framing = check_headers(
+                self._headers,
+                max_bytes=max_bytes,
+                lenient=self._route.lenient,
+                has_key=source is not None,
+            )
+            if source is not None:
+                self._head.framing = framing
         if source is None:
             # Announced bytes are not held, because they may never arrive.
             self._permit = services.unauthenticated.permit("")

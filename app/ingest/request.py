@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
+from app.ingest.body import Framing
 from app.ingest.routes import MAX_PATH_BYTES
 from app.pipeline.issues import Issue, WarningCode
 from app.request_errors import InvalidParameterError
@@ -25,6 +26,8 @@ class RequestHead:
         first: the same by name; of a repeated one the first.
         expects_continue: whether the client waits for `100 Continue` with its body.
         keep_alive: whether another request may follow it.
+        key: the key in the headers, once it has been read.
+        framing: of the body of a sender with a key, once it has been checked.
     """
 
     method: bytes
@@ -35,6 +38,8 @@ class RequestHead:
     first: dict[bytes, bytes]
     expects_continue: bool
     keep_alive: bool = False
+    key: bytes | None = None
+    framing: Framing | None = None
 
     @property
     def decoded_path(self) -> str:
