@@ -15,7 +15,7 @@ from app.events.envelope import (
     SDK_FIELDS,
     USER_NAMES,
 )
-from app.pipeline.fields.canonical import canonicalise
+from app.pipeline.fields.canonical import _MAX_SHAPES, _SHAPES, canonicalise
 from app.pipeline.fields.sanitize import MAX_WARNINGS
 from tests.support.pipeline.json_strategies import (
     canonical_events,
@@ -220,6 +220,35 @@ def test_decoded_event_is_not_modified(sent: dict[str, Any]) -> None:
     before = repr(copy.deepcopy(sent))
     canonicalise(sent, idempotency_key="key")
     assert repr(sent) == before
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*PLACES, "userId", "groupId", "sentAt", "more"]), odd_values()
+    ),
+    st.none() | st.dictionaries(st.sampled_from([*GROUP_NAMES, "ip"]), odd_values()),
+)
+def test_event_is_read_alike_with_and_without_a_header(
+    sent: dict[str, Any], context: dict[str, Any] | None
+) -> None:
+    if context is not None:
+        sent = {**sent, "context": context}
+    alone = canonicalise(sent)  # by the shape of its keys, where that suffices
+    other = canonicalise(sent, idempotency_key="key")
+    if other.names.get("message_id") == IDEMPOTENCY_HEADER:
+        del other.fields["message_id"]
+
+    assert alone.fields == other.fields
+    assert all(alone.names[field] == other.names[field] for field in alone.fields)
+    assert alone.extra == other.extra
+    assert alone.errors == other.errors
+
+
+def test_number_of_kept_shapes_is_bounded() -> None:
+    for names in itertools.permutations(PLACES):
+        canonicalise(dict.fromkeys(names))
+
+    assert len(_SHAPES) == _MAX_SHAPES
 
 
 @given(st.data(), canonical_events())
