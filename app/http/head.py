@@ -109,7 +109,7 @@ class KnownHeads:
         Args:
             data: bytes that a request begins with.
         """
-        end = data.find(b"\r\n\r\n") + 4
+        end = data.find(b"\r\n\r\n", 0, _MAX_KNOWN_BYTES) + 4
         known = self._heads.get(data[:end])
         if known is None or known[1] != len(data) - end:
             return None
@@ -122,14 +122,13 @@ class KnownHeads:
             data: one or more complete requests.
             head: of the last of them.
         """
-        end = data.find(b"\r\n\r\n") + 4
+        end = data.find(b"\r\n\r\n", 0, _MAX_KNOWN_BYTES) + 4
         length = head.first.get(b"content-length", b"")
         if (
-            end > _MAX_KNOWN_BYTES
-            or len(length) > _MAX_LENGTH_DIGITS
+            len(length) > _MAX_LENGTH_DIGITS
             or not (length and head.keep_alive)
             or not _RARE_HEADERS.isdisjoint(head.first)
-            # Else the head ends elsewhere, or is that of another request.
+            # Else the head is too large, ends elsewhere, or is of another request.
             or int(length) != len(data) - end
         ):
             return
