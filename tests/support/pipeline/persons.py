@@ -27,10 +27,12 @@ ID = 'Zoë "O\'Brien"/8814'
 EMAIL = "Zoe.OBrien+x8814@Example.com"
 EMAIL_2 = "zoë8814@exämple.org"
 NUMBER = "88144711002933447"
-# No form of the person is without one of these, in lower case.
+# No form of the person is without one of these, in lower case. Four digits alone would
+# also be found in times and hashes.
 NEEDLES = (
-    *("brien", "8814", "exämple", "zo\\u00eb88", escaped("Brien")),
-    *("%72%69%65", "%2572%2569", "%38%38%31%34", "%75%30%30%37%32", "&#114;&#105;"),
+    *("brien", "8814@", "8814%40", "8144711002", "exämple", "zo\\u00eb88"),
+    *(escaped("Brien"), "%72%69%65", "%2572%2569", "%38%38%31%34", "%75%30%30%37%32"),
+    "&#114;&#105;",
 )
 NFD = normalize("NFD", ID)
 
