@@ -393,3 +393,8 @@ def test_rejection_is_identified_by_source_message_payload_and_reason() -> None:
     ]
     assert len({one, *others}) == 8
     assert uuid.UUID(one).version == 8
+
+
+def test_id_of_texts_beyond_ascii_counts_their_bytes() -> None:
+    found = by_message_of("shop", "signed_up", "müller", "大", "m-1")
+    assert found == "534b33ee-37a4-8a7d-9122-2b5b3bc160fb"
