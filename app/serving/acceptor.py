@@ -50,6 +50,11 @@ class Acceptor:
         listener.setblocking(False)  # noqa: FBT003 - socket's own signature
         self._watch()
 
+    @property
+    def pending(self) -> int:
+        """Connections that are accepted and not yet made."""
+        return len(self._tasks)
+
     def close(self) -> None:
         """Accept nothing more; connections that wait are left to other workers."""
         self._loop.remove_reader(self._listener)

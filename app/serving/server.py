@@ -139,7 +139,7 @@ class Server(uvicorn.Server):
             # Nothing reports that a connection was silent long enough, or has ended.
             # The first pause is for connections that are accepted and not yet made.
             await asyncio.sleep(_POLL_S)
-            if not connections:
+            if not connections and not any(each.pending for each in self._acceptors):
                 break
         else:
             log.warning("requests cut off", extra=fields(connections=len(connections)))
