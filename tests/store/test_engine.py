@@ -92,8 +92,12 @@ async def test_session_settings_have_the_highest_priority(
             text(f"ALTER DATABASE {name} SET synchronous_commit = off")
         )
 
-    assert await read(weaker, SETTINGS) == await read(engine, SETTINGS)
-    await weaker.dispose()
+    ordinary = create_engine(database_url)
+    try:
+        assert await read(weaker, SETTINGS) == await read(ordinary, SETTINGS)
+    finally:
+        await weaker.dispose()
+        await ordinary.dispose()
 
 
 async def test_long_statement_is_ended_and_its_connection_serves_on(
