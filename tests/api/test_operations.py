@@ -18,6 +18,7 @@ from app.main import create_app
 from tests.conftest import Admin
 from tests.support.app.client import Api, logging_restored, serving, settings, started
 from tests.support.app.read_api import bearer, read_key
+from tests.support.limits import DEFAULT
 from tests.support.pipeline.verdicts import (
     ADDED_USER,
     CATALOG,
@@ -64,7 +65,7 @@ async def test_old_schema_is_not_ready_until_it_is_migrated(api: Api) -> None:
 
 
 async def test_read_only_database_is_not_ready_and_answers_503(
-    api: Api, database_url: str, admin: Admin
+    engine: AsyncEngine, key: str, database_url: str, admin: Admin
 ) -> None:
     name = make_url(database_url).database
     loop = asyncio.get_running_loop()
@@ -72,17 +73,19 @@ async def test_read_only_database_is_not_ready_and_answers_503(
     async def alter(statement: str) -> None:
         await loop.run_in_executor(None, admin.scalar, statement)
 
-    await alter(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    await alter(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-        f" WHERE datname = '{name}'"
-    )
-    response = await readyz(api, until=503)
-    assert "read-only" in response.json()["detail"]
-    refused = await api.post(SIGNED_UP)
-    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
-    assert refused.headers["retry-after"].isdigit()
-    assert (await api.client.get("/livez")).status_code == 200
+    configured = settings(database_url, **DEFAULT)
+    async with serving(configured, key=key, engine=engine) as api:
+        await alter(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        await alter(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            f" WHERE datname = '{name}'"
+        )
+        response = await readyz(api, until=503)
+        assert "read-only" in response.json()["detail"]
+        refused = await api.post(SIGNED_UP)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert refused.headers["retry-after"].isdigit()
+        assert (await api.client.get("/livez")).status_code == 200
 
 
 async def test_service_without_a_database_is_live_and_answers_503(
