@@ -76,9 +76,10 @@ class Scheduler:
         self._clock = clock
         # One for each source ever seen; a client cannot make up any.
         self._queues: dict[str, SourceQueue] = {}
+        self._strangers = self._queue("")
         # Queues with tickets, each once, in the order of their turns.
         self._rounds: deque[SourceQueue] = deque()
-        # Units of work that wait, and of work under way.
+        # Units of work that wait, and of work of known senders that is under way.
         self._pending = self._working = 0
         self._last: SourceQueue | None = None
         self._alone_from = 0.0
@@ -150,9 +151,10 @@ class Scheduler:
             self._activate(ticket)
             return ticket
         now = self._clock()
+        ticket.queued_at = now
         ticket.at = now if arrived_at is None else arrived_at
         self.check(source, now - ticket.at)
-        if not self._pending:
+        if source and not self._known_pending:
             self._rate.start()
         if not queue.has_turns:
             queue.has_turns = True
@@ -179,11 +181,22 @@ class Scheduler:
     def _complete(self, ticket: Ticket) -> None:
         if ticket.epoch == self._epoch:
             self.active -= ticket.slots
-            self._working -= ticket.work
+            self._working -= self._known_work(ticket)
             ticket.queue.active -= ticket.slots
         if self._pending:
             self._completed_at = self._clock()
-        self._rate.add(ticket.work, is_saturated=self._pending > 0)
+        # What strangers send is cheap, or waits for the look-up of a key: it says
+        # nothing about the rate of the others.
+        if ticket.queue is not self._strangers:
+            self._rate.add(ticket.work, is_saturated=self._known_pending > 0)
+
+    @property
+    def _known_pending(self) -> int:
+        """Units of work of known senders that wait."""
+        return self._pending - self._strangers.pending
+
+    def _known_work(self, ticket: Ticket) -> int:
+        return 0 if ticket.queue is self._strangers else ticket.work
 
     def _pump_soon(self) -> None:
         if self._rounds and not self._is_pumping:
@@ -251,7 +264,7 @@ class Scheduler:
         ticket.is_active = True
         ticket.epoch = self._epoch
         self.active += ticket.slots
-        self._working += ticket.work
+        self._working += self._known_work(ticket)
         ticket.queue.active += ticket.slots
 
     def _unqueue(self, ticket: Ticket) -> None:
@@ -292,7 +305,7 @@ class Scheduler:
         # The rate may have fallen since it was measured: a new request waits at least
         # about as long as the first in the queue has waited.
         expected_s = ahead / (_EXPECTED_PART * self._rate.get())
-        return max(expected_s, self._clock() - first.at)
+        return max(expected_s, self._clock() - first.queued_at)
 
 
 def _nothing() -> None:

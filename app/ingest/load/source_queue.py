@@ -45,6 +45,7 @@ class Ticket:
         "is_active",
         "is_done",
         "queue",
+        "queued_at",
         "slots",
         "start",
         "work",
@@ -59,6 +60,7 @@ class Ticket:
         self.start = start
         self.is_active = False
         self.is_done = False
-        # When it began to wait, and the scheduler's epoch when the work began.
-        self.at = 0.0
+        # When its request arrived, when it began to wait here, and the scheduler's
+        # epoch when the work began.
+        self.at = self.queued_at = 0.0
         self.epoch = 0
