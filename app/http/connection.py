@@ -102,6 +102,7 @@ class Connection(ResponseOutput):
         self.transport = transport
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]) if isinstance(name, tuple) else ""
+        self._was_unread = True  # while it waited to be accepted
         self._peers.add(self)
         self._monitor.add(self)
 

@@ -42,8 +42,8 @@ class Acceptor:
         self._make_protocol = make_protocol
         self._held = held
         self._pause: asyncio.TimerHandle | None = None
-        # Connections to accept at a time: one more each time that some are left, so
-        # that bursts of thousands are accepted fast.
+        # Connections to accept at a time: twice as many each time that some are left,
+        # so that bursts of thousands are accepted fast.
         self._at_a_time = 1
         # Connections that are accepted and not yet made.
         self._tasks: set[asyncio.Task[object]] = set()
@@ -93,7 +93,7 @@ class Acceptor:
             task = self._loop.create_task(self._adopt(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        self._at_a_time += 1
+        self._at_a_time *= 2
 
     async def _adopt(self, connection: socket.socket) -> None:
         try:
