@@ -105,11 +105,15 @@ class WorkerProcess:
         self._process.wait()
 
     async def _run(self, config: Mapping[str, object]) -> int:
-        reader, self._writer = await asyncio.open_unix_connection(sock=self._control)
-        self._writer.write(json.dumps(config).encode() + b"\n")
-        with suppress(ConnectionError):  # it ended before it had read everything
-            await self._read_heartbeats(reader)
-        self._ready.set()
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(
+                sock=self._control
+            )
+            self._writer.write(json.dumps(config).encode() + b"\n")
+            with suppress(ConnectionError):  # it ended before it had read everything
+                await self._read_heartbeats(reader)
+        finally:
+            self._ready.set()
         status = await asyncio.to_thread(self._process.wait)
         self._writer.close()
         return status
