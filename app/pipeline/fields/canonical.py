@@ -42,7 +42,7 @@ class CanonicalEvent:
     Attributes:
         fields: the value of each field that is present; null counts as absence.
         names: the name of each field as the sender wrote it; it may be shared with
-            other events, and name fields that are absent.
+            other events.
         extra: the fields that are neither the envelope's nor known from SDKs.
         errors: fields with two names and different values.
         is_cloudevent: whether the fields are the attributes of a CloudEvent.
@@ -91,6 +91,8 @@ def canonicalise(
             for field, name in names.items()
             if (value := sent[name]) is not None
         }
+        if len(fields) < len(names):  # null is absence
+            names = {field: names[field] for field in fields}
         context = fields.get("context")
         if type(context) is not dict or _GROUP_NAMES.isdisjoint(context):
             return CanonicalEvent(fields, names, {}, [])

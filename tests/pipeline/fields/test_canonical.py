@@ -312,3 +312,8 @@ def test_warning_has_its_path_in_the_sender_s_own_names() -> None:
         ("coerced_to_text", "context.groupId"),
         ("two_digit_year", "originalTimestamp"),
     }
+
+
+def test_name_of_a_null_field_is_unknown_with_and_without_an_unknown_field() -> None:
+    assert "user_id" not in canonicalise({"userId": None}).names
+    assert "user_id" not in canonicalise({"userId": None, "zzz": 1}).names
