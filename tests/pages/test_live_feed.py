@@ -26,6 +26,10 @@ OTHER = record(user_id="other", request_context=CRM)._replace(group_id="g")
 WITHIN_S = 20
 
 
+def test_documented_status_all_is_no_filter() -> None:
+    assert LiveFilter.model_validate({"status": "all"}) == ALL
+
+
 class Frames:
     """Frames of one stream."""
 

@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from app.api.query import FormText
 from app.pages.live.frames import frame
@@ -26,7 +26,11 @@ class LiveFilter(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    status: Literal["stored", "rejected", ""] = ""
+    # `all` is in links to this page, and in docs/console.md.
+    status: Annotated[
+        Literal["stored", "rejected", ""],
+        BeforeValidator(lambda value: "" if value == "all" else value),
+    ] = ""
     event: FormText = None
     source: FormText = None
     user_id: FormText = None
