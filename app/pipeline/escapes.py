@@ -29,7 +29,10 @@ _UNKNOWN = "\ufffd"
 
 # As a regular expression of Postgres, on lower case: texts in which an ASCII letter or
 # digit is escaped, which all others show as they are.
-ESCAPED_WORD = r"[\\%]u|%(25)*5cu|%(25)*(3[0-9]|[46][1-9a-f]|[57][0-9a])|&#|%(25)*26#"
+ESCAPED_WORD = (
+    r"\\u|%(25)*(5c)?u|%(25)*(3[0-9]|[46][1-9a-f]|[57][0-9a])"
+    r"|(&|%(25)*26)(amp(;|%(25)*3b))*(#|%(25)*23)"
+)
 # The part of an escape that is left where a text was cut.
 PART_OF_ESCAPE = re.compile(
     rf"(?:[\x80-\xff]{{0,3}}|[\ud800-\udbff])"

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from html import escape
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import quote, quote_plus
@@ -202,3 +203,21 @@ def test_every_form_of_any_id_is_found_and_prefiltered(
     written = f"<{form(text)}>"
     assert person.is_in(written)
     assert is_prefiltered(person, written)
+
+
+_NUMERIC = "".join(f"&#{ord(character)};" for character in "zoe@x.example")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        quote(_NUMERIC, safe=""),
+        escape(_NUMERIC),
+        quote(escape(_NUMERIC), safe=""),
+        "%25u007aoe%40x.example",
+    ],
+)
+def test_nested_escapes_are_found_and_prefiltered(text: str) -> None:
+    person = Person("zoe", ["zoe@x.example"])
+    assert person.is_in(text)
+    assert is_prefiltered(person, text)
