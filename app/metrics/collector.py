@@ -4,7 +4,6 @@ import platform
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from itertools import accumulate
 
 from prometheus_client import core
@@ -42,7 +41,7 @@ class SnapshotCollector(Collector):
             "Always 1; the labels are the versions of Rollcall and Python.",
             labels=("version", "python"),
         )
-        info.add_metric((version("rollcall"), platform.python_version()), 1)
+        info.add_metric((self._metrics.version, platform.python_version()), 1)
         yield info
 
 

@@ -12,6 +12,7 @@ import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ class Metrics:
             self._values[name] = (*values, OTHER)
         self._keys = _Keys(self._values)
         self.directory = directory
+        # Of the running code: an upgrade replaces the metadata on the disk.
+        self.version = version("rollcall")
         # The supervisor finds the snapshot of a process by its id.
         self.snapshot_name = f"{os.getpid()}-{secrets.token_hex(8)}.json"
         self._counters: dict[str, float] = defaultdict(float)
