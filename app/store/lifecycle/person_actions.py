@@ -15,12 +15,12 @@ from typing import IO, Any, NamedTuple, TypeVar
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import DatabaseError
+from app.errors import DatabaseError, OperatorError
 from app.pipeline.person import Person
 from app.request_errors import OverloadedError, UnavailableError
 from app.store.journal.traces import JournalTraces, find_in_journals, wait_until_stored
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person
-from app.store.lifecycle.person_export import MAX_MEMORY, export_person
+from app.store.lifecycle.person_export import MAX_MEMORY, collect_person
 from app.store.query import ask
 
 T = TypeVar("T")
@@ -125,11 +125,10 @@ class PersonActions:
         """
         with ExitStack() as stack:
             file = stack.enter_context(SpooledTemporaryFile(MAX_MEMORY))
-            export = partial(
-                export_person, journals=self._journals, actor=actor, write=file.write
+            collect = partial(
+                collect_person, journals=self._journals, actor=actor, lines=file
             )
-            await self._run(partial(export, self._url, person))
-            file.seek(0)
+            await self._run(partial(collect, self._url, person))
             stack.pop_all()
         return file
 
@@ -165,3 +164,5 @@ class PersonActions:
                 raise UnavailableError(_TOO_LONG) from None
             except DatabaseError:
                 raise UnavailableError(_NO_RESPONSE) from None
+            except OperatorError as error:
+                raise UnavailableError(error.detail) from None

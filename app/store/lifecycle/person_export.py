@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import Any
+from tempfile import SpooledTemporaryFile, gettempdir
+from typing import IO, Any
 from uuid import UUID
 
+from app.errors import OperatorError
 from app.pipeline.json_encode import encode_exactly
 from app.pipeline.person import Person
 from app.pipeline.timestamp import format_timestamp
@@ -41,26 +42,47 @@ async def export_person(
     Raises:
         DatabaseError: the database did not answer; nothing was written.
     """
-    count = 0
     with SpooledTemporaryFile(MAX_MEMORY) as lines:
-
-        def keep(table: str, row: Mapping[str, Any], *, own: bool) -> None:
-            nonlocal count
-            lines.write(_line(table, own=own, row=row))
-            count += 1
-
-        async with person_transaction(url) as connection:
-            await find_rows(
-                connection,
-                person,
-                each=lambda trace: keep(trace.table, trace.columns, own=trace.is_own),
-            )
-            for own, entry in entries_of(journals, person):
-                keep("journal", entry, own=own)
-            await record_action(connection, "export.subject", actor=actor, rows=count)
-        lines.seek(0)
+        count = await collect_person(
+            url, person, journals=journals, actor=actor, lines=lines
+        )
         while piece := lines.read(_PIECE_BYTES):
             write(piece)
+    return count
+
+
+async def collect_person(
+    url: str, person: Person, *, journals: Path, actor: str, lines: IO[bytes]
+) -> int:
+    """As `export_person`, to a temporary file, which is at its beginning afterwards.
+
+    Raises:
+        DatabaseError: the database did not answer.
+        OperatorError: the file cannot be written.
+    """
+    count = 0
+
+    def keep(table: str, row: Mapping[str, Any], *, own: bool) -> None:
+        nonlocal count
+        try:
+            lines.write(_line(table, own=own, row=row))
+        except OSError as error:  # else it would pass for an error of the database
+            raise OperatorError(
+                f"The temporary file in {gettempdir()} cannot be written: "
+                f"{error.strerror}. Free space there, or set TMPDIR to a larger place."
+            ) from error
+        count += 1
+
+    async with person_transaction(url) as connection:
+        await find_rows(
+            connection,
+            person,
+            each=lambda trace: keep(trace.table, trace.columns, own=trace.is_own),
+        )
+        for own, entry in entries_of(journals, person):
+            keep("journal", entry, own=own)
+        await record_action(connection, "export.subject", actor=actor, rows=count)
+    lines.seek(0)
     return count
 
 
