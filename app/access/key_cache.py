@@ -66,21 +66,24 @@ class KeyCache(Generic[T]):
         fetch: takes the SHA-256 of a key, returns its source if it is live.
         trust_s: how long a known key is trusted before it is looked up again.
         known: takes the same; the source, where it is known without looking it up.
+        listed: as `known`, but as of the last list, however old; for outages.
         recent: results of the other processes, for outages.
         clock: monotonic seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the places that may know a source, in turn
         self,
         fetch: Callable[[bytes], Awaitable[T | None]],
         *,
         trust_s: float,
         known: Callable[[bytes], T | None] | None = None,
+        listed: Callable[[bytes], T | None] | None = None,
         recent: Recent[T] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._look_up = fetch
         self._source_of_known = known or (lambda _: None)
+        self._source_listed = listed or (lambda _: None)
         self._recent = recent
         self._trust_s = trust_s
         self._clock = clock
@@ -145,7 +148,10 @@ class KeyCache(Generic[T]):
         known = self._known.get(digest)
         if known is not None:
             return known.source
-        return self._recent.recall(digest) if self._recent else None
+        source = self._source_listed(digest)
+        if source is None and self._recent is not None:
+            source = self._recent.recall(digest)
+        return source
 
     async def forget(self, key: bytes) -> None:
         """Look a key up again when it is used next."""

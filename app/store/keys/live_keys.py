@@ -14,6 +14,7 @@ from app.store.keys.snapshot_file import KeySnapshotFile, LiveKey
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 1.5
+_MARGIN_S = 0.5
 # The process that holds the lock queries Postgres, which takes at most a second.
 _ATTEMPTS = 24
 _ATTEMPT_PAUSE_S = 0.05
@@ -58,6 +59,10 @@ class LiveKeys:
         """The holder of a key other than a write key; None if it is unknown."""
         is_trusted = self._clock() < self._trusted_until
         return self._readers.get(key_hash) if is_trusted else None
+
+    def last_reader_of(self, key_hash: bytes) -> Reader | None:
+        """As `reader_of`, but as of the last list, however old."""
+        return self._readers.get(key_hash)
 
     @property
     def has_write_keys(self) -> bool:
@@ -113,9 +118,12 @@ class LiveKeys:
 
     async def _ask_and_learn(self) -> list[LiveKey] | None:
         asked_at = self._clock()
+        # The keys of the file must be read before those in memory are trusted no more.
+        within_s = max(1.0, self._trust_s - _PAUSE_S - _MARGIN_S)
         try:
-            keys = await self._ask()
-        except UnavailableError:
+            async with asyncio.timeout(within_s):
+                keys = await self._ask()
+        except (UnavailableError, TimeoutError):
             return None
         self._learn(keys, until=asked_at + self._trust_s)
         return keys
