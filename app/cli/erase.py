@@ -11,7 +11,7 @@ from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked
 from app.components.policy import make_quarantine
 from app.errors import OperatorError
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.settings import Settings
 from app.store.journal.fallback import journal_directory
 from app.store.journal.inspection import drain_free

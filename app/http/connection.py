@@ -8,8 +8,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from app.http.application import ApplicationRequest, scope_of
-from app.http.arrivals import Arrivals
 from app.http.exchange import Exchange
+from app.http.inbox import Arrivals
 from app.http.monitor import ConnectionMonitor
 from app.http.output import ResponseOutput
 from app.http.raw_errors import raw_error_response
@@ -30,12 +30,7 @@ MAX_EARLY_WITHOUT_KEY = 16 * 1024
 
 
 class ConnectionServices(NamedTuple):
-    """Services that all connections of a worker share.
-
-    Attributes:
-        monitor: ends slow connections, and counts.
-        dispatcher: handles the requests that send events.
-    """
+    """Services that all connections of a worker share."""
 
     monitor: ConnectionMonitor
     dispatcher: Dispatcher

@@ -11,19 +11,11 @@ the scheduler, or refused.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 # Connections without a known key whose bytes are parsed in one turn of the event loop.
 PER_TURN = 64
 # Bytes that are kept; more are parsed at once.
 _MAX_BYTES = 8 * 1024 * 1024
-
-
-class Arrival(Protocol):
-    """A connection with bytes that were not parsed yet."""
-
-    def take(self) -> bool:
-        """Parse them, and return whether their sender is known."""
 
 
 class Inbox:
@@ -41,7 +33,7 @@ class Inbox:
         self._left = PER_TURN
         self.size = 0
         # None is left while any waits.
-        self._waiting: deque[tuple[Arrival, int]] = deque()
+        self._waiting: deque[tuple[Arrivals, int]] = deque()
 
     def has_room(self) -> bool:
         """Whether bytes that arrive now are parsed at once."""
@@ -52,7 +44,7 @@ class Inbox:
         self._left -= 1
         return True
 
-    def add(self, arrival: Arrival, size: int) -> None:
+    def add(self, arrival: "Arrivals", size: int) -> None:
         """Have a connection wait; once for each part that arrived.
 
         Args:
@@ -72,3 +64,60 @@ class Inbox:
             self._call_soon(self._turn)
         else:
             self._left = PER_TURN
+
+
+class Arrivals:
+    """The bytes of a connection, from their arrival until they are parsed.
+
+    Args:
+        inbox: of the worker.
+        clock: tells when the bytes arrived that are added now, on the loop's clock.
+        is_known: guesses whether the bytes of a new connection have a known key.
+        parse: takes them then, and returns whether their sender is known.
+
+    Attributes:
+        waiting: the bytes that were not parsed yet.
+    """
+
+    __slots__ = ("_arrived_at", "_clock", "_inbox", "_is_known", "_parse", "waiting")
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        *,
+        clock: Callable[[], float],
+        is_known: Callable[[bytes], bool],
+        parse: Callable[[bytes], bool],
+    ) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._is_known = is_known
+        self._parse = parse
+        self._arrived_at = clock()
+        self.waiting = b""
+
+    def add(self, data: bytes, *, at_once: bool) -> None:
+        """Parse bytes now, or when it is their turn.
+
+        Args:
+            data: the bytes.
+            at_once: whether their sender is known.
+        """
+        if at_once or self._inbox.has_room() or self._is_known(data):
+            self.waiting += data
+            self._arrived_at = self._clock()
+            self.take()
+        else:
+            if not self.waiting:
+                self._arrived_at = self._clock()
+            self.waiting += data
+            self._inbox.add(self, len(data))
+
+    def take(self) -> bool:
+        """Parse the bytes that arrived; returns whether their sender is known."""
+        data, self.waiting = self.waiting, b""
+        return not data or self._parse(data)
+
+    def arrived_at(self) -> float:
+        """When the bytes arrived that are parsed now."""
+        return self._arrived_at

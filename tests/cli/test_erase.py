@@ -16,7 +16,7 @@ from app.cli.erase import erase
 from app.cli.files.export import export
 from app.errors import OperatorError
 from app.pipeline.json_encode import encode_exactly
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.journal.fallback import journal_directory

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.http.arrivals import Arrivals
-from app.http.inbox import PER_TURN, Inbox
+from app.http.inbox import PER_TURN, Arrivals, Inbox
 from tests.support.http.connecting import Wire, post
 from tests.support.ingest.tracking import Bench
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.store.engine import create_engine
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key, rotate_key
 from app.store.lifecycle.erasure import erase_person, scrub

@@ -25,7 +25,7 @@ from app.cli.quarantine.filters import Source, read_since
 from app.components.database import read_url
 from app.components.policy import event_policy
 from app.errors import OperatorError
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.pipeline.timestamp import format_timestamp
 from app.store.journal.fallback import journal_directory
 from app.store.lifecycle.audit import command_actor

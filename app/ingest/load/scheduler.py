@@ -12,16 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from app.ingest.load.pacer import Pacer
-from app.ingest.load.source_queue import SourceQueue, Ticket
+from app.ingest.load.source_queue import SourceQueue, Ticket, slots_of, work_of
 from app.ingest.load.work_rate import WorkRate
 from app.request_errors import OverloadedError
 
-# A request takes one slot, and one more for each so many bytes of body.
-_SLOT_BYTES = 8192
-# The time that it takes is one unit of work, and one more for each so many bytes. The
-# limit of events in a body is a limit of its work.
-_WORK_BYTES = 1024
-_MAX_WORK = 2000
 # A source counts as the only sender after so many seconds without another.
 _ALONE_AFTER_S = 60.0
 # A refusal costs a fraction of a request. Clients that repeat theirs at once would use
@@ -141,11 +135,8 @@ class Scheduler:
         queue = self._queue(source)
         # Strangers never have more than a share, and take from a source that is alone
         # nothing but that.
-        slots = min(
-            1 + size // _SLOT_BYTES, self.slots if source else self._shared_slots
-        )
-        work = min(1 + size // _WORK_BYTES, _MAX_WORK)
-        ticket = Ticket(queue, slots, work, start)
+        slots = min(slots_of(size), self.slots if source else self._shared_slots)
+        ticket = Ticket(queue, slots, work_of(size), start)
         is_alone = bool(source) and self._is_alone(queue)
         if not queue.tickets and self._has_room(queue, slots, is_alone=is_alone):
             self._activate(ticket)
@@ -154,7 +145,7 @@ class Scheduler:
         ticket.queued_at = now
         ticket.at = now if arrived_at is None else arrived_at
         self.check(source, now - ticket.at)
-        if source and not self._known_pending:
+        if source and self._pending == self._strangers.pending:
             self._rate.start()
         if not queue.has_turns:
             queue.has_turns = True
@@ -188,12 +179,8 @@ class Scheduler:
         # What strangers send is cheap, or waits for the look-up of a key: it says
         # nothing about the rate of the others.
         if ticket.queue is not self._strangers:
-            self._rate.add(ticket.work, is_saturated=self._known_pending > 0)
-
-    @property
-    def _known_pending(self) -> int:
-        """Units of work of known senders that wait."""
-        return self._pending - self._strangers.pending
+            is_saturated = self._pending > self._strangers.pending
+            self._rate.add(ticket.work, is_saturated=is_saturated)
 
     def _known_work(self, ticket: Ticket) -> int:
         return 0 if ticket.queue is self._strangers else ticket.work

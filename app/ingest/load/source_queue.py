@@ -5,6 +5,23 @@ from collections.abc import Callable
 
 from app.ingest.load.pacer import Pacer
 
+# A request takes one slot, and one more for each so many bytes of body.
+_SLOT_BYTES = 8192
+# The time that it takes is one unit of work, and one more for each so many bytes. The
+# limit of events in a body is a limit of its work.
+_WORK_BYTES = 1024
+_MAX_WORK = 2000
+
+
+def slots_of(size: int) -> int:
+    """The slots that a request takes, by the bytes of its body."""
+    return 1 + size // _SLOT_BYTES
+
+
+def work_of(size: int) -> int:
+    """The units of work that a request takes, by the bytes of its body."""
+    return min(1 + size // _WORK_BYTES, _MAX_WORK)
+
 
 class SourceQueue:
     """The requests of one source.

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from app.pages.console.operators import Operators
 from app.pages.forms import Form, value_of
 from app.pages.render import Pages
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.request_errors import InvalidParameterError
 from app.store.lifecycle.erasure import Erasure, count_by_table
 from app.store.lifecycle.person_actions import PersonActions

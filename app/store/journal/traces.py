@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.pipeline.outcome import Entry
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.pipeline.record import Record
 from app.store.journal.codec import decode_entry
 from app.store.journal.sqlite import ASIDE, PARTS, journal_files, read_after

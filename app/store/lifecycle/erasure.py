@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.pipeline.json_encode import encode_exactly
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import one_connection
 from app.store.lifecycle.audit import record_action

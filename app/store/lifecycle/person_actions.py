@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import DatabaseError, OperatorError
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.request_errors import OverloadedError, UnavailableError
 from app.store.journal.traces import JournalTraces, find_in_journals, wait_until_stored
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person

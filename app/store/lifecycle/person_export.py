@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.errors import OperatorError
 from app.pipeline.json_encode import encode_exactly
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.pipeline.timestamp import format_timestamp
 from app.store.journal.traces import entries_of
 from app.store.lifecycle.audit import record_action

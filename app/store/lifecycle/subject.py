@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.pipeline.json_decode import decode
-from app.pipeline.person import EMAIL_NAMES, Person
+from app.pipeline.persons.person import EMAIL_NAMES, Person
 from app.request_errors import InvalidJsonError
 
 _PAGE = 50

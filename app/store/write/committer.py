@@ -20,11 +20,7 @@ from app.metrics.counters import Metrics
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
-from app.store.db_errors import (
-    DATABASE_ERRORS,
-    is_data_error,
-    lacks_partition,
-)
+from app.store.db_errors import DATABASE_ERRORS, is_data_error, lacks_partition
 from app.store.engine import single_statement
 from app.store.operator.causes import cause_of, sqlstate_of
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE, Quarantine, reject_record

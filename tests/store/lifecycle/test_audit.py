@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import DatabaseError
 from app.pipeline.outcome import Entry
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.pipeline.record import Record
 from app.store.lifecycle.person_export import export_person
 from app.store.quarantine.caps import Quarantine

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.request_errors import OverloadedError, UnavailableError
 from app.store.engine import create_engine
 from app.store.lifecycle.person_actions import PersonActions

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import SchemaError
 from app.pipeline.outcome import Entry, EventStatus
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 from app.store.engine import create_engine
 from app.store.journal.inspection import drain_free
 from app.store.journal.journal import Journal, prepare

@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any
 
 from app.events.envelope import USER_NAMES
-from app.pipeline.escapes import ESCAPED_WORD, PART_OF_ESCAPE, readings
+from app.pipeline.persons.escapes import ESCAPED_WORD, PART_OF_ESCAPE, readings
 
 REDACTED = "[erased]"
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.pipeline.person import Person
+from app.pipeline.persons.person import Person
 
 
 def escaped(text: str) -> str:
