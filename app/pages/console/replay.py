@@ -22,6 +22,7 @@ _BUSY = (
     "A replay is running already, and `/rejected/replay` shows its progress. This "
     "request started none: replay your selection when the other replay has ended."
 )
+_ENDING = "The service is ending; replay the events when it serves again."
 _ENDS: dict[Phase, str] = {
     "stopped": "The replay was stopped, because the service ended. What is counted "
     "above is stored; replay the others again.",
@@ -42,7 +43,7 @@ def replay_routes(
         selection, counts = await read_selection(actions, form)
         run = partial(actions.replay, selection, actor=actor)
         if not runs.start(run, actor=actor, total=counts.replayable):
-            raise OverloadedError(_BUSY)
+            raise OverloadedError(_ENDING if runs.is_ending else _BUSY)
         return RedirectResponse("/rejected/replay", 303)
 
     @routes.get("/rejected/replay", dependencies=[Depends(operators.readers.on_page)])
