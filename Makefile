@@ -9,7 +9,7 @@ NODE := tests/system/senders tests/browser
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 # How many processes run the tests: more than two cores, because many tests wait.
-PROCESSES ?= 4
+PROCESSES ?= 3
 # How long `make faults` soaks.
 SOAK ?= 60
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
