@@ -21,6 +21,7 @@ MAX_WAITING = 1_000
 
 # Holder of a key: a source, or a reader with its scope.
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 # No real key is longer. Longer ones are not cached, since they would fill the memory.
@@ -56,6 +57,13 @@ class Recent(Protocol[T]):
         """Return the last result of any process."""
 
 
+class KnownKeys(Protocol[T_co]):
+    """Looks a key up by its SHA-256 where no database is asked."""
+
+    def __call__(self, digest: bytes, /, *, stale: bool = False) -> T_co | None:
+        """Return the source; one too old to be trusted only if `stale` counts."""
+
+
 class KeyCache(Generic[T]):
     """A cache in front of the table of keys, safe against a flood of unknown ones.
 
@@ -65,25 +73,22 @@ class KeyCache(Generic[T]):
     Args:
         fetch: takes the SHA-256 of a key, returns its source if it is live.
         trust_s: how long a known key is trusted before it is looked up again.
-        known: takes the same; the source, where it is known without looking it up.
-        listed: as `known`, but as of the last list, however old; for outages.
+        known: the sources known without a look-up; in an outage stale ones, too.
         recent: results of the other processes, for outages.
         clock: monotonic seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - the places that may know a source, in turn
+    def __init__(
         self,
         fetch: Callable[[bytes], Awaitable[T | None]],
         *,
         trust_s: float,
-        known: Callable[[bytes], T | None] | None = None,
-        listed: Callable[[bytes], T | None] | None = None,
+        known: KnownKeys[T] | None = None,
         recent: Recent[T] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._look_up = fetch
-        self._source_of_known = known or (lambda _: None)
-        self._source_listed = listed or (lambda _: None)
+        self._source_of_known = known or _nothing_known
         self._recent = recent
         self._trust_s = trust_s
         self._clock = clock
@@ -142,13 +147,13 @@ class KeyCache(Generic[T]):
     def last_known(self, key: bytes) -> T | None:
         """Return the holder of a key as of the last look-up, however long ago.
 
-        Pages use it while the database does not respond.
+        Pages and metrics use it while the database does not respond.
         """
         digest = _digest(key)
         known = self._known.get(digest)
         if known is not None:
             return known.source
-        source = self._source_listed(digest)
+        source = self._source_of_known(digest, stale=True)
         if source is None and self._recent is not None:
             source = self._recent.recall(digest)
         return source
@@ -205,3 +210,8 @@ class KeyCache(Generic[T]):
         if self._recent is not None:
             # It waits for a lock and for the disk.
             await asyncio.to_thread(self._recent.remember, digest, source)
+
+
+def _nothing_known(digest: bytes, /, *, stale: bool = False) -> None:
+    """For a cache without known keys."""
+    del digest, stale

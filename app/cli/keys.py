@@ -28,6 +28,7 @@ keys = typer.Typer(help="Create, rotate, list and revoke keys.", no_args_is_help
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"([1-9]\d{0,4})([hdw])")
+_KEEP = timedelta(hours=24)
 _SCOPES = (
     "write sends events; metrics reads /metrics; read reads events of all sources; "
     "read:SOURCE reads those of one source; operate also corrects, replays and purges; "
@@ -92,14 +93,18 @@ def create(
 def rotate(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the key.")],
     keep: Annotated[
-        timedelta,
+        timedelta | None,
         typer.Option(
-            parser=read_duration, metavar="TIME", help="Time the old key still works."
+            parser=read_duration,
+            metavar="TIME",
+            show_default="24h",
+            help="Time the old key still works.",
         ),
-    ] = "24h",  # type: ignore[assignment]  # typer parses the default
+    ] = None,
 ) -> None:
     """Create a successor of a key, print it alone, and let the old key expire."""
     settings = read_settings()
+    keep = _KEEP if keep is None else keep
     with open_checked(settings) as database:
         key = database.transact(rotate_key, id_=id_, actor=command_actor(), keep=keep)
         _publish(settings, database)

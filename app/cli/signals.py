@@ -18,7 +18,7 @@ def open_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open(mode)  # noqa: SIM115 - open until the process ends
-            os.set_inheritable(stream.fileno(), True)  # noqa: FBT003 - it takes no keywords
+            os.set_inheritable(stream.fileno(), True)
             setattr(sys, name, stream)
 
 

@@ -50,10 +50,9 @@ class ReadComponents:
         # By default their sum stays below the time limit of a response in an outage.
         lookup_s = settings.lookup_timeout_seconds
         read_s = settings.read_timeout_seconds
-        known = listed = recent = None
+        known = recent = None
         if outage is not None:
             known = outage.known_keys.reader_of
-            listed = outage.known_keys.last_reader_of
             recent = SessionFile(settings.data_dir)
         # Separate pools, so that readers never take a connection from the writer.
         self._engine = create_engine(
@@ -67,9 +66,7 @@ class ReadComponents:
         )
         watch_pool(self._query_engine, metrics, name="reading")
         lookups = ServiceQueries(self._engine, timeout_s=lookup_s)
-        self.keys = KeyCache(
-            lookups.reader_of_key, trust_s=trust_s, known=known, listed=listed
-        )
+        self.keys = KeyCache(lookups.reader_of_key, trust_s=trust_s, known=known)
         self.queries = QueryLimiter(self._query_engine, timeout_s=read_s)
         self.sessions = Sessions(self._engine, timeout_s=lookup_s)
         self.readers = ReaderAuth(

@@ -47,7 +47,7 @@ class Acceptor:
         self._at_a_time = 1
         # Connections that are accepted and not yet made.
         self._tasks: set[asyncio.Task[object]] = set()
-        listener.setblocking(False)  # noqa: FBT003 - socket's own signature
+        listener.settimeout(0)
         self._watch()
 
     @property

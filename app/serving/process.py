@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from app.logs import fields
 from app.settings import child_environment
@@ -73,6 +73,7 @@ class WorkerProcess:
     def begin(self, config: Mapping[str, object]) -> None:
         """Send the configuration, so that the worker serves."""
         self._running = asyncio.create_task(self._run(config))
+        self._running.add_done_callback(lambda _: self._ready.set())
 
     async def ready(self) -> bool:
         """Wait until it accepts connections or has ended; returns whether it did."""
@@ -105,18 +106,13 @@ class WorkerProcess:
         self._process.wait()
 
     async def _run(self, config: Mapping[str, object]) -> int:
-        try:
-            reader, self._writer = await asyncio.open_unix_connection(
-                sock=self._control
-            )
+        reader, self._writer = await asyncio.open_unix_connection(sock=self._control)
+        with closing(self._writer):
             self._writer.write(json.dumps(config).encode() + b"\n")
             with suppress(ConnectionError):  # it ended before it had read everything
                 await self._read_heartbeats(reader)
-        finally:
             self._ready.set()
-        status = await asyncio.to_thread(self._process.wait)
-        self._writer.close()
-        return status
+            return await asyncio.to_thread(self._process.wait)
 
     async def _read_heartbeats(self, reader: asyncio.StreamReader) -> None:
         limit_s = _START_S

@@ -280,11 +280,15 @@ async def test_key_that_was_known_goes_before_keys_that_never_were(
     assert order[1] == b"rc_known"
 
 
-async def test_last_known_finds_a_key_of_the_last_list_during_an_outage() -> None:
+async def test_last_known_finds_a_key_of_an_old_list_during_an_outage() -> None:
     async def away(_: bytes) -> str:
         raise UnavailableError("The database does not respond.")
 
-    listed = {hashlib.sha256(b"rc_listed").digest(): "prometheus"}
-    key_cache = KeyCache(away, trust_s=4, listed=listed.get)
+    def known(digest: bytes, /, *, stale: bool = False) -> str | None:
+        is_listed = digest == hashlib.sha256(b"rc_listed").digest()
+        return "prometheus" if stale and is_listed else None
+
+    key_cache = KeyCache(away, trust_s=4, known=known)
+    assert key_cache.get_cached(b"rc_listed") is None
     assert key_cache.last_known(b"rc_listed") == "prometheus"
     assert key_cache.last_known(b"rc_other") is None

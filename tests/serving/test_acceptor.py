@@ -137,6 +137,22 @@ async def test_closed_acceptor_leaves_connections_to_another(held: int) -> None:
             assert len(leaving) == held
 
 
+async def test_accepted_connection_is_pending_until_it_is_made() -> None:
+    held, pending = holding(0), list[int]()
+
+    def make() -> Greeting:
+        pending.append(acceptor.pending)
+        return Greeting(held)
+
+    with listening() as listener:
+        acceptor = Acceptor(listener, make, held)
+        async with connected(listener, 1) as [reader]:
+            assert await reader.readexactly(5) == b"hello"
+            await eventually(lambda: acceptor.pending == 0)
+            acceptor.close()
+    assert pending == [1]
+
+
 async def test_client_that_has_left_does_not_stop_the_acceptor() -> None:
     held = holding(2)
     with listening() as listener:

@@ -130,6 +130,22 @@ async def test_workers_that_never_serve_end_the_service(
             await asyncio.wait([running], timeout=TIMEOUT_S)
 
 
+async def test_error_in_the_watch_of_a_worker_ends_the_service(
+    listener: socket.socket,
+) -> None:
+    supervisor = Supervisor(
+        Scripts(SERVES),
+        settings=Settings(workers=1),
+        listener=listener,
+        notifier=Notifier(None),
+        metrics_dir=None,
+    )
+    async with asyncio.timeout(TIMEOUT_S):
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            await supervisor.run({"unknown": object()})
+    supervisor.close()
+
+
 async def test_pause_before_a_replacement_doubles_with_each_failure(
     listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:

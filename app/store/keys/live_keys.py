@@ -50,19 +50,21 @@ class LiveKeys:
         self._readers: dict[bytes, Reader] = {}
         self._is_written = True
 
-    def source_of(self, key_hash: bytes) -> str | None:
-        """The source of a write key; None if the key is unknown."""
-        is_trusted = self._clock() < self._trusted_until
-        return self._sources.get(key_hash) if is_trusted else None
+    def source_of(self, key_hash: bytes, /, *, stale: bool = False) -> str | None:
+        """The source of a write key; None if the key is unknown.
 
-    def reader_of(self, key_hash: bytes) -> Reader | None:
-        """The holder of a key other than a write key; None if it is unknown."""
-        is_trusted = self._clock() < self._trusted_until
-        return self._readers.get(key_hash) if is_trusted else None
+        Args:
+            key_hash: SHA-256 of the key.
+            stale: whether the last list counts however old it is, for outages.
+        """
+        return self._sources.get(key_hash) if stale or self._is_trusted() else None
 
-    def last_reader_of(self, key_hash: bytes) -> Reader | None:
-        """As `reader_of`, but as of the last list, however old."""
-        return self._readers.get(key_hash)
+    def reader_of(self, key_hash: bytes, /, *, stale: bool = False) -> Reader | None:
+        """The holder of a key other than a write key, as `source_of`."""
+        return self._readers.get(key_hash) if stale or self._is_trusted() else None
+
+    def _is_trusted(self) -> bool:
+        return self._clock() < self._trusted_until
 
     @property
     def has_write_keys(self) -> bool:

@@ -188,8 +188,7 @@ class _Pipeline(Generic[Batch, BatchInfo]):
             while self._ahead:
                 await self._commit_next()
         finally:
-            for future in self._ahead:
-                future.cancel()
+            # What is ahead is not cancelled: a pool that breaks meanwhile would fail.
             await self._committer.release()
 
     async def _commit_next(self) -> None:

@@ -146,7 +146,7 @@ class _Flood:
 
     def _connected(self) -> _Sender:
         raw = socket.create_connection((self._plan.host, self._plan.port))
-        raw.setblocking(False)  # noqa: FBT003 - the name says it
+        raw.settimeout(0)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         sender = _Sender(raw)

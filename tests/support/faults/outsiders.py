@@ -91,7 +91,7 @@ class _Attackers:
         raw = socket.socket()
         if not self._attack.reads:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
-        raw.setblocking(False)  # noqa: FBT003 - the name says it
+        raw.settimeout(0)
         await asyncio.get_running_loop().sock_connect(raw, self._endpoint)
         return await asyncio.open_connection(sock=raw)
 

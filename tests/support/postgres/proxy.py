@@ -45,7 +45,8 @@ class Proxy:
         """Reset every connection; new ones are forwarded as before."""
         for writer in self._writers:
             raw = writer.get_extra_info("socket")
-            if raw.family != socket.AF_UNIX:
+            is_open = raw.fileno() >= 0  # else the other end has closed it
+            if is_open and raw.family != socket.AF_UNIX:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             writer.transport.abort()
 
