@@ -24,7 +24,8 @@ MINUTE_S = 60.0
 async def run_every(seconds: float, task: str, work: Task, *, metrics: Metrics) -> None:
     """Run a task now and again and again, also if it fails.
 
-    A failure is logged at most once an hour, since an outage lasts longer than a pause.
+    After a failure the pause is a tenth. Failures are logged at most once an hour,
+    since an outage lasts longer than a pause.
 
     Args:
         seconds: pause between two runs.
@@ -37,12 +38,14 @@ async def run_every(seconds: float, task: str, work: Task, *, metrics: Metrics) 
         try:
             await work()
             metrics.set(MAINTENANCE_SUCCEEDED_AT, task, to=time.time())
+            pause_s = seconds
         except UnavailableError as error:
+            pause_s = seconds / 10
             if time.monotonic() >= silent_until:
                 log.warning("%s", error.detail)
                 silent_until = time.monotonic() + HOUR_S - MINUTE_S
             metrics.add(MAINTENANCE_FAILURES, task)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(pause_s)
 
 
 async def on_own_connection(

@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import PHONE, Judge
 from tests.support.browser.hostile import PAYLOADS
+from tests.support.browser.keyboard import sign_in
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
 from tests.support.limits import DEFAULT
@@ -19,18 +20,10 @@ from tests.support.postgres.proxy import Proxy
 from tests.support.service.process import served
 
 
-async def sign_in(page: Page, key: str) -> None:
-    await page.goto("/sign-in?next=/rejected")
-    await page.locator("#key").fill(key)
-    await page.locator("main button[type=submit]").click()
-    await page.wait_for_url("**/rejected")
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def operator(page: Page, site: Site) -> Page:
     """The page of a browser that is signed in with a key of the scope `operate`."""
-    key = await asyncio.to_thread(site.database.key, "boss", scope="operate")
-    await sign_in(page, key)
+    await sign_in(page, site, scope="operate", to="/rejected")
     return page
 
 

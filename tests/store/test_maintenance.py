@@ -45,3 +45,20 @@ async def test_failure_is_logged_again_after_an_hour(
     monkeypatch.setattr(maintenance, "HOUR_S", maintenance.MINUTE_S)  # it is over
     await fail_three_times(Metrics())
     assert caplog.messages == [FAILURE] * 3
+
+
+async def test_failed_task_runs_again_after_a_tenth_of_its_pause() -> None:
+    again = asyncio.Event()
+    runs = 0
+
+    async def work() -> int:
+        nonlocal runs
+        runs += 1
+        if runs == 2:
+            again.set()
+        raise UnavailableError(FAILURE)
+
+    task = asyncio.create_task(run_every(10, "instances", work, metrics=Metrics()))
+    async with asyncio.timeout(9):
+        await again.wait()
+    task.cancel()

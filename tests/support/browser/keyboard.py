@@ -26,4 +26,4 @@ async def sign_in(page: Page, site: Site, *, scope: str, to: str) -> None:
     await expect(page.locator("#key")).to_be_focused()
     await page.keyboard.type(key)
     await page.keyboard.press("Enter")
-    await page.wait_for_url(f"**{to}")
+    await page.wait_for_url(to)
