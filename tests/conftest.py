@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
         value = os.environ.pop(_COVERAGE, None)  # noqa: TID251 - not a setting
         if value is not None:
             MEASURED[_COVERAGE] = value
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix the files, so that tests that wait run beside tests that compute."""
+    items.sort(key=lambda item: zlib.crc32(item.path.name.encode()))
 
 
 @dataclass(frozen=True, slots=True)
