@@ -31,7 +31,7 @@ run: $(VENV)/runtime ## Start the service on 127.0.0.1:8000 with its own Postgre
 test: $(VENV)/dev $(VENV)/node ## Everything that CI runs: check, and meanwhile the tests
 	@$(MAKE) --no-print-directory --jobs=2 check pytest
 
-pytest: $(VENV)/dev $(VENV)/node ## The tests alone
+pytest: $(VENV)/dev $(VENV)/node
 	MAKEFLAGS= $(BIN)/python -m pytest $(PARALLEL) --durations=20
 
 coverage: $(VENV)/dev $(VENV)/node ## The tests with branch coverage, which costs half as much time again
