@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 from tests.support.faults.figures import Row, render, write_json
 from tests.support.faults.postgres import SETTINGS, Postgres, own_postgres
 from tests.support.faults.stage import Serve, Stage, new_key
-from tests.support.limits import DEFAULT
+from tests.support.limits import DEFAULT, GENEROUS
 from tests.support.postgres.proxy import Proxy
 from tests.support.service.process import Service, environment, serving
 
@@ -24,6 +24,7 @@ FIGURES = "faults"
 _QUICK_SLACK = 6.0
 
 NewRow = Callable[[str, str], Row]
+Limits = Mapping[str, str]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,6 +69,12 @@ def at_length(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
+def limits(*, at_length: bool) -> Limits:
+    """Limits of a service that must not fail, for all that the machine may be busy."""
+    return DEFAULT if at_length else GENEROUS
+
+
+@pytest.fixture
 def new_row(
     record_property: Callable[[str, object], None], *, at_length: bool
 ) -> Iterator[NewRow]:
@@ -97,13 +104,14 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             port: int = 0,
             listener: socket.socket | None = None,
             environ: Mapping[str, str] = MappingProxyType({}),
+            limits: Limits = DEFAULT,
             **settings: str,
         ) -> Service:
             settings.setdefault("data_dir", str(tmp_path / "state"))
             return stack.enter_context(
                 serving(
                     *("--port", str(port), *arguments),
-                    env={**environment(**(DEFAULT | settings)), **environ},
+                    env={**environment(**{**limits, **settings}), **environ},
                     log=tmp_path / "log.jsonl",
                     listener=listener,
                 )

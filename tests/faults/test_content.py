@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from tests.faults.conftest import NewRow
+from tests.faults.conftest import Limits, NewRow
 from tests.support.faults.actions import session
 from tests.support.faults.ledger import Fate, Ledger, make_event
 from tests.support.faults.sender import Load, dial, post
@@ -34,10 +34,10 @@ _PLACES = (0, 50, 99)
 
 
 async def test_f13_deadlock_storm(
-    stage: Stage, new_row: NewRow, *, at_length: bool
+    stage: Stage, new_row: NewRow, limits: Limits, *, at_length: bool
 ) -> None:
     row = new_row("F13", "16 senders, batches of 50 of 60 ids, shuffled")
-    service = stage.start(workers=2)
+    service = stage.start(workers=2, limits=limits)
     both_workers(service)
     load = Load(service.endpoint, stage.key, rate=0)
     chance = random.Random(13)
@@ -55,10 +55,12 @@ async def test_f13_deadlock_storm(
     row.settle()
 
 
-async def test_f14_poison_among_a_hundred(stage: Stage, new_row: NewRow) -> None:
+async def test_f14_poison_among_a_hundred(
+    stage: Stage, new_row: NewRow, limits: Limits
+) -> None:
     row = new_row("F14", "one of 100 is refused by Postgres")
     await stage.postgres.script(_POISON, url=stage.url)
-    service = stage.start()
+    service = stage.start(limits=limits)
     load = Load(service.endpoint, stage.key, rate=0)
     named = []
     for state in _REFUSALS:
@@ -87,9 +89,11 @@ async def test_f14_poison_among_a_hundred(stage: Stage, new_row: NewRow) -> None
     row.settle()
 
 
-async def test_f15_one_id_at_once(stage: Stage, new_row: NewRow) -> None:
+async def test_f15_one_id_at_once(
+    stage: Stage, new_row: NewRow, limits: Limits
+) -> None:
     row = new_row("F15", "the same id 64 times at once, 2 workers")
-    service = stage.start(workers=2)
+    service = stage.start(workers=2, limits=limits)
     both_workers(service)
     load = Load(service.endpoint, stage.key, rate=0)
     number = 1  # of those that have a message id
@@ -131,10 +135,10 @@ async def ask_once(stage: Stage, body: bytes) -> Any:
 
 
 async def test_f24_every_file_of_the_corpora(
-    stage: Stage, new_row: NewRow, corpora: Path
+    stage: Stage, new_row: NewRow, limits: Limits, corpora: Path
 ) -> None:
     row = new_row("F24", "every file of the corpora")
-    service = stage.start()
+    service = stage.start(limits=limits)
     contents = await asyncio.to_thread(read_all, corpora)
     line = await dial(service.endpoint)
     statuses: list[int] = []

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.faults.conftest import NewRow
+from tests.faults.conftest import Limits, NewRow
 from tests.support.faults import actions
 from tests.support.faults.stage import MIB, Stage
 
@@ -95,10 +95,10 @@ async def watch_health(stage: Stage) -> None:
 
 
 async def test_f4_backends_terminated(
-    stage: Stage, new_row: NewRow, *, at_length: bool
+    stage: Stage, new_row: NewRow, limits: Limits, *, at_length: bool
 ) -> None:
     row = new_row("F4", "backends ended, 10 a second")
-    stage.start()
+    stage.start(limits=limits)
     async with stage.trial(row) as trial:
         await actions.end_backends(stage, seconds=20 if at_length else 3)
         row.seconds("back", await trial.recovered(), at_most=2)

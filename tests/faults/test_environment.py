@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import NewRow
+from tests.faults.conftest import Limits, NewRow
 from tests.support.faults import actions
 from tests.support.faults.postgres import Postgres
 from tests.support.faults.stage import Stage
@@ -50,7 +50,7 @@ async def test_f9_full_disk(
 
 @pytest.mark.skipif(not FAKETIME, reason="needs libfaketime: apt install faketime")
 async def test_f21_the_clock_jumps(
-    stage: Stage, new_row: NewRow, tmp_path: Path
+    stage: Stage, new_row: NewRow, limits: Limits, tmp_path: Path
 ) -> None:
     row = new_row("F21", "the clock jumps an hour, and two days")
     clock = tmp_path / "clock"
@@ -61,7 +61,8 @@ async def test_f21_the_clock_jumps(
             "FAKETIME_TIMESTAMP_FILE": str(clock),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        },
+        limits=limits,
     )
     async with stage.trial(row) as trial:
         for offset in ("+1h", "+2d", "-1h", "+0"):

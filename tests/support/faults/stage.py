@@ -15,6 +15,7 @@ from tests.support.eventually import eventually
 from tests.support.faults.figures import Row
 from tests.support.faults.postgres import Postgres
 from tests.support.faults.sender import Load, dial, get, under_load
+from tests.support.limits import DEFAULT
 from tests.support.postgres.proxy import Proxy
 from tests.support.service.process import Service
 
@@ -68,6 +69,7 @@ class Stage:
         port: int = 0,
         listener: socket.socket | None = None,
         environ: Mapping[str, str] = MappingProxyType({}),
+        limits: Mapping[str, str] = DEFAULT,
         **settings: str,
     ) -> Service:
         """Start a service; it blocks, so do it before there is load."""
@@ -77,6 +79,7 @@ class Stage:
             port=port,
             listener=listener,
             environ=environ,
+            limits=limits,
             database_url=self.proxy.url if self.proxy else self.url,
             **settings,
         )
