@@ -106,6 +106,7 @@ class Connection(ResponseOutput):
         self._peers.discard(self)
         self._monitor.remove(self)
         self._reader.close()
+        self.arrivals.close()
         self._waiting.clear()
         self._disconnect(self._current)
         self.resume_writing()

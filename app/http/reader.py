@@ -95,9 +95,10 @@ class RequestReader:
         self._head: RequestHead | None = None
 
     def close(self) -> None:
-        """The connection ended."""
+        """The connection ended; leave no cycle for the garbage collector."""
         if self._is_held:
             self._unfinished.change(self._sink, 0)
+        del self._sink, self._parser
 
     def feed(self, data: bytes) -> None:
         """Parse the bytes that arrived.
