@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import resource
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -143,6 +144,29 @@ async def test_sweep_survives_a_check_that_fails(
     sweeping.cancel()
 
     assert "connection check failed" in caplog.text
+
+
+async def test_sweep_of_slow_checks_lets_the_event_loop_turn() -> None:
+    order: list[str] = []
+
+    class Slow(Fake):
+        @override
+        def check(self, now: float) -> None:
+            end = time.perf_counter() + 0.004
+            while time.perf_counter() < end:
+                pass
+            order.append("check")
+            asyncio.get_running_loop().call_soon(order.append, "turn")
+            self.checked.set()
+
+    monitor = monitor_of(3)
+    connections = [Slow(monitor) for _ in range(3)]
+    sweeping = asyncio.create_task(monitor.run())
+    for connection in connections:
+        await connection.checked.wait()
+    sweeping.cancel()
+
+    assert order[:3] == ["check", "turn", "check"]
 
 
 @pytest.mark.parametrize(
