@@ -106,7 +106,7 @@ def create_app(
         SecurityHeaders(app),
         public_paths(catalog, files),
         # With 200 declared events it takes seconds, which the event loop has not.
-        slow={"/openapi.json": app.openapi},
+        slow=dict.fromkeys(("/openapi.json", "/docs"), document),
     )
     dispatcher = Dispatcher(
         TRACK_ROUTES,

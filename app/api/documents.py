@@ -72,9 +72,9 @@ class PublicDocuments:
         self._slow = slow or {}
         # By path, and whether the menu offers to sign out.
         self._documents: dict[tuple[str, bool], _Document] = {}
-        # Documents are made one at a time: threads that make several of them would take
-        # the interpreter from the event loop, and share what they build.
-        self._making = asyncio.Lock()
+        # Documents with the same slow part are made one at a time, so that it is made
+        # once. The others do not wait for it.
+        self._making: dict[object, asyncio.Lock] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -85,7 +85,9 @@ class PublicDocuments:
         failure: list[Message] = []
         try:
             if key not in self._documents:
-                async with self._making:
+                path, _ = key
+                part = self._slow.get(path, key)
+                async with self._making.setdefault(part, asyncio.Lock()):
                     if key not in self._documents:
                         await self._make(key, scope, receive, failure)
         finally:

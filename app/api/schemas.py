@@ -1,5 +1,6 @@
 """The JSON Schemas of the events, made from the models that validate."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,21 +19,21 @@ def schema_routes(catalog: Catalog) -> APIRouter:
     @routes.get(
         "/schemas/declaration", summary="The JSON Schema of an event declaration"
     )
-    def declaration() -> dict[str, Any]:
-        return declaration_schema()
+    async def declaration() -> dict[str, Any]:
+        return await asyncio.to_thread(declaration_schema)
 
     @routes.get("/schemas", summary="The JSON Schema of each event, by its name")
-    def schemas() -> dict[str, dict[str, Any]]:
-        return all_schemas(catalog)
+    async def schemas() -> dict[str, dict[str, Any]]:
+        return await asyncio.to_thread(all_schemas, catalog)
 
     @routes.get(
         "/schemas/{event}",
         summary="The JSON Schema of one event",
         responses=problem_responses(404),
     )
-    def schema(event: str) -> dict[str, Any]:
+    async def schema(event: str) -> dict[str, Any]:
         if event not in catalog:
             raise NotFoundError("There is no such event; GET /schemas lists them.")
-        return json_schema(catalog[event])
+        return await asyncio.to_thread(json_schema, catalog[event])
 
     return routes

@@ -64,11 +64,12 @@ def reference_routes(pages: Pages, document: Callable[[], Document]) -> APIRoute
     """`/docs`, from the OpenAPI document."""
     routes = APIRouter(include_in_schema=False)
 
-    # Not asynchronous: rendering runs in a thread, and does not block the event loop.
     @routes.api_route("/docs", methods=["GET", "HEAD"])
-    def show(request: Request) -> Response:
-        return pages.render(
-            "api_reference.html", request=request, groups=read_groups(document())
+    async def show(request: Request) -> Response:
+        return await pages.render_in_thread(
+            "api_reference.html",
+            request=request,
+            context=lambda: {"groups": read_groups(document())},
         )
 
     return routes

@@ -3,6 +3,7 @@
 import json
 from functools import cache
 from itertools import islice
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -27,29 +28,36 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
 
     refusals = sorted(REQUEST_ERRORS, key=lambda kind: kind.status)
 
-    # Not asynchronous: rendering runs in a thread, and does not block the event loop.
+    def variables_of(name: str) -> dict[str, Any]:
+        doc = doc_of(name)
+        return {
+            "event": doc,
+            "others": [*islice((each for each in catalog if each != name), _OTHERS)],
+            "sample": json.dumps(doc.sample, indent=2, ensure_ascii=False),
+            "snippets": snippets.write(doc, address=PLACEHOLDER_ADDRESS),
+            "address": PLACEHOLDER_ADDRESS,
+            "key": PLACEHOLDER_KEY,
+            "refusals": refusals,
+        }
+
     @routes.api_route("/events", methods=["GET", "HEAD"])
-    def events(request: Request) -> Response:
-        return pages.render("events.html", request=request, events=summaries)
+    async def events(request: Request) -> Response:
+        return await pages.render_in_thread(
+            "events.html", request=request, context=lambda: {"events": summaries}
+        )
 
     @routes.api_route("/events/{name}", methods=["GET", "HEAD"])
-    def event(request: Request, name: str) -> Response:
+    async def event(request: Request, name: str) -> Response:
         if name in catalog:
-            doc = doc_of(name)
-            return pages.render(
-                "event.html",
-                request=request,
-                event=doc,
-                others=[*islice((each for each in catalog if each != name), _OTHERS)],
-                sample=json.dumps(doc.sample, indent=2, ensure_ascii=False),
-                snippets=snippets.write(doc, address=PLACEHOLDER_ADDRESS),
-                address=PLACEHOLDER_ADDRESS,
-                key=PLACEHOLDER_KEY,
-                refusals=refusals,
+            return await pages.render_in_thread(
+                "event.html", request=request, context=lambda: variables_of(name)
             )
         if wants_html(request):
-            return pages.render(
-                "no_event.html", request=request, status=404, events=summaries
+            return await pages.render_in_thread(
+                "no_event.html",
+                request=request,
+                status=404,
+                context=lambda: {"events": summaries},
             )
         raise NotFoundError(
             "There is no event with this name. GET /schemas lists all events."

@@ -31,7 +31,7 @@ def sign_in_routes(sessions: Sessions, readers: ReaderAuth, pages: Pages) -> API
     @routes.get("/sign-in")
     async def form(request: Request) -> Response:
         # Mail scanners open links, too: only the POST of this page uses the code up.
-        return show(request, request.query_params)
+        return await show(request, request.query_params)
 
     @routes.post("/sign-in")
     async def sign_in(request: Request) -> Response:
@@ -42,7 +42,7 @@ def sign_in_routes(sessions: Sessions, readers: ReaderAuth, pages: Pages) -> API
         token = await sessions.sign_in(secret.encode(), is_code=bool(code))
         if token is None:
             wrong = "code" if code else "key"
-            return show(request, {"next": target}, wrong=wrong)
+            return await show(request, {"next": target}, wrong=wrong)
         response = RedirectResponse(local_path(target), HTTPStatus.SEE_OTHER)
         life_s = int(SESSION_LIFE.total_seconds())
         _set_cookie(request, response, token, life_s=life_s)
@@ -59,16 +59,18 @@ def sign_in_routes(sessions: Sessions, readers: ReaderAuth, pages: Pages) -> API
         _set_cookie(request, response, "", life_s=0)
         return response
 
-    def show(
+    async def show(
         request: Request, given: Mapping[str, str], *, wrong: str | None = None
     ) -> Response:
-        page = pages.render(
+        page = await pages.render_in_thread(
             "sign_in.html",
             request=request,
             status=HTTPStatus.UNAUTHORIZED if wrong else HTTPStatus.OK,
-            code=given.get("code", ""),
-            next=local_path(given.get("next", "")),
-            wrong=wrong,
+            context=lambda: {
+                "code": given.get("code", ""),
+                "next": local_path(given.get("next", "")),
+                "wrong": wrong,
+            },
         )
         if wrong:
             page.headers.update(ReaderRequiredError("").headers())

@@ -5,6 +5,7 @@ import gzip
 import threading
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -14,6 +15,7 @@ from app.pages.api_reference import reference_routes
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
 from tests.support.app.client import Api
+from tests.support.limits import PATIENCE_S
 
 HTML = {"accept": "text/html"}
 DOCUMENTS = [
@@ -120,6 +122,34 @@ async def test_document_asked_for_by_several_at_once_is_made_once() -> None:
         responses = await asyncio.gather(*asked)
     assert {response.content for response in responses} == {b"a" * 1000}
     assert app.calls == 1
+
+
+async def test_document_does_not_wait_for_a_slow_one() -> None:
+    begun, ready = threading.Event(), threading.Event()
+
+    def prepare() -> None:
+        begun.set()
+        assert ready.wait(PATIENCE_S)
+
+    paths = PublicPaths(frozenset({"/slow", "/document"}), frozenset())
+    documents = PublicDocuments(Counting(), paths, slow={"/slow": prepare})
+    transport = httpx.ASGITransport(documents)
+    async with httpx.AsyncClient(transport=transport, base_url="http://r") as client:
+        slow = asyncio.create_task(client.get("/slow"))
+        assert await asyncio.to_thread(begun.wait, PATIENCE_S)
+        assert (await client.get("/document")).status_code == 200
+        assert not slow.done()
+        ready.set()
+        assert (await slow).status_code == 200
+
+
+async def test_document_is_made_without_the_threads_of_fastapi(
+    anyone: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Their backend is imported at their first use, which takes 50 ms of the event loop.
+    monkeypatch.delattr(anyio.to_thread, "run_sync")
+    for path in DOCUMENTS:
+        assert (await anyone.get(path)).status_code == 200
 
 
 async def test_reference_is_rendered_outside_the_event_loop() -> None:

@@ -73,7 +73,9 @@ def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
         except (ReaderRequiredError, UnavailableError, OverloadedError):
             reader = None
         if reader is None:
-            return pages.render("home.html", request=request)
+            return await pages.render_in_thread(
+                "home.html", request=request, context=dict
+            )
         state, results = await _read(home)
         return pages.render(
             "console/state.html",
