@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 
 from app.logs import fields
-from app.settings import child_environment
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +19,8 @@ log = logging.getLogger(__name__)
 _START_S = 120.0
 _SILENCE_S = 30.0
 _READ_BYTES = 64
+# Shortest pause before a worker is started again.
+PAUSE_S = 0.1
 
 Process = subprocess.Popen[bytes]
 Spawn = Callable[[socket.socket], Process]
@@ -32,7 +33,6 @@ def spawn_worker(listener: socket.socket, control: socket.socket) -> Process:
         [sys.executable, "-P", "-m", "app.serving.worker", str(listener.fileno())],
         stdin=control.fileno(),
         pass_fds=[listener.fileno()],
-        env=child_environment(),
         process_group=0,  # Ctrl-C reaches the parent only
     )
 
@@ -43,7 +43,7 @@ class WorkerProcess:
     Args:
         spawn: starts the process, given its end of the control socket.
         silence_s: seconds without a heartbeat after which it is killed.
-        failures: number of workers that failed before this one in its place.
+        pause_s: seconds for which its place was empty before.
 
     Attributes:
         has_served: whether it ever accepted connections.
@@ -53,7 +53,7 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, spawn: Spawn, *, silence_s: float = _SILENCE_S, failures: int = 0
+        self, spawn: Spawn, *, silence_s: float = _SILENCE_S, pause_s: float = PAUSE_S
     ) -> None:
         self._control, theirs = socket.socketpair()
         with theirs:
@@ -63,7 +63,7 @@ class WorkerProcess:
                 self._control.close()
                 raise
         self.pid = self._process.pid
-        self.failures = failures
+        self.pause_s = pause_s
         self.has_served = self._is_leaving = False
         self._silence_s = silence_s
         self.started_at = time.monotonic()
@@ -84,16 +84,25 @@ class WorkerProcess:
         """Wait until it has ended; returns its exit status, -9 for signal 9."""
         return await asyncio.shield(self._running)
 
-    def drain(self) -> None:
+    def drain(self, *, within_s: float) -> None:
         """Ask it to leave new connections to its successor, and to exit."""
-        self._is_leaving = True
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(b"d")
+        self._kill_after(within_s)
 
-    def stop(self) -> None:
+    def stop(self, *, within_s: float) -> None:
         """Ask it to finish the requests in flight, and to exit."""
-        self._is_leaving = True
         self._process.send_signal(signal.SIGTERM)
+        self._kill_after(within_s)
+
+    def _kill_after(self, limit_s: float) -> None:
+        self._is_leaving = True
+        asyncio.get_running_loop().call_later(limit_s, self._kill_late)
+
+    def _kill_late(self) -> None:
+        if not self._running.done():
+            log.error("worker did not exit", extra=fields(pid=self.pid))
+            self.kill()
 
     def kill(self) -> None:
         """End it at once."""

@@ -17,17 +17,15 @@ from app.errors import OperatorError, WorkerError
 from app.logs import fields
 from app.metrics.snapshots import fold_snapshot
 from app.serving.limits import RELOAD_DRAIN_S
-from app.serving.process import Spawn, WorkerProcess
+from app.serving.process import PAUSE_S, Spawn, WorkerProcess
 from app.serving.systemd import Notifier
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S = 0.1
 # Pause at most 1 s after a worker that had served, and longer after one that never
 # started, because the next one would only fail again.
 _LONGEST_PAUSE_S = {True: 1.0, False: 30.0}
-_MAX_DOUBLINGS = 10
 _HEALTHY_S = 10.0
 # After its connections have ended, a worker commits queued events and exits.
 _EXIT_S = 5.0
@@ -106,8 +104,8 @@ class Supervisor:
         self._notifier.stopping()
         self._listener.close()
         for worker in self._living:
-            worker.stop()
-        await self._wait_for_exit(self._living, self._stop_s)
+            worker.stop(within_s=self._stop_s)
+        await asyncio.gather(*(worker.wait() for worker in self._living))
         if self._error is not None:
             raise self._error
 
@@ -138,24 +136,23 @@ class Supervisor:
         if status > 0 and not self._has_served:
             raise WorkerError("No worker could start; the log shows why.")
         age_s = time.monotonic() - worker.started_at
-        failures = 0 if age_s > _HEALTHY_S else worker.failures + 1
-        longest = _LONGEST_PAUSE_S[worker.has_served]
-        pause = min(_FIRST_PAUSE_S * 2 ** min(failures, _MAX_DOUBLINGS), longest)
+        longer = PAUSE_S if age_s > _HEALTHY_S else 2 * worker.pause_s
+        pause = min(longer, _LONGEST_PAUSE_S[worker.has_served])
         log.error(
             "worker ended",
             extra=fields(pid=worker.pid, status=status, seconds_to_the_next=pause),
         )
         await asyncio.sleep(pause)
         while worker in self._slots and not self._stopping.is_set():
-            new = self._start(failures)
+            new = self._start(pause)
             if new is not None:
                 self._slots[self._slots.index(worker)] = new
             else:  # the system has no room for a process now
                 await asyncio.sleep(_LONGEST_PAUSE_S[True])
 
-    def _start(self, failures: int = 0) -> WorkerProcess | None:
+    def _start(self, pause_s: float = PAUSE_S) -> WorkerProcess | None:
         try:
-            worker = WorkerProcess(self._spawn, failures=failures)
+            worker = WorkerProcess(self._spawn, pause_s=pause_s)
         except OSError:
             log.exception("worker not started")
             return None
@@ -184,33 +181,21 @@ class Supervisor:
                 log.error("reload: configuration kept: %s", error.detail)  # noqa: TRY400 - the detail says it all
             old = await self._replace_workers()
             self._notifier.ready()
-            await self._wait_for_exit(old, RELOAD_DRAIN_S + self._stop_s)
+            await asyncio.gather(*(worker.wait() for worker in old))
 
-    async def _replace_workers(self) -> set[WorkerProcess]:
+    async def _replace_workers(self) -> list[WorkerProcess]:
         """Replace one by one, each only by one that serves; returns the old ones."""
-        old: set[WorkerProcess] = set()
+        old: list[WorkerProcess] = []
         for slot in range(len(self._slots)):
             new = self._start()
             if new is None or not await new.ready():
                 log.error("workers not replaced", extra=fields(pid=new and new.pid))
                 break
             replaced, self._slots[slot] = self._slots[slot], new
-            old.add(replaced)
-            replaced.drain()
+            old.append(replaced)
+            replaced.drain(within_s=RELOAD_DRAIN_S + self._stop_s)
             log.info("worker replaced", extra=fields(pid=replaced.pid, by=new.pid))
-        return old & self._living
-
-    async def _wait_for_exit(self, workers: set[WorkerProcess], limit_s: float) -> None:
-        """Wait until they have ended, and kill those that take longer."""
-        waits = [asyncio.create_task(worker.wait()) for worker in workers]
-        if not waits:
-            return
-        _, late = await asyncio.wait(waits, timeout=limit_s)
-        if late:
-            for worker in self._living & workers:
-                log.error("worker did not exit", extra=fields(pid=worker.pid))
-                worker.kill()
-            await asyncio.wait(late)
+        return old
 
     def _on_stop(self) -> None:
         if self._stopping.is_set():
