@@ -9,7 +9,6 @@ import asyncio
 import logging.config
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from alembic import context
 from alembic.operations import MigrationScript
@@ -19,12 +18,6 @@ from sqlalchemy import Connection
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.store.migrations import migration_connection
-from app.store.tables import metadata
-
-
-def _is_ours(name: str | None, kind: str, _: Any) -> bool:
-    """Leave out the partitions, which a function makes, and other programs' tables."""
-    return kind != "table" or name in metadata.tables
 
 
 def _stamp(
@@ -38,17 +31,7 @@ def _stamp(
 
 
 def _run(connection: Connection) -> None:
-    context.configure(
-        connection=connection,
-        target_metadata=metadata,
-        compare_server_default=True,
-        autogenerate_plugins=[
-            "alembic.autogenerate.*",
-            "alembic.ext.checkconstraint_byname",
-        ],
-        include_name=_is_ours,
-        process_revision_directives=_stamp,
-    )
+    context.configure(connection=connection, process_revision_directives=_stamp)
     with context.begin_transaction():
         context.run_migrations()
 

@@ -20,8 +20,6 @@ from app.declarations.toml_file import (
 )
 from app.errors import ConfigurationError
 from app.events.declaration import declaration_schema
-from app.events.reserved_names import why_reserved
-from app.store.tables import metadata
 from tests.support.events.declared import TRIAL, trial_with, write_trial
 from tests.support.pipeline.verdicts import RECEIPT
 
@@ -207,7 +205,3 @@ def test_schema_of_declarations_accepts_valid_declarations() -> None:
         assert not validator.is_valid(document | {"unknown": 1})
         document["properties"]["p"] = {"type": "int", "description": "A."}
         assert not validator.is_valid(document)
-
-
-def test_every_table_is_a_reserved_name() -> None:
-    assert [name for name in metadata.tables if why_reserved(name) is None] == []

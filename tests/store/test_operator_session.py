@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import ConfigurationError, DatabaseError, KeyNotFoundError
 from app.store.operator_session import in_operator_transaction
-from app.store.tables.access import sources
+from app.store.tables import sources
 from tests.support.store.entries import rows
 
 

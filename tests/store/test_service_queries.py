@@ -14,7 +14,7 @@ from app.store.engine import create_engine
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.maintenance import on_own_connection
 from app.store.service_queries import ServiceQueries
-from app.store.tables.events import rejected_events
+from app.store.tables import rejected_events
 from tests.support.limits import PATIENCE_S
 from tests.support.postgres.patient import patient_engine
 from tests.support.postgres.proxy import Proxy

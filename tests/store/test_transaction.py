@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
-from app.store.tables.access import sources
+from app.store.tables import sources
 from app.store.transaction import transaction
 from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import rows

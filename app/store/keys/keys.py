@@ -20,7 +20,7 @@ from app.store.keys.lookups import is_live
 from app.store.keys.scopes import Scope, only_source
 from app.store.keys.sources import check_source_name, ensure_source
 from app.store.lifecycle.audit import record_action
-from app.store.tables.access import write_keys
+from app.store.tables import write_keys
 
 PREFIX = "rc_"
 _RANDOM_BYTES = 24

@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, bindparam, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.keys.scopes import Reader, Scope
-from app.store.tables.access import write_keys
+from app.store.tables import write_keys
 
 
 def is_live() -> ColumnElement[bool]:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.files import replace_file, try_lock
 from app.store.keys.lookups import is_live
-from app.store.tables.access import write_keys
+from app.store.tables import write_keys
 
 log = logging.getLogger(__name__)
 

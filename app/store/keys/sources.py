@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConfigurationError
-from app.store.tables.access import sources
+from app.store.tables import sources
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 

@@ -20,7 +20,7 @@ from app.store.quarantine.replay import (
     process_again,
     store_each,
 )
-from app.store.tables.events import rejected_events
+from app.store.tables import rejected_events
 from app.store.write.insert import STORED
 from app.store.write.partitions import ensure_partitions
 

@@ -13,7 +13,7 @@ from app.store.lifecycle.audit import record_action
 from app.store.quarantine.caps import ID_CONFLICT
 from app.store.read.events import KeysetPosition
 from app.store.read.filters import RejectedFilter
-from app.store.tables.events import rejected_drops, rejected_events
+from app.store.tables import rejected_drops, rejected_events
 
 _PURGE_BATCH = 1_000
 _COLUMNS = rejected_events.c

@@ -28,7 +28,7 @@ from app.store.read.events import KeysetPosition
 from app.store.read.filters import RejectedFilter
 from app.store.shards.buckets import read_buckets
 from app.store.shards.claim import store_in_buckets
-from app.store.tables.events import rejected_events
+from app.store.tables import rejected_events
 from app.store.transaction import driver_in_transaction
 from app.store.write.insert import (
     CONFLICT,

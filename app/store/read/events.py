@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.request_errors import NotFoundError
 from app.store.read.filters import EventFilter, RejectedFilter
-from app.store.tables.events import events, rejected_events
+from app.store.tables import events, rejected_events
 
 # Rows held in memory at once; each may have 128 KiB.
 _PORTION = 50

@@ -25,7 +25,7 @@ from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import one_connection
 from app.store.operator.causes import sqlstate_of
 from app.store.read.filters import EventFilter
-from app.store.tables.events import events
+from app.store.tables import events
 
 _PORTION = 1_000
 # For one portion: with a filter, all of the table may have to be read for the first.

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from app.store.tables.events import event_ids, events, rejected_events
+from app.store.tables import event_ids, events, rejected_events
 
 Columns: TypeAlias = ReadOnlyColumnCollection[str, Any]
 

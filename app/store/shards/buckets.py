@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.pipeline.outcome import Entry
 from app.pipeline.record import Record
-from app.store.tables.operation import buckets
+from app.store.tables import buckets
 
 _READ = select(buckets.c.bucket).order_by(buckets.c.bucket)
 _REACH = text("SELECT id FROM event_ids WHERE bucket = :bucket LIMIT 1")

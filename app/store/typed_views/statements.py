@@ -1,9 +1,8 @@
 """SQL of a typed view. Names and texts of declarations are quoted, never trusted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from app.events.declaration import Declaration
-from app.store.tables.events import events
 from app.store.typed_views.columns import ViewColumn
 
 # Columns of `events` that every typed view shows, in this order.
@@ -37,9 +36,15 @@ RESERVED_COLUMNS = frozenset({*_EVENT_COLUMNS, "timestamp_iso"})
 
 
 def view_statements(
-    declaration: Declaration, columns: Sequence[ViewColumn]
+    declaration: Declaration,
+    columns: Sequence[ViewColumn],
+    *,
+    comments: Mapping[str, str],
 ) -> Iterator[str]:
-    """Statements that create or extend the view of an event, with all comments."""
+    """Statements that create or extend the view of an event, with all comments.
+
+    `comments` are those of the columns of `events`.
+    """
     view = quote_name(declaration.name)
     selected = [
         *map(quote_name, _EVENT_COLUMNS),
@@ -53,11 +58,11 @@ def view_statements(
     )
     summary = " ".join(declaration.description.split("\n\n", maxsplit=1)[0].split())
     yield f"COMMENT ON VIEW {view} IS {quote_text(summary)}"
-    comments = {name: str(events.c[name].comment) for name in _EVENT_COLUMNS}
-    comments["timestamp_iso"] = _TIMESTAMP_ISO_COMMENT
+    meanings = {name: comments[name] for name in _EVENT_COLUMNS}
+    meanings["timestamp_iso"] = _TIMESTAMP_ISO_COMMENT
     for column in columns:
-        comments[column.name] = f"Property {column.names[0]}: {column.comment}"
-    for name, comment in comments.items():
+        meanings[column.name] = f"Property {column.names[0]}: {column.comment}"
+    for name, comment in meanings.items():
         yield f"COMMENT ON COLUMN {view}.{quote_name(name)} IS {quote_text(comment)}"
 
 

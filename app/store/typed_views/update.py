@@ -11,10 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import SchemaError
 from app.events.declaration import Declaration
 from app.store.migrations import migration_connection
-from app.store.tables.operation import event_declarations
+from app.store.tables import event_declarations
 from app.store.typed_views.columns import ViewColumn, plan_columns
 from app.store.typed_views.statements import RESERVED_COLUMNS, view_statements
 
+_COMMENTS = text(
+    "SELECT attname, col_description(attrelid, attnum) FROM pg_attribute"
+    " WHERE attrelid = 'events'::regclass AND attnum > 0"
+)
 _RELATION_EXISTS = text("SELECT to_regclass(quote_ident(:name)) IS NOT NULL")
 # Limit of Postgres.
 _MAX_COLUMNS = 1_600
@@ -85,7 +89,8 @@ async def _update(
             f"The view of {declaration.name} would have more than {_MAX_COLUMNS}"
             " columns; declare the event under a new name."
         )
-    for statement in view_statements(declaration, columns):
+    comments = dict(tuple(row) for row in await connection.execute(_COMMENTS))
+    for statement in view_statements(declaration, columns, comments=comments):
         await connection.exec_driver_sql(statement)
     row = {
         "event": declaration.name,

@@ -14,7 +14,7 @@ from app.pipeline.fields.canonical import CanonicalEvent
 from app.pipeline.issues import Issue, WarningCode
 from app.pipeline.json_decode import decode
 from app.pipeline.validation import validate
-from app.store.tables.events import events
+from app.store.tables import events
 
 _MAX_DEPTH = 200
 _UNDECLARED = text(

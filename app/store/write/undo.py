@@ -11,7 +11,7 @@ from app.errors import EventNotFoundError
 from app.store.lifecycle.audit import record_action
 from app.store.shards.buckets import read_buckets
 from app.store.shards.settings import propagate_settings
-from app.store.tables.events import event_ids, events, rejected_events
+from app.store.tables import event_ids, events, rejected_events
 
 _REJECTED_BATCH = 1_000
 # Statistics of a partitioned table are collected by this statement alone: autovacuum

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import Result
 
@@ -20,8 +21,7 @@ from app.cli.files.import_events import import_events
 from app.errors import OperatorError
 from app.pipeline.record import Record, RequestContext
 from app.store.read.export import NOT_EXPORTED
-from app.store.tables.events import events
-from app.store.tables.operation import audit_log
+from app.store.tables import events
 from tests.support.cli.files import ndjson, run, run_aside, write
 from tests.support.pipeline.verdicts import ADDED_USER, RECEIPT, SIGNED_UP, stored
 from tests.support.service.process import ROLLCALL, environment
@@ -346,4 +346,6 @@ async def test_interrupted_export_is_audited(
     await save(engine, *records(99))
     failed = await run_aside(export, "--output", "/dev/full", url=database_url)
     assert isinstance(failed.exception, OperatorError)
-    assert [row.action for row in await rows(engine, audit_log)] == ["export.begin"]
+    async with engine.connect() as connection:
+        actions = await connection.scalars(text("SELECT action FROM audit_log"))
+        assert actions.all() == ["export.begin"]

@@ -15,8 +15,7 @@ from typer.testing import Result
 from app.cli.files.import_events import import_events
 from app.errors import ConfigurationError, DatabaseError
 from app.pipeline.timestamp import format_timestamp
-from app.store.tables.access import sources
-from app.store.tables.events import events, rejected_events
+from app.store.tables import events, rejected_events, sources
 from tests.support.cli.files import event, ndjson, run, run_aside, write
 from tests.support.eventually import eventually
 from tests.support.pipeline.verdicts import SIGNED_UP, without

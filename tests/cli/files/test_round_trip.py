@@ -17,7 +17,7 @@ from app.cli.input.items import RawItem
 from app.cli.input.process import process_item
 from app.pipeline.record import Record
 from app.store.engine import create_engine
-from app.store.tables.events import events
+from app.store.tables import events
 from tests.support.cli.files import run, run_aside
 from tests.support.pipeline.json_strategies import (
     canonical_events,

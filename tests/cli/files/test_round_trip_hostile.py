@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.cli.files.export import export
 from app.cli.files.import_events import import_events
-from app.store.tables.events import events
+from app.store.tables import events
 from tests.support.cli.files import run_aside, write
 from tests.support.events.hostile import hostile_lines
 from tests.support.store.entries import rows

@@ -7,7 +7,7 @@ from typer.testing import Result
 
 from app.cli.files.import_events import import_events
 from app.errors import EventNotFoundError
-from app.store.tables.events import event_ids, events
+from app.store.tables import event_ids, events
 from tests.support.cli.files import event, ndjson, run, run_aside, write
 from tests.support.pipeline.verdicts import without
 from tests.support.store.entries import counts, rows

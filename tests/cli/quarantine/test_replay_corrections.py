@@ -2,7 +2,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.issues import Issue
-from app.store.tables.events import events
+from app.store.tables import events
 from tests.support.cli.rejected import Run, lines, runner_on
 from tests.support.pipeline.verdicts import added_user_with, signed_up_with, without
 from tests.support.store.entries import rows

@@ -15,7 +15,7 @@ from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal
 from app.store.quarantine.caps import Quarantine
-from app.store.tables.events import events, rejected_events
+from app.store.tables import events, rejected_events
 from app.store.write.committer import Committer
 from tests.support.eventually import eventually
 from tests.support.store.entries import counts, record, records, rejection, rows, save

@@ -25,7 +25,7 @@ from app.store.read.filters import RejectedFilter
 from app.store.shards.buckets import Buckets, read_buckets
 from app.store.shards.distribute import distribute
 from app.store.shards.settings import propagate_settings
-from app.store.tables.events import event_ids, events
+from app.store.tables import event_ids, events
 from app.store.write.insert import (
     CONFLICT,
     DUPLICATE,

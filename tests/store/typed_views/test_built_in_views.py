@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.tables.events import events
+from app.store.tables import events
 
 AT = datetime(2023, 11, 2, 0, 30, 8, 276000, tzinfo=UTC)
 UNCOMMENTED = text("""

@@ -13,7 +13,7 @@ from app.errors import ConfigurationError, OperatorError
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.store.quarantine.caps import Quarantine
-from app.store.tables.access import sources
+from app.store.tables import sources
 from app.store.write.backfill import Import, backfill
 from app.store.write.insert import DUPLICATE, STORED
 from tests.support.service.process import until

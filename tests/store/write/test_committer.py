@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
-from app.store.tables.events import events, rejected_events
+from app.store.tables import events, rejected_events
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from tests.support.store.entries import (
     commit,

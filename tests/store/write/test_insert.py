@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import RequestContext
-from app.store.tables.events import event_ids, events, rejected_events
+from app.store.tables import event_ids, events, rejected_events
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from tests.support.pipeline.verdicts import (
     added_user_with,

@@ -5,7 +5,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.outcome import EventStatus, Outcome
-from app.store.tables.events import event_ids, events
+from app.store.tables import event_ids, events
 from app.store.write.insert import DUPLICATE, REFUSED_AS_ERASED, STORED
 from tests.support.store.entries import counts, record, rejection, save
 

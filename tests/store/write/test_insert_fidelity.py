@@ -14,7 +14,7 @@ from sqlalchemy import Table, Text, cast, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.record import Record
-from app.store.tables.events import events, rejected_events
+from app.store.tables import events, rejected_events
 from app.store.write.insert import STORED
 from tests.support.pipeline.json_strategies import (
     canonical_events,

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.engine import create_engine
-from app.store.tables.events import events
+from app.store.tables import events
 from app.store.write.partitions import ensure_partitions
 
 PARTITIONS = text("""

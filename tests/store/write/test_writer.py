@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from app.pipeline.outcome import Entry, Outcome
 from app.request_errors import UnavailableError
-from app.store.tables.events import events
+from app.store.tables import events
 from app.store.write.committer import Committer
 from app.store.write.insert import DUPLICATE, STORED
 from app.store.write.writer import MAX_BATCH, MIN_TAKEN, Writer

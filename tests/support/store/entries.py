@@ -15,7 +15,7 @@ from app.store.quarantine.caps import Quarantine
 from app.store.shards.buckets import ONE_BUCKET, Buckets, read_buckets
 from app.store.shards.claim import store_in_buckets
 from app.store.shards.committer import committer_of
-from app.store.tables.events import event_ids, events, rejected_events
+from app.store.tables import event_ids, events, rejected_events
 from app.store.transaction import driver_in_transaction
 from app.store.write.committer import Committer
 from app.store.write.insert import store_records
