@@ -21,13 +21,7 @@ from app.api.rows import (
     row_json,
 )
 from app.request_errors import ForbiddenError, InvalidParameterError, NotFoundError
-from app.store.read.events import (
-    EventRow,
-    Page,
-    RejectedRow,
-    read_events,
-    read_rejected,
-)
+from app.store.read.events import Page, read_events, read_rejected
 from app.store.read.filters import EventFilter, RejectedFilter
 from app.store.read.limiter import QueryLimiter
 
@@ -51,7 +45,7 @@ _ONE: dict[str, Any] = {
 }
 
 # Reads the rows that match, a place in their order and a limit given.
-_Read: TypeAlias = Callable[..., Awaitable[Page[EventRow] | Page[RejectedRow]]]
+_Read: TypeAlias = Callable[..., Awaitable[Page]]
 
 
 def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:

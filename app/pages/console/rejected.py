@@ -17,7 +17,7 @@ from app.pages.render import Pages
 from app.pipeline.issues import Issue
 from app.store.quarantine.queries import count_selection
 from app.store.quarantine.replay_runs import ReplayRuns
-from app.store.read.events import RejectedRow, find_rejected, read_rejected
+from app.store.read.events import EventRow, find_rejected, read_rejected
 from app.store.read.filters import RejectedFilter
 from app.store.read.limiter import QueryLimiter
 
@@ -98,7 +98,7 @@ def rejected_routes(
 def show_event(
     pages: Pages,
     request: Request,
-    row: RejectedRow,
+    row: EventRow,
     *,
     can_operate: bool,
     refused: tuple[str, Sequence[Issue]] | None = None,

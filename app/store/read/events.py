@@ -3,13 +3,11 @@
 jsonb columns are read as text, so that no number changes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Column, Select, Table, Text, Uuid, cast, literal, select, tuple_
+from sqlalchemy import Column, Row, Select, Text, Uuid, cast, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,83 +17,14 @@ from app.store.tables import events, rejected_events
 
 # Rows held in memory at once; each may have 128 KiB.
 _PORTION = 50
-# A page ends early beyond this.
-_PAGE_BYTES = 4 * 1024 * 1024
+# A page ends early beyond this many characters.
+_PAGE_CHARACTERS = 4 * 1024 * 1024
 _PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
+_NOT_SHOWN = {events.c.bucket, events.c.import_id, rejected_events.c.stored_at}
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """A stored event.
-
-    Attributes:
-        properties: JSON text, and so are the context, the warnings and the unknown
-            top-level fields (`extra`).
-    """
-
-    id: UUID
-    source: str
-    event: str
-    user_id: str
-    group_id: str | None
-    timestamp: datetime
-    timestamp_raw: str
-    received_at: datetime
-    stored_at: datetime
-    message_id: str | None
-    properties: str
-    context: str
-    warnings: str
-    extra: str
-
-    @property
-    def place(self) -> "KeysetPosition":
-        """Its position in the order of storing."""
-        return KeysetPosition(self.stored_at, self.id)
-
-    @property
-    def size(self) -> int:
-        """Number of characters in its long columns."""
-        texts = (self.properties, self.context, self.warnings, self.extra)
-        return sum(map(len, texts))
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A rejected event.
-
-    Attributes:
-        errors: JSON text, and so are the warnings.
-        payload: the payload as ASCII-escaped JSON, which may be cut short.
-    """
-
-    id: UUID
-    received_at: datetime
-    source: str
-    event: str | None
-    message_id: str | None
-    reason: str
-    errors: str
-    warnings: str
-    payload: str
-    payload_bytes: int
-    truncated: bool
-    request_id: str
-    corrected_at: datetime | None
-    corrected_as: UUID | None
-
-    @property
-    def place(self) -> "KeysetPosition":
-        """Its position in the order of receipt."""
-        return KeysetPosition(self.received_at, self.id)
-
-    @property
-    def size(self) -> int:
-        """Number of characters in its long columns."""
-        return len(self.payload) + len(self.errors) + len(self.warnings)
-
-
-Row = TypeVar("Row", EventRow, RejectedRow)
+# A stored or rejected event; an attribute for each column, those of jsonb as JSON text.
+EventRow: TypeAlias = Row[Any]
 
 
 class KeysetPosition(NamedTuple):
@@ -105,11 +34,10 @@ class KeysetPosition(NamedTuple):
     id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Row]):
+class Page(NamedTuple):
     """Some rows, the newest first, and where to go on; None at the end."""
 
-    rows: list[Row]
+    rows: list[EventRow]
     last: KeysetPosition | None
 
 
@@ -119,7 +47,7 @@ async def read_events(
     *,
     before: KeysetPosition | None = None,
     limit: int,
-) -> Page[EventRow]:
+) -> Page:
     """The newest events that match, before a place in the order of storing.
 
     A page of large events ends before the limit.
@@ -128,7 +56,7 @@ async def read_events(
         # A plan that is kept for spans of any length reads from the newest event on.
         await connection.exec_driver_sql(_PLAN_ANEW)
     query = events_query(wanted, before=before)
-    return await _read_page(connection, query, EventRow, limit=limit)
+    return await _read_page(connection, query, "stored_at", limit=limit)
 
 
 async def read_rejected(
@@ -137,13 +65,13 @@ async def read_rejected(
     *,
     before: KeysetPosition | None = None,
     limit: int,
-) -> Page[RejectedRow]:
+) -> Page:
     """As `read_events`, of rejected ones, in the order of receipt."""
     query = rejected_query(wanted, before=before)
-    return await _read_page(connection, query, RejectedRow, limit=limit)
+    return await _read_page(connection, query, "received_at", limit=limit)
 
 
-async def find_rejected(connection: AsyncConnection, *, id_: UUID) -> RejectedRow:
+async def find_rejected(connection: AsyncConnection, *, id_: UUID) -> EventRow:
     """Read one rejected event.
 
     Raises:
@@ -158,56 +86,51 @@ async def find_rejected(connection: AsyncConnection, *, id_: UUID) -> RejectedRo
 
 
 def events_query(wanted: EventFilter, *, before: KeysetPosition | None) -> Select[Any]:
-    """Columns of `EventRow`, the newest first, without a limit."""
-    order = (events.c.stored_at, events.c.id)
-    query = select(*_columns(events, EventRow)).where(*wanted.conditions())
-    return _ordered(query, order, before)
+    """The query of `read_events`, without a limit."""
+    return _newest_first(events.c.stored_at, events.c.id, before).where(
+        *wanted.conditions()
+    )
 
 
 def rejected_query(
     wanted: RejectedFilter, *, before: KeysetPosition | None
 ) -> Select[Any]:
-    """Columns of `RejectedRow`, the newest first, without a limit."""
-    order = (rejected_events.c.received_at, rejected_events.c.id)
-    query = select(*_columns(rejected_events, RejectedRow)).where(*wanted.conditions())
-    return _ordered(query, order, before)
+    """The query of `read_rejected`, without a limit."""
+    columns = rejected_events.c
+    return _newest_first(columns.received_at, columns.id, before).where(
+        *wanted.conditions()
+    )
 
 
-def _ordered(
-    query: Select[Any],
-    order: tuple[Column[datetime], Column[UUID]],
-    before: KeysetPosition | None,
+def _newest_first(
+    at: Column[datetime], id_: Column[UUID], before: KeysetPosition | None
 ) -> Select[Any]:
-    at, _ = order
+    query = select(
+        *(
+            cast(c, Text).label(c.name) if isinstance(c.type, JSONB) else c
+            for c in at.table.c
+            if c not in _NOT_SHOWN
+        )
+    )
     if before is not None:
         place = tuple_(literal(before.at, at.type), literal(before.id, Uuid))
         # By the first, partitions are left out, which the pair alone would not do.
-        query = query.where(at <= before.at, tuple_(*order) < place)
-    return query.order_by(*(column.desc() for column in order))
-
-
-def _columns(table: Table, row: type[EventRow | RejectedRow]) -> list[Any]:
-    columns = [table.c[field.name] for field in fields(row)]
-    return [
-        cast(c, Text).label(c.name) if isinstance(c.type, JSONB) else c for c in columns
-    ]
+        query = query.where(at <= before.at, tuple_(at, id_) < place)
+    return query.order_by(at.desc(), id_.desc())
 
 
 async def _read_page(
-    connection: AsyncConnection,
-    query: Select[Any],
-    make: Callable[..., Row],
-    *,
-    limit: int,
-) -> Page[Row]:
+    connection: AsyncConnection, query: Select[Any], at: str, *, limit: int
+) -> Page:
     result = await connection.stream(query.limit(limit + 1))
-    rows: list[Row] = []
+    rows: list[EventRow] = []
     size = 0
     async for portion in result.partitions(_PORTION):
         for row in portion:
-            if len(rows) == limit or size > _PAGE_BYTES:
+            if len(rows) == limit or size > _PAGE_CHARACTERS:
                 await result.close()
-                return Page(rows, rows[-1].place)
-            rows.append(make(*row))
-            size += rows[-1].size
+                last = rows[-1]
+                return Page(rows, KeysetPosition(getattr(last, at), last.id))
+            rows.append(row)
+            size += sum(len(value) for value in row if isinstance(value, str))
     return Page(rows, None)

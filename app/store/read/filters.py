@@ -1,5 +1,6 @@
 """Which stored or rejected events are read: every value is a bound parameter."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -38,14 +39,8 @@ class EventFilter:
 
     def conditions(self, columns: Columns = events.c) -> list[ColumnElement[bool]]:
         """One for each given part, on columns of `events` or of a typed view."""
-        conditions = _equal(
-            columns,
-            event=self.event,
-            source=self.source,
-            user_id=self.user_id,
-            group_id=self.group_id,
-            message_id=self.message_id,
-        )
+        names = ("event", "source", "user_id", "group_id", "message_id")
+        conditions = _equal(columns, self, names)
         if self.id is not None:
             claim = select(event_ids.c.stored_at).where(event_ids.c.id == self.id)
             # No index of events has the id: its claim says when it was stored.
@@ -83,15 +78,8 @@ class RejectedFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """One for each given part."""
-        conditions = _equal(
-            rejected_events.c,
-            id=self.id,
-            reason=self.reason,
-            event=self.event,
-            source=self.source,
-            message_id=self.message_id,
-            request_id=self.request_id,
-        )
+        names = ("id", "reason", "event", "source", "message_id", "request_id")
+        conditions = _equal(rejected_events.c, self, names)
         if self.ids is not None:
             conditions.append(rejected_events.c.id.in_(self.ids))
         if self.is_corrected is not None:
@@ -102,10 +90,11 @@ class RejectedFilter:
         )
 
 
-def _equal(columns: Columns, **values: object) -> list[ColumnElement[bool]]:
-    return [
-        columns[name] == value for name, value in values.items() if value is not None
-    ]
+def _equal(
+    columns: Columns, wanted: EventFilter | RejectedFilter, names: Iterable[str]
+) -> list[ColumnElement[bool]]:
+    values = ((name, getattr(wanted, name)) for name in names)
+    return [columns[name] == value for name, value in values if value is not None]
 
 
 def _between(

@@ -1,8 +1,7 @@
 """A limit on concurrent read queries, which use connections of their own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -56,22 +55,20 @@ class QueryLimiter:
         self._room -= 1
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
-            async with self._turn(deadline):
+            await self._wait_for_turn(deadline)
+            try:
                 left_s = deadline - asyncio.get_running_loop().time()
                 return await ask(
                     self._engine, question, timeout_s=left_s, failure=self._failure
                 )
+            finally:
+                self._turns.release()
         finally:
             self._room += 1
 
-    @asynccontextmanager
-    async def _turn(self, deadline: float) -> AsyncIterator[None]:
+    async def _wait_for_turn(self, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
                 await self._turns.acquire()
         except TimeoutError:
             raise OverloadedError("Others were still reading; ask again.") from None
-        try:
-            yield
-        finally:
-            self._turns.release()
