@@ -32,12 +32,12 @@ WHERE (key_hash = ANY(:hashes) OR id = ANY(:ids))
 """)
 
 
-async def find_source(connection: AsyncConnection, *, key_hash: bytes) -> str | None:
+async def find_source(connection: AsyncConnection, key_hash: bytes) -> str | None:
     """Return the source of a live write key; None for every other key."""
     return await connection.scalar(_FIND_SOURCE, {"key_hash": key_hash})
 
 
-async def find_reader(connection: AsyncConnection, *, key_hash: bytes) -> Reader | None:
+async def find_reader(connection: AsyncConnection, key_hash: bytes) -> Reader | None:
     """Return the holder of a live key other than a write key; None for the rest."""
     row = (await connection.execute(_FIND_READER, {"key_hash": key_hash})).one_or_none()
     return None if row is None else Reader(*row)
@@ -49,8 +49,14 @@ async def has_write_keys(connection: AsyncConnection) -> bool:
 
 
 async def record_use(
-    connection: AsyncConnection, *, hashes: list[bytes], ids: list[str]
+    connection: AsyncConnection, hashes: list[bytes], ids: list[str]
 ) -> int:
-    """Record today as the day of the last use; return the number of changed rows."""
+    """Record today as the day of the last use; return the number of changed rows.
+
+    Args:
+        connection: in the caller's transaction.
+        hashes: hashes of keys.
+        ids: ids of keys with a browser session in use.
+    """
     parameters = {"hashes": hashes, "ids": ids}
     return (await connection.execute(_RECORD_USE, parameters)).rowcount

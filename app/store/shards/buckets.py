@@ -52,6 +52,6 @@ async def read_buckets(connection: AsyncConnection) -> Buckets:
     return Buckets(tuple((await connection.scalars(_READ)).all()))
 
 
-async def reach_bucket(connection: AsyncConnection, *, bucket: int) -> None:
+async def reach_bucket(connection: AsyncConnection, bucket: int) -> None:
     """Read from the server of a bucket; raises a database error if it is away."""
     await connection.execute(_REACH, {"bucket": bucket})
