@@ -1,11 +1,15 @@
 """Errors of FastAPI's routes: problem JSON for programs, a page for browsers."""
 
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.errors import EventNotFoundError, KeyNotFoundError, OperatorError
 from app.ingest.problems import problem_response
 from app.ingest.responses import PROBLEM_JSON
 from app.ingest.routes import TRACK_ROUTES
@@ -46,26 +50,20 @@ def install_error_handlers(app: FastAPI, pages: Pages) -> None:
             headers=error.headers(),
         )
 
-    @app.exception_handler(RequestError)
-    async def refused(request: Request, error: RequestError) -> Response:
-        return render(request, error)
+    async def respond(
+        convert: Callable[[Any], RequestError], request: Request, error: Exception
+    ) -> Response:
+        return render(request, convert(error))
 
-    @app.exception_handler(RequestValidationError)
-    async def unfit(request: Request, error: RequestValidationError) -> Response:
-        return render(request, _say_unfit(error))
+    for kind, convert in _CONVERSIONS.items():
+        app.add_exception_handler(kind, partial(respond, convert))
 
-    @app.exception_handler(HTTPException)
-    async def unrouted(request: Request, error: HTTPException) -> Response:
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allow = (error.headers or {}).get("Allow", "GET")
-            return render(
-                request, MethodNotAllowedError(f"This path takes {allow}.", allow=allow)
-            )
-        return render(request, NotFoundError(_NOT_FOUND))
 
-    @app.exception_handler(Exception)
-    async def failed(request: Request, _: Exception) -> Response:
-        return render(request, InternalError("Rollcall failed."))
+def _say_unrouted(error: HTTPException) -> RequestError:
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allow = (error.headers or {}).get("Allow", "GET")
+        return MethodNotAllowedError(f"This path takes {allow}.", allow=allow)
+    return NotFoundError(_NOT_FOUND)
 
 
 def _say_unfit(error: RequestValidationError) -> RequestError:
@@ -84,3 +82,17 @@ def _say_unfit(error: RequestValidationError) -> RequestError:
         case _:
             reason = "The value is not allowed."
     return InvalidParameterError(f"The parameter {names[-1]} is invalid. {reason}")
+
+
+def _say_unknown(error: OperatorError) -> RequestError:
+    return NotFoundError(error.detail)
+
+
+_CONVERSIONS: dict[type[Exception], Callable[[Any], RequestError]] = {
+    RequestError: lambda error: error,
+    RequestValidationError: _say_unfit,
+    HTTPException: _say_unrouted,
+    KeyNotFoundError: _say_unknown,
+    EventNotFoundError: _say_unknown,
+    Exception: lambda _: InternalError("Rollcall failed."),
+}

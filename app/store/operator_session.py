@@ -68,11 +68,10 @@ class OperatorDatabase:
         **options: P.kwargs,
     ) -> T:
         """Run work as `in_operator_transaction` does, with these further arguments."""
-
-        async def once(connection: AsyncConnection) -> T:
-            return await work(connection, *arguments, **options)
-
-        return asyncio.run(in_operator_transaction(self.url, once))
+        within = in_operator_transaction(
+            self.url, lambda connection: work(connection, *arguments, **options)
+        )
+        return asyncio.run(within)
 
     def run(
         self,
@@ -81,11 +80,10 @@ class OperatorDatabase:
         **options: P.kwargs,
     ) -> T:
         """Run work as `run_with_engine` does, with these further arguments."""
-
-        async def once(engine: AsyncEngine) -> T:
-            return await work(engine, *arguments, **options)
-
-        return asyncio.run(run_with_engine(self.url, once))
+        within = run_with_engine(
+            self.url, lambda engine: work(engine, *arguments, **options)
+        )
+        return asyncio.run(within)
 
 
 async def run_with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:

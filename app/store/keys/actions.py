@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import ConfigurationError, KeyNotFoundError
-from app.request_errors import InvalidParameterError, NotFoundError
+from app.request_errors import InvalidParameterError
 from app.store.keys.keys import create_key, revoke_key, rotate_key
 from app.store.keys.scopes import Scope
 from app.store.query import ask
@@ -47,24 +47,17 @@ class KeyActions:
         Keys of other scopes are left out: an operator would get a stronger key.
 
         Raises:
-            NotFoundError: no live write key has the id.
+            KeyNotFoundError: no live write key has the id.
         """
-        rotate = partial(_rotate_write_key, id_=id_, actor=actor)
-        try:
-            return await self._ask(rotate)
-        except KeyNotFoundError as error:
-            raise NotFoundError(error.detail) from None
+        return await self._ask(partial(_rotate_write_key, id_=id_, actor=actor))
 
     async def revoke(self, id_: str, *, actor: str) -> str:
         """Revoke a key by its id; returns its source.
 
         Raises:
-            NotFoundError: the id is unknown.
+            KeyNotFoundError: the id is unknown.
         """
-        try:
-            row = await self._ask(partial(revoke_key, id_=id_, actor=actor))
-        except KeyNotFoundError as error:
-            raise NotFoundError(error.detail) from None
+        row = await self._ask(partial(revoke_key, id_=id_, actor=actor))
         return row.source
 
 

@@ -88,12 +88,9 @@ class Sessions:
             "life": SESSION_LIFE,
         }
         statement = _BY_CODE if is_code else _BY_KEY
-
-        async def begin(connection: AsyncConnection) -> str | None:
-            found: str | None = await connection.scalar(statement, parameters)
-            return found
-
-        reader = await self._one_at_a_time.ask(begin)
+        reader = await self._one_at_a_time.ask(
+            lambda connection: connection.scalar(statement, parameters)
+        )
         return None if reader is None else token
 
     async def reader_of(self, token_hash: bytes) -> Reader | None:
@@ -108,16 +105,10 @@ class Sessions:
 
     async def sign_out(self, token: bytes) -> None:
         """End a session, if it is one."""
-
-        async def end(connection: AsyncConnection) -> None:
-            await connection.execute(_END, {"token_hash": hash_key(token)})
-
-        await self._ask(end)
+        parameters = {"token_hash": hash_key(token)}
+        await self._ask(lambda connection: connection.execute(_END, parameters))
 
     async def expire(self) -> int:
         """Delete expired sessions and codes; returns how many sessions."""
-
-        async def delete(connection: AsyncConnection) -> int:
-            return (await connection.execute(_EXPIRE)).rowcount
-
-        return await self._ask(delete)
+        deleted = await self._ask(lambda connection: connection.execute(_EXPIRE))
+        return deleted.rowcount

@@ -7,9 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.errors import EventNotFoundError
 from app.pipeline.record import Policy
-from app.request_errors import NotFoundError
 from app.store.lifecycle.audit import record_action
 from app.store.quarantine.correct import Correction, correct
 from app.store.quarantine.queries import SelectionCounts, count_selection, purge
@@ -51,7 +49,8 @@ class QuarantineActions:
     async def has_rights(self) -> bool:
         """Whether the database role of the service may take actions."""
         if not self._has_rights:
-            self._has_rights = await self._ask(_has_rights)
+            ask_rights = self._ask(lambda connection: connection.scalar(_RIGHTS))
+            self._has_rights = bool(await ask_rights)
         return self._has_rights
 
     async def correct(
@@ -60,7 +59,7 @@ class QuarantineActions:
         """Store a corrected payload if it is valid; without an actor only check it.
 
         Raises:
-            NotFoundError: no rejected event waits for it.
+            EventNotFoundError: no rejected event waits for it.
         """
 
         async def work(connection: AsyncConnection) -> Correction:
@@ -77,10 +76,7 @@ class QuarantineActions:
                 )
             return found
 
-        try:
-            return await self._ask(work)
-        except EventNotFoundError as error:
-            raise NotFoundError(error.detail) from None
+        return await self._ask(work)
 
     async def count(self, selection: RejectedFilter) -> SelectionCounts:
         """Count a selection."""
@@ -103,7 +99,3 @@ class QuarantineActions:
         batches: list[int] = []
         await purge(self._engine, selection, actor=actor, report=batches.append)
         return sum(batches)
-
-
-async def _has_rights(connection: AsyncConnection) -> bool:
-    return bool(await connection.scalar(_RIGHTS))
