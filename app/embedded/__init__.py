@@ -1,17 +1,15 @@
 """A real Postgres, run for installations that configure no database.
 
 Many processes may use one cluster at once. They agree through the locks of
-`ClusterPaths`, which the kernel releases however a process ends; no pid is trusted.
+`Cluster`, which the kernel releases however a process ends; no pid is trusted.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
 from app.embedded.binaries import find_binaries
-from app.embedded.paths import DATABASE, PORT, SUPERUSER, ClusterPaths
+from app.embedded.cluster import Cluster
 from app.embedded.server import ensure_running, stop
 from app.embedded.service_user import user_for
 from app.embedded.watchdog import restart_when_it_ends
@@ -19,27 +17,6 @@ from app.errors import EmbeddedPostgresError
 from app.files import exclusive_lock, make_exclusive, shared_lock
 
 __all__ = ["Cluster", "cluster_exists", "find_binaries", "running"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """One running Postgres; every path is absolute.
-
-    Attributes:
-        data_dir: files of the cluster (PGDATA).
-        socket_dir: directory, mode 0700, of the only socket that the server opens.
-        bin_dir: directory of `psql`, `pg_dump` and the like of the same version.
-    """
-
-    data_dir: Path
-    socket_dir: Path
-    bin_dir: Path
-
-    def url(self, database: str = DATABASE) -> str:
-        """SQLAlchemy URL of a database of this cluster; it holds no secret."""
-        query = {"host": str(self.socket_dir), "port": PORT}
-        options = urlencode(query, safe="/", quote_via=quote)
-        return f"postgresql+asyncpg://{SUPERUSER}@/{quote(database)}?{options}"
 
 
 def cluster_exists(state_dir: Path) -> bool:
@@ -75,25 +52,25 @@ def running(
     with ExitStack() as stack:
         with _file_errors_explained(state_dir):
             state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
-            paths = ClusterPaths(
+            cluster = Cluster(
                 state_dir=state_dir,
                 bin_dir=find_binaries(bin_dir),
                 user=user_for(state_dir / "postgres"),
                 announce=announce,
                 settings=settings or {},
             )
-            users = stack.enter_context(shared_lock(paths.users_lock))
-            stack.callback(_leave, paths, users)
-            with exclusive_lock(paths.start_lock):
-                ensure_running(paths)
-        stack.enter_context(restart_when_it_ends(paths))
-        yield Cluster(paths.data_dir, paths.socket.resolve(), paths.bin_dir)
+            users = stack.enter_context(shared_lock(cluster.users_lock))
+            stack.callback(_leave, cluster, users)
+            with exclusive_lock(cluster.start_lock):
+                ensure_running(cluster)
+        stack.enter_context(restart_when_it_ends(cluster))
+        yield cluster
 
 
-def _leave(paths: ClusterPaths, users: int) -> None:
-    with _file_errors_explained(paths.state_dir), exclusive_lock(paths.start_lock):
+def _leave(cluster: Cluster, users: int) -> None:
+    with _file_errors_explained(cluster.state_dir), exclusive_lock(cluster.start_lock):
         if make_exclusive(users):
-            stop(paths)
+            stop(cluster)
 
 
 @contextmanager

@@ -1,112 +1,53 @@
-"""Creation and server settings of the cluster."""
+"""One embedded Postgres: its paths, its names and its URL."""
 
-import os
-import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
-from app.embedded.binaries import major_version
-from app.embedded.paths import SUPERUSER, ClusterPaths
-from app.errors import EmbeddedPostgresError
-from app.files import sync_directory
+from app.embedded.service_user import ServiceUser
 
-INITDB = (
-    "--no-locale",
-    "--encoding=UTF8",
-    "--data-checksums",
-    "--auth-local=trust",
-    "--auth-host=reject",
-    f"--username={SUPERUSER}",
-    "--no-instructions",
-)
-SETTINGS = {
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    # With Postgres's 1 GB of WAL, checkpoints follow each other under a write load.
-    # wal_compression stays off: full pages hold random ids, of which pglz saves 5 %
-    # and takes longer than the insert itself.
-    "max_wal_size": "4GB",
-    "checkpoint_timeout": "15min",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    # Payloads are personal data, so no statement, row or value is logged. Here `log`
-    # ranks above `error`; messages at `error` quote values.
-    "log_destination": "stderr",
-    "logging_collector": "off",
-    "log_line_prefix": "%m [%p] ",
-    "log_min_messages": "log",
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
-    "log_statement": "none",
-}
-CONTAINER_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
+DATABASE = "rollcall"
+SUPERUSER = "postgres"
+PORT = 5432
 
 
-def ensure_cluster(paths: ClusterPaths, bin_dir: Path) -> None:
-    """Run initdb if there is no cluster; it appears whole or not at all.
+@dataclass(kw_only=True)
+class Cluster:
+    """One cluster, and the means to run a server on it; every path is absolute.
 
-    `bin_dir` holds the programs, as the server's user reaches them.
+    Attributes:
+        state_dir: directory that holds everything else.
+        bin_dir: directory of `psql` and the like, as this process reaches it.
+        user: operating system user that runs the server.
+        announce: callback for sentences about slow steps.
+        settings: Postgres settings that override Rollcall's own.
     """
-    version = paths.data_dir / "PG_VERSION"
-    if version.is_file():
-        _check_version(paths, version.read_text().strip())
-        return
-    if paths.data_dir.is_dir() and any(paths.data_dir.iterdir()):
-        raise EmbeddedPostgresError(
-            f"{paths.data_dir} holds files but no Postgres cluster: move them away, "
-            "or set ROLLCALL_DATA_DIR to another directory."
-        )
-    paths.announce(f"Creating a Postgres database in {paths.data_dir}.")
-    unfinished = paths.state_dir / "postgres.new"
-    if unfinished.exists():  # a crash interrupted initdb
-        shutil.rmtree(unfinished)
-    paths.user.make_private(unfinished)
-    with paths.user.path_to(unfinished) as (path, descriptors):
-        done = paths.user.run(
-            bin_dir / "initdb", *INITDB, "--pgdata", path, pass_fds=descriptors
-        )
-    if done.returncode != 0:
-        shutil.rmtree(unfinished)
-        raise EmbeddedPostgresError(
-            f"Postgres could not create its database in {paths.data_dir}. "
-            f"initdb says:\n{done.stderr.strip()}"
-        )
-    unfinished.rename(paths.data_dir)
-    for directory in (paths.state_dir, paths.state_dir.parent):
-        sync_directory(directory)
 
+    state_dir: Path
+    bin_dir: Path
+    user: ServiceUser = field(default_factory=ServiceUser)
+    announce: Callable[[str], object] = lambda _: None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
-def _check_version(paths: ClusterPaths, major: str) -> None:
-    ours = str(major_version(paths.bin_dir))
-    if major != ours:
-        raise EmbeddedPostgresError(
-            f"{paths.data_dir} was made by Postgres {major}, and the Postgres in "
-            f"{paths.bin_dir} is {ours}: install Postgres {major} and set "
-            "ROLLCALL_POSTGRES_BIN to its bin directory, and from there move the data "
-            "with pg_dump; or set ROLLCALL_DATA_DIR to a new directory."
+    def __post_init__(self) -> None:
+        self.data_dir = self.state_dir / "postgres"
+        self.log = self.state_dir / "postgres.log"
+        # The directory of the socket, or a symlink to it.
+        self.socket = self.state_dir / "socket"
+        # Held while the server is started or stopped; shared by every process that
+        # uses the server; held by the server's own processes only.
+        self.start_lock, self.users_lock, self.server_lock = (
+            self.state_dir / f"{name}.lock" for name in ("start", "users", "server")
         )
 
+    @property
+    def socket_dir(self) -> Path:
+        """Directory, mode 0700, of the only socket that the server opens."""
+        return self.socket.resolve()
 
-def server_settings(overrides: Mapping[str, str]) -> dict[str, str]:
-    """Return Rollcall's settings for a server on this machine, with the overrides."""
-    buffers = f"{shared_buffers_mb(memory_bytes())}MB"
-    return {**SETTINGS, "shared_buffers": buffers, **overrides}
-
-
-def shared_buffers_mb(memory: int) -> int:
-    """Return an eighth of the memory (bytes) in MB, from 16 to 4096."""
-    return max(16, min(memory // 8 >> 20, 4096))
-
-
-def memory_bytes(limit_files: Iterable[Path] = CONTAINER_LIMITS) -> int:
-    """Return the memory of this machine, or its container's limit if lower."""
-    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for file in limit_files:
-        with suppress(OSError, ValueError):  # not in a container, or `max`
-            sizes.append(int(file.read_text()))
-    return min(sizes)
+    def url(self, database: str = DATABASE) -> str:
+        """SQLAlchemy URL of a database of this cluster; it holds no secret."""
+        query = {"host": str(self.socket_dir), "port": PORT}
+        options = urlencode(query, safe="/", quote_via=quote)
+        return f"postgresql+asyncpg://{SUPERUSER}@/{quote(database)}?{options}"

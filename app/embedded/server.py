@@ -12,8 +12,8 @@ from collections.abc import Callable
 from subprocess import CompletedProcess
 
 from app.embedded.binaries import binaries_for
-from app.embedded.cluster import ensure_cluster, server_settings
-from app.embedded.paths import DATABASE, PORT, SUPERUSER, ClusterPaths
+from app.embedded.cluster import DATABASE, PORT, SUPERUSER, Cluster
+from app.embedded.creation import ensure_cluster, server_settings
 from app.embedded.service_user import ServiceUser, warning_about
 from app.embedded.sockets import listening_pid, make_socket_dir, remove_socket_dir
 from app.errors import EmbeddedPostgresError
@@ -27,14 +27,14 @@ LOG_BYTES = 8 * 1024 * 1024
 LOG_LINES = 6
 
 
-def is_running(paths: ClusterPaths) -> bool:
+def is_running(cluster: Cluster) -> bool:
     """Whether any process of the server exists, including one that is starting."""
-    with try_lock(paths.server_lock) as lock:
+    with try_lock(cluster.server_lock) as lock:
         return lock is None
 
 
 def ensure_running(
-    paths: ClusterPaths, *, sleep: Callable[[float], bool | None] = time.sleep
+    cluster: Cluster, *, sleep: Callable[[float], bool | None] = time.sleep
 ) -> None:
     """Return when the server answers and has the database; start it if necessary.
 
@@ -49,29 +49,29 @@ def ensure_running(
     log_from: int | None = None
     is_announced = False
     while True:
-        with try_lock(paths.server_lock) as lock:
+        with try_lock(cluster.server_lock) as lock:
             if lock is not None:
                 if log_from is not None:
-                    raise _start_error(paths, log_from)
-                log_from = _start(paths, lock)
-        answer = _probe(paths)
+                    raise _start_error(cluster, log_from)
+                log_from = _start(cluster, lock)
+        answer = _probe(cluster)
         if answer.returncode == 0:
             return
         waited = time.monotonic() - began
         state = answer.stderr.partition("\n")[0].rpartition("failed: ")[2]
         if waited > START_SECONDS:
             raise EmbeddedPostgresError(
-                f"Postgres in {paths.data_dir} does not answer after {waited:.0f} s "
-                f"({state}): see {paths.log}."
+                f"Postgres in {cluster.data_dir} does not answer after {waited:.0f} s "
+                f"({state}): see {cluster.log}."
             )
         if waited > ANNOUNCE_SECONDS and not is_announced:
-            paths.announce(f"Waiting for Postgres in {paths.data_dir}: {state}")
+            cluster.announce(f"Waiting for Postgres in {cluster.data_dir}: {state}")
             is_announced = True
         if sleep(_pause(waited)):
             return
 
 
-def stop(paths: ClusterPaths) -> None:
+def stop(cluster: Cluster) -> None:
     """Stop the server: fast, or immediately if it does not answer.
 
     Postgres 18 hangs in a fast shutdown that reaches it while it recovers from the
@@ -80,13 +80,13 @@ def stop(paths: ClusterPaths) -> None:
     left alone.
     """
     began = time.monotonic()
-    answers = _psql(paths, "SELECT 1").returncode == 0
+    answers = _psql(cluster, "SELECT 1").returncode == 0
     sent: signal.Signals | None = None
-    while is_running(paths):
+    while is_running(cluster):
         waited = time.monotonic() - began
         fast = answers and waited < FAST_STOP_SECONDS
         wanted = signal.SIGINT if fast else signal.SIGQUIT
-        pid = None if sent is wanted else listening_pid(paths.socket.resolve())
+        pid = None if sent is wanted else listening_pid(cluster.socket_dir)
         if pid == 0:
             return
         if pid is not None:
@@ -94,11 +94,11 @@ def stop(paths: ClusterPaths) -> None:
             sent = wanted
         if waited > STOP_SECONDS:
             raise EmbeddedPostgresError(
-                f"Postgres in {paths.data_dir} has not stopped after {waited:.0f} s: "
-                f"see {paths.log}."
+                f"Postgres in {cluster.data_dir} has not stopped after {waited:.0f} s: "
+                f"see {cluster.log}."
             )
         time.sleep(_pause(waited))  # nothing reports the end of another's child
-    remove_socket_dir(paths)
+    remove_socket_dir(cluster)
 
 
 def _pause(waited: float) -> float:
@@ -106,70 +106,70 @@ def _pause(waited: float) -> float:
     return min(max(waited / 20, 0.005), 0.5)
 
 
-def _probe(paths: ClusterPaths) -> CompletedProcess[str]:
+def _probe(cluster: Cluster) -> CompletedProcess[str]:
     """Run a query; on success the database exists from then on."""
-    answer = _psql(paths, "SELECT datname FROM pg_database")
+    answer = _psql(cluster, "SELECT datname FROM pg_database")
     if answer.returncode == 0 and DATABASE not in answer.stdout.splitlines():
-        answer = _psql(paths, f"CREATE DATABASE {DATABASE}")
+        answer = _psql(cluster, f"CREATE DATABASE {DATABASE}")
     return answer
 
 
-def _psql(paths: ClusterPaths, statement: str) -> CompletedProcess[str]:
+def _psql(cluster: Cluster, statement: str) -> CompletedProcess[str]:
     """Run a statement in the database `postgres`, which always exists."""
     return ServiceUser().run(
-        paths.bin_dir / "psql", "-XAtq",
-        "-h", paths.socket.resolve(), "-p", str(PORT),
+        cluster.bin_dir / "psql", "-XAtq",
+        "-h", cluster.socket_dir, "-p", str(PORT),
         "-U", SUPERUSER, "-d", "postgres", "-c", statement,
         environment={"PGCONNECT_TIMEOUT": "10"},
     )  # fmt: skip
 
 
-def _start(paths: ClusterPaths, lock: int) -> int:
+def _start(cluster: Cluster, lock: int) -> int:
     """Start the server in the background; return the size of its log before that."""
-    bin_dir = binaries_for(paths.user, paths.bin_dir, paths.announce)
-    ensure_cluster(paths, bin_dir)
-    if warning := warning_about(paths.user, paths.data_dir):
-        paths.announce(warning)
+    bin_dir = binaries_for(cluster.user, cluster.bin_dir, cluster.announce)
+    ensure_cluster(cluster, bin_dir)
+    if warning := warning_about(cluster.user, cluster.data_dir):
+        cluster.announce(warning)
     settings = {
-        **server_settings(paths.settings),
+        **server_settings(cluster.settings),
         "listen_addresses": "",
-        "unix_socket_directories": str(make_socket_dir(paths)),
+        "unix_socket_directories": str(make_socket_dir(cluster)),
         "unix_socket_permissions": "0700",
         "port": str(PORT),
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
-    if paths.log.exists() and paths.log.stat().st_size > LOG_BYTES:
-        paths.log.replace(paths.log.with_suffix(".log.1"))
-    paths.log.touch(0o600)
-    log_from = paths.log.stat().st_size
+    if cluster.log.exists() and cluster.log.stat().st_size > LOG_BYTES:
+        cluster.log.replace(cluster.log.with_suffix(".log.1"))
+    cluster.log.touch(0o600)
+    log_from = cluster.log.stat().st_size
     with (
-        paths.log.open("a") as log,
-        paths.user.path_to(paths.data_dir) as (path, descriptors),
+        cluster.log.open("a") as log,
+        cluster.user.path_to(cluster.data_dir) as (path, descriptors),
     ):
         # The shell exits at once, so that init becomes the server's parent (pg_ctl
         # starts it in the same way). The server inherits the lock. It ignores a
         # postmaster.pid that names PG_GRANDPARENT_PID, as Patroni makes it do.
-        paths.user.run(
+        cluster.user.run(
             "/bin/sh", "-c", '"$@" &', "sh",
             bin_dir / "postgres", "-D", path, *options,
             output=log.fileno(),
             pass_fds=(lock, *descriptors),
-            environment={"PG_GRANDPARENT_PID": _stale_pid(paths)},
+            environment={"PG_GRANDPARENT_PID": _stale_pid(cluster)},
         )  # fmt: skip
     return log_from
 
 
-def _stale_pid(paths: ClusterPaths) -> str:
+def _stale_pid(cluster: Cluster) -> str:
     """Return the pid in `postmaster.pid`: no server runs, because we hold its lock."""
     try:
-        text = (paths.data_dir / "postmaster.pid").read_text()
+        text = (cluster.data_dir / "postmaster.pid").read_text()
     except FileNotFoundError:
         return "0"
     return text.partition("\n")[0].lstrip("-")
 
 
-def _start_error(paths: ClusterPaths, log_from: int) -> EmbeddedPostgresError:
-    with paths.log.open("rb") as log:
+def _start_error(cluster: Cluster, log_from: int) -> EmbeddedPostgresError:
+    with cluster.log.open("rb") as log:
         log.seek(log_from)
         lines = log.read().decode(errors="replace").splitlines()
     # These lines only say that clients had to wait.
@@ -177,6 +177,6 @@ def _start_error(paths: ClusterPaths, log_from: int) -> EmbeddedPostgresError:
     grave = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
     tail = "\n".join((grave or lines)[-LOG_LINES:]) or "(nothing: it was killed)"
     return EmbeddedPostgresError(
-        f"Postgres could not start in {paths.data_dir}. It says:\n{tail}\n"
-        f"({paths.log} holds the rest.)"
+        f"Postgres could not start in {cluster.data_dir}. It says:\n{tail}\n"
+        f"({cluster.log} holds the rest.)"
     )

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from app.embedded.paths import PORT, ClusterPaths
+from app.embedded.cluster import PORT, Cluster
 
 # A socket's path holds 104 bytes on some systems, of which its file name takes 15;
 # other characters have a meaning in URLs and in lists of hosts.
@@ -21,7 +21,7 @@ SOL_LOCAL, LOCAL_PEERPID = 0, 2
 UCRED = struct.Struct("3i")
 
 
-def make_socket_dir(paths: ClusterPaths) -> Path:
+def make_socket_dir(cluster: Cluster) -> Path:
     """Create the directory of the socket, mode 0700, owned by the server's user.
 
     It lies in the state directory if the path is plain, at most 80 bytes long and
@@ -29,30 +29,32 @@ def make_socket_dir(paths: ClusterPaths) -> Path:
     in the state directory points to it. Call it only while no server runs, because
     it removes the remains of a crash.
     """
-    place = paths.socket
-    fits = PLAIN_PATH.fullmatch(str(place)) and paths.user.can_reach(paths.state_dir)
-    if fits or not _is_private(paths):
+    place = cluster.socket
+    fits = PLAIN_PATH.fullmatch(str(place)) and cluster.user.can_reach(
+        cluster.state_dir
+    )
+    if fits or not _is_private(cluster):
         if place.is_symlink():
             place.unlink()
         if fits:
-            paths.user.make_private(place)
+            cluster.user.make_private(place)
         else:
             if place.is_dir():
                 place.rmdir()
             made = Path(tempfile.mkdtemp(prefix="rollcall-", dir="/tmp"))
-            paths.user.make_private(made)
+            cluster.user.make_private(made)
             place.symlink_to(made)
     _remove_sockets(place)
     return place.resolve()
 
 
-def remove_socket_dir(paths: ClusterPaths) -> None:
+def remove_socket_dir(cluster: Cluster) -> None:
     """Remove the directory in /tmp of a stopped server, if it used one."""
-    if _is_private(paths):
-        _remove_sockets(paths.socket)
-        paths.socket.resolve().rmdir()
-    if paths.socket.is_symlink():
-        paths.socket.unlink()
+    if _is_private(cluster):
+        _remove_sockets(cluster.socket)
+        cluster.socket_dir.rmdir()
+    if cluster.socket.is_symlink():
+        cluster.socket.unlink()
 
 
 def listening_pid(directory: Path) -> int | None:
@@ -79,13 +81,13 @@ def _remove_sockets(directory: Path) -> None:
         stale.unlink()
 
 
-def _is_private(paths: ClusterPaths) -> bool:
+def _is_private(cluster: Cluster) -> bool:
     """Whether the symlink of an earlier start points to a directory of our own."""
-    if not paths.socket.is_symlink():
+    if not cluster.socket.is_symlink():
         return False
     try:
-        found = paths.socket.readlink().lstat()
+        found = cluster.socket.readlink().lstat()
     except OSError:
         return False
-    owner = os.geteuid() if paths.user.uid is None else paths.user.uid
+    owner = os.geteuid() if cluster.user.uid is None else cluster.user.uid
     return found.st_mode == stat.S_IFDIR | stat.S_IRWXU and found.st_uid == owner

@@ -63,6 +63,7 @@ def test_server_killed_in_use_comes_back_under_the_same_url(far_away: Path) -> N
             ended.set()
 
     with running(far_away, settings=SMALL, announce=announce) as cluster:
+        socket_dir = cluster.socket_dir
         sql(cluster, "CREATE TABLE used AS SELECT 7 AS n")
         killed = postmaster(far_away)
         os.kill(killed, signal.SIGKILL)
@@ -70,14 +71,15 @@ def test_server_killed_in_use_comes_back_under_the_same_url(far_away: Path) -> N
         with exclusive_lock(far_away / "start.lock"):  # held until it answers
             assert postmaster(far_away) != killed
         assert sql(cluster, "SELECT n FROM used") == "7"
-    assert not cluster.socket_dir.exists()
+    assert not socket_dir.exists()
 
 
 def test_leaving_a_server_that_was_killed_is_no_error(far_away: Path) -> None:
     with running(far_away, settings=SMALL) as cluster:
+        socket_dir = cluster.socket_dir
         os.kill(postmaster(far_away), signal.SIGKILL)
     wait_until_gone(far_away)
-    assert not cluster.socket_dir.exists()
+    assert not socket_dir.exists()
 
 
 def test_server_that_cannot_restart_is_reported_and_retried(

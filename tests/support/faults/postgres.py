@@ -16,7 +16,6 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from app.embedded import Cluster, find_binaries
-from app.embedded.paths import ClusterPaths
 from app.embedded.server import ensure_running, is_running, stop
 from app.embedded.service_user import user_for
 from app.embedded.sockets import listening_pid
@@ -35,14 +34,11 @@ class Postgres:
         template: the name of a database at the newest revision.
     """
 
-    site: ClusterPaths
+    site: Cluster
     template: str = "template_of_faults"
 
     def url(self, database: str = "postgres") -> str:
-        cluster = Cluster(
-            self.site.data_dir, self.site.socket.resolve(), self.site.bin_dir
-        )
-        return cluster.url(database)
+        return self.site.url(database)
 
     def start(self) -> None:
         """Return once it answers."""
@@ -92,7 +88,7 @@ class Postgres:
 
     def _processes(self) -> list[int]:
         """The postmaster first, so that it starts no others meanwhile."""
-        postmaster = listening_pid(self.site.socket.resolve())
+        postmaster = listening_pid(self.site.socket_dir)
         assert postmaster, "Postgres does not run"
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text()
         return [postmaster, *map(int, children.split())]
@@ -110,11 +106,10 @@ def own_postgres(directory: Path, settings: Mapping[str, str]) -> Iterator[Postg
     """A new one, for as long as the context lasts."""
     state_dir = Path(tempfile.mkdtemp(prefix="rollcall-faults-", dir=directory))
     state_dir.chmod(0o711)
-    site = ClusterPaths(
+    site = Cluster(
         state_dir=state_dir,
         bin_dir=find_binaries(None),
         user=user_for(state_dir / "postgres"),
-        announce=lambda _: None,
         settings=settings,
     )
     server = Postgres(site)

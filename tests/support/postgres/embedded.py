@@ -110,9 +110,8 @@ def wait_until_gone(state_dir: Path) -> None:
 def crash(state_dir: Path, statement: str) -> None:
     """Commit a statement, then kill the only user and the server, in this order."""
     with user_process(state_dir) as user:
-        socket_dir = said_ready(user)
-        cluster = Cluster(state_dir / "postgres", socket_dir, find_binaries())
-        sql(cluster, statement)
+        said_ready(user)
+        sql(Cluster(state_dir=state_dir, bin_dir=find_binaries()), statement)
         user.kill()
         user.wait()
         os.kill(postmaster(state_dir), signal.SIGKILL)
