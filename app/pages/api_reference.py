@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -20,46 +20,6 @@ _GROUPS = {
 _REF = "#/components/schemas/"
 
 
-class Field(NamedTuple):
-    """A parameter, or a field of a response."""
-
-    name: str
-    type: str
-    description: str
-    place: str = ""
-    is_required: bool = False
-
-
-class Answer(NamedTuple):
-    """A response by its status."""
-
-    status: str
-    description: str
-    types: list[str]
-
-
-class Operation(NamedTuple):
-    """An operation, and further paths that do the same.
-
-    Attributes:
-        anchor: id of its heading.
-        fields: of the response 200, if that is an object.
-        example: of the request body, as JSON.
-    """
-
-    anchor: str
-    method: str
-    path: str
-    aliases: list[str]
-    summary: str
-    description: str
-    parameters: list[Field]
-    bodies: list[str]
-    example: str | None
-    answers: list[Answer]
-    fields: list[Field]
-
-
 def reference_routes(pages: Pages, document: Callable[[], Document]) -> APIRouter:
     """`/docs`, from the OpenAPI document."""
     routes = APIRouter(include_in_schema=False)
@@ -69,89 +29,62 @@ def reference_routes(pages: Pages, document: Callable[[], Document]) -> APIRoute
         return await pages.render_in_thread(
             "api_reference.html",
             request=request,
-            context=lambda: {"groups": read_groups(document())},
+            context=lambda: {"groups": read_groups(document()), "type_of": type_of},
         )
 
     return routes
 
 
-def read_groups(document: Document) -> dict[str, list[Operation]]:
-    """Operations by the title of their group; those that do the same are one."""
-    groups: dict[str, list[Operation]] = {title: [] for title in _GROUPS.values()}
+def read_groups(document: Document) -> dict[str, list[Document]]:
+    """Operations by the title of their group; those that do the same are one.
+
+    Each is the operation of the document, with its method and path, the other paths
+    that do the same (`aliases`), an example of its body, and the schema of its
+    response 200.
+    """
+    groups: dict[str, list[Document]] = {title: [] for title in _GROUPS.values()}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             group = groups[_GROUPS[operation["tags"][0]]]
-            same = next((o for o in group if _is_alias(o, method, operation)), None)
-            if same is not None:
-                same.aliases.append(path)
-            else:
-                group.append(_operation(document, path, method, operation))
+            does = ("post", method, operation["summary"])
+            same = (
+                o for o in group if (o["method"], o["method"], o["summary"]) == does
+            )
+            known = next(same, None)
+            if known is not None:
+                known["aliases"].append(path)
+                continue
+            more = {"method": method, "path": path, "aliases": []}
+            more["example"] = _example_of(operation)
+            more["response"] = _response_of(
+                operation, document["components"]["schemas"]
+            )
+            group.append(operation | more)
     # Calls that store nothing come after those that send events.
-    groups[_GROUPS["events"]].sort(key=lambda each: "no events" in each.summary)
+    groups[_GROUPS["events"]].sort(key=lambda each: "no events" in each["summary"])
     return groups
 
 
-def _is_alias(known: Operation, method: str, operation: Document) -> bool:
-    return (
-        method == "post"
-        and known.method == "POST"
-        and known.summary == operation["summary"]
-    )
+def _example_of(operation: Document) -> str | None:
+    """The first example of the body, as JSON."""
+    body = operation.get("requestBody", {}).get("content", {})
+    for example in body.get("application/json", {}).get("examples", {}).values():
+        return json.dumps(example["value"], indent=2, ensure_ascii=False)
+    return None
 
 
-def _operation(
-    document: Document, path: str, method: str, operation: Document
-) -> Operation:
-    content = operation.get("requestBody", {}).get("content", {})
-    examples = content.get("application/json", {}).get("examples", {})
-    example = next((each["value"] for each in examples.values()), None)
-    return Operation(
-        anchor=operation["operationId"],
-        method=method.upper(),
-        path=path,
-        aliases=[],
-        summary=operation["summary"],
-        description=operation.get("description", ""),
-        parameters=[
-            Field(
-                each["name"],
-                _type_of(each["schema"]),
-                each.get("description", ""),
-                each["in"],
-                is_required=each.get("required", False),
-            )
-            for each in operation.get("parameters", ())
-        ],
-        bodies=list(content),
-        example=example and json.dumps(example, indent=2, ensure_ascii=False),
-        answers=[
-            Answer(status, each.get("description", ""), list(each.get("content", ())))
-            for status, each in sorted(operation["responses"].items())
-        ],
-        fields=_fields(document, operation),
-    )
-
-
-def _fields(document: Document, operation: Document) -> list[Field]:
+def _response_of(operation: Document, schemas: Document) -> Document:
+    """The schema of the response 200; empty if that is not an object."""
     content = operation["responses"].get("200", {}).get("content", {})
     ref = content.get("application/json", {}).get("schema", {}).get("$ref", "")
-    schema = document["components"]["schemas"].get(ref.removeprefix(_REF), {})
-    required = schema.get("required", ())
-    return [
-        Field(
-            name,
-            _type_of(each),
-            each.get("description", ""),
-            is_required=name in required,
-        )
-        for name, each in schema.get("properties", {}).items()
-    ]
+    schema: Document = schemas.get(ref.removeprefix(_REF), {})
+    return schema
 
 
-def _type_of(schema: Document) -> str:
+def type_of(schema: Document) -> str:
     """The type in words, such as `integer`, `text or null` or `list of objects`."""
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(map(_type_of, schema["anyOf"])))
+        return " or ".join(dict.fromkeys(map(type_of, schema["anyOf"])))
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
@@ -159,5 +92,5 @@ def _type_of(schema: Document) -> str:
     if "$ref" in schema:
         return "object"
     if schema.get("type") == "array":
-        return f"list of {_type_of(schema.get('items', {}))}s"
+        return f"list of {type_of(schema.get('items', {}))}s"
     return str(schema.get("format") or schema.get("type", "any value"))
