@@ -4,6 +4,7 @@ import platform
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 
 from prometheus_client import core
@@ -23,17 +24,17 @@ _MAXIMA = {metric.name for metric in METRICS if metric.across == "max"}
 Series = dict[tuple[str, ...], float]
 
 
+@dataclass(frozen=True, slots=True)
 class SnapshotCollector(Collector):
     """Publishes this worker's metrics, then merges the snapshots of all workers."""
 
-    def __init__(self, metrics: Metrics, probed: Mapping[Metric, float]) -> None:
-        self._metrics = metrics
-        self._probed = probed
+    metrics: Metrics
+    probed: Mapping[Metric, float]
 
     @override
     def collect(self) -> Iterator[core.Metric]:
-        series = merge(self._metrics)
-        series |= {metric.name: {(): value} for metric, value in self._probed.items()}
+        series = merge(self.metrics)
+        series |= {metric.name: {(): value} for metric, value in self.probed.items()}
         for metric in METRICS:
             yield _family(metric, series[metric.name])
         info = core.GaugeMetricFamily(
@@ -41,7 +42,7 @@ class SnapshotCollector(Collector):
             "Always 1; the labels are the versions of Rollcall and Python.",
             labels=("version", "python"),
         )
-        info.add_metric((self._metrics.version, platform.python_version()), 1)
+        info.add_metric((self.metrics.version, platform.python_version()), 1)
         yield info
 
 

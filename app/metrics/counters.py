@@ -12,10 +12,10 @@ import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from app.metrics import catalog
 from app.metrics.catalog import LABELS, MAX_SOURCES, METRICS, OTHER, Metric
@@ -24,6 +24,8 @@ from app.metrics.snapshots import SEPARATOR, Snapshot, write_snapshot
 log = logging.getLogger(__name__)
 
 _PUBLISH_INTERVAL_S = 1.0
+# Unknown label values push others out, which are then resolved again.
+_MAX_KEYS = 10_000
 # Results of events that a source has delivered.
 _ACCEPTED = {"stored", "duplicate", "buffered"}
 # Values of a gauge by source.
@@ -47,7 +49,8 @@ class Metrics:
         self._values: dict[str, Collection[str]] = {"source": self._sources}
         for name, values in (LABELS | dict(labels or {})).items():
             self._values[name] = (*values, OTHER)
-        self._keys = _Keys(self._values)
+        # Keys of series by metric and label values, for speed.
+        self._key_of = lru_cache(maxsize=_MAX_KEYS)(self._resolve)
         self.directory = directory
         # Of the running code: an upgrade replaces the metadata on the disk.
         self.version = version("rollcall")
@@ -78,23 +81,23 @@ class Metrics:
             seconds: from the headers to the response.
             counts: number of its events by result.
         """
-        self._counters[self._keys[catalog.REQUESTS, route, status]] += 1.0
+        self._counters[self._key_of(catalog.REQUESTS, route, status)] += 1.0
         self.observe(catalog.REQUEST_SECONDS, seconds)
         for result, count in counts.items():
-            self._counters[self._keys[catalog.EVENTS, result]] += count
+            self._counters[self._key_of(catalog.EVENTS, result)] += count
 
     def count_source(self, source: str, counts: Mapping[str, int]) -> None:
         """Count the events of one request by result, for their source."""
         if source not in self._sources:
             self._note_source(source)
         for result, count in counts.items():
-            self._counters[self._keys[catalog.SOURCE_EVENTS, source, result]] += count
+            self._counters[self._key_of(catalog.SOURCE_EVENTS, source, result)] += count
         if not _ACCEPTED.isdisjoint(counts):
-            self._gauges[self._keys[catalog.SOURCE_LAST_EVENT, source]] = time.time()
+            self._gauges[self._key_of(catalog.SOURCE_LAST_EVENT, source)] = time.time()
 
     def add(self, metric: Metric, *values: str, amount: float = 1.0) -> None:
         """Add to a counter; unknown label values are counted as `other`."""
-        self._counters[self._keys[(metric, *values)]] += amount
+        self._counters[self._key_of(metric, *values)] += amount
 
     def observe(self, metric: Metric, value: float) -> None:
         """Add a value to a histogram."""
@@ -121,7 +124,7 @@ class Metrics:
         for metric, read_sources in self._source_readers:
             for source, value in read_sources().items():
                 self._note_source(source)
-                self._gauges[self._keys[metric, source]] = value
+                self._gauges[self._key_of(metric, source)] = value
         for key, read in self._readers.items():
             try:
                 self._gauges[key] = read()
@@ -142,6 +145,11 @@ class Metrics:
         """Publish the counters for the last time; the gauges no longer count."""
         self._write(alive_at=0.0)
 
+    def _resolve(self, metric: Metric, *given: object) -> str:
+        pairs = zip(map(str, given), metric.labels, strict=True)
+        labels = [v if v in self._values.get(k, ()) else OTHER for v, k in pairs]
+        return _key(metric, *(label.replace(SEPARATOR, " ") for label in labels))
+
     def _note_source(self, source: str) -> None:
         if len(self._sources) < MAX_SOURCES:
             self._sources.add(source)
@@ -155,30 +163,6 @@ class Metrics:
                 log.exception("shared metrics unavailable, snapshots disabled")
                 self.directory = None
         return snapshot
-
-
-class _Keys(dict[tuple[Any, ...], str]):
-    """Keys of series by metric and label values; resolved once, for speed.
-
-    Unknown label values become `other`, and are resolved each time.
-
-    Args:
-        known: values by label.
-    """
-
-    def __init__(self, known: Mapping[str, Collection[str]]) -> None:
-        super().__init__()
-        self._known = known
-
-    def __missing__(self, series: tuple[Any, ...]) -> str:
-        metric, *given = series
-        values = [str(value) for value in given]
-        pairs = zip(values, metric.labels, strict=True)
-        labels = [v if v in self._known.get(k, ()) else OTHER for v, k in pairs]
-        key = _key(metric, *(label.replace(SEPARATOR, " ") for label in labels))
-        if labels == values:
-            self[series] = key
-        return key
 
 
 def _key(metric: Metric, *values: str) -> str:

@@ -128,10 +128,9 @@ class LiveFeed:
                 if changes := self._minutes.changes(result.watermark):
                     self._send_all(changes)
                 self._set_available(is_available=True)
-            except UnavailableError:
-                self._set_available(is_available=False)
-            except Exception:
-                log.exception("live feed: poll failed")
+            except Exception as error:
+                if not isinstance(error, UnavailableError):
+                    log.exception("live feed: poll failed")
                 self._set_available(is_available=False)
             # NOTIFY would cost each commit of each writer. A slow database is polled
             # at most half of the time.
