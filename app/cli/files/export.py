@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from io import BufferedIOBase
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any, BinaryIO, TypeAlias
 from uuid import UUID
 
@@ -29,12 +30,14 @@ from app.pipeline.persons.person import Person
 from app.pipeline.timestamp import format_timestamp
 from app.store.journal.fallback import journal_directory
 from app.store.lifecycle.audit import command_actor
-from app.store.lifecycle.person_export import export_person
+from app.store.lifecycle.person_export import MAX_MEMORY, collect_person
 from app.store.read.export import JsonText, export_events
 from app.store.read.filters import EventFilter
 
 # Stdout is only the former where it is unbuffered, a gzipped file only the latter.
 _Output: TypeAlias = BinaryIO | BufferedIOBase
+
+_PIECE_BYTES = 256 * 1024
 
 
 class OutputFormat(StrEnum):
@@ -160,21 +163,23 @@ def export(
 
 def _export_subject(person: Person, output: Path | None) -> None:
     settings = read_settings()
-    with open_checked(settings) as database, _opened(output) as out:
-
-        def write(line: bytes) -> None:
-            with _explained(output):
-                _write(out, line)
-
+    with (
+        open_checked(settings) as database,
+        _opened(output) as out,
+        SpooledTemporaryFile(MAX_MEMORY) as lines,
+    ):
         count = asyncio.run(
-            export_person(
+            collect_person(
                 database.url,
                 person,
                 journals=journal_directory(settings.data_dir),
                 actor=command_actor(),
-                write=write,
+                lines=lines,
             )
         )
+        while piece := lines.read(_PIECE_BYTES):
+            with _explained(output):
+                _write(out, piece)
     echo_err(f"{count} rows exported.")
 
 

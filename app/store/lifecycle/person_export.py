@@ -1,9 +1,9 @@
 """Export of all data about one person, as NDJSON."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from tempfile import SpooledTemporaryFile, gettempdir
+from tempfile import gettempdir
 from typing import IO, Any
 from uuid import UUID
 
@@ -17,14 +17,12 @@ from app.store.lifecycle.erasure import find_rows, person_transaction
 
 # There may be gigabytes of rows. More than this is kept in a temporary file.
 MAX_MEMORY = 8 * 1024 * 1024
-_PIECE_BYTES = 256 * 1024
-_Write = Callable[[bytes], object]
 
 
-async def export_person(
-    url: str, person: Person, *, journals: Path, actor: str, write: _Write
+async def collect_person(
+    url: str, person: Person, *, journals: Path, actor: str, lines: IO[bytes]
 ) -> int:
-    """Write each row that concerns the person as a JSON line.
+    """Write each row that concerns the person as a JSON line to a temporary file.
 
     A line has `table` (`events`, `rejected_events`, `journal`), `own` (whether the row
     is about the person or only mentions the person) and `row`, the columns.
@@ -33,28 +31,11 @@ async def export_person(
         url: of the database; its role has the rights of `rollcall_eraser`.
         person: who.
         journals: directory of the journals of this machine.
-        actor: name in the audit log, which gets a row before the first line is written.
-        write: called with each part of the lines.
+        actor: name in the audit log, which gets a row in the same transaction.
+        lines: the file, which is at its beginning afterwards.
 
     Returns:
         Number of lines.
-
-    Raises:
-        DatabaseError: the database did not answer; nothing was written.
-    """
-    with SpooledTemporaryFile(MAX_MEMORY) as lines:
-        count = await collect_person(
-            url, person, journals=journals, actor=actor, lines=lines
-        )
-        while piece := lines.read(_PIECE_BYTES):
-            write(piece)
-    return count
-
-
-async def collect_person(
-    url: str, person: Person, *, journals: Path, actor: str, lines: IO[bytes]
-) -> int:
-    """As `export_person`, to a temporary file, which is at its beginning afterwards.
 
     Raises:
         DatabaseError: the database did not answer.

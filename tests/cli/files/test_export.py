@@ -349,3 +349,17 @@ async def test_interrupted_export_is_audited(
     async with engine.connect() as connection:
         actions = await connection.scalars(text("SELECT action FROM audit_log"))
         assert actions.all() == ["export.begin"]
+
+
+async def test_interrupted_export_of_a_person_is_audited(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    await save(engine, *records(2))
+    failed = await run_aside(
+        export, "--subject", "user-0", "--output", "/dev/full", url=database_url
+    )
+    assert isinstance(failed.exception, OperatorError)
+    query = text("SELECT action, subject, details FROM audit_log")
+    async with engine.connect() as connection:
+        [(action, subject, details)] = (await connection.execute(query)).all()
+    assert (action, subject, details["rows"]) == ("export.subject", None, 1)

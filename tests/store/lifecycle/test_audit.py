@@ -1,7 +1,6 @@
 """Rows of the audit log, written in the transaction of the work or before it."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,9 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import DatabaseError
 from app.pipeline.outcome import Entry
-from app.pipeline.persons.person import Person
 from app.pipeline.record import Record
-from app.store.lifecycle.person_export import export_person
 from app.store.quarantine.caps import Quarantine
 from app.store.write.backfill import Import, backfill
 from app.store.write.undo import undo_import
@@ -78,23 +75,3 @@ async def test_undo_is_audited_in_the_transaction_of_each_batch(
         (*undone, {"events": 3, "rejected": 0}),
         (*undone, {"events": 0, "rejected": 1}),
     ]
-
-
-async def test_export_of_a_person_is_audited_before_the_first_line(
-    engine: AsyncEngine, database_url: str, tmp_path: Path
-) -> None:
-    def write(_: bytes) -> None:
-        raise BrokenPipeError
-
-    await save(engine, *records(2))
-    with pytest.raises(BrokenPipeError):
-        await export_person(
-            database_url,
-            Person(records(1)[0].user_id, []),
-            journals=tmp_path,
-            actor="cli:ann",
-            write=write,
-        )
-    [(action, actor, subject, details)] = await audited(engine)
-    assert (action, actor, subject) == ("export.subject", "cli:ann", None)
-    assert details["rows"] > 0
