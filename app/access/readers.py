@@ -156,18 +156,6 @@ class ReaderAuth:
         await self._sessions.forget(token)
 
 
-async def may_operate(request: Request) -> bool:
-    """Whether the reader of a request, already authenticated, is an operator."""
-    reader: Reader | None = getattr(request.state, "access", None)
-    return reader is not None and scopes.may_operate(reader.scope)
-
-
-async def may_erase(request: Request) -> bool:
-    """Whether the reader of a request, already authenticated, may erase persons."""
-    reader: Reader | None = getattr(request.state, "access", None)
-    return reader is not None and scopes.may_erase(reader.scope)
-
-
 def source_limit(request: Request) -> str | None:
     """Return the only source that the reader may see; None for all of them."""
     reader: Reader = request.state.access

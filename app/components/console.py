@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 
-from app.access.readers import may_erase, may_operate
 from app.components.live import LiveComponents
 from app.components.readers import ReadComponents
 from app.pages.console.actions import action_routes
 from app.pages.console.find import find_routes
-from app.pages.console.operators import OperatorChecks, Operators
+from app.pages.console.operators import Operators
 from app.pages.console.person import person_routes
 from app.pages.console.rejected import rejected_routes
 from app.pages.console.replay import replay_routes
@@ -59,9 +58,8 @@ class ConsoleComponents:
         live: LiveComponents,
     ) -> None:
         """Add the routes."""
-        may = OperatorChecks(self._may_operate, self._may_export, self._may_erase)
         readers, queries = reading.readers, reading.queries
-        operators = Operators(readers, may)
+        operators = Operators(readers, events=self._actions, persons=self._persons)
         # Replays come before the routes of a single event, which take it for an id.
         for routes in (
             replay_routes(
@@ -89,16 +87,6 @@ class ConsoleComponents:
             ),
         ):
             app.include_router(routes)
-
-    async def _may_operate(self, request: Request) -> bool:
-        """Whether the reader has the scope, and the service the rights."""
-        return await may_operate(request) and await self._actions.has_rights()
-
-    async def _may_export(self, request: Request) -> bool:
-        return await may_operate(request) and (await self._persons.rights()).export
-
-    async def _may_erase(self, request: Request) -> bool:
-        return await may_erase(request) and (await self._persons.rights()).erase
 
     async def close(self) -> None:
         """Stop the replay and close the connections."""

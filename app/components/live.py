@@ -4,12 +4,13 @@ from fastapi import FastAPI
 
 from app.access.readers import ReaderAuth
 from app.events.catalog import Catalog
-from app.pages.console.home import home_reports
+from app.pages.console.home import HOME_REPORTS
 from app.pages.console.known_names import KnownNames
 from app.pages.console.overview import Overview, overview_routes
 from app.pages.live.feed import LiveFeed
 from app.pages.live.routes import live_routes
 from app.pages.render import Pages
+from app.pages.report_cache import ReportCache
 from app.store.engine import create_engine
 from app.store.read.arrivals import Arrivals
 from app.store.read.reports import ReportRunner
@@ -39,7 +40,7 @@ class LiveComponents:
         runner = ReportRunner(self._engine, timeout_s=_TIMEOUT_S)
         self._overview = Overview(runner)
         self.names = KnownNames(runner, list(catalog))
-        self.home_reports = home_reports(runner)
+        self.home_reports = ReportCache(runner, HOME_REPORTS)
 
     def install(self, app: FastAPI, pages: Pages, *, readers: ReaderAuth) -> None:
         """Add the routes."""

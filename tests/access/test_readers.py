@@ -12,7 +12,6 @@ from app.access.key_cache import KeyCache
 from app.access.readers import (
     ReaderAuth,
     install_readers,
-    may_operate,
     source_limit,
 )
 from app.access.session_cookie import SESSION_COOKIE
@@ -23,7 +22,7 @@ from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
 from app.request_errors import UnavailableError
 from app.store.keys.keys import hash_key
-from app.store.keys.scopes import Reader
+from app.store.keys.scopes import Reader, may_operate
 from tests.support.app.read_api import bearer
 
 KNOWN = {
@@ -69,7 +68,8 @@ class Bench:
         async def actions(
             request: Request, _: Annotated[str, Depends(readers.on_page)]
         ) -> bool:
-            return await may_operate(request)
+            access: Reader = request.state.access
+            return may_operate(access.scope)
 
         @app.get("/open")
         async def anyone(

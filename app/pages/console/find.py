@@ -41,8 +41,8 @@ def find_routes(
             sections=sections,
             timeline=timeline,
             user=user,
-            can_export=user is not None and await operators.may.export(request),
-            can_erase=user is not None and await operators.may.erase(request),
+            can_export=user is not None and await operators.may(request, "export"),
+            can_erase=user is not None and await operators.may(request, "erase"),
             quote=shlex.quote,
         )
 

@@ -14,12 +14,13 @@ from app.pages.render import Pages
 from app.pages.report_cache import ReportCache, Results
 from app.request_errors import OverloadedError, ReaderRequiredError, UnavailableError
 from app.store.instances import Difference
-from app.store.read.reports import ACTIVITY, REASONS, WEEKS, ReportRunner
+from app.store.read.reports import ACTIVITY, REASONS, WEEKS
 
 # Sources that sent something within the week are silent after this time.
 _SILENT_AFTER = timedelta(hours=1)
 _BUCKETS = 48
 _SPARKLINE_HEIGHT = 24
+HOME_REPORTS = {"activity": ACTIVITY, "reasons": REASONS, "weeks": WEEKS}
 
 
 class Source(NamedTuple):
@@ -53,13 +54,6 @@ class Home(NamedTuple):
     reports: ReportCache
     version: str
     differences: Callable[[], Sequence[Difference]]
-
-
-def home_reports(runner: ReportRunner) -> ReportCache:
-    """The cache of the reports that Home shows."""
-    return ReportCache(
-        runner, {"activity": ACTIVITY, "reasons": REASONS, "weeks": WEEKS}
-    )
 
 
 def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:

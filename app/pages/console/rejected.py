@@ -60,7 +60,6 @@ def rejected_routes(
     """`/rejected` and `/rejected/{id}`, for operators with the forms of actions."""
     may_read = Depends(operators.readers.on_page)
     routes = APIRouter(include_in_schema=False, dependencies=[may_read])
-    may_operate = operators.may.operate
 
     @routes.get("/rejected")
     async def show_list(
@@ -81,7 +80,7 @@ def rejected_routes(
             rows=[(row, orjson.loads(row.errors)) for row in page.rows],
             counts=counts,
             next_cursor=page.last and write_cursor(page.last, query=bound),
-            can_operate=await may_operate(request),
+            can_operate=await operators.may(request),
             names=names,
             sources=await names.sources(),
             replay=replays.read(),
@@ -90,7 +89,7 @@ def rejected_routes(
     @routes.get("/rejected/{id_}")
     async def show_one(request: Request, id_: UUID) -> Response:
         row = await queries.ask(partial(find_rejected, id_=id_))
-        return show_event(pages, request, row, can_operate=await may_operate(request))
+        return show_event(pages, request, row, can_operate=await operators.may(request))
 
     return routes
 

@@ -35,7 +35,7 @@ def source_routes(
             "console/sources.html",
             request=request,
             sources=[(row, active.get(row["name"])) for row in found],
-            can_operate=await operators.may.operate(request),
+            can_operate=await operators.may(request),
         )
 
     @routes.get("/sources/{name}")
@@ -47,7 +47,7 @@ def source_routes(
             "console/source.html",
             request=request,
             source=source,
-            can_operate=await operators.may.operate(request),
+            can_operate=await operators.may(request),
         )
 
     return routes
