@@ -1,12 +1,12 @@
 """The service as it runs: a process and a port.
 
-A start takes a second or two, so tests that do not stop or configure it share one, as
-a source of its own; the others have a database of their own, per test or per module.
+Tests that do not stop or configure it share one, as a source of its own; the others
+have a database of their own, per test or per module.
 """
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import httpx
@@ -16,7 +16,13 @@ from app.embedded import Cluster, running
 from tests.conftest import MEASURED, Admin
 from tests.support.postgres.database import Database, new_database
 from tests.support.postgres.embedded import SMALL, reachable_directory
-from tests.support.service.process import Service, environment, served, serving
+from tests.support.service.process import (
+    Service,
+    environment,
+    forked,
+    served,
+    serving,
+)
 from tests.support.service.tenant import Tenant
 
 Serve = Callable[..., Service]
@@ -34,7 +40,9 @@ def shared_service(
 ) -> Iterator[Service]:
     log = tmp_path_factory.mktemp("shared") / "log.jsonl"
     env = {**environment(database_url=shared_database.url), **MEASURED}
-    with serving("--port", "0", env=env, log=log) as service:
+    # Only a program can be watched from its first line.
+    start = serving if MEASURED else forked
+    with start("--port", "0", env=env, log=log) as service:
         yield service
 
 
@@ -106,14 +114,29 @@ def env(database: Database) -> dict[str, str]:
 def serve(env: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
     """Start a service: `serve("--workers", "2", port=0, max_body_bytes="10")`."""
     with ExitStack() as stack:
+        yield _starter(forked, stack, env, tmp_path)
 
-        def start(*arguments: str, port: int = 0, **settings: str) -> Service:
-            return stack.enter_context(
-                serving(
-                    *("--port", str(port), *arguments),
-                    env=env | environment(**settings),
-                    log=tmp_path / "log.jsonl",
-                )
+
+@pytest.fixture
+def serve_program(env: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
+    """Do the same with the program, whose workers are programs, too."""
+    with ExitStack() as stack:
+        yield _starter(serving, stack, env, tmp_path)
+
+
+def _starter(
+    kind: Callable[..., AbstractContextManager[Service]],
+    stack: ExitStack,
+    env: dict[str, str],
+    directory: Path,
+) -> Serve:
+    def start(*arguments: str, port: int = 0, **settings: str) -> Service:
+        return stack.enter_context(
+            kind(
+                *("--port", str(port), *arguments),
+                env=env | environment(**settings),
+                log=directory / "log.jsonl",
             )
+        )
 
-        yield start
+    return start

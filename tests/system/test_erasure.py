@@ -24,8 +24,8 @@ from tests.support.service.process import (
     ROLLCALL,
     Service,
     environment,
+    forked,
     rollcall,
-    serving,
     until,
 )
 from tests.support.store.entries import record
@@ -106,7 +106,7 @@ def site() -> Iterator[Site]:
             for source, scope in (("billing", "write"), ("ann", "read"))
         ]
         log = data_dir / "service.log"
-        with serving("--port", "0", env=env, log=log) as service:
+        with forked("--port", "0", env=env, log=log) as service:
             yield Site(
                 service, cluster, data_dir, env, *(key.stdout.strip() for key in keys)
             )

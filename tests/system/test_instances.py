@@ -20,7 +20,7 @@ from tests.support.metrics.samples import Figures
 from tests.support.postgres.database import Database
 from tests.support.postgres.standby import pause_replay, resume_replay, standby_of
 from tests.support.service.outages import frozen
-from tests.support.service.process import Service, environment, rollcall, serving, until
+from tests.support.service.process import Service, environment, forked, rollcall, until
 
 Start = Callable[..., Service]
 OURS = {"sec-fetch-site": "same-origin"}
@@ -44,7 +44,7 @@ def start(database: Database, tmp_path: Path) -> Iterator[Start]:
                 **(DEFAULT | settings),
             )
             service = stack.enter_context(
-                serving("--port", "0", env=env, log=tmp_path / "log.jsonl")
+                forked("--port", "0", env=env, log=tmp_path / "log.jsonl")
             )
             until(lambda: is_ready(service), within_s=60, what="a worker")
             return service

@@ -18,7 +18,7 @@ from tests.support.http.wire import post
 from tests.support.limits import DEFAULT
 from tests.support.postgres.database import Database, id_of
 from tests.support.service.outages import frozen, sending
-from tests.support.service.process import Service, environment, serving, until
+from tests.support.service.process import Service, environment, forked, until
 
 # Three on a machine of its own: `make faults` holds that.
 LONGEST_S = 9.0
@@ -45,7 +45,7 @@ def start(env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Service
 
         def start(*arguments: str) -> Service:
             return stack.enter_context(
-                serving("--port", "0", *arguments, env=env, log=tmp_path / "log.jsonl")
+                forked("--port", "0", *arguments, env=env, log=tmp_path / "log.jsonl")
             )
 
         yield start
@@ -122,14 +122,14 @@ def test_service_that_starts_without_postgres_takes_events(
     key = own.key()
     gone = invoke("keys", "create", "--source", "gone", env=env).stdout.strip()
     log = tmp_path / "log.jsonl"
-    with serving("--port", "0", env=env, log=log) as service:
+    with forked("--port", "0", env=env, log=log) as service:
         assert results(post(service, gone, "early")) == ["stored"]
         declarations = ready(service).json()["declarations"]
     assert invoke("keys", "revoke", id_of(gone), env=env).returncode == 0
     nowhere = "postgresql://rollcall@127.0.0.1:1/rollcall"
     away = env | environment(database_url=nowhere, journal="on", **DEFAULT)
     started = datetime.now(UTC)
-    with serving("--port", "0", env=away, log=log) as service:
+    with forked("--port", "0", env=away, log=log) as service:
         began = post(service, key, "without")
         assert results(began) == ["buffered"]
         assert began.json()["buffered"] == 1

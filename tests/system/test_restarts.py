@@ -48,9 +48,9 @@ async def assert_all_stored_once(calls: Calls, engine: AsyncEngine) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_reload_fails_no_request(
-    serve: Serve, key: str, engine: AsyncEngine, workers: int
+    serve_program: Serve, key: str, engine: AsyncEngine, workers: int
 ) -> None:
-    service = serve("--workers", str(workers))
+    service = serve_program("--workers", str(workers))
     async with calling(service.endpoint, key) as calls:
         await calls.until_answered(50)
         before = service.workers()
@@ -72,14 +72,14 @@ def version(service: Service) -> str:
 
 
 async def test_new_code_counts_from_the_restart_on_and_broken_code_never(
-    serve: Serve, env: dict[str, str], tmp_path: Path
+    serve_program: Serve, env: dict[str, str], tmp_path: Path
 ) -> None:
     code = tmp_path / "code"
     shutil.copytree(ROOT / "app", code / "app")
     main = code / "app" / "main.py"
     good = main.read_text()
     env["PYTHONPATH"] = str(code)
-    service = serve()
+    service = serve_program()
     [worker] = service.workers()
     old = version(service)
 
@@ -127,9 +127,9 @@ async def test_inherited_socket_survives_the_service(
 
 
 def test_connection_made_without_workers_is_served_later(
-    serve: Serve, key: str
+    serve_program: Serve, key: str
 ) -> None:
-    service = serve("--workers", "2")
+    service = serve_program("--workers", "2")
     dead = service.workers()
     for worker in dead:
         os.kill(worker, signal.SIGKILL)
@@ -142,9 +142,9 @@ def test_connection_made_without_workers_is_served_later(
 
 
 async def test_second_signal_ends_the_service_at_once(
-    serve: Serve, key: str, engine: AsyncEngine
+    serve_program: Serve, key: str, engine: AsyncEngine
 ) -> None:
-    service = serve(
+    service = serve_program(
         commit_timeout_seconds="60",
         answer_timeout_seconds="60",
         drain_timeout_seconds="60",

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ import orjson
 
 from app.settings import child_environment
 from tests.support.limits import GENEROUS, PATIENCE_S
+from tests.support.service.fork_server import ForkedProcess, fork_rollcall
 
 T = TypeVar("T")
+Process = subprocess.Popen[str] | ForkedProcess
 
 ROLLCALL = Path(sys.executable).with_name("rollcall")
 # Passes descriptor 3 to the program that this process becomes (sd_listen_fds(3)).
@@ -47,16 +50,21 @@ def environment(**settings: str) -> dict[str, str]:
 def rollcall(
     *arguments: str, env: dict[str, str], stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [ROLLCALL, *arguments],
-        env=env,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
+    """Run a command to its end, in a process that is forked."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as asked,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as stdout,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as stderr,
+    ):
+        asked.write(stdin or "")
+        asked.seek(0)
+        streams = asked.fileno(), stdout.fileno(), stderr.fileno()
+        status = fork_rollcall(*arguments, env=env, streams=streams).wait(PATIENCE_S)
+        stdout.seek(0)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(
+            list(arguments), status, stdout.read(), stderr.read()
+        )
 
 
 def until(found: Callable[[], T | None], *, within_s: float, what: str) -> T:
@@ -81,7 +89,8 @@ def is_gone(pid: int) -> bool:
 
 def is_worker(command: bytes) -> bool:
     """Whether this is a copy of `rollcall serve`, or one that came later."""
-    return b"\0serve\0" in command or b"app.serving.worker" in command
+    names = (b"\0serve\0", b"app.serving.worker", b"service.fork_server")
+    return any(name in command for name in names)
 
 
 def _command_of(pid: int) -> bytes:
@@ -102,7 +111,7 @@ class Service:
         log: where its stderr goes.
     """
 
-    process: subprocess.Popen[str]
+    process: Process
     address: str
     introduction: list[str]
     log: Path
@@ -189,29 +198,52 @@ def serving(
             stderr=stderr,
             text=True,
         ) as process,
+        _announced(process, log, lines=6 if introduced else 0) as service,
     ):
-        assert process.stdout is not None
+        yield service
+
+
+@contextmanager
+def forked(*arguments: str, env: dict[str, str], log: Path) -> Iterator[Service]:
+    """Do as `serving` does, with forked processes: it is spared seconds of imports."""
+    ours, theirs = os.pipe()
+    with log.open("ab") as stderr:
         try:
-            first = process.stdout.readline()
-            assert first.startswith("Rollcall listens on "), log.read_text()
-            said = [process.stdout.readline() for _ in range(6 if introduced else 0)]
-            address = first.split()[-1]
-            service = Service(process, address, said, log)
-            yield service
+            process = fork_rollcall(
+                *("serve", *arguments),
+                env=env,
+                streams=(0, theirs, stderr.fileno()),
+                stdout=ours,
+            )
         finally:
-            if process.poll() is None:
-                _end(process)
+            os.close(theirs)
+        with process, _announced(process, log) as service:
+            yield service
+
+
+@contextmanager
+def _announced(process: Process, log: Path, *, lines: int = 0) -> Iterator[Service]:
+    """The service, once it has said its address, and so many lines behind that."""
+    assert process.stdout is not None
+    try:
+        first = process.stdout.readline()
+        assert first.startswith("Rollcall listens on "), log.read_text()
+        said = [process.stdout.readline() for _ in range(lines)]
+        yield Service(process, first.split()[-1], said, log)
+    finally:
+        if process.poll() is None:
+            _end(process)
 
 
 @contextmanager
 def served(database_url: str, directory: Path, **settings: str) -> Iterator[Service]:
     """A service on a database, for as long as the context lasts; its log goes there."""
     env = environment(database_url=database_url, **settings)
-    with serving("--port", "0", env=env, log=directory / "log.jsonl") as service:
+    with forked("--port", "0", env=env, log=directory / "log.jsonl") as service:
         yield service
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: Process) -> None:
     process.terminate()
     try:
         process.wait(PATIENCE_S)

@@ -30,8 +30,8 @@ from tests.support.postgres.proxy import Proxy
 from tests.support.service.process import (
     Service,
     environment,
+    forked,
     rollcall,
-    serving,
     until,
 )
 
@@ -206,7 +206,7 @@ def test_serve_without_keys_or_journal_ends_where_no_host_can_be_resolved(
 def started(tmp_path: Path, **settings: str) -> Iterator[Service]:
     settings = DEFAULT | {"data_dir": str(tmp_path / "data")} | settings
     log = tmp_path / "log.jsonl"
-    with serving("--port", "0", env=environment(**settings), log=log) as service:
+    with forked("--port", "0", env=environment(**settings), log=log) as service:
         yield service
 
 
