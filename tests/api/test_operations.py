@@ -18,7 +18,7 @@ from app.main import create_app
 from tests.conftest import Admin
 from tests.support.app.client import Api, logging_restored, serving, settings, started
 from tests.support.app.read_api import bearer, read_key
-from tests.support.limits import DEFAULT
+from tests.support.limits import DEFAULT, PATIENCE_S
 from tests.support.pipeline.verdicts import (
     ADDED_USER,
     CATALOG,
@@ -30,7 +30,7 @@ AWAY = "postgresql://nobody@127.0.0.1:1/none"
 
 async def readyz(api: Api, *, until: int) -> httpx.Response:
     """Ask until the status is this: an answer is trusted for half a second."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             response = await api.client.get("/readyz")
             if response.status_code == until:

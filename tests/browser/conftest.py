@@ -20,6 +20,7 @@ from tests.conftest import Admin
 from tests.support.browser.complaints import Complaints
 from tests.support.browser.site import Site
 from tests.support.events.declared import write_trial
+from tests.support.limits import PATIENCE_S
 from tests.support.postgres.database import new_database
 from tests.support.service.process import served
 
@@ -27,7 +28,7 @@ HERE = Path(__file__).parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
-_SLOWEST_MS = 30_000
+_SLOWEST_MS = PATIENCE_S * 1000
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 Scheme = Literal["light", "dark"]

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import PHONE, Judge
+from tests.support.browser.keyboard import follow
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
 from tests.support.pipeline.verdicts import added_user_with
@@ -62,7 +63,7 @@ async def test_home_counts_and_follows_new_events(
     [[stored]] = await site.rows("SELECT count(*) FROM events WHERE source = 'shop'")
     hour = signed_in.locator("[data-cell='source shop hour']")
     # Reports are reused for ten seconds.
-    await expect(hour).to_have_text(f"{stored:,}", timeout=30_000)
+    await expect(hour).to_have_text(f"{stored:,}")
     reason = signed_in.get_by_role("link", name="invalid_timestamp")
     await reason.click()
     await expect(signed_in.locator("h1")).to_have_text("Rejected events")
@@ -105,7 +106,7 @@ async def test_person_is_found(
     await fill(site, user)
     await signed_in.goto("/find")
     await signed_in.locator("#q").fill(term.format(user=user))
-    await signed_in.keyboard.press("Enter")
+    await follow(signed_in)
     entries = signed_in.locator(".timeline > li")
     await expect(entries).to_have_count(len(kinds))
     found = await entries.evaluate_all("all => all.map(each => each.dataset.kind)")

@@ -3,7 +3,7 @@
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.support.browser.keyboard import sign_in, tab_to
+from tests.support.browser.keyboard import follow, sign_in, tab_to
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
 
@@ -21,10 +21,10 @@ async def test_rejected_event_is_corrected(
     await send(site, [signed_up(user, event=user)])
     await tab_to(operator, operator.locator("#event"))
     await operator.keyboard.type(user)
-    await operator.keyboard.press("Enter")
+    await follow(operator)
     await expect(operator.locator("#selection input[name=id]")).to_have_count(1)
     await tab_to(operator, operator.locator("td.time a"))
-    await operator.keyboard.press("Enter")
+    await follow(operator)
     editor = operator.get_by_label("Payload, as JSON")
     await tab_to(operator, editor)
     text = (await editor.input_value()).replace(
@@ -38,7 +38,7 @@ async def test_rejected_event_is_corrected(
     await expect(operator.locator("#verdict")).to_contain_text("The payload is valid.")
     store = operator.get_by_role("button", name="Store the corrected event")
     await tab_to(operator, store)
-    await operator.keyboard.press("Enter")
+    await follow(operator)
     await expect(operator.locator(".notice-success")).to_contain_text("stored as")
     stored = "SELECT count(*) FROM events WHERE user_id = :user"
     assert await site.rows(stored, user=user) == [(1,)]
@@ -50,26 +50,26 @@ async def test_selection_is_purged(operator: Page, site: Site, user: str) -> Non
     await tab_to(operator, operator.locator("#selection input[name=id]"))
     await operator.keyboard.press("Space")
     await tab_to(operator, operator.get_by_role("button", name="Purge selected"))
-    await operator.keyboard.press("Enter")
+    await follow(operator)
     await expect(operator.locator("h1")).to_have_text("Purge 1 rejected event?")
     await tab_to(operator, operator.get_by_role("button", name="Purge for good"))
-    await operator.keyboard.press("Enter")
+    await follow(operator)
     await expect(operator.locator("h1")).to_have_text("1 rejected event deleted")
 
 
 async def test_key_is_created_and_revoked(operator: Page, user: str) -> None:
     await tab_to(operator, operator.get_by_role("link", name="Sources"))
-    await operator.keyboard.press("Enter")
+    await follow(operator)
     await tab_to(operator, operator.get_by_label("Source", exact=True))
     await operator.keyboard.type(user)
-    await operator.keyboard.press("Enter")
+    await follow(operator)
     await expect(operator.locator("h1")).to_have_text("Key created")
     await tab_to(operator, operator.get_by_role("link", name="Back to the source"))
-    await operator.keyboard.press("Enter")
+    await follow(operator)
     await tab_to(operator, operator.locator("summary", has_text="Replace"))
     await operator.keyboard.press("Enter")
     await tab_to(operator, operator.get_by_role("button", name="Revoke for good"))
-    await operator.keyboard.press("Enter")
+    await follow(operator)
     await expect(operator.get_by_text("revoked 20")).to_have_count(1)
 
 
@@ -79,8 +79,8 @@ async def test_chart_is_switched_and_read(
     await send(site, [signed_up(user, timestamp="2026-11-20")])
     await operator.goto("/overview?span=quarter")
     await tab_to(operator, operator.get_by_role("link", name="log", exact=True))
-    await operator.keyboard.press("Enter")
-    await operator.wait_for_url("**scale=log**")
+    await follow(operator)
+    assert "scale=log" in operator.url
     chart = operator.get_by_role("slider").first
     await tab_to(operator, chart)
     await operator.keyboard.press("Home")

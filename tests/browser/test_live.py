@@ -7,6 +7,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import PHONE, Judge
 from tests.support.browser.complaints import Complaints
+from tests.support.browser.keyboard import follow
 from tests.support.browser.live_site import (
     ROWS,
     send,
@@ -43,9 +44,13 @@ async def test_live_stored_event_appears_within_a_second(
     page: Page, site: Site, user: str
 ) -> None:
     await watch(page, site)
-    delays_ms = [await seen_after_ms(page, site, f"{user}-{n}") for n in range(4)]
-    # A busy machine delays some of them.
-    assert min(delays_ms) < SEEN_WITHIN_MS
+    least_ms = float("inf")
+    for number in range(10):  # a busy machine delays some of them
+        delay_ms = await seen_after_ms(page, site, f"{user}-{number}")
+        least_ms = min(least_ms, delay_ms)
+        if least_ms < SEEN_WITHIN_MS:
+            break
+    assert least_ms < SEEN_WITHIN_MS
 
     last = f"last-{user}"
     [result] = await send(
@@ -82,7 +87,7 @@ async def test_live_rejected_event_shows_its_reasons(
 async def test_live_pause_counts_and_resume_shows(
     page: Page, site: Site, user: str
 ) -> None:
-    await watch(page, site)
+    site = await watch_own_source(page, site, f"pause-{user}")
     await page.click("#pause")
     await send(site, [signed_up(user)])
     await expect(page.locator("#tally")).to_contain_text("Paused; 1 arrived since.")
@@ -97,7 +102,8 @@ async def test_live_filter_is_part_of_the_address(
     await watch(page, site)
     await page.fill("#user_id", user)
     await page.select_option("#status", "rejected")
-    await page.click("text=Filter >> visible=true")
+    async with page.expect_navigation():
+        await page.click("text=Filter >> visible=true")
     await expect(page.locator("#state")).to_have_text("live")
     assert f"user_id={user}" in page.url
     await expect(page.locator("#user_id")).to_have_value(user)
@@ -114,7 +120,7 @@ async def test_live_chart_shows_last_hour(page: Page, site: Site, user: str) -> 
     bars = page.locator("#minutes rect.series-1")
     await expect(bars.first).to_be_visible()
     await page.click("#minutes-details summary")
-    await expect(page.locator("#minutes-rows tr")).to_have_count(60, timeout=30_000)
+    await expect(page.locator("#minutes-rows tr")).to_have_count(60)
 
 
 async def test_live_reconnect_repeats_no_row(page: Page, site: Site, user: str) -> None:
@@ -165,7 +171,7 @@ async def test_live_filter_by_reason_suggests_known_values(
         option = page.locator(f"#{name}-options option[value={value}]")
         await expect(option).to_have_count(1)
     await page.fill("#reason", "unknown_event")
-    await page.keyboard.press("Enter")
+    await follow(page)
     await expect(page.locator("#state")).to_have_text("live")
     await send(own, [signed_up(user, timestamp="x"), signed_up(user, event="x")])
     await expect(page.locator(ROWS)).to_have_count(1)

@@ -11,6 +11,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import new_site
 from tests.conftest import Admin
+from tests.support.browser.keyboard import follow
 from tests.support.browser.live_site import ROWS, send, signed_up, watch
 from tests.support.browser.site import Site
 
@@ -102,7 +103,7 @@ async def test_live_naughty_strings_are_shown_as_text(
     count = 0
     for body in bodies(naughty):
         count += len(await send(site, body))
-    await expect(page.locator(ROWS)).to_have_count(200, timeout=15_000)
+    await expect(page.locator(ROWS)).to_have_count(200)
     assert count > 800
     assert (
         {*await page.evaluate(SHOWN)}
@@ -124,6 +125,6 @@ async def test_live_filter_is_reflected_as_text(
 ) -> None:
     await watch(page, site)
     await page.fill("#source", text)
-    await page.keyboard.press("Enter")
+    await follow(page)
     await expect(page.locator("#state")).to_have_text("live")
     assert await page.input_value("#source") == text

@@ -8,6 +8,7 @@ from app.metrics.counters import Metrics
 from app.store.keys.keys import create_key, hash_key, key_id
 from app.store.keys.scopes import Reader
 from app.store.service_queries import ServiceQueries
+from tests.support.limits import PATIENCE_S
 from tests.support.metrics.samples import figures_of
 
 AWAY = "ALTER TABLE audit_log RENAME TO away"
@@ -29,7 +30,7 @@ async def test_reads_are_one_row_a_key_and_wait_while_the_log_cannot_be_written(
     digest = hash_key(key.encode())
     reader = Reader("ann", key_id(digest), "read")
     metrics = Metrics({"route": (), "code": ()})
-    recorder = AccessRecorder(ServiceQueries(engine, timeout_s=5), metrics)
+    recorder = AccessRecorder(ServiceQueries(engine, timeout_s=PATIENCE_S), metrics)
     recorder.watch(lambda: {digest})
 
     await execute(engine, AWAY)

@@ -13,6 +13,7 @@ from app.store.engine import create_engine
 from app.store.read.reports import DELAY, ReportRunner
 from tests.support.app.client import Api
 from tests.support.app.read_api import bearer, read_key
+from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import CATALOG, signed_up_with
 from tests.support.postgres.proxy import Proxy
 
@@ -53,7 +54,7 @@ async def test_report_cache_runs_again_once_results_are_old(
     engine: AsyncEngine,
 ) -> None:
     now = 0.0
-    runner = ReportRunner(engine, timeout_s=20)
+    runner = ReportRunner(engine, timeout_s=PATIENCE_S)
     cache = ReportCache(runner, {"delay": DELAY}, clock=lambda: now)
     first, second = await asyncio.gather(cache.results(), cache.results())
     assert first is second
@@ -69,7 +70,7 @@ async def test_report_cache_outage_fails_all_readers_at_once(
     async with Proxy(database_url).listening() as proxy:
         shaky = create_engine(proxy.url, pool_size=1)
         now = 0.0
-        runner = ReportRunner(shaky, timeout_s=20)
+        runner = ReportRunner(shaky, timeout_s=PATIENCE_S)
         cache = ReportCache(runner, {"delay": DELAY}, clock=lambda: now)
         await cache.results()
         now = 1e6

@@ -7,6 +7,7 @@ from app.metrics.counters import Metrics
 from app.request_errors import UnavailableError
 from app.store import maintenance
 from app.store.maintenance import run_every
+from tests.support.limits import PATIENCE_S
 from tests.support.metrics.samples import figures_of
 
 FAILURE = "The instance could not be recorded."
@@ -25,7 +26,7 @@ async def fail_three_times(metrics: Metrics) -> None:
         raise UnavailableError(FAILURE)
 
     task = asyncio.create_task(run_every(0, "instances", work, metrics=metrics))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await done.wait()
     task.cancel()
 

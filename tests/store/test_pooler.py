@@ -18,6 +18,7 @@ from app.store.operator.causes import cause_of
 from app.store.service_queries import ServiceQueries
 from app.store.transaction import driver_of
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
+from tests.support.limits import PATIENCE_S
 from tests.support.postgres.pgbouncer import PgBouncer, pgbouncer
 from tests.support.store.entries import committing, counts, record, records, rejection
 from tests.support.store.sabotage import run, set_read_only
@@ -91,7 +92,7 @@ async def test_two_instances_store_each_event_once(
     services = [create_engine(with_pooler(pooler.url)) for _ in range(2)]
 
     async def store(number: int) -> list[object]:
-        async with committing(services[number % 2], timeout_s=10) as committer:
+        async with committing(services[number % 2], timeout_s=PATIENCE_S) as committer:
             return [*await committer.commit([*records(20), record("m", n=number)])]
 
     answers = await asyncio.gather(*(store(number) for number in range(6)))
@@ -151,7 +152,7 @@ async def test_pooler_without_the_setting_is_refused_in_one_sentence(
 async def test_readiness_needs_durable_commits(database_url: str) -> None:
     """Such as through a pooler that ignores the settings of the login."""
     service = create_engine(with_pooler(database_url), pool_size=1)
-    queries = ServiceQueries(service, timeout_s=5)
+    queries = ServiceQueries(service, timeout_s=PATIENCE_S)
     await queries.check_ready()
     async with service.connect() as connection:
         driver = await driver_of(connection)

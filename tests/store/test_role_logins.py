@@ -22,6 +22,7 @@ from app.store.read.filters import RejectedFilter
 from app.store.service_queries import ServiceQueries
 from app.store.transaction import driver_in_transaction
 from migrations.statements import read_script
+from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import POLICY, SIGNED_UP
 from tests.support.store.entries import record, save
 from tests.support.store.rejections import commit, read, rejection
@@ -83,7 +84,7 @@ async def test_service_role_serves_and_deletes_what_is_old(
     assert stored.status == "stored"
     old = datetime.now(UTC) - timedelta(days=99)
     await commit(service, rejection({"n": 1}, received_at=old))
-    queries = ServiceQueries(service, timeout_s=5)
+    queries = ServiceQueries(service, timeout_s=PATIENCE_S)
     assert await queries.expire_rejected(days=30) == 1
     assert await queries.expire_events(limit=Limit(30)) == 200
     assert await queries.make_partitions() == 0

@@ -33,6 +33,7 @@ from app.store.write.partitions import ensure_partitions
 from migrations.statements import read_script
 from tests.conftest import Admin
 from tests.support.events.declared import declaration_of
+from tests.support.limits import PATIENCE_S
 from tests.support.store.entries import commit, committing
 
 OWNER = "rollcall_test_owner"
@@ -153,7 +154,7 @@ async def test_service_stores_events(owner: AsyncEngine, service: AsyncEngine) -
         {}, request_context=RECEIPT, errors=[Issue("bad", "", "It is bad.")]
     )
 
-    async with committing(service, timeout_s=10) as committer:
+    async with committing(service, timeout_s=PATIENCE_S) as committer:
         assert await committer.commit([record()]) == [STORED]
         assert await committer.commit([record(), other]) == [DUPLICATE, CONFLICT]
         for _ in range(2):
@@ -177,13 +178,16 @@ async def test_service_drops_rejections_above_the_cap_and_deletes_old_ones(
     ]
 
     one = Quarantine(max_events=1)
-    async with committing(service, timeout_s=10, quarantine=one) as committer:
+    async with committing(service, timeout_s=PATIENCE_S, quarantine=one) as committer:
         for _ in range(2):
             outcomes = await committer.commit([*rejections])
             assert [outcome and outcome.kept for outcome in outcomes] == [True, False]
     assert await run(owner, "SELECT sum(events) FROM rejected_drops") == [(2,)]
 
-    assert await ServiceQueries(service, timeout_s=1).expire_rejected(days=30) == 2
+    assert (
+        await ServiceQueries(service, timeout_s=PATIENCE_S).expire_rejected(days=30)
+        == 2
+    )
     assert await run(owner, "TABLE rejected_events") == []
     assert await run(owner, "TABLE rejected_drops") == []
 
@@ -194,7 +198,7 @@ async def test_service_makes_a_missing_partition_that_it_does_not_own(
     [(partition,)] = await run(owner, PARTITION)
     await run(owner, f"DROP TABLE {partition}")
 
-    assert await commit(service, record(), timeout_s=10) == [STORED]
+    assert await commit(service, record(), timeout_s=PATIENCE_S) == [STORED]
 
     [(maker,)] = await run(
         owner,
@@ -264,7 +268,7 @@ async def test_service_signs_readers_in_and_reads_only_if_granted(
     async with owner.begin() as connection:
         key = await create_key(connection, source="ann", scope="read")
         code = await create_code(connection, key=key)
-    sessions = Sessions(service, timeout_s=5)
+    sessions = Sessions(service, timeout_s=PATIENCE_S)
     for secret, is_code in ((key, False), (code, True)):
         found = await sessions.sign_in(secret.encode(), is_code=is_code)
         assert found is not None
@@ -275,19 +279,19 @@ async def test_service_signs_readers_in_and_reads_only_if_granted(
         await sessions.sign_out(token)
         assert await sessions.reader_of(hash_key(token)) is None
     assert await sessions.expire() == 0
-    lookups = ServiceQueries(service, timeout_s=5)
+    lookups = ServiceQueries(service, timeout_s=PATIENCE_S)
     reader = await lookups.reader_of_key(hash_key(key.encode()))
     assert reader is not None
     assert reader.name == "ann"
 
     wanted = partial(read_events, wanted=EventFilter(user_id="u1"), limit=1)
-    await commit(service, record(), timeout_s=10)
+    await commit(service, record(), timeout_s=PATIENCE_S)
     with pytest.raises(UnavailableError):
-        await QueryLimiter(service, timeout_s=5).ask(wanted)
+        await QueryLimiter(service, timeout_s=PATIENCE_S).ask(wanted)
     superuser = create_engine(owned_url)
     both = create_engine(acting_as(BOTH, owned_url))
     await run(superuser, MAKE_BOTH)
-    page = await QueryLimiter(both, timeout_s=5).ask(wanted)
+    page = await QueryLimiter(both, timeout_s=PATIENCE_S).ask(wanted)
     assert [row.user_id for row in page.rows] == ["u1"]
     await superuser.dispose()
     await both.dispose()
@@ -298,7 +302,7 @@ async def test_reader_can_read(
 ) -> None:
     async with owner.begin() as connection:
         await create_key(connection, source="billing")
-    await commit(service, record(), timeout_s=10)
+    await commit(service, record(), timeout_s=PATIENCE_S)
 
     assert await run(reader, "SELECT email FROM signed_up") == [("ann@example.com",)]
     assert await run(reader, "SELECT user_id FROM events") == [("u1",)]

@@ -7,7 +7,14 @@ default, because they wait for them to expire.
 
 from app.settings import Settings
 
-GENEROUS = {"commit_timeout_seconds": "20", "answer_timeout_seconds": "30"}
+GENEROUS = {
+    "commit_timeout_seconds": "20",
+    "answer_timeout_seconds": "30",
+    "header_timeout_seconds": "60",
+    "body_timeout_seconds": "60",
+    "write_timeout_seconds": "60",
+    "drain_timeout_seconds": "60",
+}
 DEFAULT = {name: str(Settings.model_fields[name].default) for name in GENEROUS}
 # For statements, connections, commands and answers that are expected to succeed.
 PATIENCE_S = 60.0

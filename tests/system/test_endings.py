@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.eventually import eventually
 from tests.support.http.wire import connected, event, request
+from tests.support.ports import free_port
 from tests.support.postgres.database import Database
 from tests.support.service.load import Load, under_load
 from tests.support.service.process import Service, is_gone, until
@@ -48,7 +49,7 @@ async def assert_serves_again(serve: Serve, port: int, key: str) -> None:
 async def test_confirmed_events_survive_the_end_of_the_service(
     serve: Serve, key: str, engine: AsyncEngine, ending: signal.Signals, workers: int
 ) -> None:
-    service = serve("--workers", str(workers))
+    service = serve("--workers", str(workers), port=free_port())
     async with under_load(service.address, key) as load:
         await load.until_stored(200)
         pids = service.workers()
@@ -100,7 +101,7 @@ async def a_commit_waits(engine: AsyncEngine) -> bool:
 async def test_no_response_is_sent_before_the_commit(
     serve: Serve, key: str, engine: AsyncEngine
 ) -> None:
-    service = serve(commit_timeout_seconds="15", answer_timeout_seconds="15")
+    service = serve(commit_timeout_seconds="60", answer_timeout_seconds="60")
     with ExitStack() as stack:
         wires = [stack.enter_context(connected(service)) for _ in range(5)]
         async with engine.begin() as connection:
@@ -121,7 +122,7 @@ async def test_no_response_is_sent_before_the_commit(
 async def test_requests_in_flight_get_their_answers_before_it_leaves(
     serve: Serve, key: str, engine: AsyncEngine
 ) -> None:
-    service = serve(commit_timeout_seconds="15", answer_timeout_seconds="15")
+    service = serve(commit_timeout_seconds="60", answer_timeout_seconds="60")
     with ExitStack() as stack:
         wires = [stack.enter_context(connected(service)) for _ in range(20)]
         async with engine.begin() as connection:

@@ -100,6 +100,7 @@ def site() -> Iterator[Site]:
         env = environment(
             database_url=cluster.url(),
             data_dir=str(data_dir),
+            commit_timeout_seconds="6",  # the test waits for two of them
         )
         keys = [
             rollcall("keys", "create", "--source", source, "--scope", scope, env=env)

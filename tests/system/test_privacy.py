@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.http.wire import connected
 from tests.support.pipeline.verdicts import ADDED_USER, SIGNED_UP
-from tests.support.service.process import until
+from tests.support.postgres.database import Database
+from tests.support.service.process import Service, until
 from tests.support.service.tenant import Tenant
 
 CANARY = "cAnArY"
@@ -79,25 +80,36 @@ class Watch:
             within_s=60,
             what=f"{count} lines of {of!r} in the log",
         )
-        return [json.loads(line) for line in self._read().splitlines()]
+        return self._parsed()
 
     def refusals(self, count: int) -> list[dict[str, Any]]:
         """All lines, once those of refused requests count so many."""
-
-        def lines() -> list[dict[str, Any]]:
-            # The last line may not be whole yet.
-            whole = self._read().rpartition(b"\n")[0]
-            return [json.loads(line) for line in whole.splitlines()]
-
         until(
-            lambda: sum(line.get("refused", 0) for line in lines()) == count,
+            lambda: sum(line.get("refused", 0) for line in self._parsed()) == count,
             within_s=60,
             what=f"{count} refused requests in the log",
         )
-        return lines()
+        return self._parsed()
+
+    def _parsed(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._read().splitlines()]
 
     def _read(self) -> bytes:
-        return self._log.read_bytes()[self._start :]
+        """All whole lines; the last one may not be whole yet."""
+        log = self._log.read_bytes()[self._start :]
+        return log[: log.rfind(b"\n") + 1]
+
+
+@pytest.fixture(scope="module")
+def shared_database(own_database: Database) -> Database:
+    """A database of this module alone."""
+    return own_database
+
+
+@pytest.fixture(scope="module")
+def shared_service(service: Service) -> Service:
+    """A service of this module alone, whose log has no line of other tests."""
+    return service
 
 
 @pytest.fixture

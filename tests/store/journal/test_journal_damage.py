@@ -13,6 +13,7 @@ from app.store.journal.journal import Journal, prepare
 from app.store.journal.journal_file import JournalFile
 from app.store.journal.sqlite import connect, measure
 from app.store.quarantine.caps import Quarantine
+from tests.support.limits import PATIENCE_S
 from tests.support.store.entries import counts, record, records, rejection
 
 GIB = 1024**3
@@ -147,7 +148,7 @@ async def test_drain_of_a_copied_file_stores_that_file_alone(
     copied.write_bytes(original.read_bytes())
 
     drained = await drain_free(
-        engine, tmp_path, timeout_s=5, quarantine=Quarantine(), file=copied
+        engine, tmp_path, timeout_s=PATIENCE_S, quarantine=Quarantine(), file=copied
     )
 
     assert drained == Drained(journals=1, settled=3, left=0)
@@ -161,7 +162,9 @@ async def test_damaged_entry_is_not_reported_as_stored(
 ) -> None:
     path = await left_behind(directory, *records(3))
     change(path, "UPDATE entries SET checksum = 0 WHERE seq = 2")
-    drained = await drain_free(engine, directory, timeout_s=5, quarantine=Quarantine())
+    drained = await drain_free(
+        engine, directory, timeout_s=PATIENCE_S, quarantine=Quarantine()
+    )
     assert drained == Drained(journals=1, settled=2, left=1)
     assert await counts(engine) == (2, 2, 0)
 

@@ -7,12 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.store.keys.browser_sessions import SESSION_LIFE, Sessions
 from app.store.keys.codes import CODE_LIFE, create_code, starting_keys
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
+from tests.support.limits import PATIENCE_S
 from tests.support.store.sabotage import run
 
 
 @pytest.fixture
 def sessions(engine: AsyncEngine) -> Sessions:
-    return Sessions(engine, timeout_s=5)
+    return Sessions(engine, timeout_s=PATIENCE_S)
 
 
 async def make_key(engine: AsyncEngine, scope: str = "read") -> str:

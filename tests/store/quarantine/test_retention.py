@@ -16,6 +16,7 @@ from app.store.quarantine.caps import Quarantine
 from app.store.quarantine.retention import expire_rejected
 from app.store.service_queries import ServiceQueries
 from tests.support.eventually import eventually
+from tests.support.limits import PATIENCE_S
 from tests.support.store.rejections import commit, count, keep, read, rejection
 
 DAYS = 30
@@ -35,18 +36,24 @@ async def fill(engine: AsyncEngine, *ages: timedelta) -> None:
     )
 
 
+async def expire(engine: AsyncEngine) -> int:
+    """Delete what has expired; returns the number of rows."""
+    queries = ServiceQueries(engine, timeout_s=PATIENCE_S)
+    return await queries.expire_rejected(days=DAYS)
+
+
 async def test_expired_rejections_are_deleted_and_the_rest_stays(
     engine: AsyncEngine,
 ) -> None:
     await fill(engine, LIMIT - MOMENT, LIMIT + MOMENT, 2 * LIMIT, timedelta())
 
-    assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 4
+    assert await expire(engine) == 4
     assert await read(engine, "SELECT payload FROM rejected_events ORDER BY 1") == [
         ('{"n":0}',),
         ('{"n":3}',),
     ]
     assert await count(engine, "rejected_drops") == 2
-    assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 0
+    assert await expire(engine) == 0
 
 
 async def test_retention_deletes_in_batches_oldest_first(engine: AsyncEngine) -> None:
@@ -68,7 +75,7 @@ async def test_retention_continues_until_all_is_deleted(engine: AsyncEngine) -> 
     )
     await read(engine, f"INSERT INTO rejected_drops SELECT {drops}")
 
-    assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 2500
+    assert await expire(engine) == 2500
 
 
 async def test_retention_waits_for_no_lock(engine: AsyncEngine) -> None:
@@ -78,9 +85,9 @@ async def test_retention_waits_for_no_lock(engine: AsyncEngine) -> None:
             lock = text(f"SELECT 1 FROM {table} LIMIT 1 FOR UPDATE")
             await connection.execute(lock)
 
-        assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 2
+        assert await expire(engine) == 2
         assert await count(engine) == await count(engine, "rejected_drops") == 1
-    assert await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS) == 2
+    assert await expire(engine) == 2
 
 
 async def test_writers_wait_for_none_of_it(engine: AsyncEngine) -> None:
@@ -98,7 +105,7 @@ async def test_retention_without_a_database_only_warns(
     await read(engine, "ALTER TABLE rejected_events RENAME TO away")
 
     with pytest.raises(UnavailableError, match="Expired rejected events"):
-        await ServiceQueries(engine, timeout_s=1).expire_rejected(days=DAYS)
+        await expire(engine)
 
 
 async def test_service_runs_the_retention(

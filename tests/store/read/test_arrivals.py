@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.request_errors import UnavailableError
 from app.store.engine import create_engine
 from app.store.read.arrivals import COUNT, HISTORY, POLL, Arrivals
+from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import rejected
 from tests.support.store.entries import record, records, rejection, save, store
 
@@ -36,7 +37,7 @@ FROM generate_series(1, 2000) AS n
 
 @pytest.fixture
 def arrivals(engine: AsyncEngine) -> Arrivals:
-    return Arrivals(engine, settle_s=LONG_S, timeout_s=20)
+    return Arrivals(engine, settle_s=LONG_S, timeout_s=PATIENCE_S)
 
 
 def users(found: Iterable[Any]) -> list[str]:
@@ -72,7 +73,7 @@ async def test_poll_reports_late_commit_once(
 async def test_poll_waits_for_a_transaction_that_outlasts_the_settling_time(
     engine: AsyncEngine,
 ) -> None:
-    arrivals = Arrivals(engine, settle_s=0, timeout_s=20)
+    arrivals = Arrivals(engine, settle_s=0, timeout_s=PATIENCE_S)
     await arrivals.poll(limit=EVERYTHING)
     async with engine.connect() as late:
         async with late.begin():
@@ -112,7 +113,7 @@ async def test_poll_with_limit_reports_newest_first_and_others_later(
 async def test_poll_counts_settled_events_and_skipped_ones(
     engine: AsyncEngine,
 ) -> None:
-    arrivals = Arrivals(engine, settle_s=0, timeout_s=20)
+    arrivals = Arrivals(engine, settle_s=0, timeout_s=PATIENCE_S)
     await arrivals.poll(limit=0)
     await save(engine, *records(5), rejection())
     found = await arrivals.poll(limit=2)
@@ -132,7 +133,7 @@ async def test_poll_first_reads_last_hour(
             await connection.execute(
                 text(PUT_BACK.format(user_id=user_id, seconds=seconds))
             )
-    arrivals = Arrivals(engine, settle_s=3, timeout_s=20)
+    arrivals = Arrivals(engine, settle_s=3, timeout_s=PATIENCE_S)
     assert await poll(arrivals) == ["lately"]
     assert await poll(arrivals) == []
     arrivals.reset()
@@ -143,7 +144,7 @@ async def test_poll_failed_reports_events_next_time(
     database_url: str, engine: AsyncEngine
 ) -> None:
     hasty = create_engine(database_url, pool_size=1, pool_timeout_s=0.01)
-    arrivals = Arrivals(hasty, settle_s=LONG_S, timeout_s=20)
+    arrivals = Arrivals(hasty, settle_s=LONG_S, timeout_s=PATIENCE_S)
     await arrivals.poll(limit=EVERYTHING)
     await save(engine, record(user_id="a"))
     async with hasty.connect():

@@ -25,6 +25,7 @@ from app.store.read.reports import (
     ReportRunner,
     Span,
 )
+from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import added_user_with, signed_up_with, stored
 from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import rejection, save
@@ -51,7 +52,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture
 def reports(engine: AsyncEngine) -> ReportRunner:
-    return ReportRunner(engine, timeout_s=20)
+    return ReportRunner(engine, timeout_s=PATIENCE_S)
 
 
 def signed_up(

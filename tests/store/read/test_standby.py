@@ -11,9 +11,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.embedded import Cluster
-from app.store.engine import create_engine
 from app.store.read.arrivals import Arrivals, ReplayedTime
 from tests.conftest import OutsideServer
+from tests.support.limits import PATIENCE_S
+from tests.support.postgres.patient import patient_engine
 from tests.support.postgres.standby import (
     pause_replay,
     resume_replay,
@@ -51,8 +52,8 @@ async def standby_url(standby: Cluster, database_url: str) -> AsyncIterator[str]
 
 @pytest.fixture
 async def arrivals(standby_url: str) -> AsyncIterator[Arrivals]:
-    engine = create_engine(standby_url)
-    yield Arrivals(engine, settle_s=SETTLE_S, timeout_s=20)
+    engine = patient_engine(standby_url)
+    yield Arrivals(engine, settle_s=SETTLE_S, timeout_s=PATIENCE_S)
     await engine.dispose()
 
 
@@ -94,7 +95,7 @@ async def test_poll_of_a_late_standby_reports_and_counts_each_event_once(
     await until_replayed(database_url, standby_url)
     await save(engine, record(user_id="next"))
     await until_replayed(database_url, standby_url)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while watched.counted < 2:
             await tick(engine)
             await watched.poll()
@@ -115,7 +116,7 @@ async def test_poll_of_a_standby_waits_for_a_long_transaction_of_the_primary(
             assert await watched.poll() < began
         await connection.commit()
     await until_replayed(database_url, standby_url)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while await watched.poll() < began:
             await tick(engine)
             await until_replayed(database_url, standby_url)

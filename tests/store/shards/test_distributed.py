@@ -33,6 +33,7 @@ from app.store.write.insert import (
     STORED,
 )
 from app.store.write.undo import undo_import
+from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import POLICY, signed_up_with
 from tests.support.postgres.citus import BUCKETS, undistributed_database
 from tests.support.store.entries import (
@@ -260,6 +261,8 @@ async def test_journals_are_drained_from_all_buckets(
         journal = Journal(place, max_bytes=1024**2)
         assert await journal.append([entries]) == [True]
         await journal.close()
-    drained = await drain_free(engine, directory, timeout_s=5, quarantine=Quarantine())
+    drained = await drain_free(
+        engine, directory, timeout_s=PATIENCE_S, quarantine=Quarantine()
+    )
     assert drained == (2, 11, 0)
     assert await counts(engine) == (11, 11, 0)

@@ -17,6 +17,7 @@ from app.pipeline.record import Record
 from app.store.engine import create_engine
 from app.store.operator.causes import sqlstate_of
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
+from tests.support.limits import PATIENCE_S
 from tests.support.store.entries import commit, counts, record, rejection, save, store
 from tests.support.store.sabotage import run, sabotage
 
@@ -37,7 +38,10 @@ async def workers(database_url: str, engine: AsyncEngine) -> AsyncIterator[Worke
     await set_default(engine, "deadlock_timeout", "20ms")
     first, second = (
         create_engine(
-            database_url, pool_size=8, pool_timeout_s=30, command_timeout_s=30
+            database_url,
+            pool_size=8,
+            pool_timeout_s=PATIENCE_S,
+            command_timeout_s=PATIENCE_S,
         )
         for _ in range(2)
     )
@@ -90,7 +94,7 @@ async def test_snapshot_that_is_too_old_to_see_the_other_is_renewed(
     async with workers[0].connect() as first:
         await store(first, record("m"))
         second = asyncio.create_task(
-            commit(workers[1], record("m"), record("n"), timeout_s=5)
+            commit(workers[1], record("m"), record("n"), timeout_s=PATIENCE_S)
         )
         await wait_for_waiters(engine, 1)
         await first.commit()

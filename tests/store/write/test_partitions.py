@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.store.engine import create_engine
 from app.store.tables import events
 from app.store.write.partitions import ensure_partitions
+from tests.support.postgres.patient import patient_engine
 
 PARTITIONS = text("""
 SELECT relname, pg_get_expr(relpartbound, pg_class.oid), obj_description(pg_class.oid)
@@ -173,7 +173,7 @@ async def test_weeks_begin_on_monday_in_utc_wherever_the_session_is(
 
 
 async def test_racing_sessions_make_each_partition_once(database_url: str) -> None:
-    engine = create_engine(database_url, pool_size=8, command_timeout_s=20)
+    engine = patient_engine(database_url, pool_size=8)
     await drop(engine, 0, 1, 2, 3, 4)
 
     made = await asyncio.gather(*(ensure(engine) for _ in range(8)))

@@ -19,6 +19,15 @@ async def tab_to(page: Page, target: Locator) -> None:
     raise AssertionError(f"the keyboard does not reach {target}")
 
 
+async def follow(page: Page) -> None:
+    """Press Enter, and wait for the page that it leads to.
+
+    Playwright does not wait for it, so that the next step could act on the old page.
+    """
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+
+
 async def sign_in(page: Page, site: Site, *, scope: str, to: str) -> None:
     """Sign in with a new key of a scope, on the way to a page."""
     key = await asyncio.to_thread(site.database.key, "boss", scope=scope)

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Page, expect
 
+from tests.support.browser.keyboard import follow
 from tests.support.browser.site import Site
 from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import signed_up_with
@@ -42,7 +43,7 @@ async def watch_own_source(page: Page, site: Site, source: str) -> Site:
     await watch(page, site)
     key = await asyncio.to_thread(site.database.key, source)
     await page.fill("#source", source)
-    await page.keyboard.press("Enter")
+    await follow(page)
     await expect(page.locator("#state")).to_have_text("live")
     return replace(site, write_key=key)
 

@@ -160,7 +160,9 @@ class Service:
 
     def requests(self) -> list[dict[str, object]]:
         """The log's line of each request."""
-        lines = map(orjson.loads, self.log.read_bytes().splitlines())
+        # The last line may not be whole yet.
+        whole = self.log.read_bytes().rpartition(b"\n")[0]
+        lines = map(orjson.loads, whole.splitlines())
         return [line for line in lines if line["message"] == "request"]
 
 

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.engine import create_engine
 from tests.support.http.wire import Wire, connected, event, head, request
 from tests.support.postgres.database import Database
+from tests.support.postgres.patient import patient_engine
 from tests.support.service.process import Service
 
 SLOTS = 2
@@ -20,14 +20,14 @@ def own_settings() -> dict[str, str]:
     """Few requests at a time, and a long time for each."""
     return {
         "max_inflight_requests": str(SLOTS),
-        "commit_timeout_seconds": "20",
-        "answer_timeout_seconds": "20",
+        "commit_timeout_seconds": "60",
+        "answer_timeout_seconds": "60",
     }
 
 
 @pytest.fixture
 async def engine(own_database: Database) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(own_database.url)
+    engine = patient_engine(own_database.url)
     yield engine
     await engine.dispose()
 

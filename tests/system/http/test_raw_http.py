@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.http.raw_http import CASES, Case, Conversation, converse, statuses_of
 from tests.support.http.wire import connected, event, request
+from tests.support.ports import free_port
 from tests.support.postgres.database import Database
 from tests.support.service.process import Service, until
 
@@ -55,13 +56,6 @@ backend rollcall
 """
 
 
-def _free_port() -> int:
-    with socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextmanager
 def proxied(
     program: str, configuration: str, service: Service, directory: Path
@@ -69,7 +63,7 @@ def proxied(
     path = shutil.which(program, path="/usr/sbin:/usr/bin:/usr/local/bin")
     if path is None:
         pytest.skip(f"{program} is not installed")
-    port = _free_port()
+    port = free_port()
     file = directory / f"{program}.conf"
     backend = "{}:{}".format(*service.endpoint)
     file.write_text(

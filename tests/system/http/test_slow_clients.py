@@ -1,6 +1,7 @@
 """Slow clients are disconnected at a deadline; idle and pipelining ones are not."""
 
 import socket
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
@@ -15,7 +16,8 @@ from tests.support.http.wire import (
     head,
     request,
 )
-from tests.support.service.process import Service
+from tests.support.postgres.database import Database
+from tests.support.service.process import Service, served
 
 MIB = 1024 * 1024
 CHUNKED = "Transfer-Encoding: chunked"
@@ -24,13 +26,15 @@ PACE_S = 0.02
 
 
 @pytest.fixture(scope="module")
-def own_settings() -> dict[str, str]:
-    """Short deadlines."""
-    return {
-        "header_timeout_seconds": "0.3",
-        "body_timeout_seconds": "0.3",
-        "write_timeout_seconds": "0.3",
-    }
+def hasty(
+    own_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service with short deadlines; none so short that a busy client misses one."""
+    names = "header_timeout_seconds", "body_timeout_seconds", "write_timeout_seconds"
+    deadlines = dict.fromkeys(names, "1")
+    directory = tmp_path_factory.mktemp("hasty")
+    with served(own_database.url, directory, **deadlines) as service:
+        yield service
 
 
 def trickled(service: Service, start: bytes, drip: bytes) -> bytes:
@@ -60,10 +64,8 @@ def assert_serves(service: Service, key: str) -> None:
         assert wire.answer()[0] == 200
 
 
-def test_unfinished_header_is_answered_408_and_closed(
-    service: Service, key: str
-) -> None:
-    with connected(service) as wire:
+def test_unfinished_header_is_answered_408_and_closed(hasty: Service, key: str) -> None:
+    with connected(hasty) as wire:
         wire.send(head(key)[:30])
         status, headers, answer = wire.answer()
         assert wire.is_closed()
@@ -73,69 +75,67 @@ def test_unfinished_header_is_answered_408_and_closed(
     assert headers["x-request-id"] == answer["response_id"]
 
 
-def test_trickling_header_is_answered_408_in_time(service: Service) -> None:
-    answer = trickled(service, b"POST /track HTTP/1.1\r\nX-Pad: ", b"x")
+def test_trickling_header_is_answered_408_in_time(hasty: Service) -> None:
+    answer = trickled(hasty, b"POST /track HTTP/1.1\r\nX-Pad: ", b"x")
 
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("drip", [b"\r\n", b"\n"], ids=["CRLF", "LF"])
-def test_white_space_before_a_request_buys_no_time(
-    service: Service, drip: bytes
-) -> None:
-    assert trickled(service, b"", drip) == b""
+def test_white_space_before_a_request_buys_no_time(hasty: Service, drip: bytes) -> None:
+    assert trickled(hasty, b"", drip) == b""
 
 
 def test_silent_new_connection_is_closed_and_an_idle_one_kept(
-    service: Service, key: str
+    hasty: Service, key: str
 ) -> None:
-    with connected(service) as used:
+    with connected(hasty) as used:
         used.send(request(key, event()))
         assert used.answer()[0] == 200
         for _ in range(2):
-            with connected(service) as silent:
+            with connected(hasty) as silent:
                 assert silent.is_closed()
         used.send(request(key, event()))
         assert used.answer()[0] == 200
 
 
-def test_rest_of_a_refused_body_is_awaited_for_a_limited_time(service: Service) -> None:
-    answer = trickled(service, head("rc_unknown", length=MIB), b"x")
+def test_rest_of_a_refused_body_is_awaited_for_a_limited_time(hasty: Service) -> None:
+    answer = trickled(hasty, head("rc_unknown", length=MIB), b"x")
 
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_trickling_body_is_answered_408_in_time(service: Service, key: str) -> None:
-    answer = trickled(service, head(key, length=MIB), b" ")
+def test_trickling_body_is_answered_408_in_time(hasty: Service, key: str) -> None:
+    answer = trickled(hasty, head(key, length=MIB), b" ")
 
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_trickling_form_body_is_answered_408_in_time(
-    service: Service,
+    hasty: Service,
 ) -> None:
     get = b"GET /schemas HTTP/1.1\r\nHost: r\r\nContent-Length: 1000\r\n\r\n"
-    answer = trickled(service, get, b"x")
+    answer = trickled(hasty, get, b"x")
 
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_client_that_does_not_read_responses_is_disconnected(
-    service: Service, key: str
+    hasty: Service, key: str
 ) -> None:
     ask = b"GET /openapi.json HTTP/1.1\r\nHost: rollcall\r\n\r\n"
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(60)
-        connection.connect(service.endpoint)
+        connection.connect(hasty.endpoint)
         with pytest.raises(ConnectionError):
             connection.sendall(ask * 1_000_000)
 
-    assert_serves(service, key)
-    assert b"request failed" not in service.log.read_bytes()
+    assert_serves(hasty, key)
+    assert b"request failed" not in hasty.log.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,9 @@ def test_connection_without_a_known_key_queues_one_request(
 
 @pytest.mark.parametrize("second", [b"GET / HT", b"\x16\x03\r\n\r\n"])
 def test_invalid_request_affects_none_before_it(
-    service: Service, key: str, second: bytes
+    hasty: Service, key: str, second: bytes
 ) -> None:
-    with connected(service) as wire:
+    with connected(hasty) as wire:
         wire.send(request(key, event()) + second)
         answered = answers(wire)
 

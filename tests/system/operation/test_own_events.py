@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.support.docs.markdown import read, section
 from tests.support.events.declared import TRIAL, trial_with, write_trial
+from tests.support.ports import free_port
 from tests.support.postgres.database import Database
 from tests.support.service.process import ROLLCALL, Service, environment, until
 from tests.system.conftest import Serve
@@ -43,8 +43,7 @@ def tutorial_script(address: str) -> str:
 
 @pytest.mark.timeout(180)
 def test_tutorial_leads_from_an_unknown_event_to_a_typed_view(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     env = environment(port=str(port), data_dir=".rollcall")
     env["PATH"] = f"{ROLLCALL.parent}{os.pathsep}{env['PATH']}"
     tmp_path.chmod(0o755)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ import yaml
 from tests.conftest import ROOT
 from tests.support.docs.markdown import read
 from tests.support.http.wire import connected, event, request
+from tests.support.ports import free_port
 from tests.support.postgres.database import Database
 from tests.support.service.process import Service, until
 
@@ -34,12 +34,6 @@ QUERIES = [
 ]
 # Nothing has failed, nobody has crashed, nothing was rejected.
 EMPTY = ("histogram", "rejected", "quarantine", "commit_failures")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Prometheus:
