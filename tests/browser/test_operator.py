@@ -128,15 +128,14 @@ async def test_hostile_texts_are_shown_as_text_on_every_page(
     for path in ("/", "/rejected", "/overview", "/sources", "/sources/shop"):
         await operator.goto(path)
         await expect(operator.locator("h1")).to_have_count(1)
-    for number, text in enumerate(PAYLOADS):
-        result = results[len(stored) + number]
+    for result in results[len(stored) :]:
         await operator.goto(f"/rejected/{result['id']}")
         await expect(operator.locator("#errors")).to_be_visible()
-        await operator.goto("/find")
+    await operator.goto("/find")
+    for text in PAYLOADS:
         await operator.locator("#q").fill(f"u{text}"[:255])
         await follow(operator)
         await expect(operator.locator("h1")).to_have_text("Find")
-        assert await operator.locator("#q").input_value() is not None
     await operator.goto("/rejected?reason=%3Cscript%3Ealert(1)%3C/script%3E")
     assert await operator.input_value("#reason") == "<script>alert(1)</script>"
 

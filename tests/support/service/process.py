@@ -24,6 +24,8 @@ T = TypeVar("T")
 Process = subprocess.Popen[str] | ForkedProcess
 
 ROLLCALL = Path(sys.executable).with_name("rollcall")
+# Lines for a newcomer.
+_INTRODUCTION = 6
 # Passes descriptor 3 to the program that this process becomes (sd_listen_fds(3)).
 _HAND_OVER = """
 import os, sys
@@ -200,13 +202,15 @@ def serving(
             stderr=stderr,
             text=True,
         ) as process,
-        _announced(process, log, lines=6 if introduced else 0) as service,
+        _announced(process, log, lines=_INTRODUCTION if introduced else 0) as service,
     ):
         yield service
 
 
 @contextmanager
-def forked(*arguments: str, env: dict[str, str], log: Path) -> Iterator[Service]:
+def forked(
+    *arguments: str, env: dict[str, str], log: Path, introduced: bool = False
+) -> Iterator[Service]:
     """Do as `serving` does, with forked processes: it is spared seconds of imports."""
     ours, theirs = os.pipe()
     with log.open("ab") as stderr:
@@ -219,12 +223,13 @@ def forked(*arguments: str, env: dict[str, str], log: Path) -> Iterator[Service]
             )
         finally:
             os.close(theirs)
-        with process, _announced(process, log) as service:
+        lines = _INTRODUCTION if introduced else 0
+        with process, _announced(process, log, lines=lines) as service:
             yield service
 
 
 @contextmanager
-def _announced(process: Process, log: Path, *, lines: int = 0) -> Iterator[Service]:
+def _announced(process: Process, log: Path, *, lines: int) -> Iterator[Service]:
     """The service, once it has said its address, and so many lines behind that."""
     assert process.stdout is not None
     try:

@@ -21,8 +21,8 @@ from tests.support.service.process import (
     ROLLCALL,
     Service,
     environment,
+    forked,
     rollcall,
-    serving,
 )
 
 
@@ -40,7 +40,7 @@ def env(data_dir: Path) -> dict[str, str]:
 def serve(
     env: dict[str, str], tmp_path: Path, *arguments: str
 ) -> AbstractContextManager[Service]:
-    return serving(
+    return forked(
         *("--port", "0", *arguments),
         env=env,
         log=tmp_path / "log.jsonl",
