@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,6 +25,15 @@ from app.store.migrations import migrate
 from tests.support.postgres.patient import patient_engine
 
 ROOT = Path(__file__).resolve().parents[1]
+# A busy machine may take long for any example. All else stays as Hypothesis chose it.
+_CHOSEN = settings.get_profile(settings.get_current_profile_name())
+settings.register_profile(
+    "patient",
+    _CHOSEN,
+    deadline=None,
+    suppress_health_check=[*_CHOSEN.suppress_health_check, HealthCheck.too_slow],
+)
+settings.load_profile("patient")
 
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"
 MEASURED: dict[str, str] = {}

@@ -9,6 +9,7 @@ from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import create_engine
 from app.store.tables import sources
 from app.store.transaction import transaction
+from tests.support.limits import PATIENCE_S
 from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import rows
 
@@ -52,7 +53,7 @@ async def test_transaction_is_committed_and_its_connection_kept(
     service: AsyncEngine, engine: AsyncEngine
 ) -> None:
     pid = await pid_of(service)
-    await add_source(service, in_s(5), then=nothing)
+    await add_source(service, in_s(PATIENCE_S), then=nothing)
     assert [row.name for row in await rows(engine, sources)] == ["billing"]
     assert await pid_of(service) == pid
 
@@ -66,7 +67,7 @@ async def test_defect_rolls_back_unchanged_and_keeps_the_connection(
 
     pid = await pid_of(service)
     with pytest.raises(defect):
-        await add_source(service, in_s(5), then=fail)
+        await add_source(service, in_s(PATIENCE_S), then=fail)
     assert await rows(engine, sources) == []
     assert await pid_of(service) == pid
 
@@ -77,7 +78,7 @@ async def test_pool_without_a_free_connection_is_a_timeout(
     async with service.connect():
         with pytest.raises(TimeoutError):
             await add_source(service, in_s(0.05), then=nothing)
-    await add_source(service, in_s(5), then=nothing)
+    await add_source(service, in_s(PATIENCE_S), then=nothing)
 
 
 async def test_no_commit_happens_after_the_deadline(
@@ -91,7 +92,7 @@ async def test_no_commit_happens_after_the_deadline(
         await add_source(service, deadline, then=reached.wait)
 
     assert await rows(engine, sources) == []
-    await add_source(service, in_s(5), then=nothing)
+    await add_source(service, in_s(PATIENCE_S), then=nothing)
 
 
 async def test_deadline_that_passes_between_two_steps_of_the_driver_is_a_timeout(

@@ -92,7 +92,10 @@ def export_of(url: str, records: Sequence[Record]) -> list[bytes]:
 @settings(
     max_examples=25,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+    ],
 )
 @given(
     values=st.lists(

@@ -5,6 +5,7 @@ import asyncio
 from typing_extensions import override
 
 from app.ingest.load.timeout_queue import TimeoutQueue
+from tests.support.limits import PATIENCE_S
 
 
 def now() -> float:
@@ -41,7 +42,7 @@ async def test_items_expire_each_at_its_own_time() -> None:
     for item in items:
         began.append(loop.time())
         queue.add(item, now())
-        await asyncio.wait_for(asyncio.shield(asyncio.sleep(0.005)), 1)
+        await asyncio.wait_for(asyncio.shield(asyncio.sleep(0.005)), PATIENCE_S)
     for item in items:
         await item.expired.wait()
 
@@ -89,7 +90,7 @@ async def test_item_whose_time_began_earlier_expires_before_those_ahead_of_it() 
     queue, first, late = TimeoutQueue(20), Item(), Item()
     queue.add(first, now())
     queue.add(late, now() - 19.99)
-    await asyncio.wait_for(late.expired.wait(), 10)
+    await asyncio.wait_for(late.expired.wait(), PATIENCE_S)
 
     assert first.expired_at is None
 
@@ -104,9 +105,9 @@ async def test_deadline_that_fails_does_not_stop_the_others() -> None:
     began_at = now()
     for each in (Failing(), item, Failing()):
         queue.add(each, began_at)
-    await asyncio.wait_for(item.expired.wait(), 10)
+    await asyncio.wait_for(item.expired.wait(), PATIENCE_S)
     queue.add(later, now())
-    await asyncio.wait_for(later.expired.wait(), 10)
+    await asyncio.wait_for(later.expired.wait(), PATIENCE_S)
 
 
 async def test_item_whose_time_began_earlier_does_not_wait_for_a_later_timer() -> None:
@@ -114,7 +115,7 @@ async def test_item_whose_time_began_earlier_does_not_wait_for_a_later_timer() -
     queue.add(done, now())
     done.is_done = True
     queue.add(late, now() - 19.99)
-    await asyncio.wait_for(late.expired.wait(), 10)
+    await asyncio.wait_for(late.expired.wait(), PATIENCE_S)
 
 
 async def test_item_whose_time_began_earlier_expires_between_two_others() -> None:
@@ -122,7 +123,7 @@ async def test_item_whose_time_began_earlier_expires_between_two_others() -> Non
     queue.add(first, now() - 19.98)
     queue.add(last, now())
     queue.add(late, now() - 19.9)
-    await asyncio.wait_for(late.expired.wait(), 10)
+    await asyncio.wait_for(late.expired.wait(), PATIENCE_S)
 
     assert first.expired_at is not None
     assert last.expired_at is None

@@ -26,7 +26,10 @@ RECEIPT = RequestContext(
 )
 # Its examples share a database, so each has a user of its own.
 ON_ONE_DATABASE = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+    ],
     max_examples=40,
     deadline=None,
 )

@@ -69,7 +69,10 @@ def exactly(json_text: str) -> Any:
 
 @settings(
     # Its examples share a database, so each has a source of its own.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+    ],
     max_examples=40,
     deadline=None,
 )

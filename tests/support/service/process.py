@@ -61,7 +61,12 @@ def rollcall(
         asked.write(stdin or "")
         asked.seek(0)
         streams = asked.fileno(), stdout.fileno(), stderr.fileno()
-        status = fork_rollcall(*arguments, env=env, streams=streams).wait(PATIENCE_S)
+        process = fork_rollcall(*arguments, env=env, streams=streams)
+        try:
+            status = process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            raise
         stdout.seek(0)
         stderr.seek(0)
         return subprocess.CompletedProcess(
