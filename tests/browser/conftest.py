@@ -29,6 +29,8 @@ AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
 _SLOWEST_MS = PATIENCE_S * 1000
+# A process for the GPU that is not there would take a sixth of the processor time.
+_WITHOUT_GPU = ("--disable-gpu", "--in-process-gpu")
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 Scheme = Literal["light", "dark"]
@@ -63,11 +65,12 @@ async def browser() -> AsyncIterator[Browser]:
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
         pytest.skip("no chromium is here; .ci/run installs it where it may")
-    # Chromium's sandbox does not run as root.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    arguments = ["--disable-dev-shm-usage", *_WITHOUT_GPU]
+    if os.geteuid() == 0:  # as which Chromium's sandbox does not run
+        arguments.append("--no-sandbox")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=found, args=[*arguments, "--disable-dev-shm-usage"]
+            executable_path=found, args=arguments
         )
         yield browser
         await browser.close()

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import COMMANDS, build_commands
-from tests.support.service.process import ROLLCALL, environment
+from tests.support.service.process import ROLLCALL, environment, rollcall
 
 _IMPORTED = """
 import sys
@@ -30,6 +30,13 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["serv"], ["keys", "revoke"]])
+def test_forked_command_does_as_the_program(arguments: list[str]) -> None:
+    program, forked = run(*arguments), rollcall(*arguments, env=environment())
+    assert (forked.stdout, forked.stderr) == (program.stdout, program.stderr)
+    assert forked.returncode == program.returncode
 
 
 def test_version_option_prints_the_version() -> None:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any, Self
 
 _MODULES = ("cli.serve", "cli.prepared_service", "cli.keys", "serving.worker", "main")
@@ -167,7 +168,9 @@ def _run(command: dict[str, Any]) -> None:
     serve: Any = import_module("app.cli.serve")
     os.environ.clear()  # noqa: TID251 - the process begins
     os.environ.update(command["env"])  # noqa: TID251 - likewise
-    sys.argv = ["rollcall", *command["arguments"]]
+    program = Path(sys.executable).with_name("rollcall")
+    sys.argv = [str(program), *command["arguments"]]
+    sys.modules["__main__"] = ModuleType("__main__")  # usage messages name it
     serve.spawn_worker = _fork_worker
     cli.main()
 
