@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import typer
 from rich.console import Console
@@ -18,22 +18,13 @@ from app.cli.input.file import InputFile, open_input
 from app.cli.input.formats import read_items
 from app.cli.input.items import InputItem, UnreadableItem
 from app.cli.input.options import (
-    DateFormat,
-    Delimiter,
     Form,
-    Map,
-    MapType,
-    MaxRowLines,
-    Null,
     OptionalFiles,
-    RawCells,
-    Set,
-    Timezone,
-    Undo,
 )
 from app.cli.input.process import process_item
 from app.cli.input.progress import RowProgress
-from app.cli.input.table.mapping import CsvOptions
+from app.cli.input.table.mapping import CsvMapping
+from app.cli.input.table.options import with_csv_options
 from app.cli.input.table.reader import allow_long_fields
 from app.cli.input.tally import ContentTally, OutcomeTally, summary
 from app.components.policy import event_policy, make_quarantine
@@ -74,6 +65,7 @@ class _BatchReport(NamedTuple):
     position: int
 
 
+@with_csv_options
 def import_events(
     files: OptionalFiles = None,
     *,
@@ -81,16 +73,15 @@ def import_events(
         str | None, typer.Option(help="Source of the events, such as billing-backend.")
     ] = None,
     form: Form = None,
-    map_: Map = None,
-    set_: Set = None,
-    map_type: MapType = None,
-    null: Null = None,
-    date_format: DateFormat = None,
-    timezone: Timezone = None,
-    delimiter: Delimiter = None,
-    max_row_lines: MaxRowLines = None,
-    raw_cells: RawCells = False,
-    undo: Undo = None,
+    mapping: CsvMapping,
+    undo: Annotated[
+        UUID | None,
+        typer.Option(
+            metavar="ID",
+            help="Delete what the import with this id has stored, as it has printed "
+            "it.",
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Undo without asking.")] = False,
 ) -> None:
     """Store the events of files. Safe to repeat, also after an interruption.
@@ -105,17 +96,6 @@ def import_events(
         raise typer.BadParameter("Name the files, and their --source.")
     settings = read_settings()
     check_source_name(source)
-    mapping = CsvOptions(
-        map_,
-        set_,
-        map_type,
-        null,
-        date_format,
-        timezone,
-        delimiter,
-        max_row_lines,
-        raw_cells,
-    ).read()
     policy = event_policy(settings)
     allow_long_fields(policy)
     with open_checked(settings, create=True) as database, ExitStack() as stack:

@@ -15,20 +15,12 @@ from app.cli.input.file import open_input
 from app.cli.input.formats import Format, read_items
 from app.cli.input.items import BlankItem, UnreadableItem
 from app.cli.input.options import (
-    DateFormat,
-    Delimiter,
     Files,
     Form,
-    Map,
-    MapType,
-    MaxRowLines,
-    Null,
-    RawCells,
-    Set,
-    Timezone,
 )
 from app.cli.input.process import IgnoredItem, Result, process_item
-from app.cli.input.table.mapping import CsvMapping, CsvOptions
+from app.cli.input.table.mapping import CsvMapping
+from app.cli.input.table.options import with_csv_options
 from app.cli.input.table.reader import allow_long_fields
 from app.cli.input.tally import ContentTally
 from app.cli.quarantine.output import print_issue
@@ -46,19 +38,12 @@ _TRACK = TrackRoute("/track")
 _DRY_RUN = QueryOptions(dry_run=True)
 
 
+@with_csv_options
 def validate(
     files: Files,
     *,
     form: Form = None,
-    map_: Map = None,
-    set_: Set = None,
-    map_type: MapType = None,
-    null: Null = None,
-    date_format: DateFormat = None,
-    timezone: Timezone = None,
-    delimiter: Delimiter = None,
-    max_row_lines: MaxRowLines = None,
-    raw_cells: RawCells = False,
+    mapping: CsvMapping,
     source: Annotated[
         str,
         typer.Option(help="Source for the ids in --json; no verdict depends on it."),
@@ -78,17 +63,6 @@ def validate(
     policy = event_policy(read_settings())
     check_source_name(source)
     context = RequestContext(source, datetime.now(UTC), "validate")
-    mapping = CsvOptions(
-        map_,
-        set_,
-        map_type,
-        null,
-        date_format,
-        timezone,
-        delimiter,
-        max_row_lines,
-        raw_cells,
-    ).read()
     allow_long_fields(policy)
     content = ContentTally()
     for path in files:

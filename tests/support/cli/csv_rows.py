@@ -6,7 +6,7 @@ from typing import Any
 
 from app.cli.input.file import make_input
 from app.cli.input.items import BlankItem, DecodedItem, UnreadableItem
-from app.cli.input.table.mapping import CsvOptions
+from app.cli.input.table.options import read_csv_options
 from app.cli.input.table.reader import RowReader, allow_long_fields
 from tests.support.pipeline.verdicts import POLICY
 
@@ -26,7 +26,9 @@ def read(
     allow_long_fields(POLICY)
     reader = RowReader(
         make_input("e.csv", io.BytesIO(content), total=None),
-        mapping=CsvOptions(maps, constants, types, **options).read(),
+        mapping=read_csv_options(
+            map_=[*maps], set_=[*constants], map_type=[*types], **options
+        ),
         policy=POLICY,
         announce=announced.append,
     )

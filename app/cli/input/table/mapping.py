@@ -6,7 +6,6 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.cli.input.table.times import read_timezone
 from app.errors import ConfigurationError
 from app.events.envelope import (
     EVENT_NAMES,
@@ -19,7 +18,7 @@ from app.events.envelope import (
 
 _TIME_FIELDS = (*TIMESTAMP_NAMES, *SDK_TIMESTAMP_NAMES)
 _ID_FIELDS = (*USER_NAMES, *GROUP_NAMES, *MESSAGE_NAMES)
-_FIELDS = (*EVENT_NAMES, *_ID_FIELDS, *_TIME_FIELDS)
+FIELDS = (*EVENT_NAMES, *_ID_FIELDS, *_TIME_FIELDS)
 _OBJECTS = ("properties", "context")
 # Columns that `rollcall export` writes. They restore the sent form, and name no field.
 EXPORT_COLUMNS = ("id", "source", "timestamp_raw", "extra", "warnings")
@@ -149,49 +148,12 @@ class CsvMapping:
         )
 
 
-class CsvOptions(NamedTuple):
-    """The options of the command line, as given."""
-
-    maps: Sequence[str] | None = None
-    constants: Sequence[str] | None = None
-    types: Sequence[str] | None = None
-    nulls: Sequence[str] | None = None
-    date_formats: Sequence[str] | None = None
-    timezone: str | None = None
-    delimiter: str | None = None
-    max_row_lines: int | None = None
-    raw_cells: bool = False
-
-    def read(self) -> CsvMapping:
-        """Check the options.
-
-        Raises:
-            ConfigurationError: one of them cannot be understood; the text says why.
-        """
-        columns = _pairs("--map", self.maps or ())
-        constants = _pairs("--set", self.constants or ())
-        twice = sorted(columns.keys() & constants.keys())
-        if twice:
-            raise ConfigurationError(f"--map and --set both give {', '.join(twice)}.")
-        return CsvMapping(
-            columns,
-            constants,
-            _read_types(self.types or ()),
-            _read_date_formats(self.date_formats or ()),
-            frozenset(self.nulls or ()),
-            None if self.timezone is None else read_timezone(self.timezone),
-            _read_delimiter(self.delimiter),
-            self.max_row_lines,
-            self.raw_cells,
-        )
-
-
 def is_path(text: str) -> bool:
     """Whether a text names a place in an event, such as `properties.email`."""
     keys = _keys(text)
     if keys[0] in _OBJECTS:
         return all(keys)
-    return text in _FIELDS
+    return text in FIELDS
 
 
 def is_export(header: Iterable[str]) -> bool:
@@ -201,56 +163,6 @@ def is_export(header: Iterable[str]) -> bool:
 
 def _keys(path: str) -> tuple[str, ...]:
     return tuple(path.split("."))
-
-
-def _pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts:
-        path, equals, value = text.partition("=")
-        if not equals or not value or not is_path(path):
-            raise ConfigurationError(
-                f"{option} {text} is not PATH=VALUE with a path such as "
-                f"{', '.join(_FIELDS)}, properties.email or context.group_id."
-            )
-        if path in pairs:
-            raise ConfigurationError(f"{option} gives {path} twice.")
-        pairs[path] = value
-    return pairs
-
-
-def _read_types(texts: Iterable[str]) -> dict[str, CellType]:
-    types = _pairs("--map-type", texts)
-    known = [CellType.NUMBER, CellType.JSON, CellType.TEXT]
-    wrong = sorted(set(types.values()).difference(known))
-    if wrong:
-        raise ConfigurationError(
-            f"--map-type knows {', '.join(known)}, not {', '.join(wrong)}."
-        )
-    return {path: CellType(name) for path, name in types.items()}
-
-
-def _read_date_formats(texts: Iterable[str]) -> dict[str, str]:
-    """`FORMAT` for the timestamp, or `PATH=FORMAT`."""
-    pairs = [
-        text if is_path(text.partition("=")[0]) else f"timestamp={text}"
-        for text in texts
-    ]
-    formats = _pairs("--date-format", pairs)
-    for text in formats.values():
-        if "%" not in text:
-            raise ConfigurationError(
-                f"--date-format {text} has no directive such as %d, %m or %Y."
-            )
-    return formats
-
-
-def _read_delimiter(text: str | None) -> str | None:
-    delimiter = {"tab": "\t", "\\t": "\t"}.get(text or "", text)
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise ConfigurationError(
-            "--delimiter is one character such as ; or |, or the word tab."
-        )
-    return delimiter
 
 
 def _refuse_nesting(paths: Sequence[str]) -> None:

@@ -64,7 +64,7 @@ def test_header_is_trimmed_and_blank_cells_after_it_are_ignored() -> None:
 def test_null_markers_are_absent() -> None:
     content = b"user_id,group_id,event\n\\N,NULL,e\n"
 
-    found = values(read(content, [], nulls=["\\N", "NULL"]))
+    found = values(read(content, [], null=["\\N", "NULL"]))
 
     assert found == [{"event": "e", "properties": {}}]
 
@@ -117,7 +117,7 @@ def test_timezone_may_be_an_offset() -> None:
 def test_date_format_reads_the_timestamp(options: dict[str, Any], value: str) -> None:
     content = b"timestamp,user_id\n02.11.2023 13:05,u\n2023-11-02,v\n"
 
-    found = list(read(content, [], date_formats=["%d.%m.%Y %H:%M"], **options))
+    found = list(read(content, [], date_format=["%d.%m.%Y %H:%M"], **options))
 
     first, second = found
     assert isinstance(first, DecodedItem)
@@ -130,7 +130,7 @@ def test_date_format_reads_the_timestamp(options: dict[str, Any], value: str) ->
 def test_date_format_applies_to_one_column() -> None:
     content = b"timestamp,properties.trial\n2023-11-02T00:00:00Z,03/04/23\n"
 
-    [found] = read(content, [], date_formats=["properties.trial=%m/%d/%y"])
+    [found] = read(content, [], date_format=["properties.trial=%m/%d/%y"])
 
     assert isinstance(found, DecodedItem)
     assert found.value["timestamp"] == "2023-11-02T00:00:00Z"
@@ -239,8 +239,8 @@ def test_carriage_returns_alone_end_lines() -> None:
         {"timezone": "../etc/passwd"},
         {"delimiter": ";;"},
         {"delimiter": '"'},
-        {"date_formats": ["dd.mm.yyyy"]},
-        {"date_formats": ["properties.x=%d"]},
+        {"date_format": ["dd.mm.yyyy"]},
+        {"date_format": ["properties.x=%d"]},
     ],
 )
 def test_option_without_meaning_is_refused(options: dict[str, Any]) -> None:
