@@ -17,8 +17,8 @@ from app.api.rows import (
     StoredEvent,
     StoredRejection,
     ndjson,
+    one_json,
     page_json,
-    row_json,
 )
 from app.request_errors import ForbiddenError, InvalidParameterError, NotFoundError
 from app.store.read.events import Page, read_events, read_rejected
@@ -60,7 +60,7 @@ def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:
         page = await queries.ask(partial(read, limit=1))
         if not page.rows:
             raise NotFoundError("There is no such event.")
-        return Response(row_json(page.rows[0]), media_type=_JSON)
+        return Response(one_json(page.rows[0]), media_type=_JSON)
 
     @routes.get("/events", summary="Stored events", response_model=EventPage, **_PAGE)
     async def events(

@@ -1,7 +1,6 @@
 """Rows as JSON: every value as it is stored, instants in ISO-8601."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
@@ -9,10 +8,9 @@ import orjson
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from app.ingest.response_models import IssueModel
-from app.pipeline.timestamp import format_timestamp
 from app.store.read.events import EventRow
+from app.store.read.row_json import row_json
 
-_JSON = frozenset({"properties", "context", "warnings", "extra", "errors"})
 _Instant: TypeAlias = Annotated[
     str, WithJsonSchema({"type": "string", "format": "date-time"})
 ]
@@ -72,18 +70,16 @@ class RejectedPage(BaseModel):
     next_cursor: str | None = Field(description="Null where there is no more.")
 
 
-def row_json(row: EventRow) -> bytes:
-    """An object with a member for each column."""
-    names = map(str, row._fields)  # of SQLAlchemy's own kind of text
-    columns = zip(names, row, strict=True)
-    return orjson.dumps({name: _value(name, value) for name, value in columns})
+def one_json(row: EventRow) -> bytes:
+    """An object as `StoredEvent` and `StoredRejection` describe it."""
+    return row_json(row._fields, row)
 
 
 def page_json(rows: Sequence[EventRow], next_cursor: str | None) -> bytes:
     """An object as `EventPage` and `RejectedPage` describe it."""
     return orjson.dumps(
         {
-            "events": [orjson.Fragment(row_json(row)) for row in rows],
+            "events": [orjson.Fragment(one_json(row)) for row in rows],
             "next_cursor": next_cursor,
         }
     )
@@ -91,16 +87,4 @@ def page_json(rows: Sequence[EventRow], next_cursor: str | None) -> bytes:
 
 def ndjson(rows: Sequence[EventRow]) -> bytes:
     """A line for each row."""
-    return b"".join(row_json(row) + b"\n" for row in rows)
-
-
-def _value(name: str, value: object) -> object:
-    match value:
-        case datetime():
-            return format_timestamp(value)
-        case UUID():
-            return str(value)
-        case str() if name in _JSON:
-            return orjson.Fragment(value)
-        case _:
-            return value
+    return b"".join(one_json(row) + b"\n" for row in rows)

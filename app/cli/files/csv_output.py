@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from app.pipeline.timestamp import format_timestamp
-from app.store.read.export import JsonText
+from app.store.read.row_json import JsonText
 
 # Full-width characters included: some spreadsheets treat them alike.
 _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"

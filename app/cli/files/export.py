@@ -7,32 +7,29 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from io import BufferedIOBase
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any, BinaryIO, TypeAlias
-from uuid import UUID
 
-import orjson
 import typer
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked, record_command
 from app.cli.erase import person_of
 from app.cli.files.csv_output import CsvLines
-from app.cli.quarantine.filters import Source, read_since
+from app.cli.quarantine.filters import Source, time_option
 from app.components.database import read_url
 from app.components.policy import event_policy
 from app.errors import OperatorError
 from app.pipeline.persons.person import Person
-from app.pipeline.timestamp import format_timestamp
 from app.store.journal.fallback import journal_directory
 from app.store.lifecycle.audit import command_actor
 from app.store.lifecycle.person_export import MAX_MEMORY, collect_person
-from app.store.read.export import JsonText, export_events
+from app.store.read.export import export_events
 from app.store.read.filters import EventFilter
+from app.store.read.row_json import row_json
 
 # Stdout is only the former where it is unbuffered, a gzipped file only the latter.
 _Output: TypeAlias = BinaryIO | BufferedIOBase
@@ -55,28 +52,13 @@ def export(
     group: Annotated[str | None, typer.Option(help="The account it is about.")] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(
-            parser=read_since,
-            metavar="TIME",
-            help="Happened then or later: 7d, 2023-11-02T00:30:00Z.",
-        ),
+        time_option("Happened then or later: 7d, 2023-11-02T00:30:00Z."),
     ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(parser=read_since, metavar="TIME", help="Happened before that."),
-    ] = None,
+    until: Annotated[datetime | None, time_option("Happened before that.")] = None,
     stored_since: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=read_since,
-            metavar="TIME",
-            help="Stored then or later, for incremental loads.",
-        ),
+        datetime | None, time_option("Stored then or later, for incremental loads.")
     ] = None,
-    stored_until: Annotated[
-        datetime | None,
-        typer.Option(parser=read_since, metavar="TIME", help="Stored before that."),
-    ] = None,
+    stored_until: Annotated[datetime | None, time_option("Stored before that.")] = None,
     output: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="A file; gzipped if it ends in .gz."),
@@ -189,25 +171,7 @@ def _form_of(output: Path | None) -> OutputFormat:
 
 
 def _ndjson_lines(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    return b"".join(
-        orjson.dumps(
-            dict(zip(names, map(_json_value, row), strict=True)),
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
-        for row in rows
-    )
-
-
-def _json_value(value: object) -> object:
-    match value:
-        case datetime():
-            return format_timestamp(value)
-        case UUID():
-            return str(value)
-        case JsonText() | Decimal():
-            return orjson.Fragment(str(value))
-        case _:
-            return value
+    return b"".join(row_json(names, row) + b"\n" for row in rows)
 
 
 def _write(out: _Output, content: bytes) -> None:

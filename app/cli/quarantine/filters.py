@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -43,6 +43,11 @@ def read_since(text: str, *, now: datetime | None = None) -> datetime:
         ) from None
 
 
+def time_option(text: str) -> Any:
+    """An option of a command that takes what `read_since` reads, with this help."""
+    return typer.Option(parser=read_since, metavar="TIME", help=text)
+
+
 Reason: TypeAlias = Annotated[
     str | None, typer.Option(help="Code of the first error, as invalid_timestamp.")
 ]
@@ -52,9 +57,5 @@ Event: TypeAlias = Annotated[
 Source: TypeAlias = Annotated[str | None, typer.Option(help="Who sent it.")]
 Since: TypeAlias = Annotated[
     datetime | None,
-    typer.Option(
-        parser=read_since,
-        metavar="TIME",
-        help="Received then or later: 2h, 7d, 2023-11-02T00:30:00Z.",
-    ),
+    time_option("Received then or later: 2h, 7d, 2023-11-02T00:30:00Z."),
 ]

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Column, Row, Select, Text, Uuid, cast, literal, select, tuple_
+from sqlalchemy import Column, Row, Select, Uuid, cast, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.request_errors import NotFoundError
 from app.store.read.filters import EventFilter, RejectedFilter
+from app.store.read.row_json import JsonAsText
 from app.store.tables import events, rejected_events
 
 # Rows held in memory at once; each may have 128 KiB.
@@ -107,7 +108,7 @@ def _newest_first(
 ) -> Select[Any]:
     query = select(
         *(
-            cast(c, Text).label(c.name) if isinstance(c.type, JSONB) else c
+            cast(c, JsonAsText).label(c.name) if isinstance(c.type, JSONB) else c
             for c in at.table.c
             if c not in _NOT_SHOWN
         )

@@ -6,11 +6,8 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnClause,
-    Dialect,
     FromClause,
     Select,
-    Text,
-    TypeDecorator,
     cast,
     column,
     select,
@@ -18,13 +15,13 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from typing_extensions import override
 
 from app.errors import DatabaseError
 from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import one_connection
 from app.store.operator.causes import sqlstate_of
 from app.store.read.filters import EventFilter
+from app.store.read.row_json import JsonAsText
 from app.store.tables import events
 
 _PORTION = 1_000
@@ -41,24 +38,6 @@ _VIEW_COLUMNS = text(
 )
 # Columns that say nothing of an event.
 NOT_EXPORTED = frozenset({"bucket", "import_id", "timestamp_iso"})
-
-
-class JsonText(str):
-    """The text of a jsonb value."""
-
-    __slots__ = ()
-
-
-class _JsonAsText(TypeDecorator[str]):
-    """Reads jsonb as Postgres writes it, so that no number changes."""
-
-    impl = Text
-    cache_ok = True
-
-    @override
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        del dialect
-        return None if value is None else JsonText(value)
 
 
 Write = Callable[[Sequence[str], Sequence[Sequence[Any]]], None]
@@ -117,7 +96,7 @@ async def _query(
         filters = replace(filters, event=None)
         json_names = {name for name, type_name in found.items() if type_name == "jsonb"}
     columns = [
-        cast(column(name), _JsonAsText).label(name)
+        cast(column(name), JsonAsText).label(name)
         if name in json_names
         else column(name)
         for name in names
