@@ -58,7 +58,7 @@ class KeyActions:
             KeyNotFoundError: the id is unknown.
         """
         row = await self._ask(partial(revoke_key, id_=id_, actor=actor))
-        return row.source
+        return str(row.source)
 
 
 async def _rotate_write_key(

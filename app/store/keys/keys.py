@@ -9,10 +9,10 @@ Every function runs in the caller's transaction.
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import timedelta
+from typing import Any, TypeAlias
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConfigurationError, KeyNotFoundError
@@ -29,30 +29,9 @@ _ID = re.compile(r"[0-9a-f]{12}")
 _ID_LENGTH = 12
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRow:
-    """A key as an operator sees it; times are aware UTC.
-
-    Attributes:
-        id: public name, the first 12 hex digits of the key's SHA-256.
-        source: source of the sender, or name of the holder.
-        revoked_at: None if it was not.
-        expires_at: when it stops working; None if it never does.
-        note: remark of the operator, if there is one.
-        last_used_on: day of the last use; None if it was never used.
-    """
-
-    id: str
-    source: str
-    created_at: datetime
-    revoked_at: datetime | None
-    scope: str
-    expires_at: datetime | None
-    note: str | None
-    last_used_on: date | None
-
-
-_SHOWN = tuple(write_keys.c[field.name] for field in fields(KeyRow))
+# A key as an operator sees it: an attribute for each column but the hash.
+KeyRow: TypeAlias = Row[Any]
+_SHOWN = [column for column in write_keys.c if column is not write_keys.c.key_hash]
 
 
 def hash_key(key: bytes) -> bytes:
@@ -162,7 +141,7 @@ async def list_keys(connection: AsyncConnection) -> list[KeyRow]:
     rows = await connection.execute(
         select(*_SHOWN).order_by(write_keys.c.source, write_keys.c.created_at)
     )
-    return [KeyRow(*row) for row in rows]
+    return [*rows]
 
 
 async def revoke_key(
@@ -185,7 +164,7 @@ async def revoke_key(
     await record_action(
         connection, "key.revoke", actor=actor, subject=row.id, source=row.source
     )
-    return KeyRow(*row)
+    return row
 
 
 def _check_scope(scope: str) -> None:
