@@ -6,7 +6,7 @@ from app.access.readers import ReaderAuth
 from app.events.catalog import Catalog
 from app.pages.console.home import HOME_REPORTS
 from app.pages.console.known_names import KnownNames
-from app.pages.console.overview import Overview, overview_routes
+from app.pages.console.overview import overview_routes
 from app.pages.live.feed import LiveFeed
 from app.pages.live.routes import live_routes
 from app.pages.render import Pages
@@ -37,8 +37,7 @@ class LiveComponents:
             url, pool_size=_CONNECTIONS, command_timeout_s=_TIMEOUT_S
         )
         self.feed = LiveFeed(Arrivals(self._engine, settle_s=commit_s + _MARGIN_S))
-        runner = ReportRunner(self._engine, timeout_s=_TIMEOUT_S)
-        self._overview = Overview(runner)
+        self._runner = runner = ReportRunner(self._engine, timeout_s=_TIMEOUT_S)
         self.names = KnownNames(runner, list(catalog))
         self.home_reports = ReportCache(runner, HOME_REPORTS)
 
@@ -51,7 +50,7 @@ class LiveComponents:
             overview_routes(
                 pages,
                 readers=readers,
-                overview=self._overview,
+                runner=self._runner,
                 events=self.names.events,
             )
         )

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from app.access.readers import ReaderAuth
 from app.pages.charts import Chart, Scale, Series, bar_chart
 from app.pages.render import Pages
-from app.pages.report_cache import ReportCache, Results
+from app.pages.report_cache import ReportCache
 from app.store.read.reports import (
     DELAY,
     DROPPED,
@@ -46,38 +46,23 @@ class OverviewQuery(BaseModel):
     scale: Scale = "linear"
 
 
-class Overview:
-    """Caches of the reports that the page shows."""
-
-    def __init__(self, runner: ReportRunner) -> None:
-        lock = asyncio.Lock()
-        self._tables = ReportCache(runner, _TABLES, lock=lock)
-        self._events = {
-            span: ReportCache(runner, {"events": report}, lock=lock)
-            for span, report in EVENTS.items()
-        }
-
-    async def results(self, span: Span) -> tuple[Results, Results]:
-        """Counts of events in the span, and the tables.
-
-        Raises:
-            UnavailableError: the database does not respond at all.
-        """
-        return await self._events[span].results(), await self._tables.results()
-
-
 def overview_routes(
-    pages: Pages, *, readers: ReaderAuth, overview: Overview, events: Iterable[str]
+    pages: Pages, *, readers: ReaderAuth, runner: ReportRunner, events: Iterable[str]
 ) -> APIRouter:
     """`/overview`, with a chart for each event of the catalog."""
     routes = APIRouter(include_in_schema=False)
+    lock = asyncio.Lock()
+    tables = ReportCache(runner, _TABLES, lock=lock)
+    counts = {
+        span: ReportCache(runner, {"events": report}, lock=lock)
+        for span, report in EVENTS.items()
+    }
 
     @routes.get("/overview", dependencies=[Depends(readers.on_page)])
     async def show(
         request: Request, query: Annotated[OverviewQuery, Query()]
     ) -> Response:
-        counts, tables = await overview.results(query.span)
-        found = counts["events"]
+        found = (await counts[query.span].results())["events"]
         charts = None
         if found.rows is not None:
             charts = event_charts(
@@ -90,7 +75,7 @@ def overview_routes(
             spans=list(EVENTS),
             charts=charts,
             events=found,
-            tables=tables,
+            tables=await tables.results(),
         )
 
     return routes
