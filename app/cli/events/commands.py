@@ -26,7 +26,7 @@ from app.pages.event_docs import FieldDoc, event_doc
 from app.settings import Settings
 from app.store.migrations import check_schema
 from app.store.typed_views.update import stored_declarations
-from app.store.write.adopt import Adopted, NotAdopted
+from app.store.write.adopt import Adopted
 from app.store.write.adopt import adopt as adopt_stored
 
 events = typer.Typer(
@@ -182,16 +182,11 @@ def adopt(
     catalog = load_catalog(settings)
     if name not in catalog:
         raise OperatorError(f"There is no event `{name}`; declare it first.")
-    adopted = 0
-    failures: list[NotAdopted] = []
-
-    def report(batch: Adopted) -> None:
-        nonlocal adopted
-        adopted += batch.adopted
-        failures.extend(batch.failures)
-
+    batches: list[Adopted] = []
     with open_checked(settings) as database:
-        database.run(adopt_stored, name=name, catalog=catalog, report=report)
+        database.run(adopt_stored, name=name, catalog=catalog, report=batches.append)
+    adopted = sum(batch.adopted for batch in batches)
+    failures = [failure for batch in batches for failure in batch.failures]
     for failure in failures if verbose else failures[:_SHOWN_FAILURES]:
         for error in failure.errors:
             typer.echo(f"{failure.id} {error.code} {error.path}: {error.message}")

@@ -17,13 +17,7 @@ def undo_import(import_id: UUID, *, ask: bool) -> None:
     Raises:
         EventNotFoundError: nothing of it is there.
     """
-    events = rejected = 0
-
-    def report(deleted: ImportContent) -> None:
-        nonlocal events, rejected
-        events += deleted.events
-        rejected += deleted.rejected
-
+    deleted: list[ImportContent] = []
     with open_checked(read_settings()) as database:
         found = database.transact(undo.count_import, import_id=import_id)
         if ask:
@@ -37,9 +31,11 @@ def undo_import(import_id: UUID, *, ask: bool) -> None:
                 undo.undo_import,
                 import_id=import_id,
                 actor=command_actor(),
-                report=report,
+                report=deleted.append,
             )
         finally:
+            events = sum(each.events for each in deleted)
+            rejected = sum(each.rejected for each in deleted)
             echo_err(f"{events} events and {rejected} rejected events deleted.")
     if events:
         echo_err(

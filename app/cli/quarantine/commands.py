@@ -83,12 +83,7 @@ def purge(
         raise ConfigurationError(
             "Say which: by --reason, --event, --source or --since, or else --all."
         )
-    gone = 0
-
-    def count(rows: int) -> None:
-        nonlocal gone
-        gone += rows
-
+    gone: list[int] = []
     with open_checked(read_settings()) as database:
         found = database.transact(triage.count_selection, selection=selection)
         if not (yes or not found.events):
@@ -99,7 +94,10 @@ def purge(
         try:
             if found.events:
                 database.run(
-                    triage.purge, selection=ended, actor=command_actor(), report=count
+                    triage.purge,
+                    selection=ended,
+                    actor=command_actor(),
+                    report=gone.append,
                 )
         finally:
-            echo_err(f"{gone} deleted.")
+            echo_err(f"{sum(gone)} deleted.")
