@@ -12,7 +12,7 @@ from app.ingest.routes import TrackRoute
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
-from app.pipeline.timestamp import format_timestamp
+from app.pipeline.timestamp import format_timestamp, format_timestamps
 from app.pipeline.unpack import Ignored
 from app.store.write.insert import CONTENT_DIFFERS, CONTENT_DROPPED, STORED
 
@@ -89,10 +89,7 @@ def build_response(
     message = _summary(tuple(counts.items()))
     if rejected:
         message += _first_error(outcomes)
-    results = [
-        _result(index, entry, outcome)
-        for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True))
-    ]
+    results = _results(entries, outcomes)
     more: dict[str, Any] = {}
     if "buffered" in counts:
         more["buffered"] = counts["buffered"]
@@ -162,7 +159,7 @@ def _first_error(outcomes: list[Outcome]) -> str:
     return ""
 
 
-def _gather(results: list[Result], kind: str) -> list[dict[str, Any]]:
+def _gather(results: Sequence[Result], kind: str) -> list[dict[str, Any]]:
     return [
         {"index": result["index"], **issue}
         for result in results
@@ -176,6 +173,24 @@ def _json_text(text: str) -> str:
     return orjson.dumps(text).decode()
 
 
+def _results(
+    entries: list[Entry | Ignored], outcomes: list[Outcome]
+) -> Sequence[Result]:
+    """The results of all events, in the order sent."""
+    records = [entry for entry in entries if type(entry) is Record]
+    are_stored = outcomes.count(STORED) == len(records) == len(entries)
+    if not are_stored or len(records) <= 1:
+        pairs = enumerate(zip(entries, outcomes, strict=True))
+        return [_result(index, entry, outcome) for index, (entry, outcome) in pairs]
+    instants = format_timestamps([record.timestamp for record in records])
+    return [
+        _detailed_result(index, record, STORED)
+        if record.warnings
+        else _brief_result(index, record, "stored", instant)
+        for index, (record, instant) in enumerate(zip(records, instants, strict=True))
+    ]
+
+
 def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> Result:
     """The entry of one event; as text if there are neither warnings nor errors."""
     # Python 3.11 takes long to look at a member of an enum.
@@ -187,10 +202,14 @@ def _result(index: int, entry: Entry | Ignored, outcome: Outcome) -> Result:
         or outcome.differs
     ):
         return _detailed_result(index, entry, outcome)
+    return _brief_result(index, entry, status, format_timestamp(entry.timestamp))
+
+
+def _brief_result(index: int, record: Record, status: str, instant: str) -> str:
     return (
-        f'{{"index":{index},"status":"{status}","id":"{entry.id}",'
-        f'"event":{_json_text(entry.event)},'
-        f'"timestamp":"{format_timestamp(entry.timestamp)}","warnings":[]}}'
+        f'{{"index":{index},"status":"{status}","id":"{record.id}",'
+        f'"event":{_json_text(record.event)},'
+        f'"timestamp":"{instant}","warnings":[]}}'
     )
 
 

@@ -8,8 +8,9 @@ none can imitate another.
 
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
-import orjson
+from orjson import Fragment
 
 from app.events.envelope import GROUP_NAMES
 from app.pipeline.fields.canonical import CanonicalEvent
@@ -50,15 +51,13 @@ def content_of(
     fields = event.fields
     context = fields.get("context") or {}
     if type(context) is dict and not _GROUP_NAMES.isdisjoint(context):
-        context = dict(context)
-        for name in GROUP_NAMES:
-            context.pop(name, None)
+        context = _without_group(context)
     content = [
         fields["event"],
         fields["user_id"],
         fields.get("group_id"),
         timestamp_raw,
-        fields["properties"] if properties is None else orjson.Fragment(properties),
+        fields["properties"] if properties is None else Fragment(properties),
         context,
     ]
     if event.extra:
@@ -66,9 +65,16 @@ def content_of(
     return encode_exactly(content).encode() if odd else encode_plain(content)
 
 
+def _without_group(context: dict[str, Any]) -> dict[str, Any]:
+    if len(context) == 1:
+        return {}
+    return {name: v for name, v in context.items() if name not in _GROUP_NAMES}
+
+
 def hash_content(content: bytes) -> bytes:
     """16 bytes that differ where the content differs."""
-    return _digest(b"%b%d:%b" % (_CONTENT, len(content), content))
+    framed = b"%b%d:%b" % (_CONTENT, len(content), content)
+    return blake2b(framed, digest_size=DIGEST_BYTES).digest()
 
 
 def identify(  # noqa: PLR0913 - each is hashed, and few but this function have all
@@ -93,7 +99,7 @@ def identify(  # noqa: PLR0913 - each is hashed, and few but this function have 
         origin: the attribute `source` of a CloudEvent, whose `id` is unique only there.
     """
     if message_id is None:
-        return _uuid(_digest(_from(_BY_CONTENT, source) + _framed(content)))
+        return _uuid(_from(_BY_CONTENT, source) + _framed(content))
     group = group_id or ""
     # Written out, because this is on the path of every event.
     text = (
@@ -108,7 +114,7 @@ def identify(  # noqa: PLR0913 - each is hashed, and few but this function have 
     framed = _from(_BY_MESSAGE if origin is None else _BY_CLOUDEVENT, source) + framed
     if origin is not None:
         framed += _framed(origin.encode())
-    return _uuid(_digest(framed))
+    return _uuid(framed)
 
 
 def identify_rejection(
@@ -117,7 +123,7 @@ def identify_rejection(
     """The id of a rejected event: a body sent again adds no second row."""
     message = b"" if message_id is None else b"=" + message_id.encode()
     parts = message, payload.encode(), reason.encode()
-    return _uuid(_digest(_from(_REJECTION, source) + b"".join(map(_framed, parts))))
+    return _uuid(_from(_REJECTION, source) + b"".join(map(_framed, parts)))
 
 
 @lru_cache
@@ -130,11 +136,7 @@ def _framed(part: bytes) -> bytes:
     return b"%d:%b" % (len(part), part)
 
 
-def _digest(framed: bytes) -> bytes:
-    return blake2b(framed, digest_size=DIGEST_BYTES).digest()
-
-
-def _uuid(digest: bytes) -> str:
-    h = digest.hex()
+def _uuid(framed: bytes) -> str:
+    h = blake2b(framed, digest_size=DIGEST_BYTES).hexdigest()
     variant = _HEX_VARIANT[h[16]]
     return f"{h[:8]}-{h[8:12]}-{_HEX_VERSION}{h[13:16]}-{variant}{h[17:20]}-{h[20:]}"

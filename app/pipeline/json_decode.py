@@ -50,6 +50,8 @@ _BACKSLASH = ord("\\")
 _RUN = re.compile(b"0*")
 _LONG_NUMBER = b"0" * 16
 _SMALL_EXPONENT = b"0e-000"
+# The part of it that is looked for first: it is rare, and found in a tenth of the time.
+_NEGATIVE_EXPONENT = b"e-0"
 # A regular expression finds it in a third of the time that `in` takes.
 _SMALL_EXPONENT_PATTERN = re.compile(_SMALL_EXPONENT)
 # Also matches a number inside a text, if it follows white space or punctuation.
@@ -171,8 +173,10 @@ def _has_inexact_number(body: bytes, classes: bytes) -> bool:
     """Whether the fast parser would read some number as another one."""
     # `in` raises and catches an error first.
     has_long = classes.find(_LONG_NUMBER) >= 0
-    if not has_long and not _SMALL_EXPONENT_PATTERN.search(classes):
-        return False
+    if not has_long:
+        at = classes.find(_NEGATIVE_EXPONENT)
+        if at < 0 or not _SMALL_EXPONENT_PATTERN.search(classes, max(0, at - 1)):
+            return False
     return _finds_inexact(body, classes, _LONG_NUMBER) or _finds_inexact(
         body, classes, _SMALL_EXPONENT
     )

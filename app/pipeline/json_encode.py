@@ -9,6 +9,9 @@ import orjson
 
 from app.pipeline.json_decode import OutOfRangeNumber
 
+# As globals: each look-up in a module takes a tenth of the time of an encoding.
+_dumps, _SORT_KEYS = orjson.dumps, orjson.OPT_SORT_KEYS
+
 
 def encode_plain(value: object) -> bytes:
     """Compact UTF-8 JSON with sorted keys, of a value without oddities.
@@ -17,7 +20,7 @@ def encode_plain(value: object) -> bytes:
         TypeError: a lone surrogate, an integer beyond 64 bits, over 254 levels. NaN
             and infinities become null: they are for `encode_exactly`.
     """
-    return orjson.dumps(value, _encode_decimal, orjson.OPT_SORT_KEYS)
+    return _dumps(value, _encode_decimal, _SORT_KEYS)
 
 
 def encode_exactly(value: Any) -> str:

@@ -100,9 +100,9 @@ def validate(
     properties = fields.get("properties")
     if event_type is not None and isinstance(properties, dict):
         place = canonical.names["properties"]
-        errors += _check_required_groups(event_type, properties, place, sent)
-        if event_type.warns_about_missing:
-            warnings += _check_recommended(event_type, properties, place)
+        absent, unrecommended = _check_presence(event_type, properties, place, sent)
+        errors += absent
+        warnings += unrecommended
     return name, errors, warnings
 
 
@@ -151,13 +151,14 @@ def _unknown(name: str, path: str, catalog: Catalog) -> Issue:
     )
 
 
-def _check_required_groups(
+def _check_presence(
     event_type: EventType,
     properties: dict[str, Any],
     place: str,
     sent: dict[str, Any],
-) -> list[Issue]:
-    errors = []
+) -> tuple[list[Issue], list[Issue]]:
+    """Errors for required properties that are absent, and warnings for recommended."""
+    errors, warnings = [], []
     for names in event_type.require_one_of:
         for name in names:
             if properties.get(name) is not None:
@@ -165,18 +166,11 @@ def _check_required_groups(
         else:
             path = f"{place}.{names[0]}"
             errors.append(missing_field(sent, names[0], path, names[1:]))
-    return errors
-
-
-def _check_recommended(
-    event_type: EventType, properties: dict[str, Any], place: str
-) -> list[Issue]:
-    warnings = []
-    for name in event_type.recommended:
+    for name in event_type.recommended if event_type.warns_about_missing else ():
         if properties.get(name) is None:
             path, message = f"{place}.{name}", "This property is recommended."
             warnings.append(Issue(WarningCode.MISSING_RECOMMENDED, path, message))
-    return warnings
+    return errors, warnings
 
 
 def _explain(

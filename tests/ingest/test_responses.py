@@ -12,6 +12,7 @@ from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
 from app.pipeline.unpack import IGNORED, Ignored
+from app.store.write.insert import STORED as INSERTED
 from tests.support.pipeline.verdicts import SIGNED_UP, rejected, stored
 
 TRACK = TrackRoute("/track")
@@ -52,6 +53,17 @@ def answered(
     view = TrackResponseModel if answer.status == 200 else ProblemModel
     view.model_validate(content, strict=True)
     return answer, content
+
+
+def test_result_in_a_batch_is_that_of_the_event_alone(record: Record) -> None:
+    warned = stored(SIGNED_UP | {"timestamp": "2023-11-02T00:30:08Z", "colour": 1})
+    assert warned.warnings
+    exact = stored(SIGNED_UP | {"timestamp": "2023-11-02T00:30:08.276543Z"})
+    records = [record, warned, exact, stored(SIGNED_UP | {"timestamp": 1_700_000_000})]
+    _, batch = answered(*((each, INSERTED) for each in records))
+    for index, each in enumerate(records):
+        _, alone = answered((each, INSERTED))
+        assert batch["results"][index] == alone["results"][0] | {"index": index}
 
 
 def test_response_to_one_stored_event_is_exact(record: Record) -> None:

@@ -133,6 +133,12 @@ def test_number_that_a_double_says_exactly_is_a_double(text: str) -> None:
     assert same(decoded.value, float(text))
 
 
+def test_small_decimal_is_found_behind_a_text_that_looks_like_an_exponent() -> None:
+    decoded = read(b'["e-0", "fe-1", 4e-10, 1e-400]')
+    assert not decoded.plain
+    assert decoded.value == ["e-0", "fe-1", 4e-10, Decimal("1e-400")]
+
+
 def digits_of(number: Any) -> Decimal:
     assert type(number) in {float, Decimal}
     return Decimal(repr(number) if isinstance(number, float) else number)

@@ -125,6 +125,19 @@ def test_ignored_calls_are_not_validated() -> None:
     assert [type(entry) for entry in entries] == [Ignored, Record, Ignored]
 
 
+def test_event_that_grows_beyond_the_limit_in_compact_json_is_rejected_alone() -> None:
+    fits = json.dumps(SIGNED_UP).encode()
+    # As compact JSON, each number is 1000000000000000.0.
+    grows = fits[:-1] + b',"context":{"x":[' + b",".join([b"1e15"] * 12_000) + b"]}}"
+    body = b"[%b,%b]" % (grows, fits)
+    assert len(body) < POLICY.max_event_bytes / 2
+    found = unpack(body, policy=POLICY, max_events=2, lenient=False)
+    large, small = process_events(found, request_context=RECEIPT, policy=POLICY)
+    assert isinstance(large, Rejection)
+    assert large.reason == "event_too_large"
+    assert isinstance(small, Record)
+
+
 def test_size_of_an_event_excludes_the_rest_of_the_body() -> None:
     policy = Policy(TimestampPolicy(), max_event_bytes=400, max_depth=3)
     large = SIGNED_UP | {"context": {"x": "y" * 400}}

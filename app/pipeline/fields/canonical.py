@@ -28,11 +28,29 @@ FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
     "context": ("context",),
 }
 _GROUP_NAMES = frozenset(GROUP_NAMES)
+_CONTEXT_GROUP = "context.group_id"
 _FIELD_OF = {name: field for field, names in FIELD_NAMES.items() for name in names}
-# The names of events with these keys, in this order: nearly all events of a sender have
-# the same. Holds known names only, and a bounded number of their combinations.
-_SHAPES: dict[tuple[str, ...], dict[str, str]] = {}
 _MAX_SHAPES = 1_000
+
+
+@dataclass(slots=True)
+class _Shape:
+    """The names of events that have the same keys in the same order.
+
+    Attributes:
+        names: the sent name of each field.
+        names_with_group: the same of an event with a group id in its context.
+        is_canonical: whether each key is the canonical name of a field.
+    """
+
+    names: dict[str, str]
+    names_with_group: dict[str, str]
+    is_canonical: bool
+
+
+# By keys: nearly all events of a sender have the same. Holds known names only, and a
+# bounded number of their combinations.
+_SHAPES: dict[tuple[str, ...], _Shape] = {}
 
 
 @dataclass(slots=True)
@@ -84,32 +102,33 @@ def canonicalise(
         sent: the decoded event; not modified.
         idempotency_key: the header, where the body was this one object.
     """
-    names = _SHAPES.get(tuple(sent)) or _shape_of(sent)
-    if names is not None and idempotency_key is None:
-        fields = {
-            field: value
-            for field, name in names.items()
-            if (value := sent[name]) is not None
-        }
-        if len(fields) < len(names):  # null is absence
-            names = {field: names[field] for field in fields}
-        context = fields.get("context")
-        if type(context) is not dict or _GROUP_NAMES.isdisjoint(context):
-            return CanonicalEvent(fields, names, {}, [])
-        group_id = context.get("group_id")
-        if (
-            group_id is not None
-            and "groupId" not in context
-            and "group_id" not in fields
-        ):
-            fields["group_id"] = group_id
-            names = {**names, "group_id": "context.group_id"}
-            return CanonicalEvent(fields, names, {}, [])
-    return _canonicalise_any(sent, idempotency_key)
+    shape = _SHAPES.get(tuple(sent)) or _shape_of(sent)
+    if shape is None or idempotency_key is not None:
+        return _canonicalise_any(sent, idempotency_key)
+    names = shape.names
+    if shape.is_canonical:
+        fields = sent.copy()
+    else:
+        fields = {field: sent[name] for field, name in names.items()}
+    if None in fields.values():  # null is absence
+        fields = {field: v for field, v in fields.items() if v is not None}
+        names = {field: names[field] for field in fields}
+    context = fields.get("context")
+    if type(context) is not dict or _GROUP_NAMES.isdisjoint(context):
+        return CanonicalEvent(fields, names, {}, [])
+    group_id = context.get("group_id")
+    if group_id is None or "groupId" in context or "group_id" in fields:
+        return _canonicalise_any(sent, idempotency_key)
+    fields["group_id"] = group_id
+    if names is shape.names:
+        names = shape.names_with_group
+    else:
+        names = {**names, "group_id": _CONTEXT_GROUP}
+    return CanonicalEvent(fields, names, {}, [])
 
 
-def _shape_of(sent: dict[str, Any]) -> dict[str, str] | None:
-    """The names of an event; None for two names of one field or an unknown field."""
+def _shape_of(sent: dict[str, Any]) -> _Shape | None:
+    """The shape of an event; None for two names of one field or an unknown field."""
     names: dict[str, str] = {}
     for name in sent:
         field_name = _FIELD_OF.get(name)
@@ -117,9 +136,11 @@ def _shape_of(sent: dict[str, Any]) -> dict[str, str] | None:
             return None
         if field_name is not None:
             names[field_name] = name
+    is_canonical = names.keys() == sent.keys()
+    shape = _Shape(names, {**names, "group_id": _CONTEXT_GROUP}, is_canonical)
     if len(_SHAPES) < _MAX_SHAPES:
-        _SHAPES[tuple(sent)] = names
-    return names
+        _SHAPES[tuple(sent)] = shape
+    return shape
 
 
 def _canonicalise_any(

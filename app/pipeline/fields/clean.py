@@ -17,6 +17,7 @@ from app.pipeline.issues import ErrorCode, Issue, WarningCode
 
 _IDS = ("user_id", "group_id", "message_id")
 _OBJECTS = ("properties", "context")
+_EMPTY: dict[str, Any] = {}
 # Of all events that need no repair; nobody adds to it.
 _UNUSED = Sanitizer()
 
@@ -43,13 +44,15 @@ def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
 def _is_clean(event: CanonicalEvent) -> bool:
     """Whether an event of a plain body needs no repair; false where it is unclear."""
     get = event.fields.get
-    for value in (get("user_id", 0), get("group_id", "."), get("message_id", ".")):
-        if type(value) is not str:
-            return False
-        if value[:1] in FIRST_CHARACTERS and is_placeholder(value):
-            return False
+    ids = get("user_id"), get("group_id", "."), get("message_id", ".")
+    user_id, group_id, message_id = ids
+    if not type(user_id) is type(group_id) is type(message_id) is str:
+        return False
+    first = user_id[:1], group_id[:1], message_id[:1]
+    if not FIRST_CHARACTERS.isdisjoint(first) and any(map(is_placeholder, ids)):
+        return False
     # An empty array would be read as an empty object.
-    return type(get("properties")) is dict and type(get("context", {})) is dict
+    return type(get("properties")) is dict and type(get("context", _EMPTY)) is dict
 
 
 def clean(

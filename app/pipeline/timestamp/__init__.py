@@ -6,6 +6,7 @@ from app.pipeline.timestamp.parse import (
     TimestampPolicy,
     assume_received,
     format_timestamp,
+    format_timestamps,
     parse_timestamp,
 )
 from app.pipeline.timestamp.parts import TimestampError
@@ -17,6 +18,7 @@ __all__ = [
     "TwoDigitYear",
     "assume_received",
     "format_timestamp",
+    "format_timestamps",
     "parse_timestamp",
     "read_text",
 ]

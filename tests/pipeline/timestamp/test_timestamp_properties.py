@@ -9,6 +9,7 @@ from app.pipeline.timestamp import (
     TimestampPolicy,
     TwoDigitYear,
     format_timestamp,
+    format_timestamps,
     parse_timestamp,
 )
 from tests.support.pipeline.timestamp_oracle import Verdict, microseconds_of
@@ -145,6 +146,15 @@ def test_written_timestamp_is_read_back_without_warnings(instant: datetime) -> N
     assert parsed.instant == instant
     assert {code for code, _ in parsed.warnings} <= {"ahead_of_receipt"}
     assert format_timestamp(parsed.instant) == text
+
+
+@quick
+@given(several=st.lists(instants(), min_size=1))
+@example(several=[FIRST, RECEIVED_AT, RECEIVED_AT.replace(microsecond=120_000), LAST])
+def test_several_timestamps_are_written_as_each_by_itself(
+    several: list[datetime],
+) -> None:
+    assert format_timestamps(several) == [*map(format_timestamp, several)]
 
 
 @quick
