@@ -9,10 +9,12 @@ arrival, and only when it would wait so long that it could not be answered in ti
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from app.ingest.load.pacer import Pacer
 from app.ingest.load.source_queue import SourceQueue, Ticket, slots_of, work_of
+from app.ingest.load.turn_budget import TurnBudget
 from app.ingest.load.work_rate import WorkRate
 from app.request_errors import OverloadedError
 
@@ -78,6 +80,7 @@ class Scheduler:
         self._last: SourceQueue | None = None
         self._alone_from = 0.0
         self._rate = WorkRate(clock)
+        self._turn = TurnBudget(partial(call_later, 0), self._pump)
         self._is_pumping = False
         # Raised when the work under way is no longer counted.
         self._epoch = 0
@@ -138,7 +141,7 @@ class Scheduler:
         slots = min(slots_of(size), self.slots if source else self._shared_slots)
         ticket = Ticket(queue, slots, work_of(size), start)
         is_alone = bool(source) and self._is_alone(queue)
-        if not queue.tickets and self._has_room(queue, slots, is_alone=is_alone):
+        if not queue.tickets and self._has_room(ticket, is_alone=is_alone):
             self._activate(ticket)
             return ticket
         now = self._clock()
@@ -162,7 +165,7 @@ class Scheduler:
         if ticket.is_done:
             return
         ticket.is_done = True
-        ticket.start = _nothing  # no cycle keeps the request in memory
+        ticket.take_start()
         if ticket.is_active:
             self._complete(ticket)
         else:
@@ -218,9 +221,7 @@ class Scheduler:
             if ticket is None:
                 queue.has_turns = False
                 continue
-            has_room = self._has_room(
-                queue, ticket.slots, is_alone=queue is self._alone
-            )
+            has_room = self._has_room(ticket, is_alone=queue is self._alone)
             if has_room:
                 queue.tickets.popleft()
                 self._unqueue(ticket)
@@ -233,8 +234,7 @@ class Scheduler:
                 self._rounds.append(queue)
             passed = 0 if has_room else passed + 1
             if has_room:
-                start, ticket.start = ticket.start, _nothing
-                start()
+                ticket.take_start()()
 
     def _next(self, queue: SourceQueue) -> Ticket | None:
         tickets = queue.tickets
@@ -242,13 +242,16 @@ class Scheduler:
             tickets.popleft()
         return tickets[0] if tickets else None
 
-    def _has_room(self, queue: SourceQueue, slots: int, *, is_alone: bool) -> bool:
+    def _has_room(self, ticket: Ticket, *, is_alone: bool) -> bool:
+        queue, slots = ticket.queue, ticket.slots
         most = self.slots if is_alone else self._shared_slots
         fits_source = not queue.active or queue.active + slots <= most
-        return fits_source and (not self.active or self.active + slots <= self.slots)
+        fits_all = not self.active or self.active + slots <= self.slots
+        return fits_source and fits_all and self._turn.fits(ticket.work)
 
     def _activate(self, ticket: Ticket) -> None:
         ticket.is_active = True
+        self._turn.take(ticket.work)
         ticket.epoch = self._epoch
         self.active += ticket.slots
         self._working += self._known_work(ticket)
@@ -293,7 +296,3 @@ class Scheduler:
         # about as long as the first in the queue has waited.
         expected_s = ahead / (_EXPECTED_PART * self._rate.get())
         return max(expected_s, self._clock() - first.queued_at)
-
-
-def _nothing() -> None:
-    """For a ticket that was given back."""

@@ -81,3 +81,12 @@ class Ticket:
         # epoch when the work began.
         self.at = self.queued_at = 0.0
         self.epoch = 0
+
+    def take_start(self) -> Callable[[], None]:
+        """Return `start` and forget it: no cycle keeps the request in memory."""
+        start, self.start = self.start, _nothing
+        return start
+
+
+def _nothing() -> None:
+    """For a ticket that has begun, or was given back."""
