@@ -36,9 +36,10 @@ _PAUSE_SHARE = 0.1
 # Time that a sweep takes of a turn of the event loop.
 _SWEEP_S = 0.002
 # Requests a second of all clients without a known key, and how long the next request of
-# one of them is left unread at most.
+# one of them is left unread at most: with more than so many seconds' connections, the
+# rate is exceeded.
 _STRANGER_RATE = 1000.0
-_MAX_STRANGER_PAUSE_S = 1.0
+_MAX_STRANGER_PAUSE_S = 5.0
 # Above the limit, this fraction of the connections is closed at a time.
 _CLOSED_PART = 50
 

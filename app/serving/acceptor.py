@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 # The pause is so long for each doubling of the connections held.
 _PAUSE_S = 0.001
+# Connections accepted in one turn of the event loop: a thousand would take 100 ms, in
+# which nobody is served.
+_MOST_AT_A_TIME = 64
 # Time to recover when no descriptor or memory is left for a connection.
 _EXHAUSTED_S = 1.0
 
@@ -42,8 +45,9 @@ class Acceptor:
         self._make_protocol = make_protocol
         self._held = held
         self._pause: asyncio.TimerHandle | None = None
-        # Connections to accept at a time: twice as many each time that some are left,
-        # so that bursts of thousands are accepted fast.
+        # Connections to accept at a time: twice as many each time that some are left.
+        # Once it is the most, there is no pause until none is left, so that bursts of
+        # thousands are accepted fast.
         self._at_a_time = 1
         # Connections that are accepted and not yet made.
         self._tasks: set[asyncio.Task[object]] = set()
@@ -66,7 +70,7 @@ class Acceptor:
 
     def _on_readable(self) -> None:
         held = len(self._held) + len(self._tasks)
-        if held:
+        if held and self._at_a_time < _MOST_AT_A_TIME:
             self._accept_after(held.bit_length() * _PAUSE_S)
         else:
             self._accept()
@@ -93,7 +97,7 @@ class Acceptor:
             task = self._loop.create_task(self._adopt(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        self._at_a_time *= 2
+        self._at_a_time = min(2 * self._at_a_time, _MOST_AT_A_TIME)
 
     async def _adopt(self, connection: socket.socket) -> None:
         try:

@@ -169,6 +169,13 @@ async def test_sweep_of_slow_checks_lets_the_event_loop_turn() -> None:
     assert order[:3] == ["check", "turn", "check"]
 
 
+def test_requests_of_thousands_without_a_known_key_are_spaced_to_their_rate() -> None:
+    monitor = monitor_of(2)
+    pauses = [monitor.stranger_pause_s() for _ in range(3_000)]
+
+    assert 2.5 < pauses[-1] <= 3.0
+
+
 @pytest.mark.parametrize(
     ("unsent", "stuck"),
     [

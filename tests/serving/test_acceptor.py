@@ -42,6 +42,23 @@ class Exhausted(socket.socket):
         return super().accept()
 
 
+class Counted(socket.socket):
+    """A listener that counts the connections accepted in a turn of the event loop."""
+
+    most = in_turn = 0
+
+    @override
+    def accept(self) -> tuple[socket.socket, object]:
+        if not self.in_turn:
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        self.in_turn += 1
+        self.most = max(self.most, self.in_turn)
+        return super().accept()
+
+    def _end_turn(self) -> None:
+        self.in_turn = 0
+
+
 @contextmanager
 def listening() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
@@ -119,6 +136,22 @@ async def test_worker_that_is_alone_accepts_a_burst_in_growing_parts() -> None:
             clients.enter_context(client)
         async with accepting(listener, held):
             await eventually(lambda: len(held) == 30 + burst, within_s=_PAUSE_S * burst)
+
+
+async def test_burst_is_accepted_in_parts_that_leave_the_loop_to_others() -> None:
+    held, burst = holding(0), 500
+    with (
+        listening() as listener,
+        ExitStack() as clients,
+        Counted(fileno=listener.dup().detach()) as counted,
+    ):
+        for _ in range(burst):
+            client = socket.create_connection(listener.getsockname())
+            clients.enter_context(client)
+        acceptor = Acceptor(counted, lambda: Greeting(held), held)
+        await eventually(lambda: len(held) == burst)
+        acceptor.close()
+    assert 0 < counted.most <= 65  # the last may find none left
 
 
 @pytest.mark.parametrize("held", [0, 30])

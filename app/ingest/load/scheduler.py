@@ -247,7 +247,8 @@ class Scheduler:
         most = self.slots if is_alone else self._shared_slots
         fits_source = not queue.active or queue.active + slots <= most
         fits_all = not self.active or self.active + slots <= self.slots
-        return fits_source and fits_all and self._turn.fits(ticket.work)
+        fits_turn = is_alone or self._turn.fits(ticket.work)
+        return fits_source and fits_all and fits_turn
 
     def _activate(self, ticket: Ticket) -> None:
         ticket.is_active = True

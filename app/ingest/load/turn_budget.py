@@ -1,4 +1,4 @@
-"""How much work is begun in one turn of the event loop."""
+"""How much work is begun in one turn of the event loop while several sources send."""
 
 from collections.abc import Callable
 

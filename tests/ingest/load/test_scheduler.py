@@ -43,7 +43,6 @@ def test_source_beside_strangers_counts_as_alone(work: Work) -> None:
 
 def test_large_request_of_a_stranger_leaves_slots_to_senders(work: Work) -> None:
     work.send("", "large", size=SLOTS * 8 * KIB)
-    work.loop.advance()
     work.send("billing")
 
     assert work.started == ["large", "billing"]

@@ -1,34 +1,52 @@
-"""How much work is begun in one turn of the event loop."""
+"""How much work is begun in one turn of the event loop while several sources send."""
+
+import pytest
 
 from app.ingest.load.turn_budget import UNITS_PER_TURN
 from tests.support.ingest.scheduling import SLOTS, Work
 
+# Two of these fit into the slots of a source, and not into a turn.
 LARGE = 20 * 1024
 
 
-def test_one_large_request_begins_in_a_turn() -> None:
-    work = Work()
+@pytest.fixture
+def work() -> Work:
+    work = Work(shared_slots=SLOTS)
+    work.end(work.send("quiet"))
+    work.end(work.send("flood"))
+    work.started.clear()
+    return work
+
+
+def test_one_large_request_begins_in_a_turn(work: Work) -> None:
     for number in range(2):
-        work.send("billing", str(number), size=LARGE)
+        work.send("flood", str(number), size=LARGE)
     assert work.started == ["0"]
 
     work.loop.advance()
     assert work.started == ["0", "1"]
 
 
-def test_small_requests_begin_in_the_turn_in_which_they_arrive() -> None:
-    work = Work()
-    for _ in range(SLOTS):
-        work.send("billing")
+def test_small_request_begins_in_the_turn_of_a_large_one(work: Work) -> None:
+    work.send("flood", "0", size=LARGE)
+    work.send("flood", "1", size=LARGE)
+    work.send("quiet")
 
-    assert len(work.started) == SLOTS <= UNITS_PER_TURN
+    assert work.started == ["0", "quiet"]
 
 
-def test_request_larger_than_a_turn_begins() -> None:
-    work = Work()
-    work.send("billing", "huge", size=1024 * UNITS_PER_TURN)
-    work.send("audit")
+def test_request_larger_than_a_turn_begins(work: Work) -> None:
+    work.send("flood", "huge", size=1024 * UNITS_PER_TURN)
+    work.send("quiet")
     assert work.started == ["huge"]
 
     work.loop.advance()
-    assert work.started == ["huge", "audit"]
+    assert work.started == ["huge", "quiet"]
+
+
+def test_source_that_is_alone_is_not_limited() -> None:
+    work = Work()
+    for number in range(2):
+        work.send("flood", str(number), size=LARGE)
+
+    assert work.started == ["0", "1"]

@@ -34,11 +34,11 @@ class Loop:
 class Work:
     """Requests of several sources at one scheduler."""
 
-    def __init__(self, max_wait_s: float = 1.5) -> None:
+    def __init__(self, max_wait_s: float = 1.5, shared_slots: int = SHARED) -> None:
         self.loop = Loop()
         self.scheduler = Scheduler(
             SLOTS,
-            shared_slots=SHARED,
+            shared_slots=shared_slots,
             max_wait_s=max_wait_s,
             call_later=self.loop.call_later,
             clock=self.loop.time,
