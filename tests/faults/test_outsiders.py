@@ -5,6 +5,7 @@ cores they, the service and Postgres share the processors; therefore each row al
 how long the worker and this process waited for one.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.faults.actions import lasting
 from tests.support.faults.attacks import ATTACKS, PATHS
 from tests.support.faults.outsiders import Figures, attacking
 from tests.support.faults.processor import Usage, usage
+from tests.support.faults.sender import Load
 from tests.support.faults.stage import MIB, Stage, Trial
 
 RATE = 20
@@ -26,6 +28,8 @@ CPU_REQUEST_S, CPU_KB_S = 0.0003, 0.001
 # What the worker does at times, whoever sends.
 CPU_OWN_S = 0.1
 MEMORY_MIB = 64
+# Longest wait of a sender while nothing else happens.
+STEADY_S = 0.1
 
 
 class Observed(NamedTuple):
@@ -40,6 +44,16 @@ class Observed(NamedTuple):
     p99_s: float
     worker: Usage
     sender: Usage
+
+
+def is_steady(load: Load) -> bool:
+    """Whether a second's requests were stored without a delay.
+
+    The first ones of a new service on a new database take a second, and longer on a
+    busy machine.
+    """
+    last = load.answers[-RATE:]
+    return all(each.status == 200 and each.seconds < STEADY_S for each in last)
 
 
 async def observe(trial: Trial, stage: Stage, seconds: float) -> Observed:
@@ -62,6 +76,8 @@ async def test_outsiders_neither_stop_nor_slow_a_sender(
     row = new_row("O", f"outsiders: {name}, {ATTACKS[name].connections} connections")
     service = stage.start()
     async with stage.trial(row, rate=RATE, warm=RATE) as trial:
+        await trial.load.until(partial(is_steady, trial.load), within_s=30)
+        failed = trial.failed
         quiet = await observe(trial, stage, QUIET_S)
         async with attacking(name, service.endpoint) as attack:
             busy = await observe(trial, stage, ATTACK_S)
@@ -74,7 +90,7 @@ async def test_outsiders_neither_stop_nor_slow_a_sender(
         f" of {ATTACK_S} s",
     )
     row.seconds("p99 of the sender", busy.p99_s, at_most=max(3 * quiet.p99_s, GOOD_S))
-    row.at_most("failed to the sender", trial.failed, 0)
+    row.at_most("failed to the sender", trial.failed - failed, 0)
     row.seconds("processor time", max(0.0, spent), at_most=allowed_s(figures))
     row.at_most("memory", trial.memory_peak / MIB, MEMORY_MIB, " MB")
     if name in WITH_STATUS:
