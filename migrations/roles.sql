@@ -61,8 +61,8 @@ GRANT EXECUTE ON FUNCTION
 -- On Citus, after `rollcall distribute`.
 DO $do$
 BEGIN
-    IF to_regclass('events_arriving') IS NOT NULL THEN
-        GRANT SELECT, INSERT, DELETE ON events_arriving
+    IF to_regproc('rollcall_store_in_bucket') IS NOT NULL THEN
+        GRANT EXECUTE ON FUNCTION rollcall_store_in_bucket
             TO rollcall_service, rollcall_operator;
         GRANT EXECUTE ON FUNCTION
             rollcall_expire_bucket(text, integer, integer, timestamptz)

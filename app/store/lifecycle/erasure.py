@@ -24,7 +24,7 @@ from app.store.lifecycle.audit import record_action
 from app.store.lifecycle.subject import Trace, find_traces, redact_columns
 from app.store.operator_session import operator_errors
 from app.store.shards.buckets import ONE_BUCKET, Buckets, read_buckets
-from app.store.shards.settings import propagate_settings
+from app.store.shards.settings import prepare_shards
 from app.store.transaction import driver_of
 
 # Rewriting a table locks it; larger ones are left to the operator.
@@ -129,7 +129,7 @@ async def erase_person(
     """
     async with person_transaction(url) as connection:
         buckets = await read_buckets(connection)
-        await propagate_settings(connection, buckets)
+        await prepare_shards(connection, buckets)
         found = await find_rows(connection, person, with_mentions=redact)
         own = [trace for trace in found.own if trace.table == "events"]
         gone = await connection.execute(_ERASE_EVENTS, _places(own, buckets))

@@ -1,11 +1,9 @@
 """The statements that store the events of one bucket on its shard.
 
-The events travel by COPY into an unlogged table that is distributed as `events` is, so
-each statement after it moves rows within one shard. `INSERT ... SELECT` from parameters
-would go through all shards.
+A function does it on the node that holds the shard. Outside a transaction, Citus passes
+the call on as it is, and the node commits by itself.
 """
 
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -14,35 +12,14 @@ import asyncpg
 
 from app.pipeline.outcome import Outcome
 from app.pipeline.record import Record
-from app.store.quarantine.issues_json import stored_warnings
 from app.store.shards.buckets import Buckets
-from app.store.shards.settings import propagate_on
-from app.store.write.insert import Claim, resolve_outcomes
+from app.store.shards.settings import prepare_transaction
+from app.store.write.insert import Claim, insert_parameters, resolve_outcomes
 
-_NOT_STORED = {"sent", "request_id"}
-_COLUMNS = tuple(name for name in Record._fields if name not in _NOT_STORED)
-_BATCH_BITS = 62
-_CLAIM = """
-INSERT INTO event_ids (bucket, id, stored_at, content_hash)
-SELECT bucket, id, now(), content_hash FROM events_arriving
-WHERE bucket = $1 AND batch = $2 ORDER BY id
-ON CONFLICT DO NOTHING
-RETURNING id
-"""
-# In one message, with numbers and UUIDs in the text: a round trip to the worker less.
-_STORE_AND_CLEAR = """
-INSERT INTO events (
-    bucket, id, source, event, user_id, group_id, "timestamp", timestamp_raw,
-    received_at, stored_at, message_id, properties, context, warnings, extra, import_id
+_CLAIM_AND_STORE = """
+SELECT rollcall_store_in_bucket(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
 )
-SELECT
-    bucket, id, source, event, user_id, group_id, "timestamp", timestamp_raw,
-    received_at, now(), message_id, CAST(properties AS jsonb), CAST(context AS jsonb),
-    CAST(warnings AS jsonb), CAST(extra AS jsonb), CAST({import_id} AS uuid)
-FROM events_arriving
-WHERE bucket = {bucket} AND batch = {batch}
-    AND NOT id = ANY(CAST('{{{known}}}' AS uuid[]));
-DELETE FROM events_arriving WHERE bucket = {bucket} AND batch = {batch}
 """
 # Text and not an array, whose type the driver would have to look up.
 _READ_CLAIMS = """
@@ -58,10 +35,10 @@ async def claim_in_bucket(
     *,
     import_id: UUID | None = None,
 ) -> set[str]:
-    """Store the first record of each id that is new, in the caller's transaction.
+    """Store the first record of each id that is new, in one statement.
 
     Args:
-        driver: in a transaction whose settings reach the workers.
+        driver: outside a transaction, or in one of `prepare_transaction`.
         bucket: of all records.
         records: at least one.
         import_id: the import that they come from, if any.
@@ -70,33 +47,9 @@ async def claim_in_bucket(
         The ids that were known before.
     """
     distinct = {record.id: record for record in reversed(records)}
-    batch = secrets.randbits(_BATCH_BITS)
-    try:
-        await driver.copy_records_to_table(
-            "events_arriving",
-            records=[(bucket, batch, *_row_of(record)) for record in distinct.values()],
-            columns=("bucket", "batch", *_COLUMNS),
-        )
-    except ValueError as error:
-        # A parameter of a statement would be refused so, a row of COPY is not.
-        raise asyncpg.DataError(str(error)) from error
-    claimed = await driver.fetch(_CLAIM, bucket, batch)
-    known = distinct.keys() - {str(id_) for (id_,) in claimed}
-    await driver.execute(
-        _STORE_AND_CLEAR.format(
-            bucket=bucket,
-            batch=batch,
-            known=",".join(str(UUID(id_)) for id_ in known),
-            import_id=f"'{import_id}'" if import_id else "NULL",
-        )
-    )
-    return known
-
-
-def _row_of(record: Record) -> tuple[Any, ...]:
-    """The values of `_COLUMNS`."""
-    id_, *before, warnings, content_hash, _sent, _request_id, extra = record
-    return (id_, *before, stored_warnings(warnings), content_hash, extra)
+    parameters = insert_parameters([*distinct.values()], import_id)
+    known = await driver.fetchval(_CLAIM_AND_STORE, bucket, *parameters)
+    return set(known.split(",")) if known else set()
 
 
 async def read_claims_in_bucket(
@@ -121,7 +74,7 @@ async def store_in_buckets(
         `STORED`, `DUPLICATE`, `CONFLICT` or `REFUSED_AS_ERASED` for each record, in
         their order.
     """
-    await propagate_on(driver)
+    await prepare_transaction(driver, buckets)
     outcomes: dict[int, Outcome] = {}
     divided = {
         bucket: places

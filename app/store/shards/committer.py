@@ -10,7 +10,7 @@ from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record
 from app.store.shards.buckets import Buckets
 from app.store.shards.claim import claim_in_bucket, read_claims_in_bucket
-from app.store.shards.settings import shard_transaction
+from app.store.shards.settings import prepare_transaction
 from app.store.write.committer import Committer
 from app.store.write.insert import Claim
 
@@ -18,8 +18,8 @@ from app.store.write.insert import Claim
 class BucketCommitter(Committer):
     """Commits the entries of each bucket by themselves, and rejected events apart.
 
-    A transaction that touches one server needs no two-phase commit, and a server that
-    is away affects only the entries of its buckets.
+    A transaction of one server commits by itself, and a server that is away affects
+    only the entries of its buckets.
     """
 
     def __init__(
@@ -50,10 +50,11 @@ class BucketCommitter(Committer):
     ) -> set[str]:
         if not records:
             return set()
-        async with shard_transaction(driver):
-            return await claim_in_bucket(
-                driver, self._bucket, records, import_id=self._import_id
-            )
+        if driver.is_in_transaction():  # through a pooler
+            await prepare_transaction(driver, self._buckets)
+        return await claim_in_bucket(
+            driver, self._bucket, records, import_id=self._import_id
+        )
 
     @override
     async def _claims_of(

@@ -16,6 +16,7 @@ _HAS_CITUS = text("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citu
 _NODES = text("SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards")
 _LOCK = text("LOCK TABLE buckets, event_ids, events IN ACCESS EXCLUSIVE MODE")
 _HAS_EVENTS = text("SELECT EXISTS (SELECT FROM event_ids)")
+_FUNCTIONS = ("rollcall_expire_bucket_v1", "rollcall_store_in_bucket_v1")
 # Uniqueness can be enforced within a shard only, so the key includes the bucket. All
 # statements are one transaction: an interruption leaves the tables as they were.
 _SCRIPT = """
@@ -29,20 +30,11 @@ SELECT create_distributed_table(
 );
 SELECT create_distributed_table('events', 'bucket', colocate_with => 'event_ids');
 
--- Unlogged: a batch that is lost in here was not committed.
-CREATE UNLOGGED TABLE events_arriving (
-    bucket integer NOT NULL, batch bigint NOT NULL, id uuid NOT NULL, source text,
-    event text, user_id text, group_id text, "timestamp" timestamptz,
-    timestamp_raw text, received_at timestamptz, message_id text, properties text,
-    context text, warnings text, content_hash bytea, extra text
-);
-COMMENT ON TABLE events_arriving IS
-    'Events within the transaction that stores them; empty to every other';
--- Lets a shard be moved while events are stored, once the table is set to LOGGED.
-ALTER TABLE events_arriving REPLICA IDENTITY FULL;
-CREATE INDEX events_arriving_batch_idx ON events_arriving (batch);
-SELECT create_distributed_table(
-    'events_arriving', 'bucket', colocate_with => 'event_ids'
+-- Each call goes to the node that holds the shards of its bucket, also within a
+-- transaction.
+SELECT create_distributed_function(
+    CAST('rollcall_store_in_bucket' AS regproc)::regprocedure, 'p_bucket',
+    colocate_with => 'event_ids', force_delegation => true
 );
 -- The hash of a bucket decides on its shard: one number for each shard.
 DELETE FROM buckets;
@@ -79,7 +71,8 @@ async def distribute(url: str, *, count: int) -> int:
         await check_can_distribute(connection)
         try:
             driver = await driver_in_transaction(connection)
-            await driver.execute(_read_function())
+            for name in _FUNCTIONS:
+                await driver.execute(_read_function(name))
             await driver.execute(_SCRIPT.format(count=count))
         except DATABASE_ERRORS as error:
             if sqlstate_of(error) != "0A000":
@@ -120,6 +113,6 @@ async def check_can_distribute(connection: AsyncConnection) -> int:
     return nodes
 
 
-def _read_function() -> str:
-    script = files("migrations").joinpath("functions/rollcall_expire_bucket_v1.sql")
+def _read_function(name: str) -> str:
+    script = files("migrations").joinpath(f"functions/{name}.sql")
     return script.read_text(encoding="utf-8")

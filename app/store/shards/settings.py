@@ -4,8 +4,6 @@ Citus opens sessions of its own on the workers, without the settings that we sen
 login. `SET LOCAL` in a transaction reaches them, if Citus has been set to pass it on.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -32,47 +30,32 @@ _OF_CITUS = (
     "SET LOCAL citus.max_adaptive_executor_pool_size = 1;"
     "SET LOCAL citus.node_connection_timeout = '2s';"
 )
+# A modification of two shards: Citus then commits in two phases. In one phase, a commit
+# that fails on a worker is a warning, and Citus commits everything else. No row matches.
+_COMMIT_IN_TWO_PHASES = """
+INSERT INTO event_ids (bucket, id, stored_at, content_hash)
+SELECT bucket, id, stored_at, content_hash FROM event_ids
+WHERE bucket IN ({}, {}) AND id IS NULL
+"""
 _scripts: WeakKeyDictionary[asyncpg.Connection, str] = WeakKeyDictionary()
 
 
-async def propagate_settings(connection: AsyncConnection, buckets: Buckets) -> None:
-    """Give the settings of the session to the workers, where there are several buckets.
-
-    Call it in a transaction that has not used a worker yet.
-    """
+async def prepare_shards(connection: AsyncConnection, buckets: Buckets) -> None:
+    """As `prepare_transaction`; nothing where there is one bucket."""
     if not buckets.is_one:
-        await propagate_on(await driver_in_transaction(connection))
+        await prepare_transaction(await driver_in_transaction(connection), buckets)
 
 
-async def propagate_on(driver: asyncpg.Connection) -> None:
-    """As `propagate_settings`, on the driver's connection, for several buckets."""
-    await driver.execute(await _script_of(driver))
-
-
-@asynccontextmanager
-async def shard_transaction(driver: asyncpg.Connection) -> AsyncIterator[None]:
-    """A transaction whose settings reach the workers; they travel with its BEGIN.
+async def prepare_transaction(driver: asyncpg.Connection, buckets: Buckets) -> None:
+    """Pass the session's settings on to the workers, and commit on all or on none.
 
     Args:
-        driver: outside a transaction, or in one that the caller ends.
+        driver: in a transaction of several statements that has not used a worker yet.
+        buckets: several.
     """
-    if driver.is_in_transaction():
-        await propagate_on(driver)
-        yield
-        return
-    await driver.execute(f"BEGIN;{await _script_of(driver)}")
-    try:
-        yield
-    except BaseException:
-        if not driver.is_closed():
-            await driver.execute("ROLLBACK")
-        raise
-    await driver.execute("COMMIT")
-
-
-async def _script_of(driver: asyncpg.Connection) -> str:
     script = _scripts.get(driver)
     if script is None:
-        script = _OF_CITUS + await driver.fetchval(_READ)
-        _scripts[driver] = script
-    return script
+        script = _scripts[driver] = _OF_CITUS + await driver.fetchval(_READ)
+    # Alone, because Citus passes on the whole message of a SET.
+    await driver.execute(script)
+    await driver.execute(_COMMIT_IN_TWO_PHASES.format(*buckets.numbers[:2]))

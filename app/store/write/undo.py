@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.errors import EventNotFoundError
 from app.store.lifecycle.audit import record_action
 from app.store.shards.buckets import read_buckets
-from app.store.shards.settings import propagate_settings
+from app.store.shards.settings import prepare_shards
 from app.store.tables import event_ids, events, rejected_events
 
 _REJECTED_BATCH = 1_000
@@ -94,7 +94,7 @@ async def _delete_events(connection: AsyncConnection, import_id: UUID) -> Import
 
     All its rows have one `stored_at`, so a batch is within one partition.
     """
-    await propagate_settings(connection, await read_buckets(connection))
+    await prepare_shards(connection, await read_buckets(connection))
     columns = events.c
     of_import = columns.import_id == import_id
     stored_at = await connection.scalar(

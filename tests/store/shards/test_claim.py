@@ -1,20 +1,68 @@
-"""The statements of a bucket, on a single server."""
+"""The function that stores the events of a bucket, on a single server and on Citus."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.db_errors import DATABASE_ERRORS, is_data_error
-from app.store.shards.claim import claim_in_bucket
+from app.store.dsn import dsn_of
+from app.store.operator_session import in_operator_transaction
+from app.store.shards.buckets import Buckets, read_buckets
+from app.store.shards.claim import claim_in_bucket, store_in_buckets
 from app.store.transaction import driver_in_transaction
-from tests.support.store.entries import record
+from app.store.write.insert import STORED, insert_parameters
+from tests.support.postgres.citus import nodes_of
+from tests.support.store.entries import record, records
 
-ARRIVING = """
-CREATE TEMPORARY TABLE events_arriving AS
-SELECT 0 AS bucket, CAST(0 AS bigint) AS batch, id, source, event, user_id, group_id,
-    "timestamp", timestamp_raw, received_at, message_id, '' AS properties,
-    '' AS context, '' AS warnings, CAST('' AS bytea) AS content_hash, '' AS extra
-FROM events
+FUNCTION = Path("migrations/functions/rollcall_store_in_bucket_v1.sql")
+# Citus does not pass on a call within an expression: it runs on the node that is asked.
+HERE = """
+SELECT coalesce(rollcall_store_in_bucket(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
+), '')
 """
+
+
+class Shards(NamedTuple):
+    """A connection to the coordinator, and the commands that it has sent to workers."""
+
+    driver: asyncpg.Connection
+    buckets: Buckets
+    commands: list[str]
+
+    async def sent(self) -> list[str]:
+        """The first two words of each command since the last call."""
+        await self.driver.execute("SELECT 1")  # listeners run in the loop's next turn
+        words = [
+            " ".join(command.partition("(")[0].split()[1:3])
+            for command in self.commands
+        ]
+        self.commands.clear()
+        return words
+
+
+@pytest.fixture
+async def shards(citus_database_url: str) -> AsyncIterator[Shards]:
+    buckets = await in_operator_transaction(citus_database_url, read_buckets)
+    async with connected(citus_database_url) as driver:
+        commands: list[str] = []
+        driver.add_log_listener(lambda _, notice: commands.append(notice.message))
+        await driver.execute("SET citus.log_remote_commands = on")
+        yield Shards(driver, buckets, commands)
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    driver = await asyncpg.connect(dsn_of(url))
+    try:
+        yield driver
+    finally:
+        await driver.close()
 
 
 @pytest.mark.parametrize("text", ["\x00", "\ud800"])
@@ -23,7 +71,48 @@ async def test_text_that_postgres_cannot_hold_is_an_error_of_the_data(
 ) -> None:
     async with engine.connect() as connection:
         driver = await driver_in_transaction(connection)
-        await driver.execute(ARRIVING)
+        await driver.execute(FUNCTION.read_text())
         with pytest.raises(DATABASE_ERRORS) as refused:
             await claim_in_bucket(driver, 0, [record()._replace(timestamp_raw=text)])
         assert is_data_error(refused.value)
+
+
+async def test_batch_is_one_command_that_the_worker_commits(shards: Shards) -> None:
+    event = record()
+    bucket = shards.buckets.of(event.user_id)
+    for known in (set(), {event.id}):
+        assert await claim_in_bucket(shards.driver, bucket, [event]) == known
+        assert await shards.sent() == ["SELECT public.rollcall_store_in_bucket"]
+
+
+async def test_transaction_of_several_statements_commits_in_two_phases(
+    shards: Shards,
+) -> None:
+    """In one phase, a commit that fails on a worker would be a mere warning."""
+    event = record()
+    async with shards.driver.transaction():
+        outcomes = await store_in_buckets(shards.driver, shards.buckets, [event])
+        assert outcomes == [STORED]
+        assert "PREPARE TRANSACTION" not in await shards.sent()
+    commands = await shards.sent()
+    assert commands.count("PREPARE TRANSACTION") >= 1
+    assert "COMMIT" not in commands
+
+
+async def test_commit_is_durable_and_on_the_node_of_the_shard(
+    citus_database_url: str, shards: Shards
+) -> None:
+    """Whatever the role says there; a shard that was moved away is not written to."""
+    [event] = records(1)
+    arguments = (shards.buckets.of(event.user_id), *insert_parameters([event]))
+    settings = []
+    for node in await nodes_of(citus_database_url):
+        async with connected(node.url) as driver, driver.transaction():
+            await driver.execute("SET LOCAL synchronous_commit = off")
+            try:
+                assert await driver.fetchval(HERE, *arguments) == ""
+            except asyncpg.SerializationError as error:
+                assert "is not on this node" in str(error)  # noqa: PT017 - not on each node
+                continue
+            settings.append(await driver.fetchval("SHOW synchronous_commit"))
+    assert settings == ["on"]

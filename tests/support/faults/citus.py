@@ -102,7 +102,5 @@ async def move_shard(url: str, workers: list[CitusServer]) -> None:
     [target] = [worker.port for worker in workers if worker.port != source]
     await execute(
         url,
-        "ALTER TABLE events_arriving SET LOGGED",
         _MOVE.format(shard=shard, source=source, target=target),
-        "ALTER TABLE events_arriving SET UNLOGGED",
     )
