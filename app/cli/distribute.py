@@ -22,7 +22,8 @@ without a message id a second time.
 Back up with citus_create_restore_point and the WAL archive of each node.
 - Weeks are detached with a plain DETACH PARTITION, which locks the table a moment; \
 CONCURRENTLY does not work.
-- stored_at is the clock of the coordinator. All instances connect to one coordinator.
+- stored_at is the clock of the node that holds the bucket: keep all clocks within a \
+second. All instances connect to one coordinator.
 - A body with events of several users is several transactions; the answer tells the \
 outcome of each event.\
 """

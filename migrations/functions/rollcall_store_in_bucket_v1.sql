@@ -1,7 +1,7 @@
 -- On Citus: stores the events of one bucket on the node that holds its shards, and
 -- returns the ids that were known before, with commas between them. Citus passes the
 -- call on to that node, where it is one statement on ordinary tables: the shards. Runs
--- with its owner's rights, who alone may lock a shard against being moved.
+-- with its owner's rights, because only the owner may lock a shard against a move.
 --
 -- The columns are texts with p_mark between their values, as in the statement of a
 -- single server; those of instants have `","` between theirs.

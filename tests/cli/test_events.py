@@ -30,6 +30,7 @@ def run(
             "ROLLCALL_DATABASE_URL": url,
             "ROLLCALL_EVENTS_DIR": str(events_dir),
             "ROLLCALL_JOURNAL": "off",
+            "ROLLCALL_TEST_CITUS_URL": None,  # of the tests, not a setting
         },
     )
 
@@ -214,6 +215,7 @@ async def test_replay_moves_unknown_events_once_they_are_declared(
         assert tuple(counts.one()) == (1_000, 1_000, 0)
 
 
+@pytest.mark.on_citus
 async def test_adopt_validates_events_that_were_stored_undeclared(
     on_database: Run,
     tmp_path: Path,

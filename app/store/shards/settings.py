@@ -31,7 +31,7 @@ _OF_CITUS = (
     "SET LOCAL citus.node_connection_timeout = '2s';"
 )
 # A modification of two shards: Citus then commits in two phases. In one phase, a commit
-# that fails on a worker is a warning, and Citus commits everything else. No row matches.
+# that fails on a worker is only a warning, and Citus commits the rest. No row matches.
 _COMMIT_IN_TWO_PHASES = """
 INSERT INTO event_ids (bucket, id, stored_at, content_hash)
 SELECT bucket, id, stored_at, content_hash FROM event_ids

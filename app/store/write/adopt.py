@@ -21,6 +21,7 @@ _UNDECLARED = text(
     "warnings @> jsonb_build_array(jsonb_build_object('code', CAST(:code AS text)))"
 ).bindparams(code=WarningCode.UNDECLARED_EVENT.value)
 _COLUMNS = (
+    events.c.bucket,
     events.c.stored_at,
     events.c.id,
     events.c.event,
@@ -32,12 +33,16 @@ _COLUMNS = (
     cast(events.c.context, Text).label("context"),
     cast(events.c.warnings, Text).label("warnings"),
 )
-# By primary place, so that only one partition is searched for each row.
+# By bucket and week, so that only one partition is searched for each row. A row that an
+# erasure has changed meanwhile stays as it is; a lock of the rows instead of this
+# comparison would not work on shards.
 _ADOPT = (
     update(events)
     .where(
+        events.c.bucket == bindparam("of_bucket"),
         events.c.id == bindparam("of_id"),
         events.c.stored_at == bindparam("of_stored_at"),
+        events.c.warnings == bindparam("old_warnings", type_=JSONB),
     )
     .values(warnings=bindparam("new_warnings", type_=JSONB))
 )
@@ -84,7 +89,7 @@ async def adopt(
     after: Row[Any] | None = None
     while True:
         async with engine.begin() as connection:
-            rows = await _lock(connection, name, after=after, limit=limit)
+            rows = await _read(connection, name, after=after, limit=limit)
             if not rows:
                 return
             adopted = await _adopt(connection, rows, catalog)
@@ -92,7 +97,7 @@ async def adopt(
         after = rows[-1]
 
 
-async def _lock(
+async def _read(
     connection: AsyncConnection, name: str, *, after: Row[Any] | None, limit: int
 ) -> Sequence[Row[Any]]:
     query = (
@@ -100,7 +105,6 @@ async def _lock(
         .where(events.c.event == name, _UNDECLARED)
         .order_by(events.c.stored_at, events.c.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     if after is not None:
         place = tuple_(events.c.stored_at, events.c.id)
@@ -125,8 +129,10 @@ async def _adopt(
         ]
         changes.append(
             {
+                "of_bucket": row.bucket,
                 "of_id": row.id,
                 "of_stored_at": row.stored_at,
+                "old_warnings": row.warnings,
                 "new_warnings": orjson.dumps(warnings).decode(),
             }
         )

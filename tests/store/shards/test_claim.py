@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
@@ -16,10 +15,11 @@ from app.store.shards.buckets import Buckets, read_buckets
 from app.store.shards.claim import claim_in_bucket, store_in_buckets
 from app.store.transaction import driver_in_transaction
 from app.store.write.insert import STORED, insert_parameters
+from migrations.statements import read_script
 from tests.support.postgres.citus import nodes_of
 from tests.support.store.entries import record, records
 
-FUNCTION = Path("migrations/functions/rollcall_store_in_bucket_v1.sql")
+FUNCTION = read_script("functions/rollcall_store_in_bucket_v1.sql")
 # Citus does not pass on a call within an expression: it runs on the node that is asked.
 HERE = """
 SELECT coalesce(rollcall_store_in_bucket(
@@ -71,7 +71,7 @@ async def test_text_that_postgres_cannot_hold_is_an_error_of_the_data(
 ) -> None:
     async with engine.connect() as connection:
         driver = await driver_in_transaction(connection)
-        await driver.execute(FUNCTION.read_text())
+        await driver.execute(FUNCTION)
         with pytest.raises(DATABASE_ERRORS) as refused:
             await claim_in_bucket(driver, 0, [record()._replace(timestamp_raw=text)])
         assert is_data_error(refused.value)
