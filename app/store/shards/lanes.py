@@ -23,7 +23,7 @@ class Lane:
 
     Args:
         committer: of the writer.
-        buffer: takes the entries that the server does not store; None without a journal.
+        buffer: takes entries that the server does not store; None without a journal.
     """
 
     def __init__(self, committer: Committer, buffer: JournalBuffer | None) -> None:

@@ -6,7 +6,7 @@ import json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.tables.events import events
+from app.store.tables import events
 from app.store.write.adopt import adopt
 from app.store.write.insert import STORED
 from tests.support.eventually import eventually
