@@ -32,7 +32,7 @@ async def test_adoption_leaves_an_event_that_an_erasure_changes(
 
     async def is_waiting() -> bool:
         async with engine.connect() as connection:
-            return await connection.scalar(WAITING) == 1
+            return bool(await connection.scalar(WAITING))
 
     async with engine.begin() as eraser:
         of_a = events.c.message_id == "a"

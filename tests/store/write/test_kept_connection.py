@@ -5,7 +5,6 @@ import asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.shards.settings import shard_transaction
 from app.store.write.kept_connection import KeptConnection
 
 
@@ -17,10 +16,7 @@ async def test_transaction_whose_begin_was_answered_late_is_not_taken_for_the_ca
     async with kept.until(loop.time() + 30) as driver:
         # As if the reply to BEGIN came after its time limit.
         await driver.execute("BEGIN")
-    async with (
-        kept.until(loop.time() + 30) as driver,
-        shard_transaction(driver),
-    ):
+    async with kept.until(loop.time() + 30) as driver:
         await driver.execute("INSERT INTO sources (name) VALUES ('late')")
     async with engine.connect() as connection:
         stored = await connection.scalar(
