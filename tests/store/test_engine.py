@@ -101,7 +101,7 @@ async def test_session_settings_have_the_highest_priority(
 
 
 # Postgres ends a statement a little earlier than the client would, which a busy machine
-# may turn round. So these tests give Postgres a limit of their own.
+# may turn round: these tests give Postgres a limit of their own.
 
 
 async def test_long_statement_is_ended_and_its_connection_serves_on(

@@ -1,7 +1,7 @@
 """Bounds on durations, which hold on a busy machine too.
 
-A busy machine delays some of several attempts, a defect delays them all. So the least
-duration is what a test compares.
+A busy machine delays some of several attempts, a defect delays them all. So a test
+compares the least duration.
 """
 
 import time

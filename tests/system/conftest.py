@@ -119,7 +119,7 @@ def serve(env: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def serve_program(env: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
-    """Do the same with the program, whose workers are programs, too."""
+    """Do the same with the program; its workers are programs, too."""
     with ExitStack() as stack:
         yield _starter(serving, stack, env, tmp_path)
 

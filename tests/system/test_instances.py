@@ -83,7 +83,7 @@ def test_two_instances_on_one_data_directory_keep_their_journals_apart(
     with frozen(own_cluster):
         for number, service in enumerate((first, first, first, second, second)):
             assert send(service, key, f"shared-{number}") == "buffered"
-        # Each counts what it holds, so a sum over both counts no event twice.
+        # Each counts its own events, so a sum over both counts no event twice.
         for service, count in ((first, 3), (second, 2)):
             until(
                 partial(holds, service, read_key, count),

@@ -108,7 +108,7 @@ def shared_database(own_database: Database) -> Database:
 
 @pytest.fixture(scope="module")
 def shared_service(service: Service) -> Service:
-    """A service of this module alone, whose log has no line of other tests."""
+    """A service of this module alone: its log has no line of other tests."""
     return service
 
 

@@ -37,7 +37,7 @@ async def fill(engine: AsyncEngine, *ages: timedelta) -> None:
 
 
 async def expire(engine: AsyncEngine) -> int:
-    """Delete what has expired; returns the number of rows."""
+    """Delete expired events; returns the number of rows."""
     queries = ServiceQueries(engine, timeout_s=PATIENCE_S)
     return await queries.expire_rejected(days=DAYS)
 

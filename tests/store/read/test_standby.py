@@ -58,7 +58,7 @@ async def arrivals(standby_url: str) -> AsyncIterator[Arrivals]:
 
 
 class Watched:
-    """What all polls together reported and counted."""
+    """Reports and counts of all polls together."""
 
     def __init__(self, arrivals: Arrivals) -> None:
         self._arrivals = arrivals

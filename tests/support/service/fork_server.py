@@ -1,10 +1,10 @@
-"""Runs `rollcall` in processes that are forked, so that each is spared its imports.
+"""Runs `rollcall` in forked processes, which need not import its modules again.
 
-They take most of the time of a start: one second for a command, four for a service with
-one worker. The fork server is a process that has them done and has one thread; a test
-process starts it at its first use. What it forks differs from a program only in that:
-arguments, environment, working directory and standard streams are its own, and it
-leaves with an exit status. Tests of the start itself start the program.
+Imports take most of the time of a start: one second for a command, four seconds for a
+service with one worker. The fork server is a process with one thread that has imported
+the modules; a test process starts it at the first use. A forked process has arguments,
+an environment, a working directory, standard streams and an exit status of its own, as
+a program has. Tests of the start itself run the program.
 """
 
 import atexit
@@ -167,7 +167,7 @@ def _run(command: dict[str, Any]) -> None:
     cli = import_module("app.cli")
     serve: Any = import_module("app.cli.serve")
     os.environ.clear()  # noqa: TID251 - the process begins
-    os.environ.update(command["env"])  # noqa: TID251 - likewise
+    os.environ.update(command["env"])  # noqa: TID251 - as above
     program = Path(sys.executable).with_name("rollcall")
     sys.argv = [str(program), *command["arguments"]]
     sys.modules["__main__"] = ModuleType("__main__")  # usage messages name it
@@ -191,11 +191,11 @@ def _fork_worker(
 def _forked(
     run: Callable[[], None], *, keep: int | None = None, **options: Any
 ) -> "subprocess.Popen[bytes]":
-    """Run something in a child process, which is never replaced by a program.
+    """Run a function in a child process, which is never replaced by a program.
 
     Args:
-        run: what the child runs.
-        keep: the one descriptor that it keeps beside its standard streams.
+        run: the work of the child.
+        keep: the one descriptor that it keeps in addition to its standard streams.
         options: of `Popen`.
     """
 

@@ -15,7 +15,7 @@ from tests.support.service.process import Service
 LARGE = 60_000
 MAX_S = 0.05
 # Each header that any part of the service, or a library under it, reads before it knows
-# the client; with what has to stand first for the rest to be parsed.
+# the client; with the prefixes without which the rest is not parsed.
 HEADERS = {
     "Accept": ("", "text/html;q="),
     "Accept-Encoding": ("", "gzip;q="),
@@ -61,7 +61,7 @@ TARGETS = (
 
 
 def hostile(target: str) -> dict[str, bytes]:
-    """Requests for one target, by what is hostile in each."""
+    """Requests for one target, by their hostile part."""
     found = {}
     for name, unit in product(HEADERS, UNITS):
         for prefix in HEADERS[name]:
