@@ -13,9 +13,13 @@ from app.api.openapi import problem_responses
 from app.errors import SchemaError
 from app.request_errors import UnavailableError
 from app.store.journal.fallback import OfflineBuffer
+from app.store.write.writer import Refusal
 
 # One answer serves all probes for this time, so that they cannot crowd out writers.
 _TRUST_S = 0.5
+# Longest wait for Postgres: a little more than a look-up has by default, so that the
+# answer names its cause.
+_WAIT_S = 1.2
 
 
 class Alive(BaseModel):
@@ -58,28 +62,46 @@ class _Problem(NamedTuple):
 class Readiness:
     """Whether events are accepted; one check answers all probes of half a second.
 
+    The answer comes within about a second. If the check takes longer, an earlier good
+    one holds for as long as no event can have been refused since.
+
     Args:
         check: raises UnavailableError or SchemaError if Postgres cannot store events.
         has_write_keys: whether a live write key exists in Postgres.
+        lookup_s: time limit of a look-up. Where Postgres does not respond, no event is
+            refused sooner.
+        commit_s: time limit of a commit.
+        refusal: the last commit, if its events were refused.
         outage: buffer for the time without Postgres; None without a journal.
         clock: monotonic seconds.
+        wait_s: longest wait for a check.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it depends on, and two values for tests
         self,
         check: Callable[[], Awaitable[None]],
         *,
         has_write_keys: Callable[[], Awaitable[bool]],
+        lookup_s: float,
+        commit_s: float,
+        refusal: Callable[[], Refusal | None] = lambda: None,
         outage: OfflineBuffer | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wait_s: float = _WAIT_S,
     ) -> None:
         self._check = check
         self._has_write_keys = has_write_keys
+        self._lookup_s = lookup_s
+        self._commit_s = commit_s
+        self._refusal = refusal
         self._outage = outage
         self._clock = clock
-        self._lock = asyncio.Lock()
+        self._wait_s = wait_s
+        self._checking: asyncio.Task[None] | None = None
         self._asked_at = float("-inf")
+        self._confirmed_at = float("-inf")
         self._problem: _Problem | None = None
+        self._refused: _Problem | None = None
         self._has_keys = True
 
     async def ask(self) -> Ready:
@@ -88,50 +110,87 @@ class Readiness:
         Raises:
             UnavailableError: events are refused; the detail gives the reason.
         """
-        outage = self._outage
-        if outage is not None and outage.is_on and _takes_events(outage):
-            # Without a check: a frozen database would delay the answer.
-            return Ready(
-                events="buffered",
-                reason=outage.buffer.circuit.reason,
-                since=outage.buffer.circuit.since,
-            )
-        asked_at = self._clock()
-        async with self._lock:
-            if self._asked_at + _TRUST_S < asked_at:
-                self._problem = await self._find_problem()
-                # Only now: a check that was cut short gives no answer.
-                self._asked_at = asked_at
-        problem = self._problem
+        problem = self._known_problem() or await self._latest()
         if problem is None:
             reason = None if self._has_keys else "no keys yet"
             return Ready(events="stored", reason=reason)
-        if outage is not None and not problem.is_schema and _takes_events(outage):
-            return Ready(events="buffered", reason=problem.reason, since=problem.since)
+        return self._without_postgres(problem)
+
+    def confirm(self) -> None:
+        """Record that Postgres can store events now."""
+        self._confirmed_at = self._clock()
+
+    def stop(self) -> None:
+        """End a check that is under way."""
+        if self._checking is not None:
+            self._checking.cancel()
+
+    def _known_problem(self) -> _Problem | None:
+        """What the last commits found; no check is needed then."""
+        outage = self._outage
+        if outage is not None and outage.is_on:
+            circuit = outage.buffer.circuit
+            return _Problem(
+                circuit.reason,
+                circuit.since or datetime.now(UTC),
+                is_schema=outage.buffer.drain.is_barred,
+            )
+        refusal = self._refusal()
+        # Without events, nothing but time shows that commits succeed again.
+        if refusal is None or self._clock() > refusal.at + 2 * self._commit_s:
+            self._refused = None
+            return None
+        since = self._refused.since if self._refused else datetime.now(UTC)
+        self._refused = _Problem(refusal.reason, since, is_schema=False)
+        return self._refused
+
+    def _without_postgres(self, problem: _Problem) -> Ready:
+        outage = self._outage
+        reason = problem.reason
+        if outage is not None and not problem.is_schema:
+            if not outage.takes:
+                reason += ", and the journal takes no events"
+            elif not outage.knows_a_sender:
+                reason += ", and no key is known"
+            else:
+                return Ready(events="buffered", reason=reason, since=problem.since)
         raise UnavailableError(
-            f"Events are refused since {problem.since:%Y-%m-%dT%H:%M:%SZ}: "
-            f"{problem.reason}.",
-            reason=problem.reason,
+            f"Events are refused since {problem.since:%Y-%m-%dT%H:%M:%SZ}: {reason}.",
+            reason=reason,
         )
 
-    async def _find_problem(self) -> _Problem | None:
+    async def _latest(self) -> _Problem | None:
+        """The result of the last check, or of one that ends in time."""
+        checking = self._checking
+        if checking is None or checking.done():
+            if self._asked_at + _TRUST_S >= self._clock():
+                return self._problem
+            checking = self._checking = asyncio.create_task(self._find_problem())
+        await asyncio.wait({checking}, timeout=self._wait_s)
+        if checking.done():
+            checking.result()
+        elif self._confirmed_at + self._lookup_s < self._clock():
+            self._problem = self._since_when("no answer in time", is_schema=False)
+        return self._problem
+
+    async def _find_problem(self) -> None:
+        asked_at = self._clock()
         try:
             await self._check()
             self._has_keys = await self._has_write_keys()
         except UnavailableError as error:
-            return self._since_when(error.reason, is_schema=False)
+            self._problem = self._since_when(error.reason, is_schema=False)
         except SchemaError as error:
-            return self._since_when(error.detail.rstrip("."), is_schema=True)
-        return None
+            self._problem = self._since_when(error.detail.rstrip("."), is_schema=True)
+        else:
+            self._problem = None
+            self._confirmed_at = asked_at
+        # Only now: a check that was cut short gives no answer.
+        self._asked_at = asked_at
 
     def _since_when(self, reason: str, *, is_schema: bool) -> _Problem:
         since = self._problem.since if self._problem else datetime.now(UTC)
         return _Problem(reason, since, is_schema)
-
-
-def _takes_events(outage: OfflineBuffer) -> bool:
-    """Whether events of at least one sender can be buffered."""
-    return outage.takes and outage.knows_a_sender
 
 
 def health_routes(readiness: Readiness, *, declarations: str) -> APIRouter:

@@ -141,6 +141,9 @@ class Service:
         self.readiness = Readiness(
             self._check_ready,
             has_write_keys=self._lookups.has_write_keys,
+            lookup_s=settings.lookup_timeout_seconds,
+            commit_s=settings.commit_timeout_seconds,
+            refusal=lambda: self._writer.refusal,
             outage=self._outage,
         )
         self.home = Home(
@@ -197,6 +200,7 @@ class Service:
         reason: str | None = None
         try:
             await self._check_ready()
+            self.readiness.confirm()
         except UnavailableError as error:
             reason = error.reason
             log.warning("not ready", extra=fields(reason=reason))
@@ -219,6 +223,7 @@ class Service:
         finally:
             for chore in chores:
                 chore.cancel()
+            self.readiness.stop()
             await self._writer.stop()
             await self._recorder.flush()
             if self._outage is not None:

@@ -1,10 +1,14 @@
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from app.api.health import Readiness
 from app.errors import SchemaError
 from app.request_errors import UnavailableError
+from app.store.write.writer import Refusal
+from tests.support.eventually import eventually
+from tests.support.limits import PATIENCE_S
 
 
 class Clock:
@@ -45,9 +49,39 @@ def clock() -> Clock:
     return Clock()
 
 
+class Writer:
+    """Holds the last refusal."""
+
+    refusal: Refusal | None = None
+
+
 @pytest.fixture
-def readiness(check: Check, clock: Clock) -> Readiness:
-    return Readiness(check, has_write_keys=check.has_write_keys, clock=clock)
+def writer() -> Writer:
+    return Writer()
+
+
+@pytest.fixture
+def readiness(check: Check, clock: Clock, writer: Writer) -> Readiness:
+    return readiness_of(check, clock, writer)
+
+
+@pytest.fixture
+def impatient(check: Check, clock: Clock, writer: Writer) -> Readiness:
+    return readiness_of(check, clock, writer, wait_s=0.01)
+
+
+def readiness_of(
+    check: Check, clock: Clock, writer: Writer, *, wait_s: float = PATIENCE_S
+) -> Readiness:
+    return Readiness(
+        check,
+        has_write_keys=check.has_write_keys,
+        lookup_s=10,
+        commit_s=20,
+        refusal=lambda: writer.refusal,
+        clock=clock,
+        wait_s=wait_s,
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,11 +145,60 @@ async def test_many_who_ask_at_once_ask_once(
     assert check.asked == 1
 
 
+async def test_frozen_database_is_ready_until_an_event_can_have_been_refused(
+    impatient: Readiness, check: Check, clock: Clock
+) -> None:
+    impatient.confirm()
+    check.open.clear()
+    clock.now += 9
+    assert (await impatient.ask()).events == "stored"
+    clock.now += 2
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="no answer in time"):
+            await impatient.ask()
+    assert check.asked == 1
+
+    async def is_ready() -> bool:
+        with suppress(UnavailableError):
+            return (await impatient.ask()).events == "stored"
+        return False
+
+    check.open.set()
+    await eventually(is_ready)
+
+
+async def test_frozen_database_without_an_earlier_check_is_not_ready(
+    impatient: Readiness, check: Check
+) -> None:
+    check.open.clear()
+    with pytest.raises(UnavailableError, match="no answer in time"):
+        await impatient.ask()
+    impatient.stop()
+
+
+async def test_refused_commit_is_not_ready_until_one_succeeds_or_time_passes(
+    readiness: Readiness, check: Check, clock: Clock, writer: Writer
+) -> None:
+    writer.refusal = Refusal(clock.now, "lock")
+    clock.now += 39
+    with pytest.raises(UnavailableError, match=r"since 20.*: lock\."):
+        await readiness.ask()
+    assert check.asked == 0
+    clock.now += 2
+    await readiness.ask()
+
+    writer.refusal = Refusal(clock.now, "lock")
+    with pytest.raises(UnavailableError, match="lock"):
+        await readiness.ask()
+    writer.refusal = None
+    await readiness.ask()
+
+
 async def test_cancelled_check_is_not_ready(readiness: Readiness, check: Check) -> None:
     check.open.clear()
     asking = asyncio.create_task(readiness.ask())
     await asyncio.sleep(0)
-    asking.cancel()
+    readiness.stop()
     with pytest.raises(asyncio.CancelledError):
         await asking
 

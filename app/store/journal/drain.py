@@ -126,8 +126,12 @@ class Drain:
             await self._check()
         except (SchemaError, UnavailableError) as error:
             self.is_barred = isinstance(error, SchemaError)
-            if isinstance(error, UnavailableError) and self._circuit.is_open:
-                self._circuit.open(error.reason)  # the cause may have changed
+            if self._circuit.is_open:  # the cause may have changed
+                self._circuit.open(
+                    error.detail.rstrip(".")
+                    if isinstance(error, SchemaError)
+                    else error.reason
+                )
             return False
         self.is_barred = False
         return True

@@ -15,7 +15,7 @@ from app.store.journal.buffer import JournalBuffer
 from app.store.shards.buckets import ONE_BUCKET, Buckets
 from app.store.write.committer import Committer
 from app.store.write.submission import Waiter
-from app.store.write.writer import Writer
+from app.store.write.writer import Refusal, Writer
 
 
 class Lane:
@@ -76,6 +76,14 @@ class BucketWriters:
     def has_lanes(self) -> bool:
         """Whether several buckets are known."""
         return bool(self._lanes)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """The last commit, if its events were refused; None with several buckets.
+
+        A server that is away refuses the events of its own bucket alone.
+        """
+        return None if self._lanes else self._first.refusal
 
     async def refresh(self) -> None:
         """Open the lanes if the database has several buckets.

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from app.pipeline.outcome import Entry, Outcome
 from app.request_errors import UnavailableError
@@ -35,6 +36,18 @@ MAX_JOURNALED = 10_000
 MIN_TAKEN = 32
 
 
+class Refusal(NamedTuple):
+    """A commit that was not confirmed, and whose events no journal took.
+
+    Attributes:
+        at: monotonic seconds.
+        reason: cause, such as `password refused`.
+    """
+
+    at: float
+    reason: str
+
+
 class Writer:
     """Commits submissions in order of arrival.
 
@@ -45,6 +58,9 @@ class Writer:
         committer: used for one commit at a time.
         outage: its journal takes the entries that are not confirmed in time, and its
             circuit breaker is opened then; while it is open, nothing is committed.
+
+    Attributes:
+        refusal: the last commit, if its events were refused.
     """
 
     def __init__(
@@ -59,6 +75,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self.refusal: Refusal | None = None
 
     @property
     def waiting(self) -> int:
@@ -136,8 +153,13 @@ class Writer:
         if journal is not None and None in outcomes:
             await self._buffer(journal, batch, outcomes, opens=not is_away)
         else:
+            self._remember(is_refused=None in outcomes)
             # Not now: Postgres works on the next transaction meanwhile.
             asyncio.get_running_loop().call_soon(_resolve, batch, outcomes)
+
+    def _remember(self, *, is_refused: bool) -> None:
+        reason = self._committer.failure
+        self.refusal = Refusal(time.monotonic(), reason) if is_refused else None
 
     def _waited_s(self, batch: list[Submission]) -> float:
         """Time that the oldest submission has waited, to be taken off its deadline.
@@ -171,6 +193,7 @@ class Writer:
             taken = await journal.append(bodies)
         except Exception:
             log.exception("the journal failed")
+        self._remember(is_refused=not all(taken))
         if opens:
             # After the append, so that a drain which finds Postgres back also finds
             # these entries. And only after a failed commit: entries that came here
