@@ -16,6 +16,7 @@ from typing import Any
 
 from app.events.envelope import USER_NAMES
 from app.pipeline.persons.escapes import ESCAPED_WORD, PART_OF_ESCAPE, readings
+from app.pipeline.persons.sieve import make_sieve
 
 REDACTED = "[erased]"
 
@@ -55,8 +56,10 @@ class Person:
             for form in dict.fromkeys((unicodedata.normalize("NFC", name), name))
         ]
         patterns = {*map(_words, names), ESCAPED_WORD}
-        if user_id.isdecimal() and len(user_id) >= _EXPONENT_DIGITS:
+        has_exponent = user_id.isdecimal() and len(user_id) >= _EXPONENT_DIGITS
+        if has_exponent:
             patterns.add(r"e\+")
+        self._sieve = make_sieve(names, has_exponent=has_exponent)
         self.pattern = "|".join(sorted(patterns))
         self._names = [
             [_expression(character, ignores_case="@" in name) for character in name]
@@ -64,6 +67,10 @@ class Person:
         ]
         longest_first = sorted(map("".join, self._names), key=len, reverse=True)
         self._traces = re.compile(f"{_BEFORE}(?:{'|'.join(longest_first)}){_AFTER}")
+
+    def may_be_in(self, content: bytes) -> bool:
+        """Whether JSON or text, as ASCII, may hold a trace: a quick first look."""
+        return self._sieve(content)
 
     def is_user(self, value: object) -> bool:
         """Whether a user id, text or number, is the person's."""

@@ -15,9 +15,9 @@ from app.store.journal.codec import decode_entry
 from app.store.journal.sqlite import ASIDE, PARTS, journal_files, read_after
 
 _PAUSE_S = 0.2
-_PIECE_BYTES = 4 * 1024 * 1024
-# More than the longest form of an id or an email address.
-_OVERLAP_BYTES = 16 * 1024
+_PIECE_BYTES = 16 * 1024
+# Of a SQLite page. A longer form is in several, with other bytes between them.
+_OVERLAP_BYTES = 4 * 1024
 
 
 class JournalTraces(NamedTuple):
@@ -93,7 +93,7 @@ def entries_of(
 
 def _concerning(path: Path, person: Person) -> Iterator[tuple[bool, Entry]]:
     """Each entry of a journal that concerns the person, and whether it is their own."""
-    for encoded in _read(path):
+    for encoded in filter(person.may_be_in, _read(path)):
         try:
             entry = decode_entry(encoded)
         except ValueError:
@@ -118,7 +118,8 @@ def _holds(path: Path, person: Person) -> bool:
     with suppress(FileNotFoundError), path.open("rb") as file:
         end = b""
         while piece := file.read(_PIECE_BYTES):
-            if person.is_in((end + piece).decode("latin-1")):
+            content = end + piece
+            if person.may_be_in(content) and person.is_in(content.decode("latin-1")):
                 return True
             end = piece[-_OVERLAP_BYTES:]
     return False
