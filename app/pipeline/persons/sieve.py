@@ -85,7 +85,9 @@ def _alone(word: str) -> str:
     before = (
         f"(?<!{_IN_WORD}{word})",
         rf"(?<=\\[bfnrt]{word})",
+        f"(?<=5c[bfnrt]{word})",
         f"(?<=%{_HEX}{{2}}{word})",
+        f"(?<=25{_HEX}{{2}}{word})",
         f"(?<=u{_HEX}{{4}}{word})",
     )
     return f"{word}(?!{_IN_WORD})(?:{'|'.join(before)})"
