@@ -68,6 +68,28 @@ def test_numeric_id_next_to_an_escape_passes(value: Any) -> None:
     assert Person("42").may_be_in(entry)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "zoe%31",
+        "zoe%2531",
+        r"zoe\u0031",
+        r"zoe%5Cu0031",
+        r"zoe\u002531",
+        r"zoe\u005cu0031",
+        r"zoe\u0026#49;",
+        "zoe%26#49;",
+        "zoe&amp;#49;",
+        "zoe&amp%3B%2349;",
+    ],
+)
+def test_escaped_digit_of_a_name_passes(text: str) -> None:
+    person = Person("zoe1")
+    encoded = json.dumps(json.dumps(text))
+    assert person.is_in(encoded)
+    assert person.may_be_in(encoded.encode())
+
+
 def test_every_lookalike_of_a_letter_passes() -> None:
     """A user id is compared normalised, an address without regard to case."""
     letter = re.compile("[0-9A-Za-z]")
