@@ -120,10 +120,11 @@ class Readiness:
         """Record that Postgres can store events now."""
         self._confirmed_at = self._clock()
 
-    def stop(self) -> None:
-        """End a check that is under way."""
+    async def stop(self) -> None:
+        """End a check that is under way, and give it time to return its connection."""
         if self._checking is not None:
             self._checking.cancel()
+            await asyncio.wait({self._checking}, timeout=self._wait_s)
 
     def _known_problem(self) -> _Problem | None:
         """What the last commits found; no check is needed then."""

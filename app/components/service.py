@@ -223,7 +223,7 @@ class Service:
         finally:
             for chore in chores:
                 chore.cancel()
-            self.readiness.stop()
+            await self.readiness.stop()
             await self._writer.stop()
             await self._recorder.flush()
             if self._outage is not None:

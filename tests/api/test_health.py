@@ -173,7 +173,7 @@ async def test_frozen_database_without_an_earlier_check_is_not_ready(
     check.open.clear()
     with pytest.raises(UnavailableError, match="no answer in time"):
         await impatient.ask()
-    impatient.stop()
+    await impatient.stop()
 
 
 async def test_refused_commit_is_not_ready_until_one_succeeds_or_time_passes(
@@ -198,7 +198,7 @@ async def test_cancelled_check_is_not_ready(readiness: Readiness, check: Check) 
     check.open.clear()
     asking = asyncio.create_task(readiness.ask())
     await asyncio.sleep(0)
-    readiness.stop()
+    await readiness.stop()
     with pytest.raises(asyncio.CancelledError):
         await asking
 
