@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app.store.quarantine import actions
-from app.store.quarantine.replay_runs import NAME, ReplayState
+from app.store.quarantine.replay_runs import NAME, ReplayRuns, ReplayState
 from tests.support.app.client import Api
 from tests.support.app.console import signed_in, token_of
 from tests.support.app.read_api import OURS, bearer, browser, read_key
@@ -169,6 +169,23 @@ async def test_replay_during_another_is_refused_with_a_message(
     assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
     assert "This request started none" in refused.json()["message"]
     assert 'id="replay">A replay is running' in (await operator.get("/rejected")).text
+
+
+async def test_replay_while_the_service_ends_is_refused_with_that_reason(
+    api: Api, operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = {"id": str(await reject(api)), "form_token": await token_of(operator)}
+    start = ReplayRuns.start
+
+    def start_late(runs: ReplayRuns, *args: Any, **options: Any) -> bool:
+        """As when the service begins to end while the request is read."""
+        runs.end()
+        return start(runs, *args, **options)
+
+    monkeypatch.setattr(ReplayRuns, "start", start_late)
+    refused = await operator.post("/rejected/replay", data=form)
+    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+    assert "The service is ending" in refused.json()["message"]
 
 
 async def test_replay_page_without_replay_says_what_to_do(api: Api) -> None:
