@@ -15,6 +15,7 @@ from app.api.allowed_hosts import AllowedHosts
 from app.api.documents import PublicDocuments, PublicPaths
 from app.api.health import health_routes
 from app.api.openapi import describe
+from app.api.ready_refusals import ReadyRefusals
 from app.api.schemas import schema_routes
 from app.api.security_headers import SecurityHeaders
 from app.components.catalog import load_catalog
@@ -111,7 +112,7 @@ def create_app(
     dispatcher = Dispatcher(
         TRACK_ROUTES,
         services=service.ingest,
-        rest=AllowedHosts(documents, [host for host in hosts if host]),
+        rest=AllowedHosts(ReadyRefusals(documents), [host for host in hosts if host]),
         is_known_reader=service.reading.readers.is_known,
     )
     return dispatcher

@@ -6,7 +6,7 @@ The first header that is present decides: a right key in a later one does not he
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from app.request_errors import UnauthorizedError
 
@@ -25,6 +25,15 @@ def first_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         headers: names and values, in the order sent.
     """
     return dict(reversed(headers))
+
+
+def is_anonymous(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request shows neither a key in a header nor a cookie.
+
+    Args:
+        headers: lower-case names.
+    """
+    return not any(name == b"cookie" or name in KEY_HEADERS for name, _ in headers)
 
 
 def key_from_headers(headers: dict[bytes, bytes]) -> bytes | None:

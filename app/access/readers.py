@@ -119,7 +119,7 @@ class ReaderAuth:
         """Return the reader of all sources, or raise ReaderRequiredError."""
         reader = await self.find(request)
         if reader is None:
-            raise _nobody()
+            raise key_required()
         self._count(request)
         return reader
 
@@ -127,7 +127,7 @@ class ReaderAuth:
         """As `required`, but `read:SOURCE` is enough: see `source_limit`."""
         reader = await self._find(request)
         if reader is None:
-            raise _nobody()
+            raise key_required()
         is_limited = scopes.only_source(reader.scope) is not None
         if not is_limited and not scopes.may_read(reader.scope):
             raise _refused(reader)
@@ -175,7 +175,8 @@ def _remember(request: Request, reader: Reader | None) -> Reader | None:
     return reader
 
 
-def _nobody() -> ReaderRequiredError:
+def key_required() -> ReaderRequiredError:
+    """The error for a reader without a key and without a session."""
     return ReaderRequiredError(
         "Reading needs a read key (`rollcall keys create --scope read`), such "
         "as in `Authorization: Bearer KEY`; a browser signs in at /sign-in."

@@ -7,15 +7,16 @@ metrics are sent by programs and not affected.
 
 from collections.abc import Sequence
 
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.security_headers import SecurityHeaders
-from app.ingest.problems import problem_response
-from app.ingest.responses import PROBLEM_JSON
+from app.api.refusal import refuse
 from app.request_errors import InvalidHostError
 
 _ANY_HOST = frozenset({"/livez", "/readyz", "/metrics"})
+_NOT_LISTED = (
+    "This host name is not in ROLLCALL_ALLOWED_HOSTS; events are accepted under "
+    "every name."
+)
 
 
 class AllowedHosts:
@@ -29,7 +30,6 @@ class AllowedHosts:
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
         self._app = app
-        self._refusal = SecurityHeaders(_refuse)
         self._hosts = frozenset(host.lower() for host in hosts if host[:2] != "*.")
         self._suffixes = tuple(host[1:].lower() for host in hosts if host[:2] == "*.")
 
@@ -40,24 +40,15 @@ class AllowedHosts:
             or scope["path"] in _ANY_HOST
             or self._allows(_host_of(scope["headers"]))
         )
-        app = self._app if is_allowed else self._refusal
-        await app(scope, receive, send)
+        if is_allowed:
+            await self._app(scope, receive, send)
+        else:
+            await refuse(InvalidHostError(_NOT_LISTED), scope, receive, send)
 
     def _allows(self, host: str) -> bool:
         if not self._hosts and not self._suffixes:
             return True
         return host in self._hosts or host.endswith(self._suffixes or ("\0",))
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    error = InvalidHostError(
-        "This host name is not in ROLLCALL_ALLOWED_HOSTS; events are accepted under "
-        "every name."
-    )
-    request_id = scope.get("state", {}).get("request_id", "")
-    found = problem_response(error, request_id=request_id)
-    response = Response(found.body, found.status, media_type=PROBLEM_JSON.decode())
-    await response(scope, receive, send)
 
 
 def _host_of(headers: Sequence[tuple[bytes, bytes]]) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.credentials import KEY_HEADERS
+from app.access.credentials import is_anonymous
 
 _Headers = list[tuple[bytes, bytes]]
 
@@ -102,7 +102,7 @@ class PublicDocuments:
         path: str = scope["path"]
         headers: _Headers = scope["headers"]
         if path in self._paths.anonymous:
-            is_public = not scope["query_string"] and not _shows_key(headers)
+            is_public = not scope["query_string"] and is_anonymous(headers)
         else:
             is_public = path in self._paths.exact
         has_session = any(name == b"cookie" for name, _ in headers)
@@ -137,10 +137,6 @@ class PublicDocuments:
             headers = list(messages[0]["headers"])
             messages.clear()
             self._documents[key] = await asyncio.to_thread(_document, headers, body)
-
-
-def _shows_key(headers: _Headers) -> bool:
-    return any(name == b"cookie" or name in KEY_HEADERS for name, _ in headers)
 
 
 def _document(headers: _Headers, body: bytes) -> _Document:

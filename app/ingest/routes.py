@@ -6,6 +6,8 @@ All of them share one pipeline (`app.ingest.handler`).
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.request_errors import NotFoundError
+
 # Calls of the Segment family other than `track`, which Rollcall does not store.
 OTHER_CALLS = ("identify", "group", "page", "screen", "alias")
 # No route is longer. A longer path is not percent-decoded, which would take up to
@@ -71,3 +73,12 @@ TRACK_ROUTES = (
     *_other("/api/s/s2s"),
     *_other("/api/s"),
 )
+
+_NOT_FOUND = "There is nothing at this path. Events are sent by POST to {}.".format(
+    ", ".join(route.path for route in TRACK_ROUTES if route.calls != "other")
+)
+
+
+def nothing_at_this_path() -> NotFoundError:
+    """The error for a path without a route; it names the paths of events."""
+    return NotFoundError(_NOT_FOUND)

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from app.errors import EventNotFoundError, KeyNotFoundError, OperatorError
 from app.ingest.problems import problem_response
 from app.ingest.responses import PROBLEM_JSON
-from app.ingest.routes import TRACK_ROUTES
+from app.ingest.routes import nothing_at_this_path
 from app.pages.render import Pages, wants_html
 from app.request_errors import (
     InternalError,
@@ -20,10 +20,6 @@ from app.request_errors import (
     MethodNotAllowedError,
     NotFoundError,
     RequestError,
-)
-
-_NOT_FOUND = "There is nothing at this path. Events are sent by POST to {}.".format(
-    ", ".join(route.path for route in TRACK_ROUTES if route.calls != "other")
 )
 
 
@@ -63,7 +59,7 @@ def _say_unrouted(error: HTTPException) -> RequestError:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allow = (error.headers or {}).get("Allow", "GET")
         return MethodNotAllowedError(f"This path takes {allow}.", allow=allow)
-    return NotFoundError(_NOT_FOUND)
+    return nothing_at_this_path()
 
 
 def _say_unfit(error: RequestValidationError) -> RequestError:

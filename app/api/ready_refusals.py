@@ -1,0 +1,57 @@
+"""Refusals that need no route of FastAPI, whose search for one costs most of them.
+
+Scanners ask for paths that this service does not have, and clients without a key may
+read again and again. Browsers get the pages of FastAPI's error handlers instead.
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.access.credentials import is_anonymous
+from app.access.readers import key_required
+from app.api.refusal import refuse
+from app.ingest.routes import nothing_at_this_path
+from app.request_errors import RequestError
+
+# What the paths of routes begin with: a route with another name would not be reached.
+_FIRST_NAMES = frozenset(
+    {
+        *("", "docs", "events", "openapi.json", "schemas", "static"),
+        *("livez", "readyz", "metrics", "v1"),
+        *("find", "keys", "live", "overview", "person", "quickstart-key"),
+        *("rejected", "sign-in", "sign-out", "sources", "state"),
+    }
+)
+_READ_PATHS = frozenset({"/v1/events", "/v1/rejected"})
+_METHODS = frozenset({"GET", "HEAD"})
+
+
+class ReadyRefusals:
+    """ASGI middleware for paths without a route, and for readers without a key.
+
+    Args:
+        app: responds to all other requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        error = _error_of(scope) if scope["type"] == "http" else None
+        if error is None:
+            await self._app(scope, receive, send)
+        else:
+            await refuse(error, scope, receive, send)
+
+
+def _error_of(scope: Scope) -> RequestError | None:
+    path: str = scope["path"]
+    headers = scope["headers"]
+    if any(name == b"accept" and b"text/html" in value for name, value in headers):
+        return None
+    if path.removeprefix("/").partition("/")[0] not in _FIRST_NAMES:
+        return nothing_at_this_path()
+    is_read = path in _READ_PATHS or path.rpartition("/")[0] in _READ_PATHS
+    if is_read and scope["method"] in _METHODS and is_anonymous(headers):
+        return key_required()
+    return None
