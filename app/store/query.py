@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.request_errors import UnavailableError
@@ -21,7 +22,7 @@ async def ask(
     timeout_s: float,
     failure: str,
 ) -> T:
-    """Run a query in a transaction; again, within the limit, if its session was lost.
+    """Run a query in a transaction; again, within the limit, if it had no connection.
 
     Args:
         engine: pool that the connection is taken from.
@@ -32,12 +33,16 @@ async def ask(
     Raises:
         UnavailableError: Postgres did not respond in time, or refused.
     """
-    deadline = asyncio.get_running_loop().time() + timeout_s
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
     while True:
         try:
             async with transaction(engine, deadline=deadline) as connection:
                 return await question(connection)
         except DATABASE_ERRORS as error:
+            # Others held all connections for as long as the pool waits.
+            is_early = isinstance(error, PoolTimeoutError) and loop.time() < deadline
             # A pooled connection may have been lost while it was idle.
-            if not getattr(error, "connection_invalidated", False):
+            is_lost = getattr(error, "connection_invalidated", False)
+            if not is_early and not is_lost:
                 raise UnavailableError(failure, reason=cause_of(error).reason) from None

@@ -9,7 +9,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.request_errors import UnavailableError
-from app.store.engine import create_engine
 from app.store.read.arrivals import COUNT, HISTORY, POLL, Arrivals
 from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import rejected
@@ -141,17 +140,17 @@ async def test_poll_first_reads_last_hour(
 
 
 async def test_poll_failed_reports_events_next_time(
-    database_url: str, engine: AsyncEngine
+    engine: AsyncEngine, arrivals: Arrivals
 ) -> None:
-    hasty = create_engine(database_url, pool_size=1, pool_timeout_s=0.01)
-    arrivals = Arrivals(hasty, settle_s=LONG_S, timeout_s=PATIENCE_S)
     await arrivals.poll(limit=EVERYTHING)
     await save(engine, record(user_id="a"))
-    async with hasty.connect():
-        with pytest.raises(UnavailableError):
-            await arrivals.poll(limit=EVERYTHING)
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE events RENAME TO away"))
+    with pytest.raises(UnavailableError):
+        await arrivals.poll(limit=EVERYTHING)
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE away RENAME TO events"))
     assert await poll(arrivals) == ["a"]
-    await hasty.dispose()
 
 
 async def test_count_groups_by_minute(engine: AsyncEngine, arrivals: Arrivals) -> None:
