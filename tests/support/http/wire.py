@@ -4,7 +4,7 @@ import json
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -39,8 +39,9 @@ class Wire:
         self._stream.close()
 
     def end(self) -> None:
-        """Say that nothing more will be sent."""
-        self._connection.shutdown(socket.SHUT_WR)
+        """Say that nothing more will be sent, unless the service has closed already."""
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
 
     def is_silent(self) -> bool:
         """Whether the service has neither said anything nor left."""
