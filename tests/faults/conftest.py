@@ -6,6 +6,7 @@
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +18,7 @@ from tests.support.faults.postgres import SETTINGS, Postgres, own_postgres
 from tests.support.faults.stage import Serve, Stage, new_key
 from tests.support.limits import DEFAULT, GENEROUS
 from tests.support.postgres.proxy import Proxy
-from tests.support.service.process import Service, environment, serving
+from tests.support.service.process import Service, environment, forked, serving
 
 FIGURES = "faults"
 # Beside tests that take the machine's time a bar on a time says little.
@@ -96,7 +97,8 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
+def serve(tmp_path: Path, *, at_length: bool) -> Iterator[Serve]:
+    """Start services: programs at length, else forked processes where they suffice."""
     with ExitStack() as stack:
 
         def start(
@@ -108,12 +110,13 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             **settings: str,
         ) -> Service:
             settings.setdefault("data_dir", str(tmp_path / "state"))
+            needs_program = at_length or environ or listener is not None
+            kind = partial(serving, listener=listener) if needs_program else forked
             return stack.enter_context(
-                serving(
+                kind(
                     *("--port", str(port), *arguments),
                     env={**environment(**{**limits, **settings}), **environ},
                     log=tmp_path / "log.jsonl",
-                    listener=listener,
                 )
             )
 
