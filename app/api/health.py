@@ -17,9 +17,9 @@ from app.store.write.writer import Refusal
 
 # One answer serves all probes for this time, so that they cannot crowd out writers.
 _TRUST_S = 0.5
-# Longest wait for Postgres: a little more than a look-up has by default, so that the
-# answer names its cause.
-_WAIT_S = 1.2
+# Longest wait for Postgres: a little more than two look-ups have by default, so that
+# the answer names its cause, and a slow Postgres is no outage.
+_WAIT_S = 2.2
 
 
 class Alive(BaseModel):
@@ -62,8 +62,8 @@ class _Problem(NamedTuple):
 class Readiness:
     """Whether events are accepted; one check answers all probes of half a second.
 
-    The answer comes within about a second. If the check takes longer, an earlier good
-    one holds for as long as no event can have been refused since.
+    The answer comes within about two seconds. If the check takes longer, an earlier
+    good one holds for as long as no event can have been refused since.
 
     Args:
         check: raises UnavailableError or SchemaError if Postgres cannot store events.
@@ -168,6 +168,8 @@ class Readiness:
                 return self._problem
             checking = self._checking = asyncio.create_task(self._find_problem())
         await asyncio.wait({checking}, timeout=self._wait_s)
+        if checking.cancelled():
+            raise UnavailableError("The service is ending.")
         if checking.done():
             checking.result()
         elif self._confirmed_at + self._lookup_s < self._clock():

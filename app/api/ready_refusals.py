@@ -22,7 +22,6 @@ _FIRST_NAMES = frozenset(
     }
 )
 _READ_PATHS = frozenset({"/v1/events", "/v1/rejected"})
-_METHODS = frozenset({"GET", "HEAD"})
 
 
 class ReadyRefusals:
@@ -51,7 +50,8 @@ def _error_of(scope: Scope) -> RequestError | None:
         return None
     if path.removeprefix("/").partition("/")[0] not in _FIRST_NAMES:
         return nothing_at_this_path()
-    is_read = path in _READ_PATHS or path.rpartition("/")[0] in _READ_PATHS
-    if is_read and scope["method"] in _METHODS and is_anonymous(headers):
+    parent, _, name = path.rpartition("/")
+    is_read = path in _READ_PATHS or (name and parent in _READ_PATHS)
+    if is_read and scope["method"] == "GET" and is_anonymous(headers):
         return key_required()
     return None

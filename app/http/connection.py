@@ -109,6 +109,7 @@ class Connection(ResponseOutput):
         self.arrivals.close()
         self._waiting.clear()
         self._disconnect(self._current)
+        self.end_back_off()
         self.resume_writing()
 
     @override

@@ -84,14 +84,17 @@ class ResponseOutput(FlowControl, ABC):
     def back_off(self, seconds: float) -> None:
         """Read nothing for a moment: this client's next request is not due yet."""
         if seconds > 0:
+            self.end_back_off()
             self.pause("back-off")
             self._was_unread = True
-            if self._back_off is not None:
-                self._back_off.cancel()
-            self._back_off = self._loop.call_later(seconds, self._end_back_off)
+            self._back_off = self._loop.call_later(seconds, self.end_back_off)
 
-    def _end_back_off(self) -> None:
-        self.pause("back-off", paused=False)
+    def end_back_off(self) -> None:
+        """Read again."""
+        if self._back_off is not None:
+            self._back_off.cancel()
+            self._back_off = None
+            self.pause("back-off", paused=False)
 
     def _arrival_time(self) -> float:
         """When the bytes arrived that are read now, on the loop's clock."""

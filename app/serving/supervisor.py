@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from app.errors import OperatorError, WorkerError
@@ -105,7 +105,7 @@ class Supervisor:
         self._listener.close()
         for worker in self._living:
             worker.stop(within_s=self._stop_s)
-        await asyncio.gather(*(worker.wait() for worker in self._living))
+        await self._wait_for(self._living)
         if self._error is not None:
             raise self._error
 
@@ -181,7 +181,7 @@ class Supervisor:
                 log.error("reload: configuration kept: %s", error.detail)  # noqa: TRY400 - the detail says it all
             old = await self._replace_workers()
             self._notifier.ready()
-            await asyncio.gather(*(worker.wait() for worker in old))
+            await self._wait_for(old)
 
     async def _replace_workers(self) -> list[WorkerProcess]:
         """Replace one by one, each only by one that serves; returns the old ones."""
@@ -196,6 +196,11 @@ class Supervisor:
             replaced.drain(within_s=RELOAD_DRAIN_S + self._stop_s)
             log.info("worker replaced", extra=fields(pid=replaced.pid, by=new.pid))
         return old
+
+    async def _wait_for(self, workers: Iterable[WorkerProcess]) -> None:
+        """Wait until all have ended, whatever the watch of one of them met."""
+        ends = (worker.wait() for worker in workers)
+        await asyncio.gather(*ends, return_exceptions=True)
 
     def _on_stop(self) -> None:
         if self._stopping.is_set():

@@ -60,6 +60,8 @@ async def test_read_without_key_is_refused(path: str) -> None:
         ("GET", "/v1/events", {"cookie": "rollcall_session=x"}),
         ("GET", "/v1/events", {"accept": "text/html"}),
         ("POST", "/v1/events", {}),
+        ("HEAD", "/v1/events", {}),
+        ("GET", "/v1/events/", {}),
         ("GET", "/v1/x/y", {}),
     ],
 )

@@ -41,6 +41,7 @@ async def test_ended_connection_leaves_no_cycle(bench: Bench) -> None:
     wire.send(GET)
     await wire.responses(1)
     connection = ref(wire.connection)
+    wire.connection.back_off(60)
     wire.connection.connection_lost(None)
     del wire
 

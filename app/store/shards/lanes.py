@@ -79,11 +79,14 @@ class BucketWriters:
 
     @property
     def refusal(self) -> Refusal | None:
-        """The last commit, if its events were refused; None with several buckets.
+        """The last commit, if its events were refused; of several buckets, by each.
 
         A server that is away refuses the events of its own bucket alone.
         """
-        return None if self._lanes else self._first.refusal
+        refusals = [lane.writer.refusal for lane in self._lanes.values()]
+        if not refusals:
+            return self._first.refusal
+        return max(filter(None, refusals), default=None) if all(refusals) else None
 
     async def refresh(self) -> None:
         """Open the lanes if the database has several buckets.

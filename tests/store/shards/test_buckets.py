@@ -151,6 +151,21 @@ async def test_part_that_is_not_confirmed_leaves_the_body_unknown() -> None:
         writers.submit([*records(2)], Waiting())
 
 
+async def test_refusal_is_reported_once_every_bucket_refuses() -> None:
+    committers = {bucket: Recording() for bucket in BUCKETS.numbers}
+    writers = writers_of(committers, Recording())
+    writers.start()
+    await writers.refresh()
+    for committer in committers.values():
+        assert writers.refusal is None
+        committer.answer = None
+        body = Waiting()
+        writers.submit([*records(20)], body)
+        assert await body.outcomes is None
+    assert writers.refusal is not None
+    await writers.stop()
+
+
 async def test_lanes_are_not_opened_after_the_stop() -> None:
     async def stop_meanwhile() -> Buckets:
         await writers.stop()
