@@ -59,7 +59,7 @@ async def test_failed_task_runs_again_after_a_tenth_of_its_pause() -> None:
             again.set()
         raise UnavailableError(FAILURE)
 
-    task = asyncio.create_task(run_every(10, "instances", work, metrics=Metrics()))
-    async with asyncio.timeout(9):
+    task = asyncio.create_task(run_every(20, "instances", work, metrics=Metrics()))
+    async with asyncio.timeout(19):
         await again.wait()
     task.cancel()

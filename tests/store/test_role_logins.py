@@ -94,6 +94,20 @@ async def test_service_role_serves_and_deletes_what_is_old(
     assert actions == [("key:0a1b2c3d4e5f",), ("service",)]
 
 
+async def test_service_role_lacks_the_function_of_shards_until_it_is_granted(
+    owner: AsyncEngine, login: Login
+) -> None:
+    name = "rollcall_store_in_bucket"
+    await read(owner, f"CREATE FUNCTION {name}() RETURNS int RETURN 1")
+    await read(owner, f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC")
+    service = login("service")
+    async with service.connect() as connection:
+        assert await missing_rights(connection) == [f"EXECUTE on {name}"]
+    await read(owner, f"GRANT EXECUTE ON FUNCTION {name}() TO rollcall_service")
+    async with service.connect() as connection:
+        assert await missing_rights(connection) == []
+
+
 @pytest.mark.parametrize("role", ["operator", "console"])
 async def test_operator_role_corrects_replays_purges_and_manages_keys(
     owner: AsyncEngine, login: Login, role: str

@@ -12,6 +12,8 @@ _NEEDED = (
     ("rejected_drops", "INSERT"),
     ("buckets", "SELECT"),
 )
+# Of a database that was distributed; others have no such function.
+_STORING = "to_regproc('rollcall_store_in_bucket')"
 _KEY_COLUMNS = ("id", "key_hash", "source", "scope", "revoked_at")
 _MISSING = text(
     "SELECT "
@@ -21,11 +23,13 @@ _MISSING = text(
             f"has_column_privilege('write_keys', '{name}', 'SELECT')"
             for name in _KEY_COLUMNS
         ]
+        + [f"coalesce(has_function_privilege({_STORING}, 'EXECUTE'), true)"]
     )
 )
 _NAMES = (
     *(f"{right} on {table}" for table, right in _NEEDED),
     *(f"SELECT on write_keys.{name}" for name in _KEY_COLUMNS),
+    "EXECUTE on rollcall_store_in_bucket",
 )
 
 

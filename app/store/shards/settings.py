@@ -31,11 +31,12 @@ _OF_CITUS = (
     "SET LOCAL citus.node_connection_timeout = '2s';"
 )
 # A modification of two shards: Citus then commits in two phases. In one phase, a commit
-# that fails on a worker is only a warning, and Citus commits the rest. No row matches.
+# that fails on a worker is only a warning, and Citus commits the rest. No row matches,
+# which Postgres must not see when it plans: no id of an event is of zeros alone.
 _COMMIT_IN_TWO_PHASES = """
 INSERT INTO event_ids (bucket, id, stored_at, content_hash)
 SELECT bucket, id, stored_at, content_hash FROM event_ids
-WHERE bucket IN ({}, {}) AND id IS NULL
+WHERE bucket IN ({}, {}) AND id = '00000000-0000-0000-0000-000000000000'
 """
 _scripts: WeakKeyDictionary[asyncpg.Connection, str] = WeakKeyDictionary()
 

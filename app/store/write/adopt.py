@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Row, Text, bindparam, cast, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.events.catalog import Catalog
@@ -14,9 +15,11 @@ from app.pipeline.fields.canonical import CanonicalEvent
 from app.pipeline.issues import Issue, WarningCode
 from app.pipeline.json_decode import decode
 from app.pipeline.validation import validate
+from app.store.operator.causes import sqlstate_of
 from app.store.tables import events
 
 _MAX_DEPTH = 200
+_DEADLOCK = "40P01"
 _UNDECLARED = text(
     "warnings @> jsonb_build_array(jsonb_build_object('code', CAST(:code AS text)))"
 ).bindparams(code=WarningCode.UNDECLARED_EVENT.value)
@@ -88,11 +91,16 @@ async def adopt(
     """
     after: Row[Any] | None = None
     while True:
-        async with engine.begin() as connection:
-            rows = await _read(connection, name, after=after, limit=limit)
-            if not rows:
-                return
-            adopted = await _adopt(connection, rows, catalog)
+        try:
+            async with engine.begin() as connection:
+                rows = await _read(connection, name, after=after, limit=limit)
+                adopted = await _adopt(connection, rows, catalog)
+        except DBAPIError as error:
+            if sqlstate_of(error) != _DEADLOCK:
+                raise
+            continue  # with an erasure, which changes rows in another order
+        if not rows:
+            return
         report(adopted)
         after = rows[-1]
 
@@ -136,9 +144,10 @@ async def _adopt(
                 "new_warnings": orjson.dumps(warnings).decode(),
             }
         )
-    if changes:
-        await connection.execute(_ADOPT, changes)
-    return Adopted(len(changes), failures)
+    adopted = 0
+    for change in changes:
+        adopted += (await connection.execute(_ADOPT, change)).rowcount
+    return Adopted(adopted, failures)
 
 
 def _validate(row: Row[Any], catalog: Catalog) -> list[Issue]:

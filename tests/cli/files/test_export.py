@@ -359,7 +359,8 @@ async def test_interrupted_export_of_a_person_is_audited(
         export, "--subject", "user-0", "--output", "/dev/full", url=database_url
     )
     assert isinstance(failed.exception, OperatorError)
-    query = text("SELECT action, subject, details FROM audit_log")
+    query = text("SELECT actor, action, subject, details FROM audit_log")
     async with engine.connect() as connection:
-        [(action, subject, details)] = (await connection.execute(query)).all()
+        [(actor, action, subject, details)] = (await connection.execute(query)).all()
+    assert actor.startswith("cli:")
     assert (action, subject, details["rows"]) == ("export.subject", None, 1)

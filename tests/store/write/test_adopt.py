@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from functools import partial
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.tables import events
-from app.store.write.adopt import adopt
+from app.store.write.adopt import Adopted, adopt
 from app.store.write.insert import STORED
 from tests.support.eventually import eventually
 from tests.support.pipeline.verdicts import CATALOG
@@ -21,27 +22,55 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 """)
 
 
-async def test_adoption_leaves_an_event_that_an_erasure_changes(
-    engine: AsyncEngine,
-) -> None:
+async def save_undeclared(engine: AsyncEngine) -> None:
     assert await save(engine, record("a"), record("b")) == [STORED, STORED]
     async with engine.begin() as connection:
         await connection.execute(
             events.update().values(warnings=json.dumps(UNDECLARED))
         )
 
-    async def is_waiting() -> bool:
-        async with engine.connect() as connection:
-            return bool(await connection.scalar(WAITING))
 
+async def redact(eraser: AsyncConnection, message_id: str) -> None:
+    those = events.update().where(events.c.message_id == message_id)
+    await eraser.execute(those.values(warnings=json.dumps(REDACTED)))
+
+
+async def waits_for_a_lock(engine: AsyncEngine) -> bool:
+    async with engine.connect() as connection:
+        return bool(await connection.scalar(WAITING))
+
+
+async def test_adoption_leaves_an_event_that_an_erasure_changes(
+    engine: AsyncEngine,
+) -> None:
+    await save_undeclared(engine)
+    reports: list[Adopted] = []
     async with engine.begin() as eraser:
-        of_a = events.c.message_id == "a"
-        redacted = json.dumps(REDACTED)
-        await eraser.execute(events.update().where(of_a).values(warnings=redacted))
+        await redact(eraser, "a")
         adoption = asyncio.create_task(
-            adopt(engine, "signed_up", catalog=CATALOG, report=lambda _: None)
+            adopt(engine, "signed_up", catalog=CATALOG, report=reports.append)
         )
-        await eventually(is_waiting)
+        await eventually(partial(waits_for_a_lock, engine))
     await adoption
+    assert sum(report.adopted for report in reports) == 1
     left = {row.message_id: row.warnings for row in await rows(engine, events)}
     assert left == {"a": REDACTED, "b": []}
+
+
+async def test_adoption_that_meets_a_deadlock_begins_its_batch_again(
+    engine: AsyncEngine,
+) -> None:
+    await save_undeclared(engine)
+    reports: list[Adopted] = []
+    async with engine.begin() as eraser:
+        # The eraser waits for ever, so that Postgres ends the adoption.
+        await eraser.execute(text("SET LOCAL deadlock_timeout = '1h'"))
+        await redact(eraser, "b")
+        adoption = asyncio.create_task(
+            adopt(engine, "signed_up", catalog=CATALOG, report=reports.append)
+        )
+        await eventually(partial(waits_for_a_lock, engine))
+        await redact(eraser, "a")
+    await adoption
+    assert sum(report.adopted for report in reports) == 0
+    assert [row.warnings for row in await rows(engine, events)] == [REDACTED] * 2
