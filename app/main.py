@@ -125,6 +125,7 @@ def public_paths(catalog: Catalog, files: StaticFiles) -> PublicPaths:
             {
                 "/docs",
                 "/events",
+                "/livez",
                 "/openapi.json",
                 "/schemas",
                 "/schemas/declaration",

@@ -56,6 +56,13 @@ def metrics_routes(
     return routes
 
 
+def no_scraping_key() -> UnauthorizedError:
+    """The error for a client without a key."""
+    return UnauthorizedError(
+        "Send a key of the scope metrics or read: `Authorization: Bearer KEY`."
+    )
+
+
 async def _check(key_cache: KeyCache[Reader], headers: dict[bytes, bytes]) -> None:
     """Require a key that may scrape, as of the last look-up during an outage.
 
@@ -65,9 +72,7 @@ async def _check(key_cache: KeyCache[Reader], headers: dict[bytes, bytes]) -> No
     """
     key = key_from_headers(headers)
     if key is None:
-        raise UnauthorizedError(
-            "Send a key of the scope metrics or read: `Authorization: Bearer KEY`."
-        )
+        raise no_scraping_key()
     try:
         reader = await key_cache.source_of(key)
     except UnavailableError:

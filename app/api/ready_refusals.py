@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.credentials import is_anonymous
 from app.access.readers import key_required
+from app.api.metrics import no_scraping_key
 from app.api.refusal import refuse
 from app.ingest.routes import nothing_at_this_path
 from app.request_errors import RequestError
@@ -50,8 +51,9 @@ def _error_of(scope: Scope) -> RequestError | None:
         return None
     if path.removeprefix("/").partition("/")[0] not in _FIRST_NAMES:
         return nothing_at_this_path()
+    if scope["method"] != "GET" or not is_anonymous(headers):
+        return None
     parent, _, name = path.rpartition("/")
-    is_read = path in _READ_PATHS or (name and parent in _READ_PATHS)
-    if is_read and scope["method"] == "GET" and is_anonymous(headers):
+    if path in _READ_PATHS or (name and parent in _READ_PATHS):
         return key_required()
-    return None
+    return no_scraping_key() if path == "/metrics" else None

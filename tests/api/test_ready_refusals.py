@@ -44,7 +44,9 @@ async def test_path_that_no_route_begins_with_is_refused(
     assert await status_of(method, path) == 404
 
 
-@pytest.mark.parametrize("path", ["/v1/events", "/v1/rejected", "/v1/events/x"])
+@pytest.mark.parametrize(
+    "path", ["/v1/events", "/v1/rejected", "/v1/events/x", "/metrics"]
+)
 async def test_read_without_key_is_refused(path: str) -> None:
     assert await status_of("GET", path) == 401
 
@@ -74,7 +76,8 @@ async def test_other_request_is_passed_on(
 async def test_refusals_equal_those_of_the_routes(api: Api) -> None:
     ready = await api.client.get("/nope")
     assert without_ids(ready) == without_ids(await api.client.get("/docs/nope"))
-    ready = await api.client.get("/v1/events")
     session = {"cookie": "rollcall_session=unknown"}
-    routed = await api.client.get("/v1/events", headers=session)
-    assert without_ids(ready) == without_ids(routed)
+    for path in ("/v1/events", "/metrics"):
+        ready = await api.client.get(path)
+        routed = await api.client.get(path, headers=session)
+        assert without_ids(ready) == without_ids(routed)
