@@ -251,8 +251,7 @@ class Connection(ResponseOutput):
         )
         if now - self._reader.since <= limit_s:
             return
-        part = {"head": "headers", "body": "body"}.get(state)
-        if part:
+        if part := {"head": "headers", "body": "body"}.get(state):
             late = f"The {part} did not arrive within {limit_s:g} s."
             self.refuse(SlowClientError(late))
         else:
