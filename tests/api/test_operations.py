@@ -18,7 +18,7 @@ from app.main import create_app
 from tests.conftest import Admin
 from tests.support.app.client import Api, logging_restored, serving, settings, started
 from tests.support.app.read_api import bearer, read_key
-from tests.support.limits import DEFAULT, PATIENCE_S
+from tests.support.limits import OUTAGE, PATIENCE_S
 from tests.support.pipeline.verdicts import (
     ADDED_USER,
     CATALOG,
@@ -73,7 +73,7 @@ async def test_read_only_database_is_not_ready_and_answers_503(
     async def alter(statement: str) -> None:
         await loop.run_in_executor(None, admin.scalar, statement)
 
-    configured = settings(database_url, **DEFAULT)
+    configured = settings(database_url, **OUTAGE)
     async with serving(configured, key=key, engine=engine) as api:
         await alter(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         await alter(

@@ -15,7 +15,7 @@ from tests.support.browser.hostile import PAYLOADS
 from tests.support.browser.keyboard import follow, sign_in
 from tests.support.browser.live_site import send, signed_up
 from tests.support.browser.site import Site
-from tests.support.limits import DEFAULT
+from tests.support.limits import OUTAGE
 from tests.support.postgres.proxy import Proxy
 from tests.support.service.process import served
 
@@ -162,7 +162,7 @@ async def shaky(site: Site, tmp_path: Path) -> AsyncIterator[tuple[str, Proxy]]:
                 tmp_path,
                 data_dir=str(tmp_path / "data"),
                 workers="2",
-                **DEFAULT,
+                **OUTAGE,
             )
             service = await asyncio.to_thread(stack.enter_context, started)
             yield service.address, proxy

@@ -10,7 +10,7 @@ from app.store.instances import Instance, report
 from tests.support.app.client import Api, serving, settings
 from tests.support.app.read_api import bearer, read_key
 from tests.support.eventually import eventually
-from tests.support.limits import DEFAULT
+from tests.support.limits import OUTAGE
 from tests.support.pipeline.verdicts import signed_up_with
 from tests.support.postgres.proxy import Proxy
 
@@ -72,7 +72,7 @@ async def proxy(database_url: str) -> AsyncIterator[Proxy]:
 async def away(engine: AsyncEngine, proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
     """A reader of a service whose database is about to freeze."""
     key = await read_key(engine)
-    behind = settings(proxy.url, key_cache_seconds=0, **DEFAULT)
+    behind = settings(proxy.url, key_cache_seconds=0, **OUTAGE)
     async with serving(behind, key="", engine=engine) as api:
         api.client.headers.update(bearer(key))
         assert (await api.client.get("/")).status_code == 200

@@ -15,7 +15,7 @@ from app.embedded import Cluster
 from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.http.wire import post
-from tests.support.limits import DEFAULT
+from tests.support.limits import OUTAGE
 from tests.support.metrics.samples import Figures
 from tests.support.postgres.database import Database
 from tests.support.postgres.standby import pause_replay, resume_replay, standby_of
@@ -41,7 +41,7 @@ def start(database: Database, tmp_path: Path) -> Iterator[Start]:
             env = environment(
                 database_url=database.url,
                 data_dir=str(tmp_path / "state"),
-                **(DEFAULT | settings),
+                **(OUTAGE | settings),
             )
             service = stack.enter_context(
                 forked("--port", "0", env=env, log=tmp_path / "log.jsonl")

@@ -15,7 +15,7 @@ from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.cli.invocation import invoke
 from tests.support.http.wire import post
-from tests.support.limits import DEFAULT
+from tests.support.limits import OUTAGE
 from tests.support.postgres.database import Database, id_of
 from tests.support.service.outages import frozen, sending
 from tests.support.service.process import Service, environment, forked, until
@@ -35,9 +35,7 @@ def own(own_cluster: Cluster, admin: Admin) -> Database:
 
 @pytest.fixture
 def env(own: Database, tmp_path: Path) -> dict[str, str]:
-    return environment(
-        database_url=own.url, data_dir=str(tmp_path / "state"), **DEFAULT
-    )
+    return environment(database_url=own.url, data_dir=str(tmp_path / "state"), **OUTAGE)
 
 
 @pytest.fixture
@@ -128,7 +126,7 @@ def test_service_that_starts_without_postgres_takes_events(
         declarations = ready(service).json()["declarations"]
     assert invoke("keys", "revoke", id_of(gone), env=env).returncode == 0
     nowhere = "postgresql://rollcall@127.0.0.1:1/rollcall"
-    away = env | environment(database_url=nowhere, journal="on", **DEFAULT)
+    away = env | environment(database_url=nowhere, journal="on", **OUTAGE)
     started = datetime.now(UTC)
     with forked("--port", "0", env=away, log=log) as service:
         began = post(service, key, "without")

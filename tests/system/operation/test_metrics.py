@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from tests.support.http.wire import Wire, connected, event, request
-from tests.support.limits import DEFAULT
+from tests.support.limits import OUTAGE
 from tests.support.metrics.samples import Figures
 from tests.support.postgres.database import Database
 from tests.support.service.load import under_load
@@ -169,7 +169,7 @@ def told(service: Service, read_key: str, name: str, *, becomes: float) -> None:
 def test_metrics_are_served_during_an_outage(
     serve: Serve, key: str, read_key: str, database: Database, tmp_path: Path
 ) -> None:
-    state = DEFAULT | {"journal": "on", "data_dir": str(tmp_path / "state")}
+    state = OUTAGE | {"journal": "on", "data_dir": str(tmp_path / "state")}
     service = serve(**state)
     told(service, read_key, "rollcall_database_up", becomes=1)
     allow_connections(database, allowed=False)

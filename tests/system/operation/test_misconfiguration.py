@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.store.migrations import migrate
 from tests.conftest import Admin
 from tests.support.http.wire import post
-from tests.support.limits import DEFAULT
+from tests.support.limits import OUTAGE
 from tests.support.postgres.database import Database
 from tests.support.postgres.embedded import SMALL, reachable_directory, sql
 from tests.support.postgres.proxy import Proxy
@@ -114,7 +114,7 @@ def refusal(tmp_path: Path, url: str) -> str:
 
 def refused(tmp_path: Path, **settings: str) -> str:
     """Start the service; return the line with which it ended."""
-    settings = DEFAULT | {"data_dir": str(tmp_path / "data")} | settings
+    settings = OUTAGE | {"data_dir": str(tmp_path / "data")} | settings
     done = rollcall("serve", "--port", "0", env=environment(**settings))
     assert done.returncode == 1, done.stderr
     assert PASSWORD not in done.stderr
@@ -204,7 +204,7 @@ def test_serve_without_keys_or_journal_ends_where_no_host_can_be_resolved(
 
 @contextmanager
 def started(tmp_path: Path, **settings: str) -> Iterator[Service]:
-    settings = DEFAULT | {"data_dir": str(tmp_path / "data")} | settings
+    settings = OUTAGE | {"data_dir": str(tmp_path / "data")} | settings
     log = tmp_path / "log.jsonl"
     with forked("--port", "0", env=environment(**settings), log=log) as service:
         yield service
