@@ -106,8 +106,8 @@ async def test_replay_goes_on_without_its_reader(
     replay = eraser.get_by_role("button", name="Replay all 700 that match")
     await tab_to(eraser, replay)
     # The reader leaves as soon as the replay has begun, before its page is whole.
-    async with eraser.expect_response("**/rejected/replay"):
-        await replay.press("Enter", no_wait_after=True)
+    async with eraser.expect_navigation(url="**/rejected/replay", wait_until="commit"):
+        await replay.press("Enter")
     await eraser.goto("/find")
     await eraser.goto("/rejected/replay")
     await expect(eraser.locator("#result")).to_contain_text("700 still rejected")
