@@ -224,7 +224,8 @@ async def test_reload_hands_the_new_configuration_to_every_later_worker(
         await logged(caplog, "worker replaced", times=2)
     configs = (tmp_path / "configs").read_text().splitlines()
 
-    assert configs == ["{}", '{"declarations": "new"}', '{"declarations": "new"}']
+    # The first worker may write later than the one that replaces it.
+    assert sorted(configs) == ['{"declarations": "new"}'] * 2 + ["{}"]
     assert "events/a.toml:1: wrong" in caplog.text
 
 
