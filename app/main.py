@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.api.allowed_hosts import AllowedHosts
@@ -109,10 +110,12 @@ def create_app(
         # With 200 declared events it takes seconds, which the event loop has not.
         slow=dict.fromkeys(("/openapi.json", "/docs"), document),
     )
+    paths = [route.path for route in iter_route_contexts(app.routes) if route.path]
+    refusals = ReadyRefusals(documents, paths)
     dispatcher = Dispatcher(
         TRACK_ROUTES,
         services=service.ingest,
-        rest=AllowedHosts(ReadyRefusals(documents), [host for host in hosts if host]),
+        rest=AllowedHosts(refusals, [host for host in hosts if host]),
         is_known_reader=service.reading.readers.is_known,
     )
     return dispatcher

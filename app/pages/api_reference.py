@@ -46,13 +46,14 @@ def read_groups(document: Document) -> dict[str, list[Document]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             group = groups[_GROUPS[operation["tags"][0]]]
-            does = ("post", method, operation["summary"])
-            same = (
-                o for o in group if (o["method"], o["method"], o["summary"]) == does
-            )
-            known = next(same, None)
-            if known is not None:
-                known["aliases"].append(path)
+            same = [
+                each
+                for each in group
+                if each["method"] == method == "post"
+                and each["summary"] == operation["summary"]
+            ]
+            if same:
+                same[0]["aliases"].append(path)
                 continue
             more = {"method": method, "path": path, "aliases": []}
             more["example"] = _example_of(operation)

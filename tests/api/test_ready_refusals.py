@@ -8,6 +8,8 @@ import pytest
 from app.api.ready_refusals import ReadyRefusals
 from tests.support.app.client import Api
 
+PATHS = ("/", "/docs", "/metrics", "/v1/events", "/v1/events/{id_}")
+
 
 async def reached(scope: Any, receive: Any, send: Any) -> None:
     del scope, receive
@@ -16,7 +18,7 @@ async def reached(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def status_of(method: str, path: str, **headers: str) -> int:
-    transport = httpx.ASGITransport(ReadyRefusals(reached))
+    transport = httpx.ASGITransport(ReadyRefusals(reached, PATHS))
     async with httpx.AsyncClient(transport=transport, base_url="http://r") as client:
         return (await client.request(method, path, headers=headers)).status_code
 

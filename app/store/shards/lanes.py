@@ -83,10 +83,11 @@ class BucketWriters:
 
         A server that is away refuses the events of its own bucket alone.
         """
-        refusals = [lane.writer.refusal for lane in self._lanes.values()]
-        if not refusals:
+        if not self._lanes:
             return self._first.refusal
-        return max(filter(None, refusals), default=None) if all(refusals) else None
+        each = [lane.writer.refusal for lane in self._lanes.values()]
+        refusals = [refusal for refusal in each if refusal is not None]
+        return max(refusals) if len(refusals) == len(each) else None
 
     async def refresh(self) -> None:
         """Open the lanes if the database has several buckets.

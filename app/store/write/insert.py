@@ -39,7 +39,8 @@ ERASED = Issue(
 # times as long for an array, because it checks each element against abstract classes.
 # A text without any character has no value, which only `timestamp_raw` may be.
 # now() is the start of the transaction, so both rows of an event hold the same
-# stored_at: the id alone leads to the partition.
+# stored_at: the id alone leads to the partition. On shards the function
+# rollcall_store_in_bucket does the same with the same parameters.
 CLAIM_AND_STORE = """
 WITH input AS (
     SELECT
