@@ -1,7 +1,7 @@
 """The statements that store the events of one bucket on its shard.
 
 A function does it on the node that holds the shard. Outside a transaction, Citus passes
-the call on as it is, and the node commits by itself.
+the call on, and the node commits by itself.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,10 +16,21 @@ from app.store.shards.buckets import Buckets
 from app.store.shards.settings import prepare_transaction
 from app.store.write.insert import Claim, insert_parameters, resolve_outcomes
 
+# In a transaction, Citus counts this call as a modification, which decides on how the
+# transaction commits. It writes all values into the text that it passes on.
 _CLAIM_AND_STORE = """
 SELECT rollcall_store_in_bucket(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
+    {bucket}, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
 )
+"""
+# As a query of one shard, the call is planned once and takes its values as parameters,
+# which saves a tenth of all CPU time. An aggregate has one row even where no row
+# matches. The bucket stands in the text, else Citus would plan for each value.
+_CLAIM_AND_STORE_ALONE = f"""
+{_CLAIM_AND_STORE}
+FROM event_ids
+WHERE bucket = {{bucket}} AND id = '00000000-0000-0000-0000-000000000000'
+HAVING true
 """
 # Text and not an array, whose type the driver would have to look up.
 _READ_CLAIMS = """
@@ -48,7 +59,9 @@ async def claim_in_bucket(
     """
     distinct = {record.id: record for record in reversed(records)}
     parameters = insert_parameters([*distinct.values()], import_id)
-    known = await driver.fetchval(_CLAIM_AND_STORE, bucket, *parameters)
+    is_alone = not driver.is_in_transaction()
+    statement = _CLAIM_AND_STORE_ALONE if is_alone else _CLAIM_AND_STORE
+    known = await driver.fetchval(statement.format(bucket=bucket), *parameters)
     return set(known.split(",")) if known else set()
 
 
