@@ -8,6 +8,7 @@ from app.components.catalog import read_declarations
 from app.store.migrations import drop_empty_weeks
 from app.store.migrations import migrate as migrate_schema
 from app.store.operator_session import operator_errors
+from app.store.shards.distribute import update_functions
 from app.store.typed_views.update import update_views
 
 
@@ -23,6 +24,7 @@ def migrate() -> None:
         operator_errors(database.url),
     ):
         before, after = asyncio.run(migrate_schema(database.url))
+        asyncio.run(update_functions(database.url))
         dropped = asyncio.run(drop_empty_weeks(database.url))
         changes = asyncio.run(update_views(database.url, declarations))
     if before == after:

@@ -35,6 +35,11 @@ ORDER BY relname
 """)
 _HAS_ONE_BUCKET = text("SELECT count(*) = 1 FROM buckets")
 _REVISION = text("SELECT version_num FROM alembic_version")
+_LACKS_FUNCTIONS = text("""
+SELECT to_regproc('rollcall_store_in_bucket') IS NULL
+    OR to_regproc('rollcall_expire_bucket') IS NULL
+WHERE (SELECT count(*) FROM buckets) > 1
+""")
 
 
 async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None, str]:
@@ -138,6 +143,11 @@ async def check_schema(
         raise SchemaError(
             f"The database's schema is at {revision}, but this release needs"
             f" {known[0]}; run `rollcall migrate`."
+        )
+    if await connection.scalar(_LACKS_FUNCTIONS):
+        raise SchemaError(
+            "This database is distributed, but lacks the functions that store and"
+            " delete events on its shards; run `rollcall migrate`."
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Admin
 from tests.support.faults.ledger import make_event
-from tests.support.postgres.citus import undistributed_database
+from tests.support.postgres.citus import execute, undistributed_database
 from tests.support.postgres.database import Database
 from tests.support.service.process import environment, rollcall, serving, until
 
@@ -81,5 +81,12 @@ def test_service_stores_by_bucket_and_commands_work(
     assert empty.scalar("SELECT count(*) FROM event_ids") == 40
     status = rollcall("journal", "status", env=env)
     assert "0 events wait" in status.stdout
+    asyncio.run(execute(empty.url, "DROP FUNCTION rollcall_store_in_bucket"))
+    refused = rollcall("import", str(file), "--source", "billing-backend", env=env)
+    assert "run `rollcall migrate`" in refused.stderr
+    migrated = rollcall("migrate", env=env)
+    assert migrated.returncode == 0, migrated.stderr
+    imported = rollcall("import", str(file), "--source", "billing-backend", env=env)
+    assert imported.returncode == 0, imported.stderr
     again = rollcall("distribute", "--buckets", "4", "--yes", env=env)
     assert "4 buckets already" in again.stderr

@@ -49,7 +49,7 @@ async def claim_in_bucket(
     """Store the first record of each id that is new, in one statement.
 
     Args:
-        driver: outside a transaction, or in one of `prepare_transaction`.
+        driver: outside a transaction, or in one of `app.store.shards.settings`.
         bucket: of all records.
         records: at least one.
         import_id: the import that they come from, if any.

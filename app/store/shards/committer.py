@@ -10,7 +10,7 @@ from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record
 from app.store.shards.buckets import Buckets
 from app.store.shards.claim import claim_in_bucket, read_claims_in_bucket
-from app.store.shards.settings import prepare_transaction
+from app.store.shards.settings import pass_settings_on
 from app.store.write.committer import Committer
 from app.store.write.insert import Claim
 
@@ -51,7 +51,7 @@ class BucketCommitter(Committer):
         if not records:
             return set()
         if driver.is_in_transaction():  # through a pooler
-            await prepare_transaction(driver, self._buckets)
+            await pass_settings_on(driver)
         return await claim_in_bucket(
             driver, self._bucket, records, import_id=self._import_id
         )

@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,12 +31,6 @@ SELECT create_distributed_table(
 );
 SELECT create_distributed_table('events', 'bucket', colocate_with => 'event_ids');
 
--- Each call goes to the node that holds the shards of its bucket, also within a
--- transaction.
-SELECT create_distributed_function(
-    CAST('rollcall_store_in_bucket' AS regproc)::regprocedure, 'p_bucket',
-    colocate_with => 'event_ids', force_delegation => true
-);
 -- The hash of a bucket decides on its shard: one number for each shard.
 DELETE FROM buckets;
 INSERT INTO buckets
@@ -44,6 +39,14 @@ SELECT DISTINCT ON (shard) number FROM (
     FROM generate_series(0, 1000 * {count}) AS number
 ) AS numbers
 ORDER BY shard, number;
+"""
+# Each call goes to the node that holds the shards of its bucket, also within a
+# transaction.
+_DELEGATE = """
+SELECT create_distributed_function(
+    CAST('rollcall_store_in_bucket' AS regproc)::regprocedure, 'p_bucket',
+    colocate_with => 'event_ids', force_delegation => true
+)
 """
 
 
@@ -71,14 +74,24 @@ async def distribute(url: str, *, count: int) -> int:
         await check_can_distribute(connection)
         try:
             driver = await driver_in_transaction(connection)
-            for name in _FUNCTIONS:
-                await driver.execute(_read_function(name))
             await driver.execute(_SCRIPT.format(count=count))
+            await _make_functions(driver)
         except DATABASE_ERRORS as error:
             if sqlstate_of(error) != "0A000":
                 raise
             raise SchemaError(f"Citus cannot distribute the tables: {error}") from error
         return nodes
+
+
+async def update_functions(url: str) -> None:
+    """Make the functions of a distributed database those of this code.
+
+    Args:
+        url: of the coordinator; its user owns the tables.
+    """
+    async with migration_connection(url) as connection, connection.begin():
+        if not (await read_buckets(connection)).is_one:
+            await _make_functions(await driver_in_transaction(connection))
 
 
 async def check_can_distribute(connection: AsyncConnection) -> int:
@@ -113,6 +126,8 @@ async def check_can_distribute(connection: AsyncConnection) -> int:
     return nodes
 
 
-def _read_function(name: str) -> str:
-    script = files("migrations").joinpath(f"functions/{name}.sql")
-    return script.read_text(encoding="utf-8")
+async def _make_functions(driver: asyncpg.Connection) -> None:
+    for name in _FUNCTIONS:
+        script = files("migrations").joinpath(f"functions/{name}.sql")
+        await driver.execute(script.read_text(encoding="utf-8"))
+    await driver.execute(_DELEGATE)

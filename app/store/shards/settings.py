@@ -31,8 +31,8 @@ _OF_CITUS = (
     "SET LOCAL citus.node_connection_timeout = '2s';"
 )
 # A modification of two shards: Citus then commits in two phases. In one phase, a commit
-# that fails on a worker is only a warning, and Citus commits the rest. No row matches,
-# which Postgres must not see when it plans: no id of an event is of zeros alone.
+# that fails on a worker leaves what others have committed. No row matches, which
+# Postgres must not see when it plans: no id of an event is of zeros alone.
 _COMMIT_IN_TWO_PHASES = """
 INSERT INTO event_ids (bucket, id, stored_at, content_hash)
 SELECT bucket, id, stored_at, content_hash FROM event_ids
@@ -54,9 +54,18 @@ async def prepare_transaction(driver: asyncpg.Connection, buckets: Buckets) -> N
         driver: in a transaction of several statements that has not used a worker yet.
         buckets: several.
     """
+    await pass_settings_on(driver)
+    await driver.execute(_COMMIT_IN_TWO_PHASES.format(*buckets.numbers[:2]))
+
+
+async def pass_settings_on(driver: asyncpg.Connection) -> None:
+    """Pass the session's settings on to the worker of a transaction's one statement.
+
+    Citus commits on it in one phase, and reports it if that fails; no other worker
+    takes part.
+    """
     script = _scripts.get(driver)
     if script is None:
         script = _scripts[driver] = _OF_CITUS + await driver.fetchval(_READ)
     # Alone, because Citus passes on the whole message of a SET.
     await driver.execute(script)
-    await driver.execute(_COMMIT_IN_TWO_PHASES.format(*buckets.numbers[:2]))

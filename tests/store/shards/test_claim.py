@@ -13,10 +13,11 @@ from app.store.dsn import dsn_of
 from app.store.operator_session import in_operator_transaction
 from app.store.shards.buckets import Buckets, read_buckets
 from app.store.shards.claim import claim_in_bucket, store_in_buckets
+from app.store.shards.settings import pass_settings_on
 from app.store.transaction import driver_in_transaction
 from app.store.write.insert import STORED, insert_parameters
 from migrations.statements import read_script
-from tests.support.postgres.citus import nodes_of
+from tests.support.postgres.citus import execute, nodes_of
 from tests.support.store.entries import record, records
 
 FUNCTION = read_script("functions/rollcall_store_in_bucket_v1.sql")
@@ -25,6 +26,10 @@ HERE = """
 SELECT coalesce(rollcall_store_in_bucket(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
 ), '')
+"""
+END_TRANSACTIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'idle in transaction'
 """
 
 
@@ -92,7 +97,7 @@ async def test_batches_of_a_bucket_are_planned_once(shards: Shards) -> None:
     for event in (record(f"message-{number}") for number in range(8)):
         await claim_in_bucket(shards.driver, shards.buckets.numbers[0], [event])
     plans = await shards.driver.fetchval(
-        "SELECT custom_plans FROM pg_prepared_statements"
+        "SELECT max(custom_plans) FROM pg_prepared_statements"
         " WHERE statement LIKE '%rollcall_store_in_bucket%'"
     )
     assert plans == 5  # Postgres compares these before it keeps one
@@ -110,6 +115,36 @@ async def test_transaction_of_several_statements_commits_in_two_phases(
     commands = await shards.sent()
     assert any(map(is_prepare, commands))
     assert "COMMIT" not in commands
+
+
+async def test_transaction_of_one_statement_is_of_its_worker_alone(
+    shards: Shards,
+) -> None:
+    """Through a pooler: the other workers may be away."""
+    event = record()
+    bucket = shards.buckets.of(event.user_id)
+    async with shards.driver.transaction():
+        await pass_settings_on(shards.driver)
+        assert not await claim_in_bucket(shards.driver, bucket, [event])
+    commands = await shards.sent()
+    assert "SET LOCAL synchronous_commit = 'on'" in "".join(commands)
+    assert commands[-1] == "COMMIT"
+    assert not any(map(is_prepare, commands))
+
+
+async def test_commit_that_fails_on_the_worker_fails(
+    citus_database_url: str, shards: Shards
+) -> None:
+    event = record()
+    bucket = shards.buckets.of(event.user_id)
+    with pytest.raises(DATABASE_ERRORS) as failed:
+        async with shards.driver.transaction():
+            await pass_settings_on(shards.driver)
+            assert not await claim_in_bucket(shards.driver, bucket, [event])
+            for node in (await nodes_of(citus_database_url))[1:]:
+                await execute(node.url, END_TRANSACTIONS)
+    assert not is_data_error(failed.value)
+    assert await claim_in_bucket(shards.driver, bucket, [event]) == set()
 
 
 async def test_commit_is_durable_and_on_the_node_of_the_shard(

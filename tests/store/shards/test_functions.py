@@ -1,0 +1,55 @@
+"""The functions of a distributed database, which an older release has not made."""
+
+import pytest
+from sqlalchemy import text
+
+from app.errors import SchemaError
+from app.store.engine import create_engine
+from app.store.operator.checkup import check_database
+from app.store.service_queries import ServiceQueries
+from app.store.shards.distribute import update_functions
+from app.store.write.insert import STORED
+from tests.support.limits import PATIENCE_S
+from tests.support.postgres.citus import execute
+from tests.support.store.entries import records, save
+
+FUNCTIONS = ("rollcall_store_in_bucket", "rollcall_expire_bucket")
+DELEGATED = text("""
+SELECT count(*) FROM pg_dist_object
+WHERE objid = CAST('rollcall_store_in_bucket' AS regproc) AND force_delegation
+""")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+async def test_missing_function_is_reported_and_made(
+    citus_database_url: str, name: str
+) -> None:
+    engine = create_engine(citus_database_url)
+    queries = ServiceQueries(engine, timeout_s=PATIENCE_S)
+    await execute(citus_database_url, f"DROP FUNCTION {name}")
+    with pytest.raises(SchemaError, match="lacks the functions.*`rollcall migrate`"):
+        await queries.check_ready()
+    findings = await check_database(
+        engine, is_pooled=False, max_events=1, max_bytes=1 << 20
+    )
+    [remedy] = [each.remedy for each in findings if each.name == "schema"]
+    assert remedy is not None
+    assert "rollcall migrate" in remedy
+
+    for _ in range(2):
+        await update_functions(citus_database_url)
+        await queries.check_ready()
+    assert await save(engine, *records(8)) == [STORED] * 8
+    async with engine.connect() as connection:
+        assert await connection.scalar(DELEGATED) == 1
+    await engine.dispose()
+
+
+async def test_single_server_has_no_functions_of_shards(database_url: str) -> None:
+    await update_functions(database_url)
+    engine = create_engine(database_url)
+    await ServiceQueries(engine, timeout_s=PATIENCE_S).check_ready()
+    async with engine.connect() as connection:
+        found = await connection.scalar(text(f"SELECT to_regproc('{FUNCTIONS[0]}')"))
+    assert found is None
+    await engine.dispose()
