@@ -9,16 +9,17 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.db_errors import DATABASE_ERRORS, is_data_error
-from app.store.dsn import dsn_of
+from app.store.dsn import dsn_of, with_pooler
+from app.store.engine import create_engine
 from app.store.operator_session import in_operator_transaction
 from app.store.shards.buckets import Buckets, read_buckets
 from app.store.shards.claim import claim_in_bucket, store_in_buckets
 from app.store.shards.settings import pass_settings_on
-from app.store.transaction import driver_in_transaction
+from app.store.transaction import driver_in_transaction, driver_of
 from app.store.write.insert import STORED, insert_parameters
 from migrations.statements import read_script
 from tests.support.postgres.citus import execute, nodes_of
-from tests.support.store.entries import record, records
+from tests.support.store.entries import committing, record, records
 
 FUNCTION = read_script("functions/rollcall_store_in_bucket_v1.sql")
 # Citus does not pass on a call within an expression: it runs on the node that is asked.
@@ -117,19 +118,22 @@ async def test_transaction_of_several_statements_commits_in_two_phases(
     assert "COMMIT" not in commands
 
 
-async def test_transaction_of_one_statement_is_of_its_worker_alone(
-    shards: Shards,
+async def test_batch_through_a_pooler_is_of_its_worker_alone(
+    citus_database_url: str, shards: Shards
 ) -> None:
-    """Through a pooler: the other workers may be away."""
-    event = record()
-    bucket = shards.buckets.of(event.user_id)
-    async with shards.driver.transaction():
-        await pass_settings_on(shards.driver)
-        assert not await claim_in_bucket(shards.driver, bucket, [event])
+    """Other workers may be away."""
+    engine = create_engine(with_pooler(citus_database_url), pool_size=1)
+    async with engine.connect() as connection:
+        driver = await driver_of(connection)
+        driver.add_log_listener(lambda _, notice: shards.commands.append(notice.message))
+        await driver.execute("SET citus.log_remote_commands = on")
+    async with committing(engine, buckets=shards.buckets) as committer:
+        assert await committer.commit([record()]) == [STORED]
     commands = await shards.sent()
-    assert "SET LOCAL synchronous_commit = 'on'" in "".join(commands)
+    assert any("SET LOCAL synchronous_commit = 'on'" in each for each in commands)
     assert commands[-1] == "COMMIT"
     assert not any(map(is_prepare, commands))
+    await engine.dispose()
 
 
 async def test_commit_that_fails_on_the_worker_fails(
