@@ -125,7 +125,9 @@ async def test_batch_through_a_pooler_is_of_its_worker_alone(
     engine = create_engine(with_pooler(citus_database_url), pool_size=1)
     async with engine.connect() as connection:
         driver = await driver_of(connection)
-        driver.add_log_listener(lambda _, notice: shards.commands.append(notice.message))
+        driver.add_log_listener(
+            lambda _, notice: shards.commands.append(notice.message)
+        )
         await driver.execute("SET citus.log_remote_commands = on")
     async with committing(engine, buckets=shards.buckets) as committer:
         assert await committer.commit([record()]) == [STORED]

@@ -27,7 +27,7 @@ async def test_missing_function_is_reported_and_made(
     engine = create_engine(citus_database_url)
     queries = ServiceQueries(engine, timeout_s=PATIENCE_S)
     await execute(citus_database_url, f"DROP FUNCTION {name}")
-    with pytest.raises(SchemaError, match="lacks the functions.*`rollcall migrate`"):
+    with pytest.raises(SchemaError, match=r"lacks the functions.*`rollcall migrate`"):
         await queries.check_ready()
     findings = await check_database(
         engine, is_pooled=False, max_events=1, max_bytes=1 << 20
