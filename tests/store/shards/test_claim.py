@@ -143,12 +143,14 @@ async def test_commit_that_fails_on_the_worker_fails(
 ) -> None:
     event = record()
     bucket = shards.buckets.of(event.user_id)
+    transaction = shards.driver.transaction()
+    await transaction.start()
+    await pass_settings_on(shards.driver)
+    assert not await claim_in_bucket(shards.driver, bucket, [event])
+    for node in (await nodes_of(citus_database_url))[1:]:
+        await execute(node.url, END_TRANSACTIONS)
     with pytest.raises(DATABASE_ERRORS) as failed:
-        async with shards.driver.transaction():
-            await pass_settings_on(shards.driver)
-            assert not await claim_in_bucket(shards.driver, bucket, [event])
-            for node in (await nodes_of(citus_database_url))[1:]:
-                await execute(node.url, END_TRANSACTIONS)
+        await transaction.commit()
     assert not is_data_error(failed.value)
     assert await claim_in_bucket(shards.driver, bucket, [event]) == set()
 
