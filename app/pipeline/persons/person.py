@@ -25,7 +25,7 @@ _BEFORE = "(?<![0-9A-Za-z])"
 _AFTER = "(?![0-9A-Za-z])"
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 # Floats from 1e16 on are written with an exponent, in rejected payloads too.
-_EXPONENT_DIGITS = 17
+_MAY_HAVE_EXPONENT = re.compile("-?[0-9]{17,}")
 # A shorter beginning of a name is no trace.
 _MIN_CUT = 4
 
@@ -56,7 +56,7 @@ class Person:
             for form in dict.fromkeys((unicodedata.normalize("NFC", name), name))
         ]
         patterns = {*map(_words, names), ESCAPED_WORD}
-        has_exponent = user_id.isdecimal() and len(user_id) >= _EXPONENT_DIGITS
+        has_exponent = _MAY_HAVE_EXPONENT.fullmatch(user_id) is not None
         if has_exponent:
             patterns.add(r"e\+")
         self._sieve = make_sieve(names, has_exponent=has_exponent)
