@@ -58,7 +58,7 @@ def serve(
             "metrics_dir": metrics_dir and str(metrics_dir),
         }
         try:
-            asyncio.run(supervisor.run(config, reread=prepared.reread))
+            asyncio.run(supervisor.run(config, prepared.reread))
         finally:
             ignore_signals()  # the embedded Postgres is still to be stopped
 
@@ -89,7 +89,7 @@ def _supervisor(
     metrics_dir: Path | None,
 ) -> Supervisor:
     return Supervisor(
-        partial(spawn_worker, listener),
+        spawn=partial(spawn_worker, listener),
         settings=settings,
         listener=listener,
         notifier=Notifier(manager.notify),

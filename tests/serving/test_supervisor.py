@@ -17,6 +17,7 @@ from app.errors import OperatorError, WorkerError
 from app.metrics.catalog import EVENTS
 from app.metrics.counters import Metrics
 from app.metrics.snapshots import Snapshot, read_snapshots, write_snapshot
+from app.serving import supervisor
 from app.serving.process import Process, WorkerProcess
 from app.serving.supervisor import Supervisor
 from app.serving.systemd import Notifier
@@ -100,14 +101,14 @@ async def supervising(
     **settings: float,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A supervisor, which gets SIGTERM at the end."""
-    supervisor = Supervisor(
-        scripts,
+    parent = Supervisor(
+        spawn=scripts,
         settings=Settings.model_validate(settings),
         listener=listener,
         notifier=notifier or Notifier(None),
         metrics_dir=metrics_dir,
     )
-    running = asyncio.create_task(supervisor.run({}, reread=reread))
+    running = asyncio.create_task(parent.run({}, reread))
     await asyncio.sleep(0)  # now it handles signals
     yield running
     if not running.done():
@@ -133,8 +134,8 @@ async def test_workers_that_never_serve_end_the_service(
 async def test_error_in_the_watch_of_a_worker_ends_the_service(
     listener: socket.socket,
 ) -> None:
-    supervisor = Supervisor(
-        Scripts(SERVES),
+    parent = Supervisor(
+        spawn=Scripts(SERVES),
         settings=Settings(workers=1),
         listener=listener,
         notifier=Notifier(None),
@@ -142,8 +143,8 @@ async def test_error_in_the_watch_of_a_worker_ends_the_service(
     )
     async with asyncio.timeout(TIMEOUT_S):
         with pytest.raises(TypeError, match="not JSON serializable"):
-            await supervisor.run({"unknown": object()})
-    supervisor.close()
+            await parent.run({"unknown": object()})
+    parent.close()
 
 
 async def test_pause_before_a_replacement_doubles_with_each_failure(
@@ -157,6 +158,17 @@ async def test_pause_before_a_replacement_doubles_with_each_failure(
         if record.message == "worker ended"
     ]
     assert pauses == [0.2, 0.4, 0.8, 1.6]
+
+
+async def test_stop_does_not_wait_for_the_pause_before_a_replacement(
+    listener: socket.socket,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "_LONGEST_PAUSE_S", {True: 1e3, False: 1e3})
+    monkeypatch.setattr(supervisor, "_SHORTEST_PAUSE_S", 1e3)
+    async with supervising(Scripts(CRASHES), listener):
+        await logged(caplog, "worker ended")
 
 
 async def test_stop_closes_the_listener(listener: socket.socket) -> None:
@@ -299,9 +311,7 @@ async def test_worker_without_heartbeat_is_killed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     worker = WorkerProcess(lambda control: run(SERVES, control), silence_s=0.2)
-    worker.begin({})
-
-    assert await worker.ready()
     async with asyncio.timeout(TIMEOUT_S):
-        assert await worker.wait() == -signal.SIGKILL
+        assert await worker.run({}) == -signal.SIGKILL
+    assert worker.has_served
     assert "worker hung" in caplog.messages
