@@ -234,7 +234,7 @@ class Service:
             await self.reading.close()
             await self._lanes.close()
             await self._engine.dispose()
-            self.metrics.mark_stopped()
+            self.metrics.publish()
 
     def _maintenance(self, settings: Settings, url: str) -> dict[str, Task]:
         """The hourly tasks by their name in metrics."""

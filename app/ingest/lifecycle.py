@@ -175,10 +175,8 @@ class RequestLifecycle:
         try:
             # Ahead of the response, so that its reader finds it counted.
             services.metrics.count_request(
-                self._route.path, response.status, took_s, response.counts
+                self._route.path, response.status, took_s, response.counts, self.source
             )
-            if self.source is not None:
-                services.metrics.count_source(self.source, response.counts)
         finally:
             self._client.respond(response, self._request_id)
         services.requests.add(

@@ -12,7 +12,7 @@ _STATUSES = "0 200 303 304 400 401 403 404 405 408 413 415 422 429 431 500 503"
 _TASKS = "partitions retention sessions indexes events audit instances"
 _KINDS = "connection timeout lock conflict resources read_only shutdown"
 # Labels with so many values that only series that were counted are shown.
-_SPARSE = {"route", "source", "digest", "host"}
+_SPARSE = {"route", "source", "digest", "host", "version"}
 # The label `source` takes at most this many sources; the others are `other`.
 MAX_SOURCES = 1000
 # `app.ingest.counting` adds the sets of `route`, `code`, `reason` and `warning`.
@@ -190,3 +190,9 @@ QUARANTINE_FILL = _maximum(
 WEEKS_AHEAD = _maximum("partition_weeks_ahead", "Future weeks that have a partition.")
 CPU_SECONDS = _counter("cpu_seconds", "CPU time of the workers, user and system.")
 MEMORY_BYTES = _gauge("resident_memory_bytes", "Resident memory of the workers.")
+BUILD_INFO = _maximum(
+    "build_info",
+    "Always 1; the labels are the versions of Rollcall and Python of the workers.",
+    "version",
+    "python",
+)

@@ -1,6 +1,5 @@
 """Metrics of all workers in Prometheus' format: their snapshots, merged at a scrape."""
 
-import platform
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from app.metrics.catalog import METRICS, WORKERS, Metric
+from app.metrics.catalog import METRICS, Metric
 from app.metrics.counters import Metrics
 from app.metrics.snapshots import SEPARATOR, read_snapshots
 
@@ -37,13 +36,6 @@ class SnapshotCollector(Collector):
         series |= {metric.name: {(): value} for metric, value in self.probed.items()}
         for metric in METRICS:
             yield _family(metric, series[metric.name])
-        info = core.GaugeMetricFamily(
-            "rollcall_build_info",
-            "Always 1; the labels are the versions of Rollcall and Python.",
-            labels=("version", "python"),
-        )
-        info.add_metric((self.metrics.version, platform.python_version()), 1)
-        yield info
 
 
 def merge(metrics: Metrics) -> dict[str, Series]:
@@ -53,14 +45,13 @@ def merge(metrics: Metrics) -> dict[str, Series]:
         snapshots = read_snapshots(metrics.directory) | snapshots
     merged: dict[str, Series] = defaultdict(dict)
     since = time.monotonic() - _SILENT_S
-    alive = [each.gauges for each in snapshots.values() if each.alive_at > since]
-    for figures in (*(each.counters for each in snapshots.values()), *alive):
-        for key, value in figures.items():
+    for each in snapshots.values():
+        gauges = each.gauges if each.alive_at > since else {}
+        for key, value in (each.counters | gauges).items():
             name, *labels = key.split(SEPARATOR)
             series, values = merged[name], tuple(labels)
             before = series.get(values, 0.0)
             series[values] = max(before, value) if name in _MAXIMA else before + value
-    merged[WORKERS.name] = {(): len(alive)}
     return merged
 
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
+from platform import python_version
 
 from app.metrics import catalog
 from app.metrics.catalog import LABELS, MAX_SOURCES, METRICS, OTHER, Metric
@@ -28,6 +29,7 @@ _PUBLISH_INTERVAL_S = 1.0
 _MAX_KEYS = 10_000
 # Results of events that a source has delivered.
 _ACCEPTED = {"stored", "duplicate", "buffered"}
+_STATM = Path("/proc/self/statm")
 # Values of a gauge by source.
 SourceReader = Callable[[], Mapping[str, float]]
 
@@ -52,8 +54,6 @@ class Metrics:
         # Keys of series by metric and label values, for speed.
         self._key_of = lru_cache(maxsize=_MAX_KEYS)(self._resolve)
         self.directory = directory
-        # Of the running code: an upgrade replaces the metadata on the disk.
-        self.version = version("rollcall")
         # The supervisor finds the snapshot of a process by its id.
         self.snapshot_name = f"{os.getpid()}-{secrets.token_hex(8)}.json"
         self._counters: dict[str, float] = defaultdict(float)
@@ -64,6 +64,11 @@ class Metrics:
         self._parts = {m.name: [_key(m, part) for part in m.parts] for m in METRICS}
         self._readers: dict[str, Callable[[], float]] = {}
         self._source_readers: list[tuple[Metric, SourceReader]] = []
+        if _STATM.exists():
+            self.register_gauges({catalog.MEMORY_BYTES: _resident_bytes})
+        self.set(catalog.WORKERS, to=1)
+        # Of the running code: an upgrade replaces the metadata on the disk.
+        self.set(catalog.BUILD_INFO, version("rollcall"), python_version(), to=1)
 
     def series(self, metric: Metric) -> Iterable[tuple[str, ...]]:
         """Label values of all series of a metric, or the parts of a histogram."""
@@ -71,7 +76,12 @@ class Metrics:
         return product(metric.parts) if metric.parts else product(*sets)
 
     def count_request(
-        self, route: str, status: int, seconds: float, counts: Mapping[str, int]
+        self,
+        route: str,
+        status: int,
+        seconds: float,
+        counts: Mapping[str, int],
+        source: str | None = None,
     ) -> None:
         """Count a request that sends events.
 
@@ -80,20 +90,18 @@ class Metrics:
             status: HTTP status of the response.
             seconds: from the headers to the response.
             counts: number of its events by result.
+            source: of its key; None if it has no valid one.
         """
         self._counters[self._key_of(catalog.REQUESTS, route, status)] += 1.0
         self.observe(catalog.REQUEST_SECONDS, seconds)
         for result, count in counts.items():
             self._counters[self._key_of(catalog.EVENTS, result)] += count
-
-    def count_source(self, source: str, counts: Mapping[str, int]) -> None:
-        """Count the events of one request by result, for their source."""
-        if source not in self._sources:
-            self._note_source(source)
-        for result, count in counts.items():
-            self._counters[self._key_of(catalog.SOURCE_EVENTS, source, result)] += count
-        if not _ACCEPTED.isdisjoint(counts):
-            self._gauges[self._key_of(catalog.SOURCE_LAST_EVENT, source)] = time.time()
+            if source is not None:
+                key = self._key_of(catalog.SOURCE_EVENTS, source, result)
+                self._counters[key] += count
+                if result in _ACCEPTED:
+                    key = self._key_of(catalog.SOURCE_LAST_EVENT, source)
+                    self._gauges[key] = time.time()
 
     def add(self, metric: Metric, *values: str, amount: float = 1.0) -> None:
         """Add to a counter; unknown label values are counted as `other`."""
@@ -123,7 +131,6 @@ class Metrics:
         """Read the gauges and write the snapshot; returns it."""
         for metric, read_sources in self._source_readers:
             for source, value in read_sources().items():
-                self._note_source(source)
                 self._gauges[self._key_of(metric, source)] = value
         for key, read in self._readers.items():
             try:
@@ -132,30 +139,7 @@ class Metrics:
                 log.exception("gauge could not be read")
                 self._gauges[key] = 0.0
         self._counters[_key(catalog.CPU_SECONDS)] = time.process_time()
-        self.set(catalog.MEMORY_BYTES, to=_resident_bytes())
-        return self._write(alive_at=time.monotonic())
-
-    async def keep_publishing(self) -> None:
-        """Publish once a second, until cancelled."""
-        while True:
-            self.publish()
-            await asyncio.sleep(_PUBLISH_INTERVAL_S)
-
-    def mark_stopped(self) -> None:
-        """Publish the counters for the last time; the gauges no longer count."""
-        self._write(alive_at=0.0)
-
-    def _resolve(self, metric: Metric, *given: object) -> str:
-        pairs = zip(map(str, given), metric.labels, strict=True)
-        labels = [v if v in self._values.get(k, ()) else OTHER for v, k in pairs]
-        return _key(metric, *(label.replace(SEPARATOR, " ") for label in labels))
-
-    def _note_source(self, source: str) -> None:
-        if len(self._sources) < MAX_SOURCES:
-            self._sources.add(source)
-
-    def _write(self, *, alive_at: float) -> Snapshot:
-        snapshot = Snapshot(self._counters, self._gauges, alive_at)
+        snapshot = Snapshot(self._counters, self._gauges, time.monotonic())
         if self.directory is not None:
             try:
                 write_snapshot(self.directory / self.snapshot_name, snapshot)
@@ -164,15 +148,26 @@ class Metrics:
                 self.directory = None
         return snapshot
 
+    async def keep_publishing(self) -> None:
+        """Publish once a second, until cancelled."""
+        while True:
+            self.publish()
+            await asyncio.sleep(_PUBLISH_INTERVAL_S)
+
+    def _resolve(self, metric: Metric, *given: object) -> str:
+        labels = []
+        for name, value in zip(metric.labels, map(str, given), strict=True):
+            if name == "source" and len(self._sources) < MAX_SOURCES:
+                self._sources.add(value)
+            known = value in self._values.get(name, ())
+            labels.append(value.replace(SEPARATOR, " ") if known else OTHER)
+        return _key(metric, *labels)
+
 
 def _key(metric: Metric, *values: str) -> str:
     return SEPARATOR.join((metric.name, *values))
 
 
 def _resident_bytes() -> int:
-    """Resident memory of this process; 0 where there is no /proc."""
-    try:
-        resident = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return 0
-    return int(resident) * mmap.PAGESIZE
+    """Resident memory of this process, from /proc."""
+    return int(_STATM.read_text(encoding="ascii").split()[1]) * mmap.PAGESIZE

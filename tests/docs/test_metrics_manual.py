@@ -28,7 +28,7 @@ OF_PROMETHEUS = {"job", "instance"}
 
 
 def test_documented_metrics_are_the_metrics() -> None:
-    assert list(ROWS) == [*BY_NAME, "rollcall_build_info"]
+    assert list(ROWS) == [*BY_NAME]
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)

@@ -97,10 +97,11 @@ def test_worker_that_stopped_in_good_order_is_no_crash(tmp_path: Path) -> None:
     own, stopped = (Metrics(LABELS, tmp_path) for _ in range(2))
     stopped.publish()
     stopped.add(EVENTS, "stored")
-    stopped.mark_stopped()
-    assert figures_of(own)("rollcall_workers") == 1
+    stopped.publish()
+    assert figures_of(own)("rollcall_workers") == 2
     fold_snapshot(tmp_path, os.getpid(), crashed=False)
 
+    assert figures_of(own)("rollcall_workers") == 1
     assert figures_of(own)("rollcall_worker_crashes_total") == 0
     assert stored(own) == 1
 

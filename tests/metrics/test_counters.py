@@ -64,9 +64,13 @@ def test_unknown_label_values_are_counted_as_other(metrics: Metrics) -> None:
 
 
 def test_events_are_counted_by_source(metrics: Metrics) -> None:
-    metrics.count_source("crm", {"stored": 2, "rejected": 1})
-    metrics.count_source("crm", {"stored": 1})
-    metrics.count_source("app\tone", {"rejected": 1})
+    for source, counts in (
+        ("crm", {"stored": 2, "rejected": 1}),
+        ("crm", {"stored": 1}),
+        ("app\tone", {"rejected": 1}),
+        (None, {"valid": 1}),
+    ):
+        metrics.count_request("/track", 200, 0.1, counts, source)
     metrics.register_sources(catalog.QUARANTINE_FILL, lambda: {"crm": 0.5})
 
     figures = figures_of(metrics)
@@ -83,7 +87,7 @@ def test_events_are_counted_by_source(metrics: Metrics) -> None:
 
 def test_number_of_sources_is_bounded(metrics: Metrics) -> None:
     for number in range(catalog.MAX_SOURCES + 5):
-        metrics.count_source(f"source-{number}", {"stored": 1})
+        metrics.count_request("/track", 200, 0.1, {"stored": 1}, f"source-{number}")
 
     figures = figures_of(metrics)
     sources = figures.labels("rollcall_source_events_total", "source")
