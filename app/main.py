@@ -14,7 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.api.allowed_hosts import AllowedHosts
 from app.api.documents import PublicDocuments, PublicPaths
-from app.api.health import health_routes
+from app.api.health import RecalledReadiness, health_routes
 from app.api.openapi import describe
 from app.api.ready_refusals import ReadyRefusals
 from app.api.schemas import schema_routes
@@ -105,7 +105,9 @@ def create_app(
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own documented way
     hosts = (settings.allowed_hosts or "").replace(" ", "").split(",")
     documents = PublicDocuments(
-        SecurityHeaders(app),
+        SecurityHeaders(
+            RecalledReadiness(app, service.readiness, declarations=catalog.digest)
+        ),
         public_paths(catalog, files),
         # With 200 declared events it takes seconds, which the event loop has not.
         slow=dict.fromkeys(("/openapi.json", "/docs"), document),
@@ -134,8 +136,9 @@ def public_paths(catalog: Catalog, files: StaticFiles) -> PublicPaths:
                 "/schemas/declaration",
                 *(f"/events/{name}" for name in catalog),
                 *(f"/schemas/{name}" for name in catalog),
-                *files.urls,
+                *files.paths,
             }
         ),
         anonymous=frozenset({"/", "/sign-in"}),
+        alias=files.alias,
     )

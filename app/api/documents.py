@@ -33,10 +33,12 @@ class PublicPaths(NamedTuple):
         exact: paths.
         anonymous: paths whose response depends on who asks, and on the query: public
             only for a client that shows neither a key nor a session.
+        alias: returns one path for all that have the same response.
     """
 
     exact: frozenset[str]
     anonymous: frozenset[str]
+    alias: Callable[[str], str] = str
 
 
 class _Form(NamedTuple):
@@ -99,7 +101,7 @@ class PublicDocuments:
     def _key_of(self, scope: Scope) -> tuple[str, bool] | None:
         if scope["type"] != "http" or scope["method"] not in _METHODS:
             return None
-        path: str = scope["path"]
+        path = self._paths.alias(scope["path"])
         headers: _Headers = scope["headers"]
         if path in self._paths.anonymous:
             is_public = not scope["query_string"] and is_anonymous(headers)

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.openapi import problem_responses
 from app.errors import SchemaError
@@ -110,11 +112,19 @@ class Readiness:
         Raises:
             UnavailableError: events are refused; the detail gives the reason.
         """
-        problem = self._known_problem() or await self._latest()
+        return self._outcome(self._known_problem() or await self._latest())
+
+    def recall(self) -> Ready | None:
+        """Return the same from memory; None if refused, or if a check is due."""
+        problem = self._known_problem()
         if problem is None:
-            reason = None if self._has_keys else "no keys yet"
-            return Ready(events="stored", reason=reason)
-        return self._without_postgres(problem)
+            if self._asked_at + _TRUST_S < self._clock():
+                return None
+            problem = self._problem
+        try:
+            return self._outcome(problem)
+        except UnavailableError:
+            return None
 
     def confirm(self) -> None:
         """Record that Postgres can store events now."""
@@ -145,7 +155,10 @@ class Readiness:
         self._refused = _Problem(refusal.reason, since, is_schema=False)
         return self._refused
 
-    def _without_postgres(self, problem: _Problem) -> Ready:
+    def _outcome(self, problem: _Problem | None) -> Ready:
+        if problem is None:
+            reason = None if self._has_keys else "no keys yet"
+            return Ready(events="stored", reason=reason)
         outage = self._outage
         reason = problem.reason
         if outage is not None and not problem.is_schema:
@@ -218,3 +231,34 @@ def health_routes(readiness: Readiness, *, declarations: str) -> APIRouter:
         return ready.model_copy(update={"declarations": declarations})
 
     return routes
+
+
+class RecalledReadiness:
+    """ASGI middleware that answers `/readyz` from memory, without FastAPI's routes.
+
+    Args:
+        app: answers all other requests, and this one when a check is due or events are
+            refused.
+        readiness: remembers the last check.
+        declarations: digest of the event declarations.
+    """
+
+    def __init__(
+        self, app: ASGIApp, readiness: Readiness, *, declarations: str
+    ) -> None:
+        self._app = app
+        self._readiness = readiness
+        self._declarations = declarations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        is_probe = scope["type"] == "http" and scope["path"] == "/readyz"
+        is_read = is_probe and scope["method"] in {"GET", "HEAD"}
+        ready = self._readiness.recall() if is_read else None
+        if ready is None:
+            await self._app(scope, receive, send)
+            return
+        ready.declarations = self._declarations
+        body = ready.model_dump_json(exclude_none=True)
+        response = Response(body, media_type="application/json")
+        await response(scope, receive, send)

@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from app.request_errors import NotFoundError
 
@@ -20,6 +20,7 @@ _TYPES = {
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
+_OLDER = "older"
 
 
 class StaticFile(NamedTuple):
@@ -52,11 +53,21 @@ class StaticFiles:
         return f"/static/{self._digest}/{name}"
 
     @property
-    def urls(self) -> list[str]:
-        """The paths of all files."""
-        return [self.url(name) for name in self._files]
+    def paths(self) -> set[str]:
+        """The paths of all files, below this digest and below any older one."""
+        digests = (self._digest, _OLDER)
+        return {
+            f"/static/{digest}/{name}" for digest in digests for name in self._files
+        }
 
-    def answer(self, digest: str, name: str, *, if_none_match: str) -> Response:
+    def alias(self, path: str) -> str:
+        """The same path with one name for all older digests."""
+        if not path.startswith("/static/"):
+            return path
+        digest, _, name = path.removeprefix("/static/").partition("/")
+        return path if digest in {"", self._digest} else f"/static/{_OLDER}/{name}"
+
+    def answer(self, digest: str, name: str) -> Response:
         """The file. An older digest works, too: replicas are replaced one by one.
 
         Raises:
@@ -69,9 +80,6 @@ class StaticFiles:
             "Cache-Control": _FOR_EVER if digest == self._digest else _ASK_AGAIN,
             "ETag": file.etag,
         }
-        # The compressed form has the same digest, and a suffix.
-        if file.etag.strip('"') in if_none_match:
-            return Response(status_code=304, headers=headers)
         return Response(file.content, media_type=file.media_type, headers=headers)
 
 
@@ -80,9 +88,8 @@ def static_routes(files: StaticFiles) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.api_route("/static/{digest}/{name:path}", methods=["GET", "HEAD"])
-    async def static(request: Request, digest: str, name: str) -> Response:
-        seen = request.headers.get("if-none-match", "")
-        return files.answer(digest, name, if_none_match=seen)
+    async def static(digest: str, name: str) -> Response:
+        return files.answer(digest, name)
 
     return routes
 

@@ -28,6 +28,7 @@ DOCUMENTS = [
     "/schemas/signed_up",
     "/sign-in",
     StaticFiles().url("page.js"),
+    "/static/0123456789abcdef/page.js",
 ]
 
 
@@ -76,7 +77,7 @@ async def test_document_holds_no_address_of_its_first_client(
 
 
 async def test_unknown_path_is_not_kept(anyone: httpx.AsyncClient) -> None:
-    for path in ("/events/nope", "/schemas/nope", "/static/0123456789abcdef/page.js"):
+    for path in ("/events/nope", "/schemas/nope", "/static/0123456789abcdef/nope.js"):
         response = await anyone.get(path)
         assert "accept-encoding" not in response.headers.get("vary", "").lower()
 
@@ -122,6 +123,37 @@ async def test_document_asked_for_by_several_at_once_is_made_once() -> None:
         responses = await asyncio.gather(*asked)
     assert {response.content for response in responses} == {b"a" * 1000}
     assert app.calls == 1
+
+
+async def test_paths_with_one_alias_are_one_document() -> None:
+    app = Counting()
+    paths = PublicPaths(frozenset({"/a"}), frozenset(), alias=lambda path: path[:2])
+    transport = httpx.ASGITransport(PublicDocuments(app, paths))
+    async with httpx.AsyncClient(transport=transport, base_url="http://r") as client:
+        for path in ("/a", "/ab", "/abc"):
+            assert (await client.get(path)).content == b"a" * 1000
+    assert app.calls == 1
+
+
+def test_older_digests_of_a_file_have_one_path_that_is_public() -> None:
+    files = StaticFiles()
+    newest = files.url("page.js")
+    older = {files.alias(f"/static/{name}/page.js") for name in ("0", "1.5", "{}")}
+    assert {newest} | older <= files.paths
+    assert len({newest} | older) == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/static", "/static/", "/static/older", "/static//page.js"),
+        *("/static/0/", "/static/0/nope.js", "/static/0//page.js"),
+        *("/x/static/0/page.js", "//static/0/page.js", "/static/0/../page.js"),
+    ],
+)
+def test_path_of_no_file_is_not_public(path: str) -> None:
+    files = StaticFiles()
+    assert files.alias(path) not in files.paths
 
 
 async def test_document_does_not_wait_for_a_slow_one() -> None:

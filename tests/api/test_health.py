@@ -1,9 +1,12 @@
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
-from app.api.health import Readiness
+from app.api.health import Readiness, Ready, RecalledReadiness, health_routes
 from app.errors import SchemaError
 from app.request_errors import UnavailableError
 from app.store.write.writer import Refusal
@@ -213,3 +216,103 @@ async def test_failed_check_is_not_ready(readiness: Readiness, check: Check) -> 
     for _ in range(2):
         with pytest.raises(LookupError):
             await readiness.ask()
+
+
+async def test_outcome_is_recalled_for_a_limited_time(
+    readiness: Readiness, check: Check, clock: Clock
+) -> None:
+    assert readiness.recall() is None
+    check.keys = 0
+    asked = await readiness.ask()
+    assert readiness.recall() == asked
+    assert check.asked == 1
+    clock.now += 0.6
+    assert readiness.recall() is None
+
+
+async def test_outcome_is_not_recalled_while_events_are_refused(
+    readiness: Readiness, check: Check, clock: Clock, writer: Writer
+) -> None:
+    await readiness.ask()
+    writer.refusal = Refusal(clock.now, "lock")
+    assert readiness.recall() is None
+    writer.refusal = None
+    assert readiness.recall() is not None
+
+    clock.now += 1
+    check.error = UnavailableError("The reason.")
+    with pytest.raises(UnavailableError):
+        await readiness.ask()
+    assert readiness.recall() is None
+
+
+class Outcome(Readiness):
+    """Knows the outcome of an event without a check."""
+
+    def __init__(self, outcome: Ready) -> None:
+        self.outcome = outcome
+        self.asked = 0
+
+    async def ask(self) -> Ready:
+        self.asked += 1
+        return self.outcome
+
+    def recall(self) -> Ready | None:
+        return self.outcome
+
+
+OUTCOMES = [
+    Ready(events="stored"),
+    Ready(events="stored", reason="no keys yet"),
+    Ready(events="buffered", reason='a "b" \u00e9', since=datetime.now(UTC)),
+    Ready(events="buffered", reason="c", since=datetime(2026, 1, 2, tzinfo=UTC)),
+]
+
+
+def client_of(outcome: Outcome) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+    """Clients of the app with and without its memory of the outcome."""
+    app = FastAPI()
+    app.include_router(health_routes(outcome, declarations="d"))
+    recalled = RecalledReadiness(app, outcome, declarations="d")
+    with_memory, without = (
+        httpx.AsyncClient(transport=httpx.ASGITransport(each), base_url="http://r")
+        for each in (recalled, app)
+    )
+    return with_memory, without
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_recalled_response_equals_the_one_of_the_route(
+    outcome: Ready, method: str
+) -> None:
+    state = Outcome(outcome)
+    client, of_route = client_of(state)
+    async with client, of_route:
+        recalled = await client.request(method, "/readyz?a=b")
+        assert state.asked == 0
+        routed = await of_route.request(method, "/readyz?a=b")
+        assert state.asked == 1
+    assert recalled.status_code == routed.status_code == 200
+    assert recalled.headers.raw == routed.headers.raw
+    assert recalled.content == routed.content
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("POST", "/readyz"), ("OPTIONS", "/readyz"), ("QUERY", "/readyz")),
+        *(("GET", "/readyz/"), ("GET", "/readyz/x"), ("GET", "//readyz")),
+        ("GET", "/livez"),
+    ],
+)
+async def test_other_request_is_answered_by_the_routes(method: str, path: str) -> None:
+    client, of_route = client_of(Outcome(OUTCOMES[0]))
+    async with client, of_route:
+        answers = [
+            await each.request(method, path, follow_redirects=False)
+            for each in (client, of_route)
+        ]
+    assert answers[0].status_code == answers[1].status_code
+    assert answers[0].headers.raw == answers[1].headers.raw
+    assert answers[0].content == answers[1].content

@@ -7,13 +7,17 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from jsonschema_rs import Draft202012Validator
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.api import health
+from app.api.health import Readiness
+from app.api.openapi import describe
 from app.errors import SchemaError
-from app.ingest.routes import TRACK_ROUTES
+from app.ingest.routes import TRACK_ROUTES, TrackRoute
 from app.main import create_app
 from tests.conftest import Admin
 from tests.support.app.client import Api, logging_restored, serving, settings, started
@@ -50,6 +54,23 @@ async def test_service_is_live_and_ready(api: Api) -> None:
             "declarations": CATALOG.digest,
         },
     )
+
+
+async def test_readyz_is_answered_from_memory_for_a_while(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_TRUST_S", PATIENCE_S)
+    routed = await api.client.get("/readyz")
+    monkeypatch.delattr(Readiness, "ask")
+    recalled = await api.client.get("/readyz")
+
+    assert recalled.content == routed.content
+    assert recalled.status_code == 200
+    first, second = (
+        [pair for pair in each.headers.raw if pair[0] != b"x-request-id"]
+        for each in (routed, recalled)
+    )
+    assert first == second
 
 
 async def test_old_schema_is_not_ready_until_it_is_migrated(api: Api) -> None:
@@ -153,6 +174,14 @@ async def test_reference_lists_every_path_with_ingest_first(
 async def document(api: Api) -> dict[str, Any]:
     content: dict[str, Any] = (await api.client.get("/openapi.json")).json()
     return content
+
+
+@pytest.mark.parametrize("route", [*TRACK_ROUTES[:3], *TRACK_ROUTES[-9:]])
+def test_operation_of_a_route_equals_the_one_described_alone(route: TrackRoute) -> None:
+    described = describe(FastAPI(), TRACK_ROUTES, CATALOG)["paths"]
+    alone = describe(FastAPI(), (route,), CATALOG)["paths"]
+    assert [*described] == [route.path for route in TRACK_ROUTES]
+    assert described[route.path] == alone[route.path]
 
 
 def test_openapi_has_each_route_and_nothing_that_cannot_happen(
