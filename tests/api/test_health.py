@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 from fastapi import FastAPI
+from typing_extensions import override
 
 from app.api.health import Readiness, Ready, RecalledReadiness, health_routes
 from app.errors import SchemaError
@@ -253,10 +254,12 @@ class Outcome(Readiness):
         self.outcome = outcome
         self.asked = 0
 
+    @override
     async def ask(self) -> Ready:
         self.asked += 1
         return self.outcome
 
+    @override
     def recall(self) -> Ready | None:
         return self.outcome
 
