@@ -132,7 +132,7 @@ def test_missing_file_exits_with_2(tmp_path: Path) -> None:
         (b"nonsense\n", 2, "Expecting value at column 1."),
         (b'{"a": "\xff"}\n', 2, "not UTF-8 at column 8."),
         (b'{"a": 1\n', 2, "at column 8."),
-        (b"[" * 2000 + b"\n", 2, "deeper than 1000"),
+        (b"[" * 2000 + b"]" * 2000 + b"\n", 2, "deeper than 1000"),
     ],
 )
 def test_line_that_is_not_json_is_named_and_the_rest_is_read(
