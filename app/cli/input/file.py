@@ -60,12 +60,24 @@ class DamagedInputError(Exception):
     """The rest of a file cannot be decompressed or decoded; the text says why."""
 
 
-class _PrefixedStream(RawIOBase):
-    """Bytes that were read ahead, followed by the rest of a stream."""
+class _Stream(RawIOBase):
+    """Pieces of bytes as one stream; its first read waits for the head.
 
-    def __init__(self, prefix: bytes, rest: BufferedIOBase) -> None:
-        self._prefix = prefix
-        self._rest = rest
+    An error follows the bytes before it. It is raised again by each further read:
+    otherwise a file that is cut off would look like one that ends there.
+
+    Args:
+        pieces: of any length; may raise DamagedInputError.
+
+    Attributes:
+        count: bytes read so far.
+    """
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._piece = b""
+        self._error: DamagedInputError | OSError | None = None
+        self._wanted = _HEAD_BYTES
         self.count = 0
 
     @override
@@ -75,48 +87,23 @@ class _PrefixedStream(RawIOBase):
     @override
     def readinto(self, buffer: Buffer, /) -> int:
         view = memoryview(buffer)
-        piece = self._prefix[: len(view)] or self._rest.read1(len(view))
-        self._prefix = self._prefix[len(piece) :]
-        view[: len(piece)] = piece
-        self.count += len(piece)
-        return len(piece)
-
-
-class _GeneratedStream(RawIOBase):
-    """The pieces that a generator yields, as one stream.
-
-    A second read after an error raises the error again: otherwise a file that is cut
-    off would look like one that ends there.
-
-    Args:
-        pieces: bytes of any length; may raise DamagedInputError.
-    """
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._piece = b""
-        self._damage: DamagedInputError | None = None
-
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def readinto(self, buffer: Buffer, /) -> int:
-        if self._damage is not None:
-            raise self._damage
-        view = memoryview(buffer)
+        count = 0
+        is_first = self._wanted > 1
         try:
-            while not self._piece:
-                self._piece = next(self._pieces)
+            while self._error is None and count < min(self._wanted, len(view)):
+                self._piece = self._piece or next(self._pieces)
+                part = self._piece[: len(view) - count]
+                self._piece = self._piece[len(part) :]
+                view[count : count + len(part)] = part
+                count += len(part)
         except StopIteration:
-            return 0
-        except DamagedInputError as error:
-            self._damage = error
-            raise
-        count = min(len(view), len(self._piece))
-        view[:count] = self._piece[:count]
-        self._piece = self._piece[count:]
+            pass
+        except (DamagedInputError, OSError) as error:
+            self._error = error
+        if self._error is not None and not count and not is_first:
+            raise self._error
+        self._wanted = 1
+        self.count += count
         return count
 
 
@@ -138,7 +125,7 @@ class InputFile:
     head: bytes
     has_cr_lines: bool
     total: int | None
-    _source: _PrefixedStream
+    _source: _Stream
 
     @property
     def position(self) -> int:
@@ -175,41 +162,27 @@ def make_input(name: str, file: BufferedIOBase, *, total: int | None) -> InputFi
     Raises:
         BadParameter: as for `open_input`.
     """
-    head = _read_head(file)
-    source = _PrefixedStream(head, file)
-    stream: BufferedIOBase = BufferedReader(source, _BUFFER_BYTES)
+    source = _Stream(_pieces_of(file))
+    head, stream = _buffered(source)
     for magic, kind, decompressor in _COMPRESSIONS:
         if head.startswith(magic):
-            head, stream = _wrap(_decompress(decompressor(stream), kind))
+            pieces = _decompress(decompressor(stream), kind)
+            head, stream = _buffered(_Stream(pieces))
             break
     refuse_foreign(name, head)
     encoding = _encoding_of(head)
     if encoding is not None:
-        head, stream = _wrap(_transcode(stream, *encoding))
+        head, stream = _buffered(_Stream(_transcode(stream, *encoding)))
     has_cr_lines = b"\r" in head[:-1] and b"\n" not in head
     if has_cr_lines:
-        head, stream = _wrap(_translate(stream))
+        head, stream = _buffered(_Stream(_translate(stream)))
     return InputFile(name, stream, head, has_cr_lines, total, source)
 
 
-def _wrap(pieces: Iterator[bytes]) -> tuple[bytes, BufferedIOBase]:
-    stream = BufferedReader(_GeneratedStream(pieces), _BUFFER_BYTES)
-    head = _read_head(stream)
-    return head, BufferedReader(_PrefixedStream(head, stream), _BUFFER_BYTES)
-
-
-def _read_head(stream: BufferedIOBase) -> bytes:
-    """The first bytes, up to where the stream is damaged."""
-    head = b""
-    while len(head) < _HEAD_BYTES:
-        try:
-            piece = stream.read1(_HEAD_BYTES - len(head))
-        except DamagedInputError:
-            break  # raised again by the next read
-        if not piece:
-            break
-        head += piece
-    return head
+def _buffered(source: _Stream) -> tuple[bytes, BufferedIOBase]:
+    """The head of a stream, or less where it is damaged; and all of it."""
+    stream = BufferedReader(source, _BUFFER_BYTES)
+    return stream.peek()[:_HEAD_BYTES], stream
 
 
 def _decompress(content: BufferedIOBase, kind: str) -> Iterator[bytes]:
