@@ -15,6 +15,7 @@ PLACEHOLDER_ADDRESS = "http://127.0.0.1:8000"
 
 # Snippets are pasted into a shell, so only a plain address is inserted.
 _ADDRESS = re.compile(r"https?://(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\b(?:true|false|null)\b')
 _PYTHON_NAMES = {"true": "True", "false": "False", "null": "None"}
 _PYTHON_SDKS = {
     "segment-analytics-python": "segment.analytics.client",
@@ -124,19 +125,8 @@ def _json(value: Any, spaces: int = 2) -> str:
     return json.dumps(value, indent=spaces, ensure_ascii=False)
 
 
-def _python(value: Any, spaces: int = 4, depth: int = 0) -> str:
-    """A JSON value as a Python literal, laid out as JSON."""
-    if not isinstance(value, dict | list) or not value:
-        return _PYTHON_NAMES.get(json.dumps(value)) or _json(value)
-    inner = "\n" + " " * spaces * (depth + 1)
-    if isinstance(value, dict):
-        opening, closing = "{", "}"
-        parts = [
-            f"{_json(key)}: {_python(each, spaces, depth + 1)}"
-            for key, each in value.items()
-        ]
-    else:
-        opening, closing = "[", "]"
-        parts = [_python(each, spaces, depth + 1) for each in value]
-    body = f",{inner}".join(parts)
-    return f"{opening}{inner}{body}\n{' ' * spaces * depth}{closing}"
+def _python(value: Any, spaces: int = 4) -> str:
+    """A JSON value as a Python literal, which differs in three words alone."""
+    return _TOKEN.sub(
+        lambda found: _PYTHON_NAMES.get(found[0], found[0]), _json(value, spaces)
+    )

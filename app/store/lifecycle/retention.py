@@ -31,7 +31,7 @@ _BLOCKS = 64
 _FAILURE = "Old events could not be deleted: the database did not answer in time."
 
 _PARTITIONS = text("""
-SELECT relname AS partition, pg_total_relation_size(inhrelid) AS bytes
+SELECT relname AS partition
 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'
 ORDER BY relname
@@ -56,13 +56,11 @@ class Week(NamedTuple):
     Attributes:
         monday: first day of the week of `stored_at`, at midnight UTC.
         events: number of expired events in it.
-        bytes: size of the table and its indexes.
     """
 
     partition: str
     monday: datetime
     events: int
-    bytes: int
 
 
 class Limit(NamedTuple):
@@ -118,14 +116,14 @@ async def expired_weeks(
     """Count the expired events of each partition, oldest first, at a time in UTC."""
     before = limit.before(now)
     weeks = []
-    for partition, size in await _partitions(connection, limit, before):
+    for partition in await _partitions(connection, limit, before):
         found = await connection.scalar(
             select(func.count())
             .select_from(table(partition))
             .where(column(limit.basis) < before)
         )
         if found:
-            weeks.append(Week(partition, _monday_of(partition), found, size))
+            weeks.append(Week(partition, _monday_of(partition), found))
     return weeks
 
 
@@ -162,7 +160,7 @@ async def expire_events(
         return None
     buckets = await _ask(engine, read_buckets)
     deleted = 0
-    for partition, _ in await _ask(
+    for partition in await _ask(
         engine, partial(_partitions, limit=limit, before=before)
     ):
         began = time.monotonic()
@@ -253,14 +251,13 @@ async def _expire_buckets(engine: AsyncEngine, run: _Run, *, buckets: Buckets) -
 
 async def _partitions(
     connection: AsyncConnection, limit: Limit, before: datetime
-) -> list[tuple[str, int]]:
-    """The partitions that can hold expired events: name and bytes, oldest first."""
-    rows = await connection.execute(_PARTITIONS)
+) -> list[str]:
+    """Names of the partitions that can hold expired events, oldest first."""
+    names = await connection.scalars(_PARTITIONS)
     return [
-        (row.partition, row.bytes)
-        for row in rows
-        if limit.basis == "timestamp"
-        or _monday_of(row.partition) + timedelta(weeks=1) <= before
+        name
+        for name in names
+        if limit.basis == "timestamp" or _monday_of(name) + timedelta(weeks=1) <= before
     ]
 
 

@@ -1,6 +1,7 @@
 """Check of a database: the findings of `rollcall check` that need SQL."""
 
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -38,6 +39,12 @@ SELECT
     extract(epoch FROM clock_timestamp())::float8 AS clock,
     pg_size_pretty(pg_database_size(current_database())) AS size
 """)
+_MUST_BE_ON = {
+    "fsync": "Set fsync = on: a power failure can destroy the database.",
+    "full_page_writes": "Set full_page_writes = on.",
+    "synchronous_commit": "A pooler resets it: connect to Postgres directly, or "
+    "declare it.",
+}
 _BACKEND = text("SELECT pg_backend_pid(), current_setting('application_name')")
 _MAY_READ_INSTANCES = text("SELECT has_table_privilege('instances', 'SELECT')")
 _QUARANTINE = text("""
@@ -84,26 +91,34 @@ async def check_server(connection: AsyncConnection) -> list[Finding]:
     began = time.time()
     row = (await connection.execute(_SERVER)).one()
     asked_at = (began + time.time()) / 2
-    return [
-        _version(row),
-        *(
-            _must_be_on(row, name, remedy)
-            for name, remedy in (
-                ("fsync", "Set fsync = on: a power failure can destroy the database."),
-                ("full_page_writes", "Set full_page_writes = on."),
-                (
-                    "synchronous_commit",
-                    "A pooler resets it: connect to Postgres directly, or declare it.",
-                ),
-            )
-        ),
-        Finding("data checksums", row.data_checksums),
-        _standby(row),
-        _encryption(row),
-        _connections(row),
-        _clock(timedelta(seconds=row.clock - asked_at)),
-        Finding("database size", row.size),
-    ]
+    return [*_findings(row, clock_ahead=timedelta(seconds=row.clock - asked_at))]
+
+
+def _findings(row: Row[Any], *, clock_ahead: timedelta) -> Iterator[Finding]:
+    remedy = "Upgrade to Postgres 15 or later."
+    is_old = row.number < _OLDEST_VERSION
+    yield Finding("server", row.version, remedy if is_old else None)
+    for name, remedy in _MUST_BE_ON.items():
+        value = getattr(row, name)
+        yield Finding(name, value, None if value == "on" else remedy)
+    yield Finding("data checksums", row.data_checksums)
+    remedy = "Point the URL at the primary, or add target_session_attrs=read-write."
+    role = "standby" if row.is_standby else "primary"
+    yield Finding("role of the server", role, remedy if row.is_standby else None)
+    remedy = "Add sslmode=verify-full and sslrootcert to the URL."
+    encryption = "local connection" if row.is_local else "none"
+    is_plain = not row.is_encrypted and not row.is_local
+    value = "TLS" if row.is_encrypted else encryption
+    yield Finding("encryption", value, remedy if is_plain else None)
+    remedy = "Raise max_connections, or run fewer workers."
+    is_full = row.connections > _ROOM * row.max_connections
+    value = f"{row.connections} of {row.max_connections}"
+    yield Finding("connections", value, remedy if is_full else None)
+    remedy = "Synchronise the clocks of this machine and the database server."
+    is_wrong = abs(clock_ahead) > _CLOCK_DIFFERENCE
+    value = f"{clock_ahead.total_seconds():+.1f} s"
+    yield Finding("clock of the server", value, remedy if is_wrong else None)
+    yield Finding("database size", row.size)
 
 
 async def check_pooler(connection: AsyncConnection, *, is_expected: bool) -> Finding:
@@ -148,46 +163,6 @@ async def check_content(
         await _instances(connection),
         await _quarantine(connection, max_events=max_events, max_bytes=max_bytes),
     ]
-
-
-def _version(row: Row[Any]) -> Finding:
-    is_old = row.number < _OLDEST_VERSION
-    return Finding(
-        "server", row.version, "Upgrade to Postgres 15 or later." if is_old else None
-    )
-
-
-def _must_be_on(row: Row[Any], name: str, remedy: str) -> Finding:
-    value = getattr(row, name)
-    return Finding(name, value, None if value == "on" else remedy)
-
-
-def _standby(row: Row[Any]) -> Finding:
-    if not row.is_standby:
-        return Finding("role of the server", "primary")
-    remedy = "Point the URL at the primary, or add target_session_attrs=read-write."
-    return Finding("role of the server", "standby", remedy)
-
-
-def _encryption(row: Row[Any]) -> Finding:
-    if row.is_local or row.is_encrypted:
-        return Finding("encryption", "TLS" if row.is_encrypted else "local connection")
-    remedy = "Add sslmode=verify-full and sslrootcert to the URL."
-    return Finding("encryption", "none", remedy)
-
-
-def _connections(row: Row[Any]) -> Finding:
-    value = f"{row.connections} of {row.max_connections}"
-    is_full = row.connections > _ROOM * row.max_connections
-    remedy = "Raise max_connections, or run fewer workers." if is_full else None
-    return Finding("connections", value, remedy)
-
-
-def _clock(ahead: timedelta) -> Finding:
-    value = f"{ahead.total_seconds():+.1f} s"
-    remedy = "Synchronise the clocks of this machine and the database server."
-    is_wrong = abs(ahead) > _CLOCK_DIFFERENCE
-    return Finding("clock of the server", value, remedy if is_wrong else None)
 
 
 async def _instances(connection: AsyncConnection) -> Finding:
