@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import ceil
 from typing import Protocol
 
@@ -160,13 +161,22 @@ class RequestLifecycle:
     def _refuse(self, error: RequestError) -> None:
         if self.is_done:
             return
-        services = self._services
-        services.metrics.add(REFUSALS, error.code)
         if isinstance(error, OverloadedError):
-            services.note_overload()
-            pause_s = services.scheduler.back_off_s(self.source or "")
-            self._client.back_off(_UNREAD_PART * pause_s)
-            error.retry_after = max(1, ceil(pause_s))
+            self._release()
+            self._services.refuse_soon(partial(self._answer_overload, error))
+        else:
+            self._answer(error)
+
+    def _answer_overload(self, error: OverloadedError) -> None:
+        services = self._services
+        services.note_overload()
+        pause_s = services.scheduler.back_off_s(self.source or "")
+        self._client.back_off(_UNREAD_PART * pause_s)
+        error.retry_after = max(1, ceil(pause_s))
+        self._answer(error)
+
+    def _answer(self, error: RequestError) -> None:
+        self._services.metrics.add(REFUSALS, error.code)
         self._respond(problem_response(error, request_id=self._request_id))
 
     def _respond(self, response: TrackResponse) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ _SHARE_OF_SLOTS = 8
 # Time left for the commit after the longest wait for a turn.
 _COMMIT_S = 1.0
 _LOG_INTERVAL_S = 1.0
+# About 3 ms.
+_REFUSALS_PER_TURN = 32
 
 
 def _utc_now() -> datetime:
@@ -85,6 +88,7 @@ class IngestServices:
         self.unauthenticated = ByteBudget(limits.unauthenticated_bytes)
         self.deadlines = TimeoutQueue(limits.answer_s)
         self._strangers = ThreadPoolExecutor(1, thread_name_prefix="strangers")
+        self._refusals: deque[Callable[[], None]] = deque()
         self._refused = 0
         self._logged_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -139,6 +143,23 @@ class IngestServices:
         except TimeoutError:
             raise UnavailableError("The database did not answer in time.") from None
         return _owner(source, key)
+
+    def refuse_soon(self, refuse: Callable[[], None]) -> None:
+        """Refuse a request for load, a few in each turn of the event loop.
+
+        A burst of refusals takes as long as the work of the requests that are accepted,
+        and must not keep those waiting.
+        """
+        if not self._refusals:
+            asyncio.get_running_loop().call_soon(self._refuse_some)
+        self._refusals.append(refuse)
+
+    def _refuse_some(self) -> None:
+        call_soon = asyncio.get_running_loop().call_soon
+        for _ in range(min(_REFUSALS_PER_TURN, len(self._refusals))):
+            call_soon(self._refusals.popleft())
+        if self._refusals:
+            call_soon(self._refuse_some)
 
     def note_overload(self) -> None:
         """Log that requests are refused, at most once a second, with their number."""

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -190,6 +191,27 @@ async def test_request_above_the_budget_is_refused_and_others_continue(
     bench.commits.open.set()
 
     assert [(await task)[0].status for task in (first, second)] == [200, 200]
+    assert await bench.takes_as_much_as_ever()
+
+
+async def test_refusals_of_a_burst_leave_turns_of_the_loop_to_others(
+    bench: Bench,
+) -> None:
+    bench.commits.open.clear()
+    first = asyncio.create_task(bench.track(filling(BUDGET)))
+    await bench.commits.begun.wait()
+    burst = [asyncio.create_task(bench.track(event())) for _ in range(100)]
+    refused = [0]
+    for _ in range(20):
+        await asyncio.sleep(0)
+        refused.append(sum(task.done() for task in burst))
+    bench.commits.open.set()
+
+    assert max(after - before for before, after in pairwise(refused)) == 32
+    for task in burst:
+        with pytest.raises(OverloadedError):
+            await task
+    assert (await first)[0].status == 200
     assert await bench.takes_as_much_as_ever()
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 # The rate is measured over periods this long, and forgotten after that many seconds.
+# The first period is short: a burst may be over soon.
+_FIRST_PERIOD_S = 0.1
 _RATE_PERIOD_S = 0.5
 _RATE_LIFE_S = 60.0
-# Assumed until it is measured. A burst of which more can wait would have used up the
-# time of all its requests before the first of them is completed.
-_ASSUMED_RATE = 3000.0
+# Assumed until it is measured: more than a worker can do. To refuse a single event
+# takes as long as to store it, so a burst is refused only for a rate that is known.
+_ASSUMED_RATE = 20_000.0
 # Weight of a period that was better than those before. A worse one counts in full, or
 # more requests would be accepted than can be answered in time.
 _RATE_SMOOTHING = 0.2
@@ -50,7 +52,7 @@ class WorkRate:
         self._units += units
         self._is_saturated &= is_saturated
         period = self._clock() - self._since
-        if period < _RATE_PERIOD_S:
+        if period < (_RATE_PERIOD_S if self._is_known() else _FIRST_PERIOD_S):
             return
         rate = self._units / period
         if self._is_saturated:

@@ -208,10 +208,10 @@ def test_burst_is_not_refused_for_the_rate_of_a_quiet_time(work: Work) -> None:
     for _ in range(50):
         work.loop.advance(0.1)
         work.end(work.send("billing"))
-    for _ in range(1_000):
+    for _ in range(10_000):
         work.send("billing")
 
-    assert work.scheduler.waiting == 1_000 - SLOTS
+    assert work.scheduler.waiting == 10_000 - SLOTS
 
 
 def test_rate_is_forgotten_after_a_while(work: Work) -> None:
@@ -254,7 +254,7 @@ def test_refused_connection_is_left_unread_for_five_seconds_at_most(
 def test_burst_is_refused_beyond_what_an_assumed_rate_completes_in_time(
     work: Work,
 ) -> None:
-    for _ in range(4_051):
+    for _ in range(27_001):
         work.send("billing")
     with pytest.raises(OverloadedError):
         work.send("billing")

@@ -1,5 +1,7 @@
 """The rate of work, which the expected wait is made of."""
 
+import pytest
+
 from app.ingest.load.work_rate import WorkRate
 from tests.support.ingest.scheduling import Loop
 
@@ -23,14 +25,16 @@ def test_rate_is_at_least_that_of_a_time_in_which_nothing_waits() -> None:
     rate = WorkRate(loop.time)
     rate.start()
     rate.add(7, is_saturated=True)
-    found = []
-    for units in (50, 3_000, 2_000):
+    loop.advance(0.5)
+    rate.add(50, is_saturated=True)
+    found = [rate.get()]
+    for units in (3_000, 2_000):
         for is_saturated in (True, False):
             loop.advance(0.25)
             rate.add(units // 2, is_saturated=is_saturated)
         found.append(rate.get())
 
-    assert found == [3_000, 6_000, 6_000]
+    assert found == [100, 6_000, 6_000]
 
 
 def test_idle_time_and_the_arrival_of_a_burst_do_not_count() -> None:
@@ -58,4 +62,17 @@ def test_rate_is_forgotten_after_a_minute() -> None:
     assert rate.get() == 100
     loop.advance(1)
 
-    assert rate.get() == 3_000
+    assert rate.get() == 20_000
+
+
+def test_rate_of_a_burst_is_known_a_tenth_of_a_second_after_its_first_completion() -> (
+    None
+):
+    loop = Loop()
+    rate = WorkRate(loop.time)
+    rate.start()
+    rate.add(7, is_saturated=True)
+    loop.advance(0.1)
+    rate.add(50, is_saturated=True)
+
+    assert rate.get() == pytest.approx(500)
