@@ -247,7 +247,10 @@ class Scheduler:
         most = self.slots if is_alone else self._shared_slots
         fits_source = not queue.active or queue.active + slots <= most
         fits_all = not self.active or self.active + slots <= self.slots
-        fits_turn = is_alone or self._turn.fits(ticket.work)
+        # A small request of a source that has nothing under way delays nobody, and must
+        # not wait for the next turn behind a body of a hundred events.
+        is_light = ticket.work == 1 and not queue.active
+        fits_turn = is_alone or is_light or self._turn.fits(ticket.work)
         return fits_source and fits_all and fits_turn
 
     def _activate(self, ticket: Ticket) -> None:

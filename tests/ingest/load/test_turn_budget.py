@@ -35,13 +35,16 @@ def test_small_request_begins_in_the_turn_of_a_large_one(work: Work) -> None:
     assert work.started == ["0", "quiet"]
 
 
-def test_request_larger_than_a_turn_begins(work: Work) -> None:
+def test_small_request_of_each_other_source_begins_beside_one_that_fills_a_turn(
+    work: Work,
+) -> None:
     work.send("flood", "huge", size=1024 * UNITS_PER_TURN)
-    work.send("quiet")
-    assert work.started == ["huge"]
+    for name in ("first", "second"):
+        work.send("quiet", name)
+    assert work.started == ["huge", "first"]
 
     work.loop.advance()
-    assert work.started == ["huge", "quiet"]
+    assert work.started == ["huge", "first", "second"]
 
 
 def test_source_that_is_alone_is_not_limited() -> None:
