@@ -1,8 +1,8 @@
 """Spaces out repeated requests of many clients, so that they take a bounded time.
 
-A refusal, or a document for a client without a key, costs a fraction of a request. A
-flood of them would still take all the time there is. Each client is answered at once,
-and its next request is left unread for a while: TCP holds it back.
+A flood of refusals, or of documents for clients without a key, would take all the time
+there is. Each client is answered, and its next request is left unread for a while: TCP
+holds it back.
 """
 
 from collections.abc import Callable

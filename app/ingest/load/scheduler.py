@@ -20,8 +20,8 @@ from app.request_errors import OverloadedError
 
 # A source counts as the only sender after so many seconds without another.
 _ALONE_AFTER_S = 60.0
-# A refusal costs a fraction of a request. Clients that repeat theirs at once would use
-# up the time that the refusals saved. Therefore a source gets at most so many for each
+# A refusal takes as long as the work on a single event. Clients that repeat theirs at
+# once would use up all time. Therefore a source gets at most so many for each
 # unit of work: its refused connections are left unread for a while, at most so long.
 _REFUSALS_PER_UNIT = 0.5
 _DEFAULT_REFUSALS = 1000.0
@@ -179,7 +179,7 @@ class Scheduler:
             ticket.queue.active -= ticket.slots
         if self._pending:
             self._completed_at = self._clock()
-        # What strangers send is cheap, or waits for the look-up of a key: it says
+        # A request of a stranger is cheap, or waits for the look-up of a key: it says
         # nothing about the rate of the others.
         if ticket.queue is not self._strangers:
             is_saturated = self._pending > self._strangers.pending
