@@ -1,8 +1,8 @@
-"""C1 to C4: a Citus cluster of a coordinator and two workers under one instance."""
+"""C1 to C5: a Citus cluster of a coordinator and two workers under one instance."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from tests.support.faults.citus import CitusServer, move_shard, servers
 from tests.support.faults.postgres import Postgres
 from tests.support.faults.sender import under_load
 from tests.support.faults.stage import Serve, Stage, new_key
+from tests.support.postgres.pgbouncer import pgbouncer
 
 pytestmark = [pytest.mark.at_length, pytest.mark.timeout(200)]
 
@@ -65,7 +66,9 @@ FAULTS: dict[str, tuple[str, Callable[[Citus], Awaitable[None]]]] = {
     "C2": ("worker killed", kill_worker),
     "C3": ("worker frozen", freeze_worker),
     "C4": ("shard moved", move),
+    "C5": ("worker killed, through a pooler", kill_worker),
 }
+OF_HALF_THE_BUCKETS = {"C2", "C3", "C5"}
 
 
 @pytest.fixture
@@ -74,16 +77,35 @@ async def citus(citus_database_url: str) -> Citus:
     return Citus(coordinator, workers, citus_database_url)
 
 
+@pytest.fixture
+async def stage(
+    name: str, citus: Citus, postgres: Postgres, serve: Serve
+) -> AsyncIterator[Stage]:
+    """A service that runs on the cluster."""
+    key = await new_key(citus.url)
+    if name != "C5":
+        stage = Stage(postgres, citus.url, key, serve, journal=True)
+        await asyncio.to_thread(stage.start)
+        yield stage
+        return
+    async with pgbouncer(citus.url, servers=20) as pooler:
+        stage = Stage(postgres, pooler.url, key, serve, journal=True)
+        await asyncio.to_thread(stage.start, pooler="transaction")
+        yield stage
+
+
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_fault_of_the_cluster_loses_nothing(
-    name: str, citus: Citus, postgres: Postgres, serve: Serve, new_row: NewRow
+    name: str, citus: Citus, stage: Stage, new_row: NewRow
 ) -> None:
     fault, happen = FAULTS[name]
+    # Requests that arrive earlier wait for the start of the service.
+    status, _ = await stage.get("/readyz")
+    assert status == 200
     buckets = await in_operator_transaction(citus.url, read_buckets)
-    stage = Stage(postgres, citus.url, await new_key(citus.url), serve, journal=True)
-    service = await asyncio.to_thread(stage.start)
+    endpoint = stage.service.endpoint
     row = new_row(name, f"{fault}, {RATE} requests/s of {SIZE} events")
-    async with under_load(service.endpoint, stage.key, rate=RATE, size=SIZE) as load:
+    async with under_load(endpoint, stage.key, rate=RATE, size=SIZE) as load:
         await load.until_confirmed(100)
         users = load.ledger.users
         await happen(citus)
@@ -98,7 +120,7 @@ async def test_a_fault_of_the_cluster_loses_nothing(
     refused = sum(answer.status != 200 for answer in load.answers)
     row.at_most("answers other than 200", refused + load.unanswered.total(), 0)
     touched = {buckets.of(user) for user in users["buffered"]}
-    if name in {"C2", "C3"}:
+    if name in OF_HALF_THE_BUCKETS:
         row.at_most("buckets that buffered", len(touched), len(buckets.numbers) / 2)
     statuses = Counter(answer.status for answer in load.answers)
     row.told("answers", f"{dict(statuses)}, {load.ledger.statuses}, {sorted(touched)}")
