@@ -62,7 +62,7 @@ async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None,
         OSError, DBAPIError: Postgres cannot be reached, or refuses.
     """
     async with migration_connection(url, lock_timeout_s=lock_timeout_s) as connection:
-        before = await _find_revision(connection)
+        before = await find_revision(connection)
         await connection.commit()
         newest, *older = known_revisions()
         if before is not None and before not in older:
@@ -134,7 +134,7 @@ async def check_schema(
         SchemaError: naming the command that mends it.
     """
     known = known or known_revisions()
-    revision = await _find_revision(connection)
+    revision = await find_revision(connection)
     if revision is None:
         raise SchemaError(
             "The database has no Rollcall schema yet; run `rollcall migrate`."
@@ -191,7 +191,12 @@ async def _wait_for_turn(connection: AsyncConnection) -> None:
     await connection.commit()
 
 
-async def _find_revision(connection: AsyncConnection) -> str | None:
+async def find_revision(connection: AsyncConnection) -> str | None:
+    """The revision of the schema; None if there is none.
+
+    Raises:
+        SchemaError: it is another program's.
+    """
     tables = (await connection.execute(_TABLES)).one()
     revision: str | None = None
     if tables.versioned:

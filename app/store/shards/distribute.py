@@ -8,7 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import SchemaError
 from app.store.db_errors import DATABASE_ERRORS
-from app.store.migrations import check_schema, migration_connection
+from app.store.migrations import (
+    check_schema,
+    find_revision,
+    known_revisions,
+    migration_connection,
+)
 from app.store.operator.causes import sqlstate_of
 from app.store.shards.buckets import read_buckets
 from app.store.transaction import driver_in_transaction
@@ -86,11 +91,14 @@ async def distribute(url: str, *, count: int) -> int:
 async def update_functions(url: str) -> None:
     """Make the functions of a distributed database those of this code.
 
+    A database of a newer release is left alone.
+
     Args:
         url: of the coordinator; its user owns the tables.
     """
     async with migration_connection(url) as connection, connection.begin():
-        if not (await read_buckets(connection)).is_one:
+        is_known = await find_revision(connection) in known_revisions()
+        if is_known and not (await read_buckets(connection)).is_one:
             await _make_functions(await driver_in_transaction(connection))
 
 

@@ -31,7 +31,7 @@ _OF_CITUS = (
     "SET LOCAL citus.node_connection_timeout = '2s';"
 )
 # A modification of two shards: Citus then commits in two phases. In one phase, a commit
-# that fails on a worker leaves what others have committed. No row matches, which
+# that fails on one worker does not undo the commits of others. No row matches, which
 # Postgres must not see when it plans: no id of an event is of zeros alone.
 _COMMIT_IN_TWO_PHASES = """
 INSERT INTO event_ids (bucket, id, stored_at, content_hash)

@@ -1,7 +1,10 @@
 """The functions of a distributed database, which an older release has not made."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import SchemaError
 from app.store.engine import create_engine
@@ -20,11 +23,17 @@ WHERE objid = CAST('rollcall_store_in_bucket' AS regproc) AND force_delegation
 """)
 
 
+@pytest.fixture
+async def engine(citus_database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(citus_database_url)
+    yield engine
+    await engine.dispose()
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 async def test_missing_function_is_reported_and_made(
-    citus_database_url: str, name: str
+    citus_database_url: str, engine: AsyncEngine, name: str
 ) -> None:
-    engine = create_engine(citus_database_url)
     queries = ServiceQueries(engine, timeout_s=PATIENCE_S)
     await execute(citus_database_url, f"DROP FUNCTION {name}")
     with pytest.raises(SchemaError, match=r"lacks the functions.*`rollcall migrate`"):
@@ -42,14 +51,29 @@ async def test_missing_function_is_reported_and_made(
     assert await save(engine, *records(8)) == [STORED] * 8
     async with engine.connect() as connection:
         assert await connection.scalar(DELEGATED) == 1
-    await engine.dispose()
+
+
+async def test_functions_of_a_newer_release_are_left_alone(
+    citus_database_url: str, engine: AsyncEngine
+) -> None:
+    await execute(
+        citus_database_url,
+        "UPDATE alembic_version SET version_num = '29990101T0000Z'",
+        f"DROP FUNCTION {FUNCTIONS[0]}",
+    )
+    await update_functions(citus_database_url)
+    assert not await has_function(engine)
 
 
 async def test_single_server_has_no_functions_of_shards(database_url: str) -> None:
     await update_functions(database_url)
     engine = create_engine(database_url)
     await ServiceQueries(engine, timeout_s=PATIENCE_S).check_ready()
+    assert not await has_function(engine)
+    await engine.dispose()
+
+
+async def has_function(engine: AsyncEngine) -> bool:
     async with engine.connect() as connection:
         found = await connection.scalar(text(f"SELECT to_regproc('{FUNCTIONS[0]}')"))
-    assert found is None
-    await engine.dispose()
+        return found is not None
