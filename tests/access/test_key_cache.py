@@ -4,7 +4,13 @@ from collections import Counter
 
 import pytest
 
-from app.access.key_cache import MAX_ENTRIES, MAX_WAITING, UNKNOWN_TRUST_S, KeyCache
+from app.access.key_cache import (
+    MAX_ENTRIES,
+    MAX_WAITING,
+    UNKNOWN_TRUST_S,
+    KeyCache,
+    _cached_digest,
+)
 from app.request_errors import OverloadedError, UnavailableError
 
 TRUST_S = 4.0
@@ -200,6 +206,13 @@ async def test_flood_of_unknown_keys_evicts_no_known_key(
     assert table.times_asked(b"1") == 1, "forgotten too early"
     await key_cache.source_of(b"0")
     assert table.times_asked(b"0") == 2, "the oldest is kept"
+
+
+def test_digest_of_a_long_key_is_not_kept(key_cache: KeyCache[str]) -> None:
+    before = _cached_digest.cache_info().currsize
+    for number in range(10):
+        assert key_cache.get_cached(b"%d" % number * 1_000) is None
+    assert _cached_digest.cache_info().currsize == before
 
 
 async def test_known_keys_are_as_bounded(

@@ -58,6 +58,10 @@ def problems_of(path: Path) -> list[tuple[int, str]]:
         ('"user_id": "u1"', '"user_id": 1', 4, "needs `user_id`"),
         ('"seats": 5', '"seats": 5,', 4, "not JSON"),
         ('{"group_id": "a1"}', "[]", 4, "that is not an object"),
+        ("minimum = 1", "recommended = true\nrequired = true", 18, "either required"),
+        ('type = "text"', 'type = "enum"', 12, "An enum needs `values`"),
+        ('type = "text"', 'type = "enum"\nvalues = ["a", "a"]', 14, "a value twice"),
+        ("account_required", 'message_id = "{plan}"\naccount_required', 3, "names `{p"),
     ],
 )
 def test_error_names_its_line(
@@ -112,6 +116,13 @@ def test_file_that_would_block_or_loop_is_an_error(tmp_path: Path) -> None:
 def test_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         load_declarations(tmp_path / "missing")
+
+
+def test_long_list_of_problems_is_cut(tmp_path: Path) -> None:
+    for number in range(25):
+        (tmp_path / f"{number}.toml").write_text("name =", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"and 5 more problems"):
+        load_declarations(tmp_path)
 
 
 def test_other_files_are_ignored(tmp_path: Path) -> None:

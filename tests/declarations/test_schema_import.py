@@ -138,6 +138,15 @@ def test_plan_of_the_protocols_api_has_track_calls_only() -> None:
         (True, None, 1),
         ({}, None, 1),
         ({"not": {}, "type": "string"}, {"type": "text"}, 1),
+        ({"type": ["integer", "number"]}, {"type": "number"}, 0),
+        ({"type": ["string"], "maxLength": 9}, {"type": "text", "max_length": 9}, 0),
+        ({"type": ["string", "boolean"]}, None, 1),
+        ({"type": "boolean", "minimum": 1}, {"type": "boolean"}, 1),
+        (
+            {"type": ["string", "null"], "enum": ["a", None]},
+            {"type": "enum", "values": ["a"]},
+            0,
+        ),
     ],
 )
 def test_inexpressible_keywords_are_reported(
@@ -159,6 +168,20 @@ def test_inexpressible_keywords_are_reported(
     else:
         dumped = properties["p"].model_dump(exclude_defaults=True)
         assert dumped | expected == dumped
+
+
+def test_lost_names_and_limits_of_an_event_are_reported(tmp_path: Path) -> None:
+    document = {
+        "properties": {"2nd": {"type": "string"}, "plan": {"type": "string"}},
+        "additionalProperties": False,
+    }
+    [event] = import_events(document, file_name="trial_started")
+
+    assert list(declared(event, tmp_path).properties) == ["plan"]
+    assert event.lost == [
+        "2nd: its name",
+        "`additionalProperties`: other properties are kept, not rejected",
+    ]
 
 
 def test_schemas_that_the_service_serves_can_be_imported() -> None:

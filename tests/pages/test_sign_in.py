@@ -282,7 +282,8 @@ async def test_sign_in_form_is_limited(api: Api, tab: httpx.AsyncClient) -> None
     as_json = await tab.post("/sign-in", json={"key": "a"}, headers=OURS)
     assert as_json.status_code == 415
     many = "&".join(f"a{number}=b" for number in range(100))
-    for body in (many, "key=%ff%fe", "key", "&&&", "=", ""):
+    too_many = "&".join(f"a{number}" for number in range(1_200))
+    for body in (many, too_many, "key=%ff%fe", b"key=\xff", "key", "&&&", "=", ""):
         answer = await tab.post(
             "/sign-in",
             content=body,

@@ -199,6 +199,11 @@ async def test_revoking_an_unknown_key_says_where_to_look(
     with pytest.raises(KeyNotFoundError, match="keys list") as caught:
         await revoke(engine, unknown)
     assert "nobody-has-this" not in str(caught.value)
+    async with engine.begin() as connection:
+        with pytest.raises(KeyNotFoundError, match="keys list"):
+            await rotate_key(
+                connection, id_=unknown, actor="cli:ann", keep=timedelta(hours=1)
+            )
 
 
 async def test_revoking_by_the_key_itself_is_refused(engine: AsyncEngine) -> None:

@@ -169,6 +169,16 @@ async def test_process_that_hangs_with_the_lock_keeps_no_revoked_key(
     assert KeySnapshotFile(tmp_path).read() == [ONE, TWO]
 
 
+async def test_file_that_cannot_be_locked_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = known_by(Postgres(ONE), tmp_path / "missing")
+    for _ in range(2):
+        await known.refresh()
+    assert "the file of keys cannot be written" in caplog.text
+    assert len(caplog.messages) == 1
+
+
 async def test_file_holds_no_key_and_is_for_the_service_alone(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.errors import DatabaseError
 from app.pipeline.outcome import Entry
 from app.pipeline.record import Record
+from app.store.lifecycle.audit import command_actor
 from app.store.quarantine.caps import Quarantine
 from app.store.write.backfill import Import, backfill
 from app.store.write.undo import undo_import
@@ -23,6 +24,16 @@ async def audited(engine: AsyncEngine) -> list[tuple[Any, ...]]:
     query = text("SELECT action, actor, subject, details FROM audit_log ORDER BY id")
     async with engine.connect() as connection:
         return [tuple(row) for row in await connection.execute(query)]
+
+
+def test_command_of_a_user_without_an_entry_is_recorded_as_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> str:
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    monkeypatch.setattr("getpass.getuser", fail)
+    assert command_actor() == "cli:unknown"
 
 
 def process(batch: list[Record]) -> tuple[list[Entry], None]:
