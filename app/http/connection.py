@@ -71,10 +71,7 @@ class Connection(ResponseOutput):
         self._peers: set[Any] = server_state.connections
         self._dispatcher = services.dispatcher
         self.arrivals = Arrivals(
-            self._monitor.inbox,
-            clock=self._arrival_time,
-            is_known=self._dispatcher.shows_known_key,
-            parse=self._parse,
+            self._monitor.inbox, self, is_known=self._dispatcher.shows_known_key
         )
         self._reader = RequestReader(
             self,
@@ -116,7 +113,7 @@ class Connection(ResponseOutput):
     def data_received(self, data: bytes) -> None:
         self.arrivals.add(data, at_once=self.has_known_key)
 
-    def _parse(self, data: bytes) -> bool:
+    def parse(self, data: bytes) -> bool:
         """Parse bytes, and return whether their sender has shown a known key."""
         if not (self._is_refused or self.transport.is_closing()):
             self._begun = 0

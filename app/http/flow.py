@@ -6,9 +6,9 @@ from typing import Literal
 from typing_extensions import override
 
 # waiting: a request waits behind the current one. body: its handler holds enough of the
-# body. back-off: the client's next request is not due yet. refused: no further request
-# is accepted. writing: the client does not read.
-Reason = Literal["waiting", "body", "back-off", "refused", "writing"]
+# body. back-off: the client's next request is not due yet. turn: its bytes wait to be
+# parsed. refused: no further request is accepted. writing: the client does not read.
+Reason = Literal["waiting", "body", "back-off", "turn", "refused", "writing"]
 
 
 class FlowControl(asyncio.Protocol):

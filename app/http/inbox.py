@@ -11,12 +11,19 @@ the scheduler, or refused.
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
+
+from app.request_errors import OverloadedError, RequestError
 
 # Connections without a known key whose bytes are parsed in one turn of the event loop.
 # A turn with so many refusals or documents takes 5 ms, and a request of a known sender
-# waits for some four turns.
+# waits for some four turns. One whose bytes are large counts for several, because 60 KB
+# of headers take 4 ms.
 PER_TURN = 16
-# Bytes that are kept; more are parsed at once.
+_SMALL_BYTES = 4 * 1024
+# Above it, a connection is not read until its bytes are parsed.
+_MAX_BYTES_OF_ONE = 16 * 1024
+# Above it, a connection is refused unless its bytes are small, as those of a probe.
 _MAX_BYTES = 8 * 1024 * 1024
 
 
@@ -37,13 +44,13 @@ class Inbox:
         # None is left while any waits.
         self._waiting: deque[tuple[Arrivals, int]] = deque()
 
-    def has_room(self) -> bool:
-        """Whether bytes that arrive now are parsed at once."""
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes that arrive now are parsed at once."""
         if self._left == PER_TURN:
             self._call_soon(self._turn)
-        if not self._left:
-            return self.size > _MAX_BYTES
-        self._left -= 1
+        if self._left <= 0:
+            return False
+        self._left -= _cost_of(size)
         return True
 
     def add(self, arrival: "Arrivals", size: int) -> None:
@@ -52,20 +59,43 @@ class Inbox:
         Args:
             arrival: the connection.
             size: of the part.
+
+        Raises:
+            OverloadedError: too many bytes wait to take these.
         """
+        is_large = len(arrival.waiting) + size > _SMALL_BYTES
+        if is_large and self.size + size > _MAX_BYTES:
+            raise OverloadedError("Too many large requests wait; send this again.")
         self._waiting.append((arrival, size))
         self.size += size
 
     def _turn(self) -> None:
         left = PER_TURN
-        while left and self._waiting:
+        while left > 0 and self._waiting:
             arrival, size = self._waiting.popleft()
             self.size -= size
-            left -= not arrival.take()
+            if not arrival.take():
+                left -= _cost_of(size)
         if self._waiting:
             self._call_soon(self._turn)
         else:
             self._left = PER_TURN
+
+
+class Receiving(Protocol):
+    """A connection whose bytes may have to wait."""
+
+    def arrival_time(self) -> float:
+        """When the bytes arrived that are added now, on the loop's clock."""
+
+    def parse(self, data: bytes) -> bool:
+        """Parse bytes, and return whether their sender has shown a known key."""
+
+    def await_turn(self, *, waits: bool) -> None:
+        """Read nothing more, or go on."""
+
+    def refuse(self, error: RequestError) -> None:
+        """Answer with an error, and end the connection."""
 
 
 class Arrivals:
@@ -73,29 +103,26 @@ class Arrivals:
 
     Args:
         inbox: of the worker.
-        clock: tells when the bytes arrived that are added now, on the loop's clock.
+        connection: parses them then.
         is_known: guesses whether the bytes of a new connection have a known key.
-        parse: takes them then, and returns whether their sender is known.
 
     Attributes:
         waiting: the bytes that were not parsed yet.
     """
 
-    __slots__ = ("_arrived_at", "_clock", "_inbox", "_is_known", "_parse", "waiting")
+    __slots__ = ("_arrived_at", "_connection", "_inbox", "_is_known", "waiting")
 
     def __init__(
         self,
         inbox: Inbox,
+        connection: Receiving,
         *,
-        clock: Callable[[], float],
         is_known: Callable[[bytes], bool],
-        parse: Callable[[bytes], bool],
     ) -> None:
         self._inbox = inbox
-        self._clock = clock
+        self._connection = connection
         self._is_known = is_known
-        self._parse = parse
-        self._arrived_at = clock()
+        self._arrived_at = connection.arrival_time()
         self.waiting = b""
 
     def add(self, data: bytes, *, at_once: bool) -> None:
@@ -105,26 +132,39 @@ class Arrivals:
             data: the bytes.
             at_once: whether their sender is known.
         """
-        if at_once or self._inbox.has_room() or self._is_known(data):
+        if at_once or self._inbox.has_room(len(data)) or self._is_known(data):
             self.waiting += data
-            self._arrived_at = self._clock()
+            self._arrived_at = self._connection.arrival_time()
             self.take()
-        else:
-            if not self.waiting:
-                self._arrived_at = self._clock()
-            self.waiting += data
+            return
+        if not self.waiting:
+            self._arrived_at = self._connection.arrival_time()
+        try:
             self._inbox.add(self, len(data))
+        except OverloadedError as error:
+            self._connection.refuse(error)
+            return
+        self.waiting += data
+        if len(self.waiting) > _MAX_BYTES_OF_ONE:
+            self._connection.await_turn(waits=True)
 
     def take(self) -> bool:
         """Parse the bytes that arrived; returns whether their sender is known."""
         data, self.waiting = self.waiting, b""
-        return not data or self._parse(data)
+        if not data:
+            return True
+        self._connection.await_turn(waits=False)
+        return self._connection.parse(data)
 
     def close(self) -> None:
         """The connection ended; leave no cycle for the garbage collector."""
         self.waiting = b""
-        del self._clock, self._parse
+        del self._connection
 
     def arrived_at(self) -> float:
         """When the bytes arrived that are parsed now."""
         return self._arrived_at
+
+
+def _cost_of(size: int) -> int:
+    return 1 + size // _SMALL_BYTES

@@ -96,7 +96,12 @@ class ResponseOutput(FlowControl, ABC):
             self._back_off = None
             self.pause("back-off", paused=False)
 
-    def _arrival_time(self) -> float:
+    def await_turn(self, *, waits: bool) -> None:
+        """Read nothing while the bytes that are here wait to be parsed."""
+        self.pause("turn", paused=waits)
+        self._was_unread |= waits
+
+    def arrival_time(self) -> float:
         """When the bytes arrived that are read now, on the loop's clock."""
         now = self._loop.time()
         if not self._was_unread:

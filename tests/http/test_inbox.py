@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.http.inbox import PER_TURN, Arrivals, Inbox
+from app.request_errors import RequestError
+from tests.support.eventually import eventually
 from tests.support.http.connecting import Wire, post
 from tests.support.ingest.tracking import Bench
 
@@ -24,29 +26,40 @@ class Turns:
             call()
 
 
-class Client(Arrivals):
+class Client:
     """A connection that keeps the bytes it has parsed."""
 
     def __init__(
         self, inbox: Inbox, parsed: list[bytes], *, is_known: bool = False
     ) -> None:
-        def parse(data: bytes) -> bool:
-            parsed.append(data)
-            return is_known
-
-        super().__init__(
-            inbox, clock=lambda: 0.0, is_known=lambda _: False, parse=parse
-        )
+        self.parsed = parsed
+        self.is_known = is_known
+        self.is_read = True
+        self.refused: list[str] = []
+        self.arrivals = Arrivals(inbox, self, is_known=lambda _: False)
 
     def send(self, data: bytes) -> None:
         """Have bytes arrive."""
-        self.add(data, at_once=False)
+        self.arrivals.add(data, at_once=False)
+
+    def arrival_time(self) -> float:
+        return 0.0
+
+    def parse(self, data: bytes) -> bool:
+        self.parsed.append(data)
+        return self.is_known
+
+    def await_turn(self, *, waits: bool) -> None:
+        self.is_read = not waits
+
+    def refuse(self, error: RequestError) -> None:
+        self.refused.append(error.code)
 
 
 def fill(inbox: Inbox) -> None:
     """Have as many arrive as are parsed at once."""
     for _ in range(PER_TURN):
-        assert inbox.has_room()
+        assert inbox.has_room(1)
 
 
 async def test_burst_is_parsed_in_parts_and_in_its_order() -> None:
@@ -103,17 +116,86 @@ async def test_parts_of_one_connection_are_parsed_together() -> None:
     assert parsed == [b"GET /"]
 
 
-async def test_bytes_are_parsed_at_once_where_too_many_wait() -> None:
+async def test_large_parts_count_for_several() -> None:
     turns, parsed = Turns(), list[bytes]()
     inbox = Inbox(turns.call_soon)
-    for _ in range(PER_TURN):
-        Client(inbox, []).send(b"burst")
-    for data in (bytes(8 * 1024 * 1024 - 1), b".", b"."):
-        Client(inbox, parsed).send(data)
-    assert not parsed
-    Client(inbox, parsed).send(b"next")
+    for _ in range(6):
+        Client(inbox, parsed).send(bytes(60 * 1024))
+    counts = [len(parsed)]
+    while turns.calls:
+        turns.turn()
+        counts.append(len(parsed))
 
-    assert parsed == [b"next"]
+    assert counts == [1, 2, 3, 4, 5, 6]
+
+
+async def test_connection_with_many_waiting_bytes_is_not_read_until_its_turn() -> None:
+    turns = Turns()
+    inbox = Inbox(turns.call_soon)
+    fill(inbox)
+    small, large = Client(inbox, []), Client(inbox, [])
+    small.send(bytes(16 * 1024))
+    for _ in range(5):
+        assert large.is_read
+        large.send(bytes(4 * 1024))
+    assert (small.is_read, large.is_read) == (True, False)
+    while turns.calls:
+        turns.turn()
+
+    assert large.is_read
+    assert large.parsed == [bytes(20 * 1024)]
+
+
+async def test_large_part_is_refused_where_too_many_bytes_wait() -> None:
+    turns, parsed = Turns(), list[bytes]()
+    inbox = Inbox(turns.call_soon)
+    fill(inbox)
+    waiting = [Client(inbox, parsed) for _ in range(128)]
+    for client in waiting:
+        client.send(bytes(64 * 1024))
+    one, other = Client(inbox, parsed), Client(inbox, parsed)
+    one.send(bytes(4 * 1024 + 1))
+    other.send(bytes(4 * 1024))
+    waiting[0].send(b".")
+    assert not parsed
+    assert one.refused == waiting[0].refused == ["overloaded"]
+    while turns.calls:
+        turns.turn()
+
+    assert not other.refused
+    assert len(parsed) == len(waiting) + 1
+    assert inbox.size == 0
+
+
+async def test_flood_is_refused_with_one_response_and_a_probe_is_not(
+    bench: Bench,
+) -> None:
+    wire = Wire(bench)
+    fill(wire.monitor.inbox)
+    flood = [Wire(bench, wire.monitor) for _ in range(150)]
+    for each in flood:
+        each.send(b"GET / HTTP/1.1\r\nHost: r\r\nX: %b\r\n\r\n" % (60_000 * b"a"))
+        assert each.transport.reads is each.transport.is_closing()
+    wire.send(b"GET /livez HTTP/1.1\r\nHost: r\r\n\r\n")
+
+    assert await wire.responses(1) == [204]
+    assert await flood[0].responses(1) == [204]
+    assert await flood[-1].responses(1) == [503]
+    assert b"\r\nretry-after: " in flood[-1].transport.written
+    assert flood[-1].transport.is_closing()
+
+
+async def test_connection_is_read_again_once_its_bytes_are_parsed(
+    bench: Bench,
+) -> None:
+    wire = Wire(bench)
+    fill(wire.monitor.inbox)
+    wire.send(b"GET / HTTP/1.1\r\nHost: r\r\nX: " + 20_000 * b"a")
+    assert not wire.transport.reads
+    await eventually(lambda: wire.transport.reads)
+    wire.send(b"\r\n\r\n")
+
+    assert await wire.responses(1) == [204]
 
 
 async def test_request_is_answered_whose_client_half_closes_before_it_is_parsed(
