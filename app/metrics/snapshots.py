@@ -25,7 +25,7 @@ class Snapshot(NamedTuple):
     Attributes:
         counters: by series.
         gauges: by series.
-        alive_at: on the monotonic clock; 0 if the process has stopped.
+        alive_at: on the monotonic clock; 0 for the retired ones.
         folded: names of the snapshots that these counters include.
     """
 

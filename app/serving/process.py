@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 # On a busy machine, a worker that starts or answers late is slow and not hung.
 _START_S = 120.0
 _SILENCE_S = 30.0
+# In so many waits: after a pause of the whole machine, the first one ends at once.
+_WAITS = 2
 
 Process = subprocess.Popen[bytes]
 Spawn = Callable[[socket.socket], Process]
@@ -60,30 +62,46 @@ class WorkerProcess:
                 self.control.close()
                 raise
         self.pid = self.process.pid
-        self.has_served = False
+        self.has_served = self._is_leaving = False
         self._silence_s = silence_s
         self.decided = asyncio.Event()
 
     async def run(self, config: Config) -> int:
         """Let it serve until it ends; returns its exit status, -9 for signal 9."""
-        loop = asyncio.get_running_loop()
-        reader, self._writer = await asyncio.open_unix_connection(sock=self.control)
-        # A worker that ends before it has read everything resets the connection.
-        with closing(self._writer), suppress(ConnectionError):
-            try:
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(sock=self.control)
+            # A worker that ends before it has read everything resets the connection.
+            with closing(self._writer), suppress(ConnectionError):
                 self._writer.write(json.dumps(config).encode() + b"\n")
-                async with asyncio.timeout(_START_S) as limit:
-                    while await reader.read(1):
-                        limit.reschedule(loop.time() + self._silence_s)
-                        self.has_served = True
-                        self.decided.set()
-            except TimeoutError:
-                log.error("worker hung", extra=fields(pid=self.pid))  # noqa: TRY400 - no trace
-                self.process.kill()
-            finally:
-                self.decided.set()
+                await self._read_heartbeats(reader)
+        finally:
+            self.decided.set()
         return await asyncio.to_thread(self.process.wait)
 
     def drain(self) -> None:
         """Ask it to leave new connections to its successor, and to exit."""
+        self._is_leaving = True
         self._writer.write(b"d")  # ignored once it has ended
+
+    def stop(self) -> None:
+        """Ask it to finish the requests in flight, and to exit."""
+        self._is_leaving = True
+        self.process.terminate()
+
+    async def _read_heartbeats(self, reader: asyncio.StreamReader) -> None:
+        """Read until it has ended, or kill it."""
+        wait_s, silences = _START_S / _WAITS, 0
+        while silences < _WAITS:
+            try:
+                async with asyncio.timeout(wait_s):
+                    if not await reader.read(1):
+                        return
+            except TimeoutError:
+                # A worker that leaves sends none while it commits queued events.
+                silences += not self._is_leaving
+            else:
+                wait_s, silences = self._silence_s / _WAITS, 0
+                self.has_served = True
+                self.decided.set()
+        log.error("worker hung", extra=fields(pid=self.pid))
+        self.process.kill()

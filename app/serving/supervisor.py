@@ -97,7 +97,7 @@ class Supervisor:
         self.notifier.stopping()
         self.listener.close()
         for worker in self._tasks:
-            worker.process.terminate()  # it finishes the requests in flight
+            worker.stop()
             loop.call_later(self._stop_s, self._kill, worker)
         ends = await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         for error in filter(None, ends):

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -315,3 +316,42 @@ async def test_worker_without_heartbeat_is_killed(
         assert await worker.run({}) == -signal.SIGKILL
     assert worker.has_served
     assert "worker hung" in caplog.messages
+
+
+async def test_worker_survives_a_pause_of_the_whole_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    worker = WorkerProcess(lambda control: run(SERVES, control))
+    running = asyncio.create_task(worker.run({}))
+    await worker.decided.wait()
+    monkeypatch.setattr(loop, "time", lambda: time.monotonic() + 1000)
+    for _ in range(9):  # timers that are due run first
+        await asyncio.sleep(0)
+    worker.stop()
+    async with asyncio.timeout(TIMEOUT_S):
+        assert await running == -signal.SIGTERM
+
+
+async def test_worker_that_stops_without_heartbeats_is_not_hung(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It stores queued events and its journal for as long as the settings say."""
+    drains = f"trap 'sleep 0.5; kill $!; exit 0' TERM; {BEGINS} sleep 300 & wait"
+    worker = WorkerProcess(lambda control: run(drains, control), silence_s=0.2)
+    running = asyncio.create_task(worker.run({}))
+    await worker.decided.wait()
+    worker.stop()
+    async with asyncio.timeout(TIMEOUT_S):
+        assert await running == 0
+    assert not caplog.messages
+
+
+async def test_worker_without_a_control_socket_is_an_error() -> None:
+    worker = WorkerProcess(lambda control: run(SERVES, control))
+    worker.control.close()
+    with worker.process:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            await worker.run({})
+        assert worker.decided.is_set()
+        worker.process.kill()
