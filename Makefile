@@ -75,15 +75,15 @@ $(VENV)/python:
 	@touch $@
 
 $(VENV)/runtime: $(VENV)/python requirements.lock requirements-build.lock pyproject.toml
-	@echo "Installing what Rollcall needs into $(VENV) (once) ..."
+	@echo "Installing the dependencies into $(VENV) (once) ..."
 	$(PIP) install --require-hashes -r requirements-build.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 # uv installs in a third of the time of pip, which takes its place where it fails, such
-# as behind a mirror that only pip is told of. The lock holds all of the runtime's, too.
+# as behind a mirror that only pip knows. The lock holds all of the runtime's, too.
 $(VENV)/dev: $(VENV)/python requirements-dev.lock pyproject.toml
-	@echo "Installing what development needs into $(VENV) (once) ..."
+	@echo "Installing the dependencies of development into $(VENV) (once) ..."
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > $(VENV)/uv.lock
 	$(PIP) install --require-hashes --no-deps -r $(VENV)/uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock || \
