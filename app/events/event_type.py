@@ -40,6 +40,12 @@ class EventType:
     nouns: Mapping[str, str] = field(default_factory=dict)
     sdk_title: str | None = None
     message_id: str | None = None
+    expected: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        required = [names[0] for names in self.require_one_of]
+        recommended = self.recommended if self.warns_about_missing else ()
+        object.__setattr__(self, "expected", (*required, *recommended))
 
     @property
     def title(self) -> str:

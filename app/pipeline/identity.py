@@ -6,34 +6,35 @@ and content; a CloudEvent adds its own source. The forms carry different tags, s
 none can imitate another.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
-from orjson import Fragment
-
-from app.events.envelope import GROUP_NAMES
-from app.pipeline.fields.canonical import CanonicalEvent
+from app.events.envelope import GROUP_NAMES, MAX_TEXT
 from app.pipeline.json_encode import encode_exactly, encode_plain
 
 DIGEST_BYTES = 16
 _BY_MESSAGE = b"rollcall.event.message.2"
 _BY_CLOUDEVENT = b"rollcall.event.cloudevent.1"
 _BY_CONTENT = b"rollcall.event.content.2"
-_CONTENT = b"18:rollcall.content.2"  # framed as the others are by `_framed`
+_CONTENT = blake2b(b"18:rollcall.content.2", digest_size=DIGEST_BYTES)
 _REJECTION = b"rollcall.rejection.1"
 
 _GROUP_NAMES = frozenset(GROUP_NAMES)
+# The beginning of a framed id, by its length.
+_LENGTHS = [f"{length}:" for length in range(MAX_TEXT + 1)]
 _HEX_VERSION = "8"
 _HEX_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def content_of(
-    event: CanonicalEvent,
-    *,
+    fields: Mapping[str, Any],
     timestamp_raw: str,
-    odd: bool,
-    properties: bytes | None = None,
+    extra: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    odd: bool = False,
 ) -> bytes:
     """The content of an event as bytes that are equal for equal content.
 
@@ -43,29 +44,30 @@ def content_of(
     no part of it.
 
     Args:
-        event: with values as sent.
+        fields: by canonical names, with values as sent.
         timestamp_raw: the timestamp as sent, as text.
+        extra: the unknown fields, as sent.
         odd: whether the plain encoder cannot write the values.
-        properties: the properties as sent, if `encode_plain` has encoded them already.
     """
-    fields = event.fields
-    context = fields.get("context") or {}
-    if type(context) is dict and not _GROUP_NAMES.isdisjoint(context):
-        context = _without_group(context)
     content = [
         fields["event"],
         fields["user_id"],
         fields.get("group_id"),
         timestamp_raw,
-        fields["properties"] if properties is None else Fragment(properties),
-        context,
+        fields["properties"],
+        without_group(fields.get("context")),
     ]
-    if event.extra:
-        content.append(event.extra)
+    if extra:
+        content.append(extra)
     return encode_exactly(content).encode() if odd else encode_plain(content)
 
 
-def _without_group(context: dict[str, Any]) -> dict[str, Any]:
+def without_group(context: Any) -> Any:
+    """The context as a part of the content."""
+    if not context:
+        return {}
+    if type(context) is not dict or _GROUP_NAMES.isdisjoint(context):
+        return context
     if len(context) == 1:
         return {}
     return {name: v for name, v in context.items() if name not in _GROUP_NAMES}
@@ -73,8 +75,9 @@ def _without_group(context: dict[str, Any]) -> dict[str, Any]:
 
 def hash_content(content: bytes) -> bytes:
     """16 bytes that differ where the content differs."""
-    framed = b"%b%d:%b" % (_CONTENT, len(content), content)
-    return blake2b(framed, digest_size=DIGEST_BYTES).digest()
+    hashed = _CONTENT.copy()
+    hashed.update(_framed(content))
+    return hashed.digest()
 
 
 def identify(  # noqa: PLR0913 - each is hashed, and few but this function have all
@@ -99,22 +102,21 @@ def identify(  # noqa: PLR0913 - each is hashed, and few but this function have 
         origin: the attribute `source` of a CloudEvent, whose `id` is unique only there.
     """
     if message_id is None:
-        return _uuid(_from(_BY_CONTENT, source) + _framed(content))
+        return _uuid(_BY_CONTENT, source, _framed(content))
     group = group_id or ""
     # Written out, because this is on the path of every event.
     text = (
-        f"{len(event)}:{event}{len(user_id)}:{user_id}"
-        f"{len(group)}:{group}{len(message_id)}:{message_id}"
+        f"{len(event)}:{event}{_LENGTHS[len(user_id)]}{user_id}"
+        f"{_LENGTHS[len(group)]}{group}{_LENGTHS[len(message_id)]}{message_id}"
     )
     if text.isascii():  # then lengths in characters are lengths in bytes
         framed = text.encode()
     else:
         parts = (event, user_id, group, message_id)
         framed = b"".join(_framed(part.encode()) for part in parts)
-    framed = _from(_BY_MESSAGE if origin is None else _BY_CLOUDEVENT, source) + framed
-    if origin is not None:
-        framed += _framed(origin.encode())
-    return _uuid(framed)
+    if origin is None:
+        return _uuid(_BY_MESSAGE, source, framed)
+    return _uuid(_BY_CLOUDEVENT, source, framed + _framed(origin.encode()))
 
 
 def identify_rejection(
@@ -123,20 +125,23 @@ def identify_rejection(
     """The id of a rejected event: a body sent again adds no second row."""
     message = b"" if message_id is None else b"=" + message_id.encode()
     parts = message, payload.encode(), reason.encode()
-    return _uuid(_from(_REJECTION, source) + b"".join(map(_framed, parts)))
+    return _uuid(_REJECTION, source, b"".join(map(_framed, parts)))
 
 
 @lru_cache
-def _from(tag: bytes, source: str) -> bytes:
-    """The parts that all ids of a source begin with."""
-    return _framed(tag) + _framed(source.encode())
+def _begun(tag: bytes, source: str) -> blake2b:
+    """The hash of the parts that all ids of a source begin with."""
+    framed = _framed(tag) + _framed(source.encode())
+    return blake2b(framed, digest_size=DIGEST_BYTES)
 
 
 def _framed(part: bytes) -> bytes:
     return b"%d:%b" % (len(part), part)
 
 
-def _uuid(framed: bytes) -> str:
-    h = blake2b(framed, digest_size=DIGEST_BYTES).hexdigest()
+def _uuid(tag: bytes, source: str, framed: bytes) -> str:
+    hashed = _begun(tag, source).copy()
+    hashed.update(framed)
+    h = hashed.hexdigest()
     variant = _HEX_VARIANT[h[16]]
     return f"{h[:8]}-{h[8:12]}-{_HEX_VERSION}{h[13:16]}-{variant}{h[17:20]}-{h[20:]}"

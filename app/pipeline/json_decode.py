@@ -12,6 +12,7 @@ import math
 import re
 import sys
 from codecs import BOM_UTF8
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -47,13 +48,9 @@ _CLASSES = bytes(
 )
 _DIGIT = ord("0")
 _BACKSLASH = ord("\\")
-_RUN = re.compile(b"0*")
 _LONG_NUMBER = b"0" * 16
-_SMALL_EXPONENT = b"0e-000"
-# The part of it that is looked for first: it is rare, and found in a tenth of the time.
-_NEGATIVE_EXPONENT = b"e-0"
-# A regular expression finds it in a third of the time that `in` takes.
-_SMALL_EXPONENT_PATTERN = re.compile(_SMALL_EXPONENT)
+_RUN = re.compile(b"0*")
+_SMALL_EXPONENT = re.compile(b"e-000")
 # Also matches a number inside a text, if it follows white space or punctuation.
 _NUMBER = re.compile(rb"(?<![\w.+\-\"])-?\d[\d.]*(?:[eE][+-]?\d+)?")
 # A decimal of so many characters has at most 15 digits, which a double always holds.
@@ -90,7 +87,7 @@ class Decoded:
             also NaN, infinities, NULs, lone surrogates, integers of any size,
             decimals that no double holds as `Decimal`, and `OutOfRangeNumber`.
         plain: whether all of `value` can be stored as it is.
-        deep: whether some event in it may be deeper than an event may be.
+        deep: whether it has more containers than an event may have levels.
     """
 
     value: Any
@@ -131,13 +128,10 @@ def decode(body: bytes, *, max_depth: int) -> Decoded:
     if not plain:
         value = _decode_exactly(body)
     # Fewer containers than the limit cannot be nested deeper than it.
-    deep = classes.count(b"[") > max_depth
-    if deep:
-        depth = depth_of(value)
-        if depth >= MAX_BODY_DEPTH:
-            raise InvalidJsonError(_TOO_DEEP)
-        deep = depth > max_depth
-    return Decoded(value, plain, deep)
+    containers = classes.count(b"[")
+    if containers > MAX_BODY_DEPTH and depth_of(value) >= MAX_BODY_DEPTH:
+        raise InvalidJsonError(_TOO_DEEP)
+    return Decoded(value, plain, containers > max_depth)
 
 
 def has_more_values(body: bytes, limit: int) -> bool:
@@ -171,29 +165,34 @@ def depth_of(value: object) -> int:
 
 def _has_inexact_number(body: bytes, classes: bytes) -> bool:
     """Whether the fast parser would read some number as another one."""
-    # `in` raises and catches an error first.
-    has_long = classes.find(_LONG_NUMBER) >= 0
-    if not has_long:
-        at = classes.find(_NEGATIVE_EXPONENT)
-        if at < 0 or not _SMALL_EXPONENT_PATTERN.search(classes, max(0, at - 1)):
-            return False
-    return _finds_inexact(body, classes, _LONG_NUMBER) or _finds_inexact(
-        body, classes, _SMALL_EXPONENT
+    # A regular expression finds the exponent in half the time that `find` takes.
+    has_exponent = _SMALL_EXPONENT.search(classes) is not None
+    if not has_exponent and classes.find(_LONG_NUMBER) < 0:
+        return False
+    exponents = (found.start() for found in _SMALL_EXPONENT.finditer(classes))
+    return _finds_inexact(body, classes, _long_numbers(classes)) or _finds_inexact(
+        body, classes, exponents
     )
 
 
-def _finds_inexact(body: bytes, classes: bytes, mark: bytes) -> bool:
-    """Whether a number that is not exact stands where the mark is found.
+def _long_numbers(classes: bytes) -> Iterator[int]:
+    at = classes.find(_LONG_NUMBER)
+    while at >= 0:
+        yield at
+        # Past the whole run of digits, so that each character is looked at once.
+        run = _RUN.match(classes, at)
+        at = classes.find(_LONG_NUMBER, run.end() if run else at + 1)
+
+
+def _finds_inexact(body: bytes, classes: bytes, places: Iterator[int]) -> bool:
+    """Whether a number that is not exact stands at one of the places.
 
     Args:
         body: all of it.
         classes: the body by classes of characters.
-        mark: a part of such a number, by classes.
+        places: where its digits begin, or end.
     """
-    at = classes.find(mark)
-    for _ in range(_MOST_TRIED):
-        if at < 0:
-            return False
+    for tried, at in enumerate(places):
         start = at
         while start and classes[start - 1] == _DIGIT:
             start -= 1
@@ -202,12 +201,9 @@ def _finds_inexact(body: bytes, classes: bytes, mark: bytes) -> bool:
         if body[start - 1 : start] == b"-":
             start -= 1
         number = _NUMBER.match(body, start)
-        if number and not _is_exact(number[0]):
+        if (number and not _is_exact(number[0])) or tried == _MOST_TRIED:
             return True
-        # Past the whole run of digits, so that each character is looked at once.
-        run = _RUN.match(classes, at + 1)
-        at = classes.find(mark, run.end() if run else at + 1)
-    return True
+    return False
 
 
 def _is_exact(number: bytes) -> bool:

@@ -16,6 +16,7 @@ from app.pipeline.identity import content_of, hash_content, identify
 from app.pipeline.issues import ErrorCode, Issue
 from app.pipeline.json_decode import depth_of
 from app.pipeline.json_encode import encode_exactly, encode_plain
+from app.pipeline.plain import is_surely_within, record_of_plain
 from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection, reject
 from app.pipeline.timestamp import (
@@ -45,6 +46,11 @@ def process_event(
         corrections: changes by an operator who replays the event.
     """
     idempotency_key = request_context.idempotency_key
+    plain = body.plain and idempotency_key is None
+    if plain and corrections is NO_CORRECTIONS:
+        record = record_of_plain(sent, request_context, policy, body)
+        if record is not None:
+            return record
     issue = _check_shape(sent, policy=policy, body=body)
     if issue is not None:
         return reject(
@@ -56,7 +62,6 @@ def process_event(
     if corrections is not NO_CORRECTIONS:
         sent = corrections.apply(sent)
     event = _canonicalise(sent, idempotency_key)
-    plain = body.plain and idempotency_key is None
     canonical, sanitizer = clean(event, corrections, plain=plain)
     name, errors, warnings = validate(canonical, policy.catalog, sent=sent)
     parsed, timestamp_issues = _read_timestamp(canonical, sent, request_context, policy)
@@ -76,15 +81,14 @@ def process_event(
     for code, message in parsed.warnings:
         path = canonical.names.get("timestamp", "timestamp")
         warnings.append(Issue(code, path, message))
-    if corrections.fields:
-        warnings += corrections.warnings()
+    warnings += corrections.warnings()
     return _record(
         event,
         canonical,
-        needs_exact=sanitizer.needs_exact_encoding,
         name=name,
         parsed=parsed,
         warnings=tuple(warnings),
+        odd=sanitizer.needs_exact_encoding,
         sent=sent,
         request_context=request_context,
     )
@@ -94,10 +98,10 @@ def _record(  # noqa: PLR0913 - an object of them would be one more for each eve
     event: CanonicalEvent,
     canonical: CanonicalEvent,
     *,
-    needs_exact: bool,
     name: str,
     parsed: ParsedTimestamp,
     warnings: tuple[Issue, ...],
+    odd: bool,
     sent: dict[str, Any],
     request_context: RequestContext,
 ) -> Record:
@@ -106,61 +110,42 @@ def _record(  # noqa: PLR0913 - an object of them would be one more for each eve
     Args:
         event: with values as sent.
         canonical: with values as stored.
-        needs_exact: whether the fast encoder cannot write the values.
         name: of the event.
         parsed: its timestamp.
         warnings: all of them.
+        odd: whether the fast encoder cannot write the values.
         sent: the event as decoded.
         request_context: the source and the time of receipt.
     """
+    encode = encode_exactly if odd else _encode_plainly
     fields = canonical.fields
     user_id, group_id = fields["user_id"], fields.get("group_id")
-    message_id = fields.get("message_id")
-    context = fields.get("context")
-    extra = "{}"
-    if needs_exact:
-        content = content_of(event, timestamp_raw=parsed.raw, odd=True)
-        stored_properties = encode_exactly(fields["properties"])
-        stored_context = encode_exactly(context or {})
-    else:
-        properties = encode_plain(fields["properties"])
-        content = content_of(
-            event,
-            timestamp_raw=parsed.raw,
-            odd=False,
-            properties=properties if canonical is event else None,
-        )
-        stored_properties = properties.decode()
-        stored_context = encode_plain(context).decode() if context else "{}"
-    if canonical.extra:
-        encode = encode_exactly if needs_exact else _encode_plainly
-        extra = encode(canonical.extra)
-    # By position, in the order of the fields: by name, it takes half as long again.
+    content = content_of(event.fields, parsed.raw, event.extra, odd=odd)
     return Record(
-        identify(
+        id=identify(
             request_context.source,
             event=name,
             user_id=user_id,
             group_id=group_id,
-            message_id=message_id,
+            message_id=fields.get("message_id"),
             content=content,
             origin=canonical.extra["source"] if event.is_cloudevent else None,
         ),
-        request_context.source,
-        name,
-        user_id,
-        group_id,
-        parsed.instant,
-        parsed.raw,
-        request_context.received_at,
-        message_id,
-        stored_properties,
-        stored_context,
-        warnings,
-        hash_content(content),
-        sent,
-        request_context.request_id,
-        extra,
+        source=request_context.source,
+        event=name,
+        user_id=user_id,
+        group_id=group_id,
+        timestamp=parsed.instant,
+        timestamp_raw=parsed.raw,
+        received_at=request_context.received_at,
+        message_id=fields.get("message_id"),
+        properties=encode(fields["properties"]),
+        context=encode(fields.get("context") or {}),
+        warnings=warnings,
+        content_hash=hash_content(content),
+        sent=sent,
+        request_id=request_context.request_id,
+        extra=encode(canonical.extra),
     )
 
 
@@ -180,6 +165,8 @@ def _no_object(sent: Any) -> Issue:
 def _check_shape(sent: Any, *, policy: Policy, body: BodyTraits) -> Issue | None:
     if type(sent) is not dict:
         return _no_object(sent)
+    if not (body.deep or body.large) or _is_surely_within(sent, policy):
+        return None
     if body.deep and depth_of(sent) > policy.max_depth:
         message = f"An event is at most {policy.max_depth} levels deep."
         return Issue(ErrorCode.TOO_DEEP, "", message)
@@ -190,6 +177,13 @@ def _check_shape(sent: Any, *, policy: Policy, body: BodyTraits) -> Issue | None
             f"An event is at most {policy.max_event_bytes} bytes of compact JSON.",
         )
     return None
+
+
+def _is_surely_within(sent: dict[str, Any], policy: Policy) -> bool:
+    try:
+        return is_surely_within(policy, encode_plain(sent))
+    except TypeError:
+        return False
 
 
 def _size(sent: dict[str, Any]) -> int:

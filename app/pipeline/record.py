@@ -51,8 +51,8 @@ class BodyTraits:
 
     Attributes:
         plain: from `Decoded`.
-        deep: from `Decoded`.
-        large: whether some event in it may be larger than an event may be.
+        deep: whether some event may have more levels than it may have.
+        large: whether some event may be larger than it may be.
     """
 
     plain: bool

@@ -6,12 +6,11 @@ Pure computation, so a large body can be processed in a thread.
 import sys
 from codecs import BOM_UTF8
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from app.pipeline.body_shapes import explain_text, explain_undecodable
-from app.pipeline.json_decode import Decoded, decode, has_more_values
-from app.pipeline.json_encode import encode_plain
+from app.pipeline.json_decode import Decoded, decode, depth_of, has_more_values
 from app.pipeline.outcome import Entry
 from app.pipeline.process import process_event
 from app.pipeline.record import BodyTraits, Policy, RequestContext
@@ -94,13 +93,15 @@ def unpack(  # noqa: PLR0913 - files set other limits, and each form stands alon
         if attributes is not None:
             # A header may hold invalid UTF-8, which an id must not.
             value = attributes | {"data": decoded.value}
-            decoded = replace(decoded, value=value, plain=False)
+            # The level of the attributes does not count.
+            deep = decoded.deep and depth_of(decoded.value) > policy.max_depth
+            decoded = Decoded(value, plain=False, deep=deep)
         events = _events_in(decoded.value)
     if len(events) > max_events:
         raise TooManyEventsError(f"A body has at most {max_events} events.")
     if not lenient:
         _require_events(decoded.value, events)
-    is_large = _may_be_large(body, decoded, policy.max_event_bytes)
+    is_large = _MAX_GROWTH * len(body) > policy.max_event_bytes
     # By position: by name, a call of a class takes three times as long.
     traits = BodyTraits(decoded.plain, decoded.deep, is_large)
     return Unpacked(decoded.value, events, traits)
@@ -162,19 +163,6 @@ def _decode_lines(body: bytes, policy: Policy) -> Decoded:
         values.append(decoded.value)
         plain, deep = plain and decoded.plain, deep or decoded.deep
     return Decoded(values, plain=plain, deep=deep)
-
-
-def _may_be_large(body: bytes, decoded: Decoded, max_bytes: int) -> bool:
-    """Whether an event of the body may be larger than an event may be."""
-    if _MAX_GROWTH * len(body) <= max_bytes:
-        return False
-    if len(body) > max_bytes or decoded.deep or not decoded.plain:
-        return True
-    try:
-        # All events in one go, which takes half of the time of each by itself.
-        return len(encode_plain(decoded.value)) > max_bytes
-    except TypeError:  # deeper than the fast encoder reaches
-        return True
 
 
 def _events_in(value: Any) -> list[Any]:

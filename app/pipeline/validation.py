@@ -71,26 +71,21 @@ def validate(
         The event's name as it is stored; the reasons to reject the event; assumptions
         and missing recommended properties.
     """
-    sent_name = canonical.fields.get("event")
     fields = canonical.fields
     warnings: list[Issue] = []
     errors: list[Issue] = []
-    name = sent_name if isinstance(sent_name, str) else ""
+    name = fields.get("event")
+    name = name if isinstance(name, str) else ""
     event_type = catalog.find(name)
-    if event_type is None and isinstance(sent_name, str):
+    if event_type is None and isinstance(fields.get("event"), str):
         path = canonical.names["event"]
-        known_name = _find_name(name, catalog)
+        known_name = find_name(name, path, catalog, warnings)
         if known_name is None:
             errors.append(_unknown(name, path, catalog))
-        else:
-            if known_name != name:
-                message = f"Read as `{known_name}`."
-                warnings.append(Issue(WarningCode.EVENT_NAME_FOLDED, path, message))
-                fields = {**fields, "event": known_name}
-            name, event_type = known_name, catalog.find(known_name)
-        if event_type is None and known_name is not None:
-            message = "This event is not declared; only its envelope was validated."
-            warnings.append(Issue(WarningCode.UNDECLARED_EVENT, path, message))
+        elif known_name != name:
+            fields = {**fields, "event": known_name}
+            name = known_name
+        event_type = catalog.find(name)
     try:
         catalog.validator(name)(fields)
     except ValidationError as error:
@@ -100,7 +95,7 @@ def validate(
     properties = fields.get("properties")
     if event_type is not None and isinstance(properties, dict):
         place = canonical.names["properties"]
-        absent, unrecommended = _check_presence(event_type, properties, place, sent)
+        absent, unrecommended = check_presence(event_type, properties, place, sent)
         errors += absent
         warnings += unrecommended
     return name, errors, warnings
@@ -128,14 +123,33 @@ def missing_field(
     return Issue(ErrorCode.MISSING_FIELD, path, message)
 
 
-def _find_name(sent: str, catalog: Catalog) -> str | None:
-    """The name by which an event of a name that is not in the catalog is stored."""
+def find_name(
+    sent: str, path: str, catalog: Catalog, warnings: list[Issue]
+) -> str | None:
+    """The name by which an event of a name that is not in the catalog is stored.
+
+    Args:
+        sent: the name.
+        path: where it was sent.
+        catalog: the known event types.
+        warnings: gets those about the name.
+    """
     known = catalog.name_of_title(sent)
-    if known is not None or not catalog.accepts_undeclared:
-        return known
-    if _TITLE.fullmatch(sent):
-        return sent.lower().replace(" ", "_")
-    return sent if 1 <= len(sent) <= MAX_TEXT else None
+    name = known
+    if known is None and catalog.accepts_undeclared:
+        if _TITLE.fullmatch(sent):
+            name = sent.lower().replace(" ", "_")
+        elif 1 <= len(sent) <= MAX_TEXT:
+            name = sent
+    if name is None:
+        return None
+    if name != sent:
+        message = f"Read as `{name}`."
+        warnings.append(Issue(WarningCode.EVENT_NAME_FOLDED, path, message))
+    if catalog.find(name) is None:
+        message = "This event is not declared; only its envelope was validated."
+        warnings.append(Issue(WarningCode.UNDECLARED_EVENT, path, message))
+    return name
 
 
 def _unknown(name: str, path: str, catalog: Catalog) -> Issue:
@@ -151,7 +165,7 @@ def _unknown(name: str, path: str, catalog: Catalog) -> Issue:
     )
 
 
-def _check_presence(
+def check_presence(
     event_type: EventType,
     properties: dict[str, Any],
     place: str,

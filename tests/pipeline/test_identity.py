@@ -372,7 +372,7 @@ def test_neither_form_can_imitate_the_other(source: str, user: str, text: str) -
 def test_hash_of_content_has_sixteen_bytes() -> None:
     fields = signed_up_with()
     event = canonicalise(fields)
-    content = content_of(event, timestamp_raw=fields["timestamp"], odd=False)
+    content = content_of(event.fields, fields["timestamp"])
     assert len(hash_content(content)) == DIGEST_BYTES == 16
     assert hash_content(content) == stored(fields).content_hash
     assert fields == signed_up_with(), "the fields stay untouched"

@@ -28,29 +28,12 @@ FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
     "context": ("context",),
 }
 _GROUP_NAMES = frozenset(GROUP_NAMES)
-_CONTEXT_GROUP = "context.group_id"
 _FIELD_OF = {name: field for field, names in FIELD_NAMES.items() for name in names}
 _MAX_SHAPES = 1_000
-
-
-@dataclass(slots=True)
-class _Shape:
-    """The names of events that have the same keys in the same order.
-
-    Attributes:
-        names: the sent name of each field.
-        names_with_group: the same of an event with a group id in its context.
-        is_canonical: whether each key is the canonical name of a field.
-    """
-
-    names: dict[str, str]
-    names_with_group: dict[str, str]
-    is_canonical: bool
-
-
-# By keys: nearly all events of a sender have the same. Holds known names only, and a
-# bounded number of their combinations.
-_SHAPES: dict[tuple[str, ...], _Shape] = {}
+# The sent name of each field, by the keys of an event, which nearly all events of a
+# sender share; empty if all are canonical. Holds known names only, and a bounded number
+# of their combinations.
+_SHAPES: dict[tuple[str, ...], dict[str, str]] = {}
 
 
 @dataclass(slots=True)
@@ -102,50 +85,6 @@ def canonicalise(
         sent: the decoded event; not modified.
         idempotency_key: the header, where the body was this one object.
     """
-    shape = _SHAPES.get(tuple(sent)) or _shape_of(sent)
-    if shape is None or idempotency_key is not None:
-        return _canonicalise_any(sent, idempotency_key)
-    names = shape.names
-    if shape.is_canonical:
-        fields = sent.copy()
-    else:
-        fields = {field: sent[name] for field, name in names.items()}
-    if None in fields.values():  # null is absence
-        fields = {field: v for field, v in fields.items() if v is not None}
-        names = {field: names[field] for field in fields}
-    context = fields.get("context")
-    if type(context) is not dict or _GROUP_NAMES.isdisjoint(context):
-        return CanonicalEvent(fields, names, {}, [])
-    group_id = context.get("group_id")
-    if group_id is None or "groupId" in context or "group_id" in fields:
-        return _canonicalise_any(sent, idempotency_key)
-    fields["group_id"] = group_id
-    if names is shape.names:
-        names = shape.names_with_group
-    else:
-        names = {**names, "group_id": _CONTEXT_GROUP}
-    return CanonicalEvent(fields, names, {}, [])
-
-
-def _shape_of(sent: dict[str, Any]) -> _Shape | None:
-    """The shape of an event; None for two names of one field or an unknown field."""
-    names: dict[str, str] = {}
-    for name in sent:
-        field_name = _FIELD_OF.get(name)
-        if field_name in names or (field_name is None and name not in SDK_FIELDS):
-            return None
-        if field_name is not None:
-            names[field_name] = name
-    is_canonical = names.keys() == sent.keys()
-    shape = _Shape(names, {**names, "group_id": _CONTEXT_GROUP}, is_canonical)
-    if len(_SHAPES) < _MAX_SHAPES:
-        _SHAPES[tuple(sent)] = shape
-    return shape
-
-
-def _canonicalise_any(
-    sent: dict[str, Any], idempotency_key: str | None
-) -> CanonicalEvent:
     fields: dict[str, Any] = {}
     names: dict[str, str] = {}
     extra: dict[str, Any] = {}
@@ -170,6 +109,47 @@ def _canonicalise_any(
         fields["message_id"] = idempotency_key
         names["message_id"] = IDEMPOTENCY_HEADER
     return event
+
+
+def fields_by_shape(sent: dict[str, Any]) -> dict[str, Any] | None:
+    """The fields of an event by their canonical names, null ones included.
+
+    None for an event with an unknown field, or with two values for one field.
+    """
+    names = _SHAPES.get(tuple(sent))
+    if names is None:
+        names = _find_shape(sent)
+        if names is None:
+            return None
+    if names:
+        fields = {field: sent[name] for field, name in names.items()}
+    else:
+        fields = sent.copy()
+    context = fields.get("context")
+    if type(context) is not dict or _GROUP_NAMES.isdisjoint(context):
+        return fields
+    group_id = context.get("group_id")
+    is_first = group_id is not None and fields.get("group_id") is None
+    if not is_first or "groupId" in context:
+        return None
+    fields["group_id"] = group_id
+    return fields
+
+
+def _find_shape(sent: dict[str, Any]) -> dict[str, str] | None:
+    names: dict[str, str] = {}
+    for name in sent:
+        field_name = _FIELD_OF.get(name)
+        if field_name in names or (field_name is None and name not in SDK_FIELDS):
+            return None
+        if field_name is not None:
+            names[field_name] = name
+    if not names:
+        return None
+    shape = {} if names.keys() == sent.keys() else names
+    if len(_SHAPES) < _MAX_SHAPES:
+        _SHAPES[tuple(sent)] = shape
+    return shape
 
 
 def _read_group(context: Any, event: CanonicalEvent) -> None:

@@ -14,6 +14,7 @@ WORDS = frozenset(
     }
 )
 _UNRENDERED = (("{{", "}}"), ("${", "}"))
+_TEMPLATE_STARTS = ("{{", "${")
 # Most ids begin with none of these, and need no closer look.
 _WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 FIRST_CHARACTERS = frozenset("uUnN[0\\{$" + _WHITE_SPACE)

@@ -1,6 +1,6 @@
 """The timestamp of an event: parsed without guessing, formatted as ISO 8601."""
 
-from app.pipeline.timestamp.grammar import TwoDigitYear, read_text
+from app.pipeline.timestamp.grammar import TwoDigitYear, read_common, read_text
 from app.pipeline.timestamp.parse import (
     ParsedTimestamp,
     TimestampPolicy,
@@ -20,5 +20,6 @@ __all__ = [
     "format_timestamp",
     "format_timestamps",
     "parse_timestamp",
+    "read_common",
     "read_text",
 ]

@@ -122,17 +122,25 @@ def read_text(
         TimestampError: `invalid_timestamp`: the text has no accepted form.
         OverflowError: a well-formed instant outside the years 0001 to 9999.
     """
-    if _COMMON.fullmatch(sent):
-        try:
-            return datetime.fromisoformat(sent), ()
-        except ValueError:  # no such day, or the year 0000
-            pass
+    instant = read_common(sent)
+    if instant is not None:
+        return instant, ()
     if len(sent) > MAX_TEXT:
         raise invalid(EXPECTED)
     if number := read_digits(sent):
         return number
     parts, warnings = _read_parts(sent, two_digit_year)
     return assemble(parts), (*warnings, *warnings_of(parts))
+
+
+def read_common(sent: str) -> datetime | None:
+    """Read text of the form that nearly all senders use; None for any other."""
+    if _COMMON.fullmatch(sent):
+        try:
+            return datetime.fromisoformat(sent)
+        except ValueError:  # no such day, or the year 0000
+            pass
+    return None
 
 
 def _read_parts(

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.pipeline.json_decode import decode
+from app.pipeline.json_decode import decode, depth_of
 from app.pipeline.persons.person import EMAIL_NAMES, Person
 from app.request_errors import InvalidJsonError
 
@@ -127,8 +127,9 @@ def _read_payload(row: dict[str, Any], person: Person) -> tuple[bool, Any]:
         decoded = decode(text_.encode(), max_depth=_MAX_DEPTH)
     except InvalidJsonError:
         return False, text_
-    is_text = decoded.deep or isinstance(decoded.value, str)
-    return person.owns(decoded.value), text_ if is_text else decoded.value
+    value = decoded.value
+    is_deep = decoded.deep and depth_of(value) > _MAX_DEPTH
+    return person.owns(value), text_ if is_deep or isinstance(value, str) else value
 
 
 async def _rows(

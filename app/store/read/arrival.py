@@ -9,7 +9,7 @@ import orjson
 from app.events.envelope import MAX_TEXT
 from app.pipeline.fields.canonical import canonicalise
 from app.pipeline.fields.sanitize import replace_unstorable
-from app.pipeline.json_decode import decode
+from app.pipeline.json_decode import decode, depth_of
 from app.request_errors import InvalidJsonError
 
 Status = Literal["stored", "rejected"]
@@ -63,9 +63,10 @@ def _envelope(payload: str) -> dict[str, Any]:
     except InvalidJsonError:
         return {}
     # Canonical names are found by comparing values, which recurses.
-    if decoded.deep or not isinstance(decoded.value, dict):
+    value = decoded.value
+    if (decoded.deep and depth_of(value) > _MAX_DEPTH) or not isinstance(value, dict):
         return {}
-    return canonicalise(decoded.value).fields
+    return canonicalise(value).fields
 
 
 def _as_text(value: object) -> str | None:
