@@ -28,6 +28,8 @@ class EventType:
         sdk_title: the event's name in SDKs, if it is not the name in title case.
         message_id: how senders should build the message id, with the names of
             fields in braces.
+        expected: names of properties without one of which the presence of others, or
+            a warning, has to be looked for.
     """
 
     name: str

@@ -14,7 +14,7 @@ WORDS = frozenset(
     }
 )
 _UNRENDERED = (("{{", "}}"), ("${", "}"))
-_TEMPLATE_STARTS = ("{{", "${")
+_TEMPLATE_STARTS = tuple(start for start, _ in _UNRENDERED)
 # Most ids begin with none of these, and need no closer look.
 _WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 FIRST_CHARACTERS = frozenset("uUnN[0\\{$" + _WHITE_SPACE)
@@ -30,7 +30,8 @@ def is_placeholder(text: str) -> bool:
     stripped = text.strip()
     if stripped.lower() in WORDS or not stripped:
         return True
-    return any(
+    # Ids such as `user_1` end here.
+    return stripped.startswith(_TEMPLATE_STARTS) and any(
         stripped.startswith(start) and stripped.endswith(end)
         for start, end in _UNRENDERED
     )
