@@ -200,7 +200,7 @@ async def test_refusals_of_a_burst_leave_turns_of_the_loop_to_others(
     bench.commits.open.clear()
     first = asyncio.create_task(bench.track(filling(BUDGET)))
     await bench.commits.begun.wait()
-    burst = [asyncio.create_task(bench.track(event())) for _ in range(200)]
+    burst = [asyncio.create_task(bench.track(event())) for _ in range(800)]
     refused = [0]
     for _ in range(20):
         await asyncio.sleep(0)
