@@ -1,7 +1,9 @@
 import pytest
 
 from app.cli.configuration import read_settings
+from app.environment import environment_problems
 from app.errors import ConfigurationError
+from app.settings import Settings
 
 
 def test_missing_option_is_left_to_the_environment() -> None:
@@ -39,3 +41,19 @@ def test_all_errors_are_reported_at_once_without_values() -> None:
     assert "ROLLCALL_PORT" in caught.value.detail
     assert "ROLLCALL_WORKERS" in caught.value.detail
     assert "s3cret" not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ROLLCALL_WORKRES", "2", "did you mean ROLLCALL_WORKERS"),
+        ("ROLLCALL_ZZZZZZZZZZZZZZZZZZZZZZZZ", "2", "docs/settings.md lists them all"),
+        ("ROLLCALL_DATABASE_URL", "", "unset it to use the embedded Postgres"),
+        ("ROLLCALL_PORT", "tcp://10.0.0.1:8000", "enableServiceLinks: false"),
+        ("ROLLCALL_SERVICE_HOST", "10.0.0.1", "enableServiceLinks: false"),
+    ],
+)
+def test_misleading_variable_is_named(variable: str, value: str, said: str) -> None:
+    [problem] = environment_problems(Settings.model_fields, {variable: value})
+    assert problem.startswith(variable)
+    assert said in problem
