@@ -80,7 +80,7 @@ def migrated(guarded: Cluster, admin: Admin) -> Cluster:
     """Its database, with a schema that the role app owns."""
     sql(guarded, "GRANT ALL ON SCHEMA public TO app")
     admin.runner.run(migrate(url_of(guarded)))
-    sql(guarded, "GRANT SELECT ON alembic_version TO collector")
+    sql(guarded, "GRANT SELECT ON alembic_version, buckets TO collector")
     return guarded
 
 
