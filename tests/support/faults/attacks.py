@@ -101,6 +101,7 @@ ATTACKS = {
     "all paths from 2,000": Attack(EVERY_PATH, 2_000),
     "wrong keys": Attack(WRONG_KEYS, 300),
     "hostile headers": Attack(HOSTILE, 1),
+    "hostile headers from 300": Attack(HOSTILE, 300),
     "one silent body": Attack([post(10 * MIB, b"{")], 1, again=False),
     "silent bodies": Attack([post(10 * MIB, b"{")], 50, again=False),
     "idle": Attack([get("/livez")], 300, again=False),
