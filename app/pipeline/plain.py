@@ -24,7 +24,7 @@ from app.pipeline.timestamp import (
 from app.pipeline.validation import check_presence, find_name
 
 # Bytes that an event has beyond its content, at most: the names of its fields, and the
-# ids of the message and of the group in the context, whose characters may be escaped.
+# ids of the message and of the group in the context, with each character escaped.
 _NOT_IN_CONTENT = 4_096
 
 
