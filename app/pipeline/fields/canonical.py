@@ -108,7 +108,18 @@ def canonicalise(
     if idempotency_key is not None and "message_id" not in fields:
         fields["message_id"] = idempotency_key
         names["message_id"] = IDEMPOTENCY_HEADER
+    event.fields = _in_order_sent(fields, sent, idempotency_key)
     return event
+
+
+def _in_order_sent(
+    fields: dict[str, Any], sent: dict[str, Any], idempotency_key: str | None
+) -> dict[str, Any]:
+    """The fields in the order in which their issues are listed."""
+    shaped = fields_by_shape(sent) if idempotency_key is None else None
+    if shaped is None:
+        return fields
+    return {name: fields[name] for name in shaped if name in fields}
 
 
 def fields_by_shape(sent: dict[str, Any]) -> dict[str, Any] | None:
