@@ -71,15 +71,17 @@ class Inbox:
 
     def _turn(self) -> None:
         left = PER_TURN
-        while left > 0 and self._waiting:
-            arrival, size = self._waiting.popleft()
-            self.size -= size
-            if not arrival.take():
-                left -= _cost_of(size)
-        if self._waiting:
-            self._call_soon(self._turn)
-        else:
-            self._left = PER_TURN
+        try:
+            while left > 0 and self._waiting:
+                arrival, size = self._waiting.popleft()
+                self.size -= size
+                if not arrival.take():
+                    left -= _cost_of(size)
+        finally:  # a defect in one of them must not keep all others waiting for ever
+            if self._waiting:
+                self._call_soon(self._turn)
+            else:
+                self._left = PER_TURN
 
 
 class Receiving(Protocol):

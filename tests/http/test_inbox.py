@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
+
 from app.http.inbox import PER_TURN, Arrivals, Inbox
 from app.request_errors import RequestError
 from tests.support.eventually import eventually
@@ -114,6 +116,21 @@ async def test_parts_of_one_connection_are_parsed_together() -> None:
     turns.turn()
 
     assert parsed == [b"GET /"]
+
+
+async def test_bytes_that_fail_to_be_parsed_keep_no_others_waiting() -> None:
+    turns, parsed = Turns(), list[bytes]()
+    inbox = Inbox(turns.call_soon)
+    fill(inbox)
+    failing, other = Client(inbox, []), Client(inbox, parsed)
+    failing.send(b"failing")
+    del failing.parsed
+    other.send(b"other")
+    with pytest.raises(AttributeError):
+        turns.turn()
+    turns.turn()
+
+    assert parsed == [b"other"]
 
 
 async def test_large_parts_count_for_several() -> None:
