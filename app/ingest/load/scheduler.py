@@ -247,15 +247,16 @@ class Scheduler:
         most = self.slots if is_alone else self._shared_slots
         fits_source = not queue.active or queue.active + slots <= most
         fits_all = not self.active or self.active + slots <= self.slots
-        # A small request of a source that has nothing under way delays nobody, and must
-        # not wait for the next turn behind a body of a hundred events.
-        is_light = ticket.work == 1 and not queue.active
+        # The first small request of a source in a turn delays nobody, and must not wait
+        # for the next turn behind a body of a hundred events.
+        is_light = ticket.work == 1 and queue.began_in != self._turn.number
         fits_turn = is_alone or is_light or self._turn.fits(ticket.work)
         return fits_source and fits_all and fits_turn
 
     def _activate(self, ticket: Ticket) -> None:
         ticket.is_active = True
         self._turn.take(ticket.work)
+        ticket.queue.began_in = self._turn.number
         ticket.epoch = self._epoch
         self.active += ticket.slots
         self._working += self._known_work(ticket)

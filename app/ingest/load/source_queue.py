@@ -31,16 +31,18 @@ class SourceQueue:
 
     Attributes:
         active: slots that it takes.
+        began_in: number of the last turn of the loop in which one of them was begun.
         has_turns: whether it is among those that take turns.
         pending: units of work that wait.
         tickets: of requests that wait, with those that were given back meanwhile.
     """
 
-    __slots__ = ("active", "has_turns", "pending", "refusals", "tickets")
+    __slots__ = ("active", "began_in", "has_turns", "pending", "refusals", "tickets")
 
     def __init__(self, refusals: Pacer) -> None:
         self.refusals = refusals
         self.active = 0
+        self.began_in = -1
         self.has_turns = False
         self.pending = 0
         self.tickets: deque[Ticket] = deque()

@@ -14,9 +14,12 @@ class TurnBudget:
     Args:
         call_soon: has the event loop call a function in its next turn.
         on_turn: called at the beginning of a turn after one in which work was begun.
+
+    Attributes:
+        number: of the turn, among those in which work was begun.
     """
 
-    __slots__ = ("_call_soon", "_left", "_on_turn")
+    __slots__ = ("_call_soon", "_left", "_on_turn", "number")
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class TurnBudget:
         self._call_soon = call_soon
         self._on_turn = on_turn
         self._left = UNITS_PER_TURN
+        self.number = 0
 
     def fits(self, units: int) -> bool:
         """Whether so much work may be begun now; any work as the first of a turn."""
@@ -38,5 +42,6 @@ class TurnBudget:
         self._left -= units
 
     def _begin_turn(self) -> None:
+        self.number += 1
         self._left = UNITS_PER_TURN
         self._on_turn()

@@ -47,6 +47,17 @@ def test_small_request_of_each_other_source_begins_beside_one_that_fills_a_turn(
     assert work.started == ["huge", "first", "second"]
 
 
+def test_small_requests_that_end_at_once_fill_a_turn(work: Work) -> None:
+    for source in ("quiet", ""):
+        for _ in range(2 * UNITS_PER_TURN):
+            work.scheduler.leave(work.send(source))
+    assert work.started == ["quiet"] * UNITS_PER_TURN + [""]
+
+    work.loop.advance()
+    work.send("quiet", "next")
+    assert work.started[-1] == "next"
+
+
 def test_source_that_is_alone_is_not_limited() -> None:
     work = Work()
     for number in range(2):
