@@ -63,7 +63,8 @@ class CellReader:
         self.keys = binding.keys
         self._binding = binding
         self._nulls = mapping.nulls
-        self._max_depth = policy.max_depth
+        # The fields that a cell is in are levels of the event, too.
+        self._max_depth = policy.max_depth + 1 - len(binding.keys)
         self._is_export = is_export
         self._is_escaped = is_export and not mapping.raw_cells
         self._times = TimeReader(

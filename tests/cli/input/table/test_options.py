@@ -4,7 +4,10 @@ import pytest
 
 from app.cli.input.items import BlankItem, DecodedItem, UnreadableItem
 from app.errors import ConfigurationError
+from app.pipeline.process import process_event
+from app.pipeline.record import Record
 from tests.support.cli.csv_rows import announced, read, values
+from tests.support.pipeline.verdicts import POLICY, RECEIPT
 
 
 @pytest.mark.parametrize(
@@ -153,6 +156,27 @@ def test_json_columns_become_objects() -> None:
     }
     assert not found.warnings
     assert not found.errors
+
+
+@pytest.mark.parametrize("beside", ["", "[],"])
+def test_levels_of_a_json_cell_are_limited_as_those_of_an_event(beside: str) -> None:
+    accepted = []
+    for levels in range(60, 68):
+        cell = f"[{beside}{'[' * (levels - 1)}{']' * levels}"
+        [found] = read(
+            f"event,user_id,timestamp,email,tags\n"
+            f'signed_up,u,2023-11-02T00:00:00Z,a@b.c,"{cell}"\n'.encode(),
+            ["properties.email=email", "properties.tags=tags"],
+            types=["properties.tags=json"],
+        )
+        assert isinstance(found, DecodedItem)
+        verdict = process_event(
+            found.value, request_context=RECEIPT, policy=POLICY, body=found.traits
+        )
+        if isinstance(verdict, Record):
+            accepted.append(levels)
+    # The event and its properties are two further levels.
+    assert accepted == [60, 61, 62, 63]
 
 
 def test_json_column_keeps_other_text_with_a_warning() -> None:
