@@ -54,10 +54,10 @@ fix: $(VENV)/dev ## Format, and mend what ruff can mend
 bench: $(VENV)/runtime ## Measure against the baseline and the limits (needs wrk and a quiet machine)
 	$(BIN)/python -m bench compare
 
-faults: $(VENV)/node ## Break everything, one fault after the other (SOAK=seconds for the soak)
+faults: $(VENV)/dev $(VENV)/node ## Break everything, one fault after the other (SOAK=seconds for the soak)
 	$(BIN)/python -m pytest tests/faults --faults --soak=$(SOAK) --numprocesses=0
 
-senders: $(VENV)/node ## Send with clients of other languages (PHP, Ruby, Go, Java), where they are installed
+senders: $(VENV)/dev $(VENV)/node ## Send with clients of other languages (PHP, Ruby, Go, Java), where they are installed
 	$(BIN)/python -m pytest tests/system/test_clients.py -m senders --numprocesses=0
 
 lock: $(VENV)/dev ## Resolve the dependencies anew into the three lock files

@@ -98,7 +98,12 @@ def _copy(install: Path, target: Path) -> None:
         if libraries.is_dir():
             shutil.copytree(libraries, tree / libraries.name, symlinks=True)
         # Whatever the umask of the installation.
-        ServiceUser().run("chmod", "-R", "a+rX,go-w", tree)
+        opened = ServiceUser().run("chmod", "-R", "a+rX,go-w", tree)
+        if opened.returncode:
+            raise EmbeddedPostgresError(
+                f"The programs of Postgres in {tree} cannot be made readable: "
+                f"{opened.stderr.strip()}"
+            )
         os.sync()  # the final name must never survive a power failure without content
         try:
             tree.rename(target)

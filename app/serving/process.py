@@ -64,15 +64,17 @@ class WorkerProcess:
         self.pid = self.process.pid
         self.has_served = self._is_leaving = False
         self._silence_s = silence_s
+        self._writer: asyncio.StreamWriter | None = None
         self.decided = asyncio.Event()
 
     async def run(self, config: Config) -> int:
         """Let it serve until it ends; returns its exit status, -9 for signal 9."""
         try:
-            reader, self._writer = await asyncio.open_unix_connection(sock=self.control)
+            reader, writer = await asyncio.open_unix_connection(sock=self.control)
+            self._writer = writer
             # A worker that ends before it has read everything resets the connection.
-            with closing(self._writer), suppress(ConnectionError):
-                self._writer.write(json.dumps(config).encode() + b"\n")
+            with closing(writer), suppress(ConnectionError):
+                writer.write(json.dumps(config).encode() + b"\n")
                 await self._read_heartbeats(reader)
         finally:
             self.decided.set()
@@ -80,8 +82,11 @@ class WorkerProcess:
 
     def drain(self) -> None:
         """Ask it to leave new connections to its successor, and to exit."""
-        self._is_leaving = True
-        self._writer.write(b"d")  # ignored once it has ended
+        if self._writer is None:  # it was started just now, and has no configuration
+            self.stop()
+        else:
+            self._is_leaving = True
+            self._writer.write(b"d")  # ignored once it has ended
 
     def stop(self) -> None:
         """Ask it to finish the requests in flight, and to exit."""

@@ -139,7 +139,10 @@ class Supervisor:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
                 return
-            if worker in self._slots and (new := self._start()):
+            # In the turn in which the pause ended, too.
+            if self._stopping.is_set() or worker not in self._slots:
+                return
+            if new := self._start():
                 self._slots[slot] = new
             pause = _LONGEST_PAUSE_S[True]  # the system has no room for a process now
 

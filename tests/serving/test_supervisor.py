@@ -347,6 +347,13 @@ async def test_worker_that_stops_without_heartbeats_is_not_hung(
     assert not caplog.messages
 
 
+async def test_worker_replaced_before_it_has_its_configuration_ends() -> None:
+    worker = WorkerProcess(lambda control: run(SERVES, control))
+    worker.drain()
+    async with asyncio.timeout(TIMEOUT_S):
+        assert await worker.run({}) == -signal.SIGTERM
+
+
 async def test_worker_without_a_control_socket_is_an_error() -> None:
     worker = WorkerProcess(lambda control: run(SERVES, control))
     worker.control.close()

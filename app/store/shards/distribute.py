@@ -22,7 +22,11 @@ _HAS_CITUS = text("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citu
 _NODES = text("SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards")
 _LOCK = text("LOCK TABLE buckets, event_ids, events IN ACCESS EXCLUSIVE MODE")
 _HAS_EVENTS = text("SELECT EXISTS (SELECT FROM event_ids)")
-_FUNCTIONS = ("rollcall_expire_bucket_v1", "rollcall_store_in_bucket_v1")
+_BODY = text("SELECT prosrc FROM pg_proc WHERE oid = to_regproc(:name)")
+_FUNCTIONS = {
+    "rollcall_expire_bucket": "functions/rollcall_expire_bucket_v1.sql",
+    "rollcall_store_in_bucket": "functions/rollcall_store_in_bucket_v1.sql",
+}
 # Uniqueness can be enforced within a shard only, so the key includes the bucket. All
 # statements are one transaction: an interruption leaves the tables as they were.
 _SCRIPT = """
@@ -91,15 +95,21 @@ async def distribute(url: str, *, count: int) -> int:
 async def update_functions(url: str) -> None:
     """Make the functions of a distributed database those of this code.
 
-    A database of a newer release is left alone.
+    A database of a newer release is left alone. Only where a function differs, all
+    nodes are needed.
 
     Args:
         url: of the coordinator; its user owns the tables.
     """
     async with migration_connection(url) as connection, connection.begin():
         is_known = await find_revision(connection) in known_revisions()
-        if is_known and not (await read_buckets(connection)).is_one:
-            await _make_functions(await driver_in_transaction(connection))
+        if not is_known or (await read_buckets(connection)).is_one:
+            return
+        for name, path in _FUNCTIONS.items():
+            body: str | None = await connection.scalar(_BODY, {"name": name})
+            if body is None or body not in _read_script(path):
+                await _make_functions(await driver_in_transaction(connection))
+                return
 
 
 async def check_can_distribute(connection: AsyncConnection) -> int:
@@ -135,7 +145,10 @@ async def check_can_distribute(connection: AsyncConnection) -> int:
 
 
 async def _make_functions(driver: asyncpg.Connection) -> None:
-    for name in _FUNCTIONS:
-        script = files("migrations").joinpath(f"functions/{name}.sql")
-        await driver.execute(script.read_text(encoding="utf-8"))
+    for path in _FUNCTIONS.values():
+        await driver.execute(_read_script(path))
     await driver.execute(_DELEGATE)
+
+
+def _read_script(path: str) -> str:
+    return files("migrations").joinpath(path).read_text(encoding="utf-8")

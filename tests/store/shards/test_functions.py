@@ -21,6 +21,10 @@ DELEGATED = text("""
 SELECT count(*) FROM pg_dist_object
 WHERE objid = CAST('rollcall_store_in_bucket' AS regproc) AND force_delegation
 """)
+# A function that is made again is of another transaction.
+VERSIONS = text("""
+SELECT xmin::text, prosrc FROM pg_proc WHERE proname = ANY(:names) ORDER BY proname
+""")
 
 
 @pytest.fixture
@@ -53,6 +57,22 @@ async def test_missing_function_is_reported_and_made(
         assert await connection.scalar(DELEGATED) == 1
 
 
+async def test_function_is_made_again_only_if_it_differs(
+    citus_database_url: str, engine: AsyncEngine
+) -> None:
+    """So that a migration without a change does not need all nodes."""
+    made = await read_versions(engine)
+    await update_functions(citus_database_url)
+    assert await read_versions(engine) == made
+
+    older = (
+        f"UPDATE pg_proc SET prosrc = prosrc || '--' WHERE proname = '{FUNCTIONS[0]}'"
+    )
+    await execute(citus_database_url, older)
+    await update_functions(citus_database_url)
+    assert [body for _, body in await read_versions(engine)] == [b for _, b in made]
+
+
 async def test_functions_of_a_newer_release_are_left_alone(
     citus_database_url: str, engine: AsyncEngine
 ) -> None:
@@ -77,3 +97,9 @@ async def has_function(engine: AsyncEngine) -> bool:
     async with engine.connect() as connection:
         found = await connection.scalar(text(f"SELECT to_regproc('{FUNCTIONS[0]}')"))
         return found is not None
+
+
+async def read_versions(engine: AsyncEngine) -> list[tuple[str, str]]:
+    async with engine.connect() as connection:
+        rows = await connection.execute(VERSIONS, {"names": list(FUNCTIONS)})
+        return [(row.xmin, row.prosrc) for row in rows]
