@@ -228,6 +228,14 @@ def test_id_is_never_sanitized(place: dict[str, Any], path: str, odd: str) -> No
     assert told(rejection.errors) == {("invalid_character", path)}
 
 
+def test_errors_are_listed_in_the_order_of_the_fields() -> None:
+    """A group id of the context is one of the last fields, though read first."""
+    text = json.dumps(signed_up_with(user_id="?", context={"group_id": "a\0"}))
+    rejection = rejected(text.replace('"?"', "1e400").encode())
+    paths = [error.path for error in rejection.errors]
+    assert paths == ["user_id", "context.group_id"]
+
+
 @pytest.mark.parametrize("key", ["\0", "a\0", "\ud800"])
 def test_header_is_never_sanitized(key: str) -> None:
     rejection = rejected(signed_up_with(), idempotency_key=key)
