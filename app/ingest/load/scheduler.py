@@ -217,7 +217,7 @@ class Scheduler:
         passed = 0
         while self._rounds and passed < len(self._rounds) and self.active < self.slots:
             queue = self._rounds.popleft()
-            ticket = self._next(queue)
+            ticket = queue.first()
             if ticket is None:
                 queue.has_turns = False
                 continue
@@ -235,12 +235,6 @@ class Scheduler:
             passed = 0 if has_room else passed + 1
             if has_room:
                 ticket.take_start()()
-
-    def _next(self, queue: SourceQueue) -> Ticket | None:
-        tickets = queue.tickets
-        while tickets and tickets[0].is_done:
-            tickets.popleft()
-        return tickets[0] if tickets else None
 
     def _has_room(self, ticket: Ticket, *, is_alone: bool) -> bool:
         queue, slots = ticket.queue, ticket.slots
@@ -291,7 +285,7 @@ class Scheduler:
         return not self._alone_from
 
     def _expected_wait_s(self, queue: SourceQueue) -> float:
-        first = self._next(queue)
+        first = queue.first()
         if first is None:
             return 0.0
         # Sources take turns: for each unit of its own queue one of every other.

@@ -47,6 +47,12 @@ class SourceQueue:
         self.pending = 0
         self.tickets: deque[Ticket] = deque()
 
+    def first(self) -> "Ticket | None":
+        """The ticket whose turn is next; those that were given back are forgotten."""
+        while self.tickets and self.tickets[0].is_done:
+            self.tickets.popleft()
+        return self.tickets[0] if self.tickets else None
+
 
 class Ticket:
     """One request's place: it waits, is worked on, or was given back.
