@@ -108,18 +108,8 @@ def canonicalise(
     if idempotency_key is not None and "message_id" not in fields:
         fields["message_id"] = idempotency_key
         names["message_id"] = IDEMPOTENCY_HEADER
-    event.fields = _in_order_sent(fields, sent, idempotency_key)
+    _list_group_last(event)
     return event
-
-
-def _in_order_sent(
-    fields: dict[str, Any], sent: dict[str, Any], idempotency_key: str | None
-) -> dict[str, Any]:
-    """The fields in the order in which their issues are listed."""
-    shaped = fields_by_shape(sent) if idempotency_key is None else None
-    if shaped is None:
-        return fields
-    return {name: fields[name] for name in shaped if name in fields}
 
 
 def fields_by_shape(sent: dict[str, Any]) -> dict[str, Any] | None:
@@ -170,6 +160,12 @@ def _read_group(context: Any, event: CanonicalEvent) -> None:
         value = context.get(name)
         if value is not None:
             event.set_once("group_id", value, "context." + name)
+
+
+def _list_group_last(event: CanonicalEvent) -> None:
+    """Move the group id of the context, which was read first, behind all fields."""
+    if event.names.get("group_id", "").startswith("context."):
+        event.fields["group_id"] = event.fields.pop("group_id")
 
 
 def _read_in_order(canonical: str, sent: dict[str, Any], event: CanonicalEvent) -> None:
