@@ -64,18 +64,23 @@ def fill(inbox: Inbox) -> None:
         assert inbox.has_room(1)
 
 
+def counted(turns: Turns, parsed: list[bytes]) -> list[int]:
+    """How many were parsed before each turn and after the last."""
+    counts = [len(parsed)]
+    while turns.calls:
+        turns.turn()
+        counts.append(len(parsed))
+    return counts
+
+
 async def test_burst_is_parsed_in_parts_and_in_its_order() -> None:
     turns, parsed = Turns(), list[bytes]()
     inbox = Inbox(turns.call_soon)
     sent = [b"%d" % number for number in range(2 * PER_TURN + 1)]
     for data in sent:
         Client(inbox, parsed).send(data)
-    counts = [len(parsed)]
-    while turns.calls:
-        turns.turn()
-        counts.append(len(parsed))
 
-    assert counts == [PER_TURN, 2 * PER_TURN, 2 * PER_TURN + 1]
+    assert counted(turns, parsed) == [PER_TURN, 2 * PER_TURN, 2 * PER_TURN + 1]
     assert parsed == sent
 
 
@@ -138,12 +143,8 @@ async def test_large_parts_count_for_several() -> None:
     inbox = Inbox(turns.call_soon)
     for _ in range(6):
         Client(inbox, parsed).send(bytes(60 * 1024))
-    counts = [len(parsed)]
-    while turns.calls:
-        turns.turn()
-        counts.append(len(parsed))
 
-    assert counts == [1, 2, 3, 4, 5, 6]
+    assert counted(turns, parsed) == [1, 2, 3, 4, 5, 6]
 
 
 async def test_connection_with_many_waiting_bytes_is_not_read_until_its_turn() -> None:

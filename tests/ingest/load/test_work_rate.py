@@ -6,11 +6,17 @@ from app.ingest.load.work_rate import WorkRate
 from tests.support.ingest.scheduling import Loop
 
 
-def test_rate_rises_slowly_to_that_of_the_newest_period_and_falls_at_once() -> None:
+def begun() -> tuple[Loop, WorkRate]:
+    """A rate whose period has begun, with the first completion."""
     loop = Loop()
     rate = WorkRate(loop.time)
     rate.start()
     rate.add(7, is_saturated=True)
+    return loop, rate
+
+
+def test_rate_rises_slowly_to_that_of_the_newest_period_and_falls_at_once() -> None:
+    loop, rate = begun()
     found = []
     for units in (50, 100, 20):
         loop.advance(0.5)
@@ -21,10 +27,7 @@ def test_rate_rises_slowly_to_that_of_the_newest_period_and_falls_at_once() -> N
 
 
 def test_rate_is_at_least_that_of_a_time_in_which_nothing_waits() -> None:
-    loop = Loop()
-    rate = WorkRate(loop.time)
-    rate.start()
-    rate.add(7, is_saturated=True)
+    loop, rate = begun()
     loop.advance(0.5)
     rate.add(50, is_saturated=True)
     found = [rate.get()]
@@ -52,10 +55,7 @@ def test_idle_time_and_the_arrival_of_a_burst_do_not_count() -> None:
 
 
 def test_rate_is_forgotten_after_a_minute() -> None:
-    loop = Loop()
-    rate = WorkRate(loop.time)
-    rate.start()
-    rate.add(7, is_saturated=True)
+    loop, rate = begun()
     loop.advance(0.5)
     rate.add(50, is_saturated=True)
     loop.advance(59)
@@ -68,10 +68,7 @@ def test_rate_is_forgotten_after_a_minute() -> None:
 def test_rate_of_a_burst_is_known_a_tenth_of_a_second_after_its_first_completion() -> (
     None
 ):
-    loop = Loop()
-    rate = WorkRate(loop.time)
-    rate.start()
-    rate.add(7, is_saturated=True)
+    loop, rate = begun()
     loop.advance(0.1)
     rate.add(50, is_saturated=True)
 
