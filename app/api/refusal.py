@@ -1,4 +1,4 @@
-"""Refusals by ASGI middleware, before FastAPI: problem JSON with security headers."""
+"""Refusals of everything but events: problem JSON with security headers."""
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -9,13 +9,16 @@ from app.ingest.responses import PROBLEM_JSON
 from app.request_errors import RequestError
 
 
+def problem(error: RequestError, *, request_id: str) -> Response:
+    """The response to a program."""
+    found = problem_response(error, request_id=request_id)
+    return Response(found.body, found.status, error.headers(), PROBLEM_JSON.decode())
+
+
 async def refuse(
     error: RequestError, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Respond with an error, as FastAPI's error handlers do to programs."""
+    """Respond by ASGI middleware, before FastAPI, as its error handlers do."""
     request_id = scope.get("state", {}).get("request_id", "")
-    found = problem_response(error, request_id=request_id)
-    response = Response(
-        found.body, found.status, error.headers(), PROBLEM_JSON.decode()
-    )
+    response = problem(error, request_id=request_id)
     await SecurityHeaders(response)(scope, receive, send)

@@ -1,5 +1,6 @@
 """`/docs`: reference of the HTTP API, made from its OpenAPI document."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -26,10 +27,9 @@ def reference_routes(pages: Pages, document: Callable[[], Document]) -> APIRoute
 
     @routes.api_route("/docs", methods=["GET", "HEAD"])
     async def show(request: Request) -> Response:
-        return await pages.render_in_thread(
-            "api_reference.html",
-            request=request,
-            context=lambda: {"groups": read_groups(document()), "type_of": type_of},
+        groups = await asyncio.to_thread(lambda: read_groups(document()))
+        return await pages.render(
+            "api_reference.html", request=request, groups=groups, type_of=type_of
         )
 
     return routes

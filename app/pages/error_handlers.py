@@ -9,9 +9,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.api.refusal import problem
 from app.errors import EventNotFoundError, KeyNotFoundError, OperatorError
-from app.ingest.problems import problem_response
-from app.ingest.responses import PROBLEM_JSON
 from app.ingest.routes import nothing_at_this_path
 from app.pages.render import Pages, wants_html
 from app.request_errors import (
@@ -26,30 +25,22 @@ from app.request_errors import (
 def install_error_handlers(app: FastAPI, pages: Pages) -> None:
     """Have FastAPI answer its errors, and ours: programs in JSON, browsers in HTML."""
 
-    def render(request: Request, error: RequestError) -> Response:
-        request_id = request.state.request_id
-        if wants_html(request):
-            page = pages.render(
-                "problem.html",
-                request=request,
-                status=error.status,
-                error=error,
-                request_id=request_id,
-            )
-            page.headers.update(error.headers())
-            return page
-        answer = problem_response(error, request_id=request_id)
-        return Response(
-            answer.body,
-            status_code=answer.status,
-            media_type=PROBLEM_JSON.decode(),
-            headers=error.headers(),
-        )
-
     async def respond(
         convert: Callable[[Any], RequestError], request: Request, error: Exception
     ) -> Response:
-        return render(request, convert(error))
+        refusal = convert(error)
+        request_id = request.state.request_id
+        if wants_html(request):
+            page = await pages.render(
+                "problem.html",
+                request=request,
+                status=refusal.status,
+                error=refusal,
+                request_id=request_id,
+            )
+            page.headers.update(refusal.headers())
+            return page
+        return problem(refusal, request_id=request_id)
 
     for kind, convert in _CONVERSIONS.items():
         app.add_exception_handler(kind, partial(respond, convert))

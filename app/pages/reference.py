@@ -1,14 +1,14 @@
 """`/events` and a page for each event, generated from the validating models."""
 
+import asyncio
 import json
-from functools import cache
 from itertools import islice
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from app.events.catalog import Catalog
-from app.pages.event_docs import EventDoc, event_doc, event_summaries
+from app.pages.event_docs import event_doc, event_summaries
 from app.pages.render import Pages, wants_html
 from app.pages.snippets import PLACEHOLDER_ADDRESS, PLACEHOLDER_KEY, Snippets
 from app.request_errors import REQUEST_ERRORS, NotFoundError
@@ -22,14 +22,10 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
     snippets = Snippets()
     summaries = event_summaries(catalog)
 
-    @cache
-    def doc_of(name: str) -> EventDoc:
-        return event_doc(catalog[name])
-
     refusals = sorted(REQUEST_ERRORS, key=lambda kind: kind.status)
 
     def variables_of(name: str) -> dict[str, Any]:
-        doc = doc_of(name)
+        doc = event_doc(catalog[name])
         return {
             "event": doc,
             "others": [*islice((each for each in catalog if each != name), _OTHERS)],
@@ -42,22 +38,22 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
 
     @routes.api_route("/events", methods=["GET", "HEAD"])
     async def events(request: Request) -> Response:
-        return await pages.render_in_thread(
-            "events.html", request=request, context=lambda: {"events": summaries}
+        return await pages.render(
+            "events.html", request=request, events=summaries, is_unknown=False
         )
 
     @routes.api_route("/events/{name}", methods=["GET", "HEAD"])
     async def event(request: Request, name: str) -> Response:
         if name in catalog:
-            return await pages.render_in_thread(
-                "event.html", request=request, context=lambda: variables_of(name)
-            )
+            variables = await asyncio.to_thread(variables_of, name)
+            return await pages.render("event.html", request=request, **variables)
         if wants_html(request):
-            return await pages.render_in_thread(
-                "no_event.html",
+            return await pages.render(
+                "events.html",
                 request=request,
                 status=404,
-                context=lambda: {"events": summaries},
+                events=summaries,
+                is_unknown=True,
             )
         raise NotFoundError(
             "There is no event with this name. GET /schemas lists all events."

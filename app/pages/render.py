@@ -6,7 +6,6 @@ service, and those scripts insert text as text.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
@@ -44,10 +43,13 @@ class Pages:
         self._templates.filters["prose"] = prose
         self._templates.filters["duration"] = duration
 
-    def render(
+    async def render(
         self, name: str, *, request: Request, status: int = 200, **context: Any
     ) -> HTMLResponse:
         """Render a page with the headers of all pages.
+
+        In a thread: to compile a template takes 15 ms and more, which the event loop
+        has not. Those of FastAPI would take 50 ms, to import their backend.
 
         Args:
             name: of the template, which extends `base.html`.
@@ -56,40 +58,19 @@ class Pages:
             status: the HTTP status.
             context: variables of the template. A missing one is an error.
         """
-        html = self._templates.get_template(name).render(
-            context,
-            here=request.url.path,
-            reader=getattr(request.state, "reader", None),
-            # Public pages do not look up whether the session is still valid.
-            has_session=SESSION_COOKIE in request.cookies,
-            token=form_token(request),
-        )
+
+        def write() -> str:
+            return self._templates.get_template(name).render(
+                context,
+                here=request.url.path,
+                reader=getattr(request.state, "reader", None),
+                # Public pages do not look up whether the session is still valid.
+                has_session=SESSION_COOKIE in request.cookies,
+                token=form_token(request),
+            )
+
+        html = await asyncio.to_thread(write)
         return HTMLResponse(html, status_code=status, headers=_HEADERS)
-
-    async def render_in_thread(
-        self,
-        name: str,
-        *,
-        request: Request,
-        status: int = 200,
-        context: Callable[[], dict[str, Any]],
-    ) -> HTMLResponse:
-        """Render a page of which strangers may be the first to ask for.
-
-        To compile a template takes 15 ms and more, which the event loop has not. The
-        threads of FastAPI's own routes would take 50 ms, to import their backend.
-
-        Args:
-            name: of the template.
-            request: as for `render`.
-            status: the HTTP status.
-            context: makes the variables of the template.
-        """
-
-        def render() -> HTMLResponse:
-            return self.render(name, request=request, status=status, **context())
-
-        return await asyncio.to_thread(render)
 
 
 def prose(text: str) -> Markup:

@@ -62,15 +62,13 @@ def sign_in_routes(sessions: Sessions, readers: ReaderAuth, pages: Pages) -> API
     async def show(
         request: Request, given: Mapping[str, str], *, wrong: str | None = None
     ) -> Response:
-        page = await pages.render_in_thread(
+        page = await pages.render(
             "sign_in.html",
             request=request,
             status=HTTPStatus.UNAUTHORIZED if wrong else HTTPStatus.OK,
-            context=lambda: {
-                "code": given.get("code", ""),
-                "next": local_path(given.get("next", "")),
-                "wrong": wrong,
-            },
+            code=given.get("code", ""),
+            next=local_path(given.get("next", "")),
+            wrong=wrong,
         )
         if wrong:
             page.headers.update(ReaderRequiredError("").headers())

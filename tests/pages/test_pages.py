@@ -166,10 +166,10 @@ async def test_page_escapes_the_host(api: Api) -> None:
     assert "<script>alert" not in page.text
 
 
-def test_render_escapes_every_value() -> None:
+async def test_render_escapes_every_value() -> None:
     scope = {"type": "http", "path": '/"><b>', "headers": [], "state": {}}
     hostile = "<script>alert(1)</script>\"'&"
-    page = Pages(StaticFiles()).render(
+    page = await Pages(StaticFiles()).render(
         "problem.html",
         request=Request(scope),
         error=NotFoundError(hostile),
@@ -182,9 +182,9 @@ def test_render_escapes_every_value() -> None:
     assert prose("a `<b>` <i>") == "a <code>&lt;b&gt;</code> &lt;i&gt;"
 
 
-def test_render_missing_variable_raises() -> None:
+async def test_render_missing_variable_raises() -> None:
     scope = {"type": "http", "path": "/", "headers": [], "state": {}}
     with pytest.raises(UndefinedError):
-        Pages(StaticFiles()).render(
+        await Pages(StaticFiles()).render(
             "problem.html", request=Request(scope), error=NotFoundError("")
         )

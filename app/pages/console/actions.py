@@ -47,7 +47,7 @@ def action_routes(
         found = await actions.correct(id_, payload, actor=actor)
         if found.status != "rejected":
             return RedirectResponse(f"/rejected/{id_}", 303)
-        return show_event(
+        return await show_event(
             pages,
             request,
             await queries.ask(partial(find_rejected, id_=id_)),
@@ -63,11 +63,11 @@ def action_routes(
             if selection.until is not None:
                 # The confirmation repeats the end, so that later events stay.
                 form["until"] = [selection.until.isoformat()]
-            return pages.render(
+            return await pages.render(
                 "console/rejected_purge.html", request=request, counts=counts, form=form
             )
         deleted = await actions.purge(selection, actor=actor) if counts.events else 0
-        return pages.render(
+        return await pages.render(
             "console/rejected_purged.html", request=request, deleted=deleted
         )
 

@@ -34,7 +34,7 @@ def find_routes(
         sections = await queries.ask(partial(find, term=term)) if term else []
         timeline = timeline_of(sections)
         user = person_in(timeline, term=term)
-        return pages.render(
+        return await pages.render(
             "console/find.html",
             request=request,
             term=term,

@@ -67,11 +67,9 @@ def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
         except (ReaderRequiredError, UnavailableError, OverloadedError):
             reader = None
         if reader is None:
-            return await pages.render_in_thread(
-                "home.html", request=request, context=dict
-            )
+            return await pages.render("home.html", request=request)
         state, results = await _read(home)
-        return pages.render(
+        return await pages.render(
             "console/state.html",
             request=request,
             state=state,

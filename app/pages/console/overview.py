@@ -68,7 +68,7 @@ def overview_routes(
             charts = event_charts(
                 found.rows, events, span=query.span, scale=query.scale
             )
-        return pages.render(
+        return await pages.render(
             "console/overview.html",
             request=request,
             query=query,

@@ -45,7 +45,7 @@ def person_routes(
         show = partial(pages.render, request=request, user=user, emails=emails)
         if value_of(form, "confirmed") != "yes":
             found, buffered = await actions.find(person)
-            return show(
+            return await show(
                 "console/person_erase.html",
                 found=found,
                 own=count_by_table(found.own),
@@ -54,7 +54,7 @@ def person_routes(
                 further=further_emails(found, emails),
             )
         done = await actions.erase(person, redact=redact, actor=actor)
-        return show(
+        return await show(
             "console/person_erased.html",
             done=done,
             own=count_by_table(done.own),

@@ -72,7 +72,7 @@ def rejected_routes(
             partial(read_rejected, wanted=wanted, before=before, limit=_LISTED)
         )
         counts = await queries.ask(partial(count_selection, selection=wanted))
-        return pages.render(
+        return await pages.render(
             "console/rejected_list.html",
             request=request,
             query=query,
@@ -89,12 +89,14 @@ def rejected_routes(
     @routes.get("/rejected/{id_}")
     async def show_one(request: Request, id_: UUID) -> Response:
         row = await queries.ask(partial(find_rejected, id_=id_))
-        return show_event(pages, request, row, can_operate=await operators.may(request))
+        return await show_event(
+            pages, request, row, can_operate=await operators.may(request)
+        )
 
     return routes
 
 
-def show_event(
+async def show_event(
     pages: Pages,
     request: Request,
     row: EventRow,
@@ -107,7 +109,7 @@ def show_event(
     `refused` is an operator's payload that was just refused, and why.
     """
     payload, failures = refused or (row.payload, ())
-    return pages.render(
+    return await pages.render(
         "console/rejected_event.html",
         request=request,
         status=422 if failures else 200,

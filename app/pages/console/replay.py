@@ -48,7 +48,7 @@ def replay_routes(
 
     @routes.get("/rejected/replay", dependencies=[Depends(operators.readers.on_page)])
     async def show(request: Request) -> Response:
-        page = pages.render(
+        page = await pages.render(
             "console/rejected_replay.html", request=request, run=runs.read()
         )
         return _stream(page, _progress(runs))

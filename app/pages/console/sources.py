@@ -31,7 +31,7 @@ def source_routes(
     async def show_list(request: Request) -> Response:
         found = await queries.ask(list_sources)
         active = {each.name: each for each in sources_of(await activity.results())}
-        return pages.render(
+        return await pages.render(
             "console/sources.html",
             request=request,
             sources=[(row, active.get(row["name"])) for row in found],
@@ -43,7 +43,7 @@ def source_routes(
         source = await queries.ask(partial(read_source, name=name))
         if source is None:
             raise NotFoundError("There is no source with this name.")
-        return pages.render(
+        return await pages.render(
             "console/source.html",
             request=request,
             source=source,
@@ -64,7 +64,7 @@ def key_action_routes(
         actor, form = await operators.read_action(request)
         source = value_of(form, "source").strip()
         key = await actions.create(source, actor=actor)
-        return pages.render(
+        return await pages.render(
             "console/key_created.html", request=request, source=source, key=key
         )
 
@@ -73,7 +73,7 @@ def key_action_routes(
         actor, form = await operators.read_action(request)
         key = await actions.rotate(id_, actor=actor)
         source = value_of(form, "source")
-        return pages.render(
+        return await pages.render(
             "console/key_created.html", request=request, source=source, key=key
         )
 

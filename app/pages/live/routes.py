@@ -28,7 +28,7 @@ def live_routes(
     async def live(
         request: Request, wanted: Annotated[LiveFilter, Query()]
     ) -> Response:
-        return pages.render(
+        return await pages.render(
             "console/live.html",
             request=request,
             wanted=wanted,
