@@ -21,7 +21,6 @@ _METHODS = frozenset({"GET", "HEAD"})
 _OK = 200
 # Browsers revalidate each time, and get 304 if nothing has changed.
 _REVALIDATE = b"no-cache"
-_REPLACED = frozenset({b"content-length", b"etag", b"vary", b"content-encoding"})
 # Not worth compressing.
 _MIN_GZIP_BYTES = 512
 
@@ -84,19 +83,14 @@ class PublicDocuments:
         if key is None:
             await self._app(scope, receive, send)
             return
-        failure: list[Message] = []
-        try:
-            if key not in self._documents:
-                path, _ = key
-                part = self._slow.get(path, key)
-                async with self._making.setdefault(part, asyncio.Lock()):
-                    if key not in self._documents:
-                        await self._make(key, scope, receive, failure)
-        finally:
-            for message in failure:
-                await send(message)
-        if not failure:
-            await _respond(self._documents[key], scope, send)
+        document = self._documents.get(key)
+        if document is None:
+            part = self._slow.get(key[0], key)
+            async with self._making.setdefault(part, asyncio.Lock()):
+                document = self._documents.get(key)
+                document = document or await self._make(key, scope, receive, send)
+        if document is not None:
+            await _respond(document, scope, send)
 
     def _key_of(self, scope: Scope) -> tuple[str, bool] | None:
         if scope["type"] != "http" or scope["method"] not in _METHODS:
@@ -111,41 +105,38 @@ class PublicDocuments:
         return (path, has_session) if is_public else None
 
     async def _make(
-        self,
-        key: tuple[str, bool],
-        scope: Scope,
-        receive: Receive,
-        messages: list[Message],
-    ) -> None:
-        """Have the app respond, and keep the document.
-
-        Args:
-            key: of the document.
-            scope: of the request.
-            receive: of the request.
-            messages: gets the response if it is no document.
-        """
+        self, key: tuple[str, bool], scope: Scope, receive: Receive, send: Send
+    ) -> _Document | None:
+        """Have the app respond; keep its document, or send its refusal."""
+        start: Message = {}
+        body = bytearray()
 
         async def collect(message: Message) -> None:
-            messages.append(message)
+            if message["type"] == "http.response.start":
+                start.update(message)
+            if start["status"] == _OK:
+                body.extend(message.get("body", b""))
+            else:
+                await send(message)
 
         prepare = self._slow.get(key[0])
         if prepare is not None:
             await asyncio.to_thread(prepare)
         # The first client must not decide the response for the others.
         await self._app({**scope, "method": "GET"}, receive, collect)
-        if messages[0]["status"] == _OK:
-            body = b"".join([message.get("body", b"") for message in messages[1:]])
-            headers = list(messages[0]["headers"])
-            messages.clear()
-            self._documents[key] = await asyncio.to_thread(_document, headers, body)
+        if start["status"] != _OK:
+            return None
+        document = await asyncio.to_thread(
+            _document, list(start["headers"]), bytes(body)
+        )
+        self._documents[key] = document
+        return document
 
 
 def _document(headers: _Headers, body: bytes) -> _Document:
-    named = [value.strip(b'"') for name, value in headers if name.lower() == b"etag"]
-    tag = named[0] if named else hashlib.sha256(body).hexdigest()[:32].encode()
+    tag = hashlib.sha256(body).hexdigest()[:32].encode()
     etags = b'"%b"' % tag, b'"%b-gzip"' % tag
-    kept = [pair for pair in headers if pair[0].lower() not in _REPLACED]
+    kept = [pair for pair in headers if pair[0] != b"content-length"]
     if (b"cache-control", b"no-store") in kept:
         kept.remove((b"cache-control", b"no-store"))
         kept.append((b"cache-control", _REVALIDATE))
