@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-import sys
 from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.signals import ignore_signals
+from app.cli.signals import ignore_signals, unwind
 from app.http.descriptors import raise_descriptor_limit
 from app.logs import configure_logs
 from app.serving.interpreter import warn_if_vulnerable
@@ -66,8 +65,7 @@ def serve(
 def _leave(number: int, frame: FrameType | None) -> None:
     """Unwind the stack, so that the embedded Postgres is stopped."""
     del number, frame
-    ignore_signals()
-    sys.exit(0)
+    unwind(0)
 
 
 def _ignore_reload(number: int, frame: FrameType | None) -> None:

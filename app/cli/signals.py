@@ -1,5 +1,6 @@
 """Standard streams and signals of a command."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -38,7 +39,20 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def unwind(status: int) -> None:
+    """Raise SystemExit with `status`, which a process can call on a signal.
+
+    An event loop that runs ends after its current callback: raised inside asyncpg,
+    the exception leaves a connection half-read, and the interpreter can crash with it.
+    """
+    ignore_signals()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # none runs
+        sys.exit(status)
+    loop.call_soon_threadsafe(sys.exit, status)
+
+
 def _unwind(number: int, frame: FrameType | None) -> None:
     del frame
-    ignore_signals()
-    sys.exit(128 + number)  # as shells report it
+    unwind(128 + number)  # as shells report it
