@@ -10,14 +10,15 @@ from io import BufferedIOBase
 
 _CHUNK_BYTES = 128 * 1024
 _SPACE = b" \t\r\n"  # RFC 8259 section 2
-_OPENING, _CLOSING = b"[{", b"]}"
+# Levels that each opens.
+_SIGNS = {b"[": 1, b"{": 1, b",": 0, b"]": -1, b"}": -1}
 # White space, and the record separator of JSON text sequences (RFC 7464).
 _SEPARATORS = re.compile(rb"[ \t\r\n\x1e]*+")
 # Up to the next bracket outside strings; between elements also up to a comma.
 # Possessive, so that no byte is read twice.
 _TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _TO_COMMA = re.compile(rb'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
-_INSIDE_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+', re.DOTALL)
+_TO_QUOTE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
 class JsonReader:
@@ -26,17 +27,23 @@ class JsonReader:
     Args:
         stream: objects, arrays of values, or both, with or without space between.
         max_bytes: maximum length of one value; a longer one is dropped.
+
+    Attributes:
+        line: in which the current value begins, from 1.
     """
 
     def __init__(self, stream: BufferedIOBase, *, max_bytes: int) -> None:
         self._stream = stream
         self._max_bytes = max_bytes
         self._buffer = b""
-        self._start = 0  # offset of the value in the buffer
-        self._at = 0  # offset up to which it has been examined
+        self._start = 0  # offset in the buffer from which the value is not held yet
+        self._at = 0  # offset up to which the buffer has been examined
+        self._held = b""  # the value up to the buffer, without space before it
+        self._dropped_lines = 0
+        self._is_too_long = False
+        self._is_in_string = False
         self._depth = 0
-        self._line = 1
-        self._too_long_from: int | None = None
+        self.line = 1
 
     def values(self) -> Iterator[tuple[int, bytes | None]]:
         """Each value and the line that it begins in, from 1; None for one too long.
@@ -52,17 +59,12 @@ class JsonReader:
             else:
                 yield self._rest_of_line()
 
-    @property
-    def line(self) -> int:
-        """Current line of the file, from 1."""
-        return self._line
-
     def _first_byte(self) -> bytes:
         """Go to the next value at the top level; empty at the end of the file."""
         while True:
             match = _SEPARATORS.match(self._buffer, self._at)
             end = match.end() if match else self._at
-            self._line += self._buffer.count(b"\n", self._at, end)
+            self.line += self._buffer.count(b"\n", self._at, end)
             self._start = self._at = end
             if end < len(self._buffer):
                 return self._buffer[end : end + 1]
@@ -75,7 +77,6 @@ class JsonReader:
         self._depth = 1
         is_first = True
         while sign := self._next_sign():
-            self._count(sign)
             if self._depth == 0 or (self._depth == 1 and sign == b","):
                 line, element = self._cut(self._at - 1)
                 if not (self._depth == 0 and is_first and element == b""):
@@ -87,13 +88,11 @@ class JsonReader:
                             "The array ends with }; the rest was not read."
                         )
                     return
-        self._pass_space(self._buffer[self._start :])
         raise ValueError("The array does not end.")
 
     def _object(self) -> tuple[int, bytes | None]:
         self._depth = 1  # as if it stood in an array
-        while sign := self._next_sign():
-            self._count(sign)
+        while self._next_sign():
             if self._depth == 1:
                 return self._cut(self._at)
         raise ValueError("The object does not end.")
@@ -103,68 +102,57 @@ class JsonReader:
         while (end := self._buffer.find(b"\n", self._at)) < 0:
             self._at = len(self._buffer)
             if not self._read_on():
-                end = len(self._buffer)
-                break
+                return self._cut(self._at)
         self._at = end
         return self._cut(end)
-
-    def _count(self, sign: bytes) -> None:
-        if sign in _OPENING:
-            self._depth += 1
-        elif sign in _CLOSING:
-            self._depth -= 1
 
     def _next_sign(self) -> bytes:
         """Go behind the next bracket or comma and return it; empty at the end."""
         while True:
-            pattern = _TO_COMMA if self._depth == 1 else _TO_BRACKET
-            match = pattern.match(self._buffer, self._at)
-            self._at = match.end() if match else self._at
+            if self._is_in_string:
+                pattern = _TO_QUOTE
+            else:
+                pattern = _TO_COMMA if self._depth == 1 else _TO_BRACKET
+            if match := pattern.match(self._buffer, self._at):
+                self._at = match.end()
             sign = self._buffer[self._at : self._at + 1]
-            if sign and sign != b'"':
+            if sign in _SIGNS:
                 self._at += 1
+                self._depth += _SIGNS[sign]
                 return sign
-            # The buffer ends here, perhaps within a string.
-            if not self._read_on():
+            if sign == b'"':  # of a string that does not end in the buffer
+                self._is_in_string = not self._is_in_string
+                self._at += 1
+            elif not self._read_on():
                 return b""
 
     def _read_on(self) -> bool:
-        if len(self._buffer) - self._start > self._max_bytes:
-            self._drop()
+        """Read the next chunk; hold what has been examined if that is not too long."""
+        self._hold(self._at)
+        if len(self._held) > self._max_bytes:
+            self._is_too_long = True
+            self._dropped_lines += self._held.count(b"\n")
+            self._held = b""
         chunk = self._stream.read1(_CHUNK_BYTES)
-        self._buffer = self._buffer[self._start :] + chunk
-        self._at -= self._start
-        self._start = 0
+        self._buffer = self._buffer[self._at :] + chunk
+        self._start = self._at = 0
         return bool(chunk)
 
-    def _drop(self) -> None:
-        """Drop the buffered part of a value, except for an open string."""
-        held = self._buffer[self._start :]
-        if self._too_long_from is None:
-            held = self._pass_space(held)
-            if len(held) <= self._max_bytes:
-                self._start = len(self._buffer) - len(held)
-                return
-            self._too_long_from = self._line
-        kept = self._buffer[self._at :]
-        if len(kept) > self._max_bytes:
-            match = _INSIDE_STRING.match(kept)
-            kept = b'"' + kept[match.end() if match else len(kept) :]
-        self._line += held.count(b"\n") - kept.count(b"\n")
-        self._buffer = kept
-        self._start = self._at = 0
+    def _hold(self, end: int) -> None:
+        """Hold the value up to this offset."""
+        piece = self._buffer[self._start : end]
+        if not self._held and not self._is_too_long:
+            rest = piece.lstrip(_SPACE)
+            self.line += piece.count(b"\n", 0, len(piece) - len(rest))
+            piece = rest
+        self._held += piece
 
     def _cut(self, end: int) -> tuple[int, bytes | None]:
-        held = self._pass_space(self._buffer[self._start : end])
+        """The value up to this offset, and the line that it begins in."""
+        self._hold(end)
         self._start = self._at
-        line = self._too_long_from or self._line
-        self._line += held.count(b"\n")
-        element = held.rstrip(_SPACE)
-        is_whole = self._too_long_from is None and len(element) <= self._max_bytes
-        self._too_long_from = None
-        return line, element if is_whole else None
-
-    def _pass_space(self, text: bytes) -> bytes:
-        rest = text.lstrip(_SPACE)
-        self._line += text[: len(text) - len(rest)].count(b"\n")
-        return rest
+        line, value = self.line, self._held.rstrip(_SPACE)
+        self.line += self._dropped_lines + self._held.count(b"\n")
+        is_whole = not self._is_too_long and len(value) <= self._max_bytes
+        self._held, self._dropped_lines, self._is_too_long = b"", 0, False
+        return line, value if is_whole else None
