@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from app.cli.files.csv_output import escape_formulas, unescape_formulas
 from app.cli.input.items import FileWarning
-from app.cli.input.table.mapping import CellType, ColumnBinding, CsvMapping
+from app.cli.input.table.mapping import ID_FIELDS, CellType, CsvMapping
 from app.cli.input.table.times import TimeReader
 from app.pipeline.issues import Issue
 from app.pipeline.json_decode import decode
@@ -27,7 +27,7 @@ class Cell(NamedTuple):
 
     Attributes:
         value: None for no value.
-        plain: whether it can be stored as it is (`Decoded.plain`).
+        plain: whether JSON can be stored as it is (`Decoded.plain`).
         deep: whether it may be nested deeper than an event may be.
         warning: an assumption that was made.
         error: why the event must be rejected.
@@ -44,7 +44,8 @@ class CellReader:
     """Reads the cells of one column.
 
     Args:
-        binding: of the column.
+        path: place in the event, such as `properties.email`.
+        column: place in the row, from 0.
         mapping: options for all columns.
         policy: limits of an event.
         is_export: whether `rollcall export` wrote the file, so that apostrophes
@@ -53,44 +54,42 @@ class CellReader:
 
     def __init__(
         self,
-        binding: ColumnBinding,
+        path: str,
+        column: int,
         *,
         mapping: CsvMapping,
         policy: Policy,
         is_export: bool,
     ) -> None:
-        self.column = binding.column
-        self.keys = binding.keys
-        self._binding = binding
+        self.column = column
+        self.keys = tuple(path.split("."))
+        self._path = path
+        self._type = mapping.type_of(path)
+        self._is_id = self.keys[-1] in ID_FIELDS and self.keys[0] != "properties"
         self._nulls = mapping.nulls
         # The fields that a cell is in are levels of the event, too.
-        self._max_depth = policy.max_depth + 1 - len(binding.keys)
+        self._max_depth = policy.max_depth + 1 - len(self.keys)
         self._is_export = is_export
         self._is_escaped = is_export and not mapping.raw_cells
         self._times = TimeReader(
-            binding.path,
-            date_format=binding.date_format,
-            zone=mapping.timezone,
-            two_digit_year=policy.timestamps.two_digit_year,
+            mapping.date_formats.get(path),
+            mapping.timezone,
+            policy.timestamps.two_digit_year,
         )
 
     def read(self, text: str) -> Cell:
         """The value of a cell; the empty one and null markers have none."""
         if not text or text in self._nulls:
             return Cell(None)
-        match self._binding.type:
+        match self._type:
             case CellType.NUMBER | CellType.JSON:
                 return self._decode(text)
             case CellType.TIME:
-                time = self._times.read(text)
-                plain = "\0" not in text
-                return Cell(
-                    time.text, plain=plain, warning=time.warning, error=time.error
-                )
+                return self._read_time(text)
             case CellType.TEXT:
                 warning = None if self._is_export else self._check_id(text)
                 text = self._unescape(text) if self._is_escaped else text
-                return Cell(text, plain="\0" not in text, warning=warning)
+                return Cell(text, warning=warning)
 
     def _decode(self, text: str) -> Cell:
         """A number or JSON; text that is neither is kept, with a warning."""
@@ -98,31 +97,42 @@ class CellReader:
             decoded = decode(text.strip().encode(), max_depth=self._max_depth)
         except InvalidJsonError:
             return self._keep_text(text)
-        is_number = self._binding.type is CellType.NUMBER
+        is_number = self._type is CellType.NUMBER
         if is_number and not _is_number(decoded.value):
             return self._keep_text(text)
         return Cell(decoded.value, plain=decoded.plain, deep=decoded.deep)
 
     def _keep_text(self, text: str) -> Cell:
-        message = f"The cell is no {self._binding.type}; it was taken as text."
-        warning = Issue(FileWarning.CELL_KEPT_AS_TEXT, self._binding.path, message)
-        return Cell(text, plain="\0" not in text, warning=warning)
+        message = f"The cell is no {self._type}; it was taken as text."
+        warning = Issue(FileWarning.CELL_KEPT_AS_TEXT, self._path, message)
+        return Cell(text, warning=warning)
+
+    def _read_time(self, text: str) -> Cell:
+        try:
+            time, conversion = self._times.read(text)
+        except ValueError as error:
+            return Cell(text, error=Issue("invalid_timestamp", self._path, str(error)))
+        if conversion is None:
+            return Cell(time)
+        message = f"The time was read with the {conversion} that the import was given."
+        warning = Issue(FileWarning.TIME_CONVERTED, self._path, message)
+        return Cell(time, warning=warning)
 
     def _unescape(self, text: str) -> str:
         unescaped = unescape_formulas(text)
         if escape_formulas(unescaped) != text:
             raise UnreadableRowError(
-                f"The cell of `{self._binding.path}` has no apostrophe before a "
+                f"The cell of `{self._path}` has no apostrophe before a "
                 "formula: import the file with --raw-cells if it was exported so."
             )
         return unescaped
 
     def _check_id(self, text: str) -> Issue | None:
-        if not self._binding.is_id or _REWRITTEN_ID.fullmatch(text) is None:
+        if not self._is_id or _REWRITTEN_ID.fullmatch(text) is None:
             return None
         return Issue(
             FileWarning.ID_LOOKS_REWRITTEN,
-            self._binding.path,
+            self._path,
             "The id looks like a number that a spreadsheet rewrote.",
         )
 

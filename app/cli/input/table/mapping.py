@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from enum import StrEnum
-from typing import NamedTuple
 
 from app.errors import ConfigurationError
 from app.events.envelope import (
@@ -17,8 +16,8 @@ from app.events.envelope import (
 )
 
 _TIME_FIELDS = (*TIMESTAMP_NAMES, *SDK_TIMESTAMP_NAMES)
-_ID_FIELDS = (*USER_NAMES, *GROUP_NAMES, *MESSAGE_NAMES)
-FIELDS = (*EVENT_NAMES, *_ID_FIELDS, *_TIME_FIELDS)
+ID_FIELDS = (*USER_NAMES, *GROUP_NAMES, *MESSAGE_NAMES)
+FIELDS = (*EVENT_NAMES, *ID_FIELDS, *_TIME_FIELDS)
 _OBJECTS = ("properties", "context")
 # Columns that `rollcall export` writes. They restore the sent form, and name no field.
 EXPORT_COLUMNS = ("id", "source", "timestamp_raw", "extra", "warnings")
@@ -32,26 +31,6 @@ class CellType(StrEnum):
     NUMBER = "number"
     JSON = "json"
     TIME = "time"
-
-
-class ColumnBinding(NamedTuple):
-    """A column that is read.
-
-    Attributes:
-        column: place in the row, from 0.
-        path: place in the event, such as `properties.email`.
-        keys: the same, from the outside in.
-        type: how a cell becomes a value.
-        is_id: whether it is an id, which a spreadsheet may have rewritten.
-        date_format: strptime format of its cells, if they have one of their own.
-    """
-
-    column: int
-    path: str
-    keys: tuple[str, ...]
-    type: CellType
-    is_id: bool
-    date_format: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +64,15 @@ class CsvMapping:
         """Whether no option for CSV is given."""
         return self == CsvMapping()
 
-    def constant_keys(self) -> list[tuple[tuple[str, ...], str]]:
-        """The constants, each with its place in the event."""
-        return [(_keys(path), text) for path, text in self.constants.items()]
-
     def count_used(self, header: Sequence[str]) -> int:
         """Number of columns that would be read."""
         mapped = set(self.columns.values())
         return sum(name in mapped or is_path(name) for name in header)
 
-    def bind(self, header: Sequence[str]) -> list[ColumnBinding]:
-        """The columns to read: the mapped ones, and those named like a field.
+    def bind(self, header: Sequence[str]) -> dict[str, int]:
+        """Path and place of each column to read: those mapped or named like a field.
+
+        Short paths come first, so that an object is there before its parts.
 
         Raises:
             ConfigurationError: a column is absent or there twice, or two paths
@@ -115,10 +92,16 @@ class CsvMapping:
                 )
         _refuse_nesting([*columns, *self.constants])
         self._refuse_unmapped(columns)
-        return [
-            self._binding(path, header.index(column))
-            for path, column in sorted(columns.items(), key=lambda item: len(item[0]))
-        ]
+        return {path: header.index(columns[path]) for path in sorted(columns, key=len)}
+
+    def type_of(self, path: str) -> CellType:
+        """The type of the cells of a column that is read."""
+        if path in self.types:
+            return self.types[path]
+        if path in (*_OBJECTS, "extra", "warnings"):
+            return CellType.JSON
+        is_time = path in _TIME_FIELDS or path in self.date_formats
+        return CellType.TIME if is_time else CellType.TEXT
 
     def _refuse_unmapped(self, columns: dict[str, str]) -> None:
         for option, paths in (
@@ -132,37 +115,16 @@ class CsvMapping:
                     "to which no column is mapped."
                 )
 
-    def _binding(self, path: str, column: int) -> ColumnBinding:
-        is_time = path in _TIME_FIELDS or path in self.date_formats
-        default = CellType.TIME if is_time else CellType.TEXT
-        if path in (*_OBJECTS, "extra", "warnings"):
-            default = CellType.JSON
-        keys = _keys(path)
-        return ColumnBinding(
-            column=column,
-            path=path,
-            keys=keys,
-            type=self.types.get(path, default),
-            is_id=keys[-1] in _ID_FIELDS and keys[0] != "properties",
-            date_format=self.date_formats.get(path),
-        )
-
 
 def is_path(text: str) -> bool:
     """Whether a text names a place in an event, such as `properties.email`."""
-    keys = _keys(text)
-    if keys[0] in _OBJECTS:
-        return all(keys)
-    return text in FIELDS
+    keys = text.split(".")
+    return all(keys) if keys[0] in _OBJECTS else text in FIELDS
 
 
 def is_export(header: Iterable[str]) -> bool:
     """Whether a header is one that `rollcall export` writes."""
     return _EXPORT_SIGN.issubset(header)
-
-
-def _keys(path: str) -> tuple[str, ...]:
-    return tuple(path.split("."))
 
 
 def _refuse_nesting(paths: Sequence[str]) -> None:

@@ -83,7 +83,9 @@ class RowReader:
         self._header = self._read_header()
         self._is_export = is_export(self._header)
         self._cells = self._bind(announce)
-        self._constants = mapping.constant_keys()
+        self._constants = [
+            (tuple(path.split(".")), text) for path, text in mapping.constants.items()
+        ]
         keys = [
             *(keys for keys, _ in self._constants),
             *(cell.keys for cell in self._cells),
@@ -148,19 +150,20 @@ class RowReader:
                 "No column is used: CSV needs a header, and --map PATH=COLUMN for "
                 "each column that does not have the name of a field."
             )
-        used = {header[binding.column] for binding in bindings}
+        used = {header[column] for column in bindings.values()}
         known = used | (_DERIVED if self._is_export else set())
         unused = [name for name in header if name and name not in known]
         if unused:
             announce(f"Columns not used: {', '.join(unused)}.")
         return [
             CellReader(
-                binding,
+                path,
+                column,
                 mapping=self._mapping,
                 policy=self._policy,
                 is_export=self._is_export,
             )
-            for binding in bindings
+            for path, column in bindings.items()
         ]
 
     def _event(self, line: int, row: list[str]) -> DecodedItem:
@@ -169,12 +172,13 @@ class RowReader:
             raise UnreadableRowError(
                 f"The row has {len(row)} cells, the header {width}."
             )
+        text = "".join(row)
         try:
-            size = len("".join(row).encode())
+            size = len(text.encode())
         except UnicodeEncodeError:
             raise UnreadableRowError("The row is not UTF-8.") from None
         event: dict[str, Any] = {"properties": {}}
-        plain, deep = True, self._is_deep
+        plain, deep = "\0" not in text, self._is_deep
         warnings: list[Issue] = []
         errors: list[Issue] = []
         for reader in self._cells:
