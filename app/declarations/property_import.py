@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from app.events.property_types import LIST_PREFIX, find_property_type
+
 Schema = Mapping[str, Any]
 
 # Keywords that are expressed, or that say nothing about which values are valid.
@@ -15,21 +17,20 @@ _KNOWN = frozenset(
         "writeOnly",
     }
 )  # fmt: skip
+# Limit of each keyword, and what makes an exclusive one inclusive for integers.
 _LIMITS = {
-    "minLength": "min_length",
-    "maxLength": "max_length",
-    "minimum": "minimum",
-    "maximum": "maximum",
-    "minItems": "min_items",
-    "maxItems": "max_items",
+    "minLength": ("min_length", 0),
+    "maxLength": ("max_length", 0),
+    "minimum": ("minimum", 0),
+    "maximum": ("maximum", 0),
+    "exclusiveMinimum": ("minimum", 1),
+    "exclusiveMaximum": ("maximum", -1),
+    "minItems": ("min_items", 0),
+    "maxItems": ("max_items", 0),
 }
-_TYPES = {"integer": "integer", "number": "number", "boolean": "boolean"}
+_LIST_LIMITS = frozenset({"min_items", "max_items"})
+_TYPES = ("integer", "number", "boolean", "object", "array")
 _FORMATS = {"email": "email", "idn-email": "email", "date-time": "timestamp"}
-_APPLICABLE = {
-    "text": {"min_length", "max_length"},
-    "integer": {"minimum", "maximum"},
-    "number": {"minimum", "maximum"},
-}
 _MAX_REFERENCES = 20
 
 
@@ -54,92 +55,63 @@ def import_property(schema: Any, root: Schema) -> ImportedProperty:
     if resolved is None:
         return ImportedProperty(None, nullable=False, lost=lost)
     resolved, nullable = _without_null(resolved, root, lost)
-    declared_type = _type_of(resolved, lost)
-    if declared_type is None:
+    kind = _type_of(resolved, lost)
+    if kind is None:
         return ImportedProperty(None, nullable=nullable, lost=lost)
-    document: dict[str, Any] = {"type": declared_type}
-    if declared_type == "array":
-        _import_list(document, resolved, root, lost)
+    document = _list_of(resolved, root, lost) if kind == "array" else {"type": kind}
+    if kind == "enum":
+        document["values"] = list(dict.fromkeys(_enum_of(resolved) or ()))
     else:
         _import_limits(document, resolved, lost)
-    lost += [f"`{name}`" for name in resolved if name not in _KNOWN]
-    if declared_type != "enum":
         lost += [f"`{name}`" for name in ("enum", "const") if name in resolved]
+    lost += [f"`{name}`" for name in resolved if name not in _KNOWN]
     return ImportedProperty(document, nullable=nullable, lost=lost)
 
 
-def _import_list(
-    document: dict[str, Any], schema: Schema, root: Schema, lost: list[str]
-) -> None:
+def _list_of(schema: Schema, root: Schema, lost: list[str]) -> dict[str, Any]:
     item = import_property(schema.get("items", {}), root)
-    if item.document is None or item.document["type"].startswith("list of"):
+    if item.document is None or item.document["type"].startswith(LIST_PREFIX):
         lost.append("the type of the items")
-        document["type"] = "list of object"
-        if item.document is None and schema.get("items") in (None, True, {}):
-            document["type"] = "list of text"
-    else:
-        document |= item.document | {"type": f"list of {item.document['type']}"}
-        lost += item.lost
-    for name in ("minItems", "maxItems"):
-        if isinstance(schema.get(name), int):
-            document[_LIMITS[name]] = schema[name]
+        is_any = schema.get("items") in (None, True, {})
+        return {"type": LIST_PREFIX + ("text" if is_any else "object")}
+    lost += item.lost
+    return item.document | {"type": LIST_PREFIX + item.document["type"]}
 
 
 def _import_limits(document: dict[str, Any], schema: Schema, lost: list[str]) -> None:
-    values = _enum_of(schema)
-    if document["type"] == "enum" and values is not None:
-        document["values"] = list(dict.fromkeys(values))
-        return
-    applicable = _APPLICABLE.get(document["type"], set())
-    for keyword, name in _LIMITS.items():
-        if keyword not in schema:
+    kind = document["type"]
+    is_list = kind.startswith(LIST_PREFIX)
+    applicable = _LIST_LIMITS if is_list else find_property_type(kind).limits
+    for keyword, (name, step) in _LIMITS.items():
+        value = schema.get(keyword)
+        if value is None:
             continue
-        if name in applicable and isinstance(schema[keyword], int | float):
-            document[name] = schema[keyword]
+        is_integer = kind == "integer" and type(value) is int
+        fits = is_integer if step else isinstance(value, int | float)
+        if name in applicable and fits:
+            document[name] = value + step
         else:
             lost.append(f"`{keyword}`")
     known_format = schema.get("format")
     if known_format is not None and known_format not in _FORMATS:
         lost.append(f"the format `{known_format}`")
-    _import_exclusive_limits(document, schema, lost)
-
-
-def _import_exclusive_limits(
-    document: dict[str, Any], schema: Schema, lost: list[str]
-) -> None:
-    for keyword, name, step in (
-        ("exclusiveMinimum", "minimum", 1),
-        ("exclusiveMaximum", "maximum", -1),
-    ):
-        value = schema.get(keyword)
-        if value is None:
-            continue
-        if document["type"] == "integer" and type(value) is int:
-            document[name] = value + step
-        else:
-            lost.append(f"`{keyword}`")
 
 
 def _type_of(schema: Schema, lost: list[str]) -> str | None:
     """The declared type; `array` stands for a list whose items are still unknown."""
     if _enum_of(schema) is not None:
         return "enum"
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        names = {*kind}
-        if names == {"integer", "number"}:
-            return "number"
-        kind = kind[0] if len(kind) == 1 else None
+    sent = schema.get("type")
+    kinds = sent if isinstance(sent, list) else [sent]
+    if sorted(map(str, kinds)) == ["integer", "number"]:
+        return "number"
+    kind = kinds[0] if len(kinds) == 1 else None
     if kind == "string":
         return _FORMATS.get(str(schema.get("format")), "text")
-    if kind == "object":
-        return "object"
-    if kind == "array":
-        return "array"
-    found = _TYPES.get(str(kind))
-    if found is None:
-        lost.append("the type: it is not one of the types that can be declared")
-    return found
+    if kind in _TYPES:
+        return str(kind)
+    lost.append("the type: it is not one of the types that can be declared")
+    return None
 
 
 def _enum_of(schema: Schema) -> list[str] | None:

@@ -13,6 +13,7 @@ _MAX_NAME = 63
 _INSTANT = "2026-03-02T09:30:08.276Z"
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OTHER = re.compile(r"[^a-z0-9]+")
+_PLAIN = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{_MAX_NAME - 1}}}")
 _SAMPLES: dict[str, Any] = {
     "email": "john.doe@example.com",
     "boolean": True,
@@ -45,29 +46,12 @@ def import_events(document: Any, *, file_name: str) -> list[ImportedEvent]:
     Raises:
         ValueError: the document has another form.
     """
-    plan = list(_plan_events(document))
-    if plan:
-        return [_import(*event) for event in plan]
-    if isinstance(document, Mapping) and (
-        "properties" in document or document.get("type") == "object"
-    ):
-        title = document.get("title") or file_name
-        return [_import(str(title), document.get("description"), document)]
-    if (
-        isinstance(document, Mapping)
-        and document
-        and all(
-            isinstance(schema, Mapping) and "properties" in schema
-            for schema in document.values()
+    events = [*_plan_events(document)] or [*_schema_events(document, file_name)]
+    if not events:
+        raise ValueError(
+            "This is neither a JSON Schema of an object nor a tracking plan of Segment."
         )
-    ):
-        return [
-            _import(str(name), schema.get("description"), schema)
-            for name, schema in document.items()
-        ]
-    raise ValueError(
-        "This is neither a JSON Schema of an object nor a tracking plan of Segment."
-    )
+    return [_import(*event) for event in events]
 
 
 def snake_case(text: str) -> str:
@@ -97,12 +81,31 @@ def _rules(document: Any) -> list[Any]:
         ("data", "trackingPlan", "rules"),
         ("events",),
     ):
-        found = document
-        for step in path:
-            found = found.get(step) if isinstance(found, Mapping) else None
+        found = _look_up(document, *path)
         if isinstance(found, list):
             return found
     return []
+
+
+def _schema_events(
+    document: Any, file_name: str
+) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """The same of a JSON Schema of one event, or of an object of such schemas."""
+    if not isinstance(document, Mapping):
+        return
+    if "properties" in document or document.get("type") == "object":
+        title = document.get("title") or file_name
+        yield str(title), document.get("description"), document
+    elif None not in [_look_up(each, "properties") for each in document.values()]:
+        for name, schema in document.items():
+            yield name, schema.get("description"), schema
+
+
+def _look_up(document: Any, *path: str) -> Any:
+    """What a document holds at a path; None if there is nothing."""
+    for step in path:
+        document = document.get(step) if isinstance(document, Mapping) else None
+    return document
 
 
 def _import(title: str, description: Any, schema: Mapping[str, Any]) -> ImportedEvent:
@@ -130,19 +133,14 @@ def _import(title: str, description: Any, schema: Mapping[str, Any]) -> Imported
 
 def _properties_of(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
     """The schema of the properties, and whether an account is required."""
-    fields = schema.get("properties")
-    inner = fields.get("properties") if isinstance(fields, Mapping) else None
-    if not isinstance(fields, Mapping) or not isinstance(inner, Mapping):
+    inner = _look_up(schema, "properties", "properties")
+    if not isinstance(inner, Mapping) or not {"properties", "type"} & {*inner}:
         return schema, False
-    if not {"properties", "type"} & {*inner}:
-        return schema, False
-    required = schema.get("required", [])
-    context = fields.get("context")
-    group_names = {"group_id", "groupId"}
-    in_context = isinstance(context, Mapping) and group_names & {
-        *context.get("required", ())
+    required = {
+        *schema.get("required", ()),
+        *(_look_up(schema, "properties", "context", "required") or ()),
     }
-    return inner, bool(in_context or group_names & {*required})
+    return inner, not required.isdisjoint({"group_id", "groupId"})
 
 
 def _import_properties(
@@ -154,7 +152,7 @@ def _import_properties(
     if not isinstance(properties, Mapping):
         return declared
     for sent, property_schema in properties.items():
-        name = sent if _is_plain(sent) else snake_case(sent)
+        name = sent if _PLAIN.fullmatch(sent) else snake_case(sent)
         if not name or not name[0].isalpha() or name in declared:
             lost.append(f"{sent}: its name")
             continue
@@ -179,10 +177,6 @@ def _import_properties(
 def _description(schema: Any) -> str:
     text = schema.get("description") if isinstance(schema, Mapping) else None
     return str(text or "").strip()[:4000]
-
-
-def _is_plain(name: str) -> bool:
-    return re.fullmatch(rf"[A-Za-z][A-Za-z0-9_]{{0,{_MAX_NAME - 1}}}", name) is not None
 
 
 def _sample(

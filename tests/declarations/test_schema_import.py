@@ -129,6 +129,7 @@ def test_plan_of_the_protocols_api_has_track_calls_only() -> None:
         ({"type": "object", "properties": {"a": {}}}, {"type": "object"}, 1),
         ({"type": "array"}, {"type": "list of text"}, 1),
         ({"type": "array", "items": {"type": "array"}}, {"type": "list of object"}, 1),
+        ({"type": "array", "items": {"type": "integer"}, "minimum": 1}, {}, 1),
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": "text"}, 0),
         ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, None, 1),
         ({"$ref": "#/$defs/size"}, {"type": "integer", "minimum": 2}, 0),
