@@ -1,29 +1,26 @@
 """All declarations that a service accepts, read from directories."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from pydantic import TypeAdapter
+
 from app.declarations.toml_file import DeclarationFile, Problem, read_declaration
 from app.errors import ConfigurationError
 from app.events.catalog import Catalog, built_in_catalog
-from app.events.declaration import Declaration, digest_of
+from app.events.declaration import Declaration
 
 MAX_FILES = 1_000
 _MAX_REPORTED = 20
+_DECLARATIONS = TypeAdapter(tuple[Declaration, ...])
 
 
 class DeclarationSet(NamedTuple):
     """Declarations without conflicts, in order of their names."""
 
     declarations: tuple[Declaration, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """A short digest, equal where all declarations are equal."""
-        return digest_of(self.declarations)
 
     def catalog(self, *, accepts_undeclared: bool = False) -> Catalog:
         """The built-in events and the declared ones, and any other if accepted."""
@@ -35,17 +32,15 @@ class DeclarationSet(NamedTuple):
 
     def to_json(self) -> str:
         """The form in which the parent hands the set to its workers."""
-        return json.dumps(
-            [
-                each.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-                for each in self.declarations
-            ]
+        text = _DECLARATIONS.dump_json(
+            self.declarations, by_alias=True, exclude_defaults=True
         )
+        return text.decode()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` made."""
-        return cls(tuple(map(Declaration.model_validate, json.loads(text))))
+        return cls(_DECLARATIONS.validate_json(text))
 
 
 def load_declarations(
@@ -61,8 +56,8 @@ def load_declarations(
     Raises:
         ConfigurationError: naming file and line of each problem.
     """
-    ready, problems = _read_all(ready_files(ready_folder) if ready_folder else ())
-    own, own_problems = _read_all(declaration_files(directory) if directory else ())
+    ready, problems = read_all(ready_files(ready_folder) if ready_folder else ())
+    own, own_problems = read_all(declaration_files(directory) if directory else ())
     names = {each.declaration.name for each in own}
     used = [each for each in ready if each.declaration.name not in names] + own
     problems += [*own_problems, *find_conflicts(used)]
@@ -124,7 +119,8 @@ def report(problems: Iterable[Problem]) -> str:
     return "Event declarations cannot be used:\n" + "\n".join(lines)
 
 
-def _read_all(paths: Iterable[Path]) -> tuple[list[DeclarationFile], list[Problem]]:
+def read_all(paths: Iterable[Path]) -> tuple[list[DeclarationFile], list[Problem]]:
+    """The valid declarations of these files, and the problems of the others."""
     valid: list[DeclarationFile] = []
     problems: list[Problem] = []
     for path in paths:

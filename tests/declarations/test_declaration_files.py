@@ -196,12 +196,12 @@ def test_set_survives_json_and_pickle(tmp_path: Path) -> None:
 
 
 def test_digest_changes_with_any_declaration(tmp_path: Path) -> None:
-    first = load_declarations(write_trial(tmp_path).parent).digest
+    first = load_declarations(write_trial(tmp_path).parent).catalog().digest
     write_trial(tmp_path, TRIAL + "# a comment\n")
-    assert load_declarations(tmp_path).digest == first
+    assert load_declarations(tmp_path).catalog().digest == first
     write_trial(tmp_path, TRIAL.replace("The plan.", "Plan."))
-    assert load_declarations(tmp_path).digest != first
-    assert load_declarations(None).digest == DeclarationSet().digest
+    assert load_declarations(tmp_path).catalog().digest != first
+    assert load_declarations(None).catalog().digest == DeclarationSet().catalog().digest
 
 
 def test_schema_of_declarations_accepts_valid_declarations() -> None:

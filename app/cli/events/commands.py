@@ -13,10 +13,14 @@ from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked, open_database
 from app.components.catalog import load_catalog, read_declarations
 from app.declarations.changes import breaking_changes
-from app.declarations.declaration_set import declaration_files, find_conflicts
+from app.declarations.declaration_set import (
+    declaration_files,
+    find_conflicts,
+    read_all,
+)
 from app.declarations.sample import sample_errors
 from app.declarations.schema_import import import_events
-from app.declarations.toml_file import DeclarationFile, Problem, read_declaration
+from app.declarations.toml_file import DeclarationFile, Problem
 from app.declarations.toml_writer import write_declaration
 from app.errors import ConfigurationError, OperatorError
 from app.events.catalog import Catalog
@@ -65,15 +69,14 @@ def check(
     directory = directory or settings.events_dir
     if directory is None:
         raise ConfigurationError("Name a directory, or set ROLLCALL_EVENTS_DIR.")
-    read = [read_declaration(path) for path in declaration_files(directory)]
-    files = [each for each in read if isinstance(each, DeclarationFile)]
-    problems = [problem for each in read if isinstance(each, list) for problem in each]
+    paths = declaration_files(directory)
+    files, problems = read_all(paths)
     problems += _problems(files)
     if files and not offline:
         problems += _incompatible(files, _in_database(settings), allow=allow)
     for problem in sorted(problems):
         typer.echo(problem)
-    echo_err(f"{len(read)} declarations, {len(problems)} problems.")
+    echo_err(f"{len(paths)} declarations, {len(problems)} problems.")
     if problems:
         raise typer.Exit(1)
 
@@ -81,8 +84,7 @@ def check(
 @events.command(name="list")
 def list_all() -> None:
     """List all events that the service accepts."""
-    declarations = read_declarations(read_settings())
-    catalog = declarations.catalog()
+    catalog = read_declarations(read_settings()).catalog()
     table = Table("event", "declared", "account", "properties", "digest", box=None)
     for name, event_type in catalog.items():
         declared = catalog.declarations.get(name)
@@ -96,9 +98,7 @@ def list_all() -> None:
             "" if declared is None else declared.digest,
         )
     Console(markup=False, emoji=False).print(table)
-    echo_err(
-        f"{len(catalog)} events; digest of the declared ones: {declarations.digest}."
-    )
+    echo_err(f"{len(catalog)} events; digest of the declared ones: {catalog.digest}.")
 
 
 @events.command()
@@ -154,8 +154,8 @@ def import_file(
             failed += 1
             continue
         path.write_text(write_declaration(event.document), encoding="utf-8")
-        read = read_declaration(path)
-        problems = read if isinstance(read, list) else _problems([read])
+        files, problems = read_all([path])
+        problems += _problems(files)
         for problem in problems:
             echo_err(str(problem))
         failed += bool(problems)
