@@ -58,7 +58,9 @@ def import_property(schema: Any, root: Schema) -> ImportedProperty:
     kind = _type_of(resolved, lost)
     if kind is None:
         return ImportedProperty(None, nullable=nullable, lost=lost)
-    document = _list_of(resolved, root, lost) if kind == "array" else {"type": kind}
+    document: dict[str, Any] = {"type": kind}
+    if kind == "array":
+        document = _list_of(resolved, root, lost)
     if kind == "enum":
         document["values"] = list(dict.fromkeys(_enum_of(resolved) or ()))
     else:
