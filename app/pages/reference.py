@@ -30,7 +30,7 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
             "event": doc,
             "others": [*islice((each for each in catalog if each != name), _OTHERS)],
             "sample": json.dumps(doc.sample, indent=2, ensure_ascii=False),
-            "snippets": snippets.write(doc, address=PLACEHOLDER_ADDRESS),
+            "snippets": snippets.write(doc),
             "address": PLACEHOLDER_ADDRESS,
             "key": PLACEHOLDER_KEY,
             "refusals": refusals,

@@ -13,8 +13,6 @@ PLACEHOLDER_KEY = "YOUR_WRITE_KEY"
 # A script of the page replaces it by the address that the browser uses.
 PLACEHOLDER_ADDRESS = "http://127.0.0.1:8000"
 
-# Snippets are pasted into a shell, so only a plain address is inserted.
-_ADDRESS = re.compile(r"https?://(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\b(?:true|false|null)\b')
 _PYTHON_NAMES = {"true": "True", "false": "False", "null": "None"}
 _PYTHON_SDKS = {
@@ -22,6 +20,29 @@ _PYTHON_SDKS = {
     "rudder-sdk-python": "rudderstack.analytics.client",
     "customerio-cdp-analytics": "customerio.analytics.client",
 }
+_SEGMENT = (
+    f'Analytics({{ writeKey: "{PLACEHOLDER_KEY}", host: "{PLACEHOLDER_ADDRESS}" }})'
+)
+# Package, what is imported, the client, and its call that sends what is waiting.
+_NODE_SDKS = (
+    ("@segment/analytics-node", "{ Analytics }", _SEGMENT, "closeAndFlush"),
+    ("@customerio/cdp-analytics-node", "{ Analytics }", _SEGMENT, "closeAndFlush"),
+    (
+        "@rudderstack/rudder-sdk-node",
+        "RudderAnalytics",
+        (
+            f'RudderAnalytics("{PLACEHOLDER_KEY}", '
+            f'{{ dataPlaneUrl: "{PLACEHOLDER_ADDRESS}" }})'
+        ),
+        "flush",
+    ),
+    (
+        "analytics-node",
+        "Analytics",
+        f'Analytics("{PLACEHOLDER_KEY}", {{ host: "{PLACEHOLDER_ADDRESS}" }})',
+        "flush",
+    ),
+)
 
 
 class Snippet(NamedTuple):
@@ -49,65 +70,36 @@ class Snippets:
             undefined=StrictUndefined,
             trim_blocks=True,
         )
-        self._templates.globals["json"] = _json
-        self._templates.globals["python"] = _python
-        self._templates.globals["key"] = PLACEHOLDER_KEY
+        self._templates.globals |= {
+            "json": _json,
+            "python": _python,
+            "key": PLACEHOLDER_KEY,
+            "address": PLACEHOLDER_ADDRESS,
+        }
 
-    def write(self, doc: EventDoc, *, address: str) -> list[Snippet]:
-        """All snippets of an event; the address is the base URL of this service."""
-        if not _ADDRESS.fullmatch(address):
-            address = PLACEHOLDER_ADDRESS
+    def write(self, doc: EventDoc) -> list[Snippet]:
+        """All snippets of an event."""
         event = _exemplary(doc)
 
         def write(template: str, **more: str) -> str:
-            made = self._templates.get_template(f"{template}.txt")
-            return made.render(event=event, address=address, **more)
+            return self._templates.get_template(template).render(event=event, **more)
 
-        client = f'({{ writeKey: "{PLACEHOLDER_KEY}", host: "{address}" }})'
-        older = f'("{PLACEHOLDER_KEY}", {{ host: "{address}" }})'
-        rudder = f'("{PLACEHOLDER_KEY}", {{ dataPlaneUrl: "{address}" }})'
-        node_sdks = (
-            ("@segment/analytics-node", "{ Analytics }", client, "closeAndFlush"),
-            (
-                "@customerio/cdp-analytics-node",
-                "{ Analytics }",
-                client,
-                "closeAndFlush",
+        snippets = [
+            Snippet("curl", "shell", None, write("curl.txt")),
+            Snippet("Python, nothing installed", "python", None, write("python.txt")),
+            Snippet(
+                "Python with httpx", "python", "pip install httpx", write("httpx.txt")
             ),
-            ("@rudderstack/rudder-sdk-node", "RudderAnalytics", rudder, "flush"),
-            ("analytics-node", "Analytics", older, "flush"),
-        )
-        return [
-            Snippet("curl", "shell", None, write("curl")),
-            Snippet("Python, nothing installed", "python", None, write("python")),
-            Snippet("Python with httpx", "python", "pip install httpx", write("httpx")),
-            Snippet("Node, nothing installed", "node", None, write("node")),
-            *(
-                Snippet(
-                    package,
-                    "python",
-                    f"pip install {package}",
-                    write("python_sdk", module=module),
-                )
-                for package, module in _PYTHON_SDKS.items()
-            ),
-            *(
-                Snippet(
-                    package,
-                    "node",
-                    f"npm install {package}",
-                    write(
-                        "node_sdk",
-                        package=package,
-                        name=name,
-                        made=name.strip("{ }") + arguments,
-                        end=end,
-                    ),
-                )
-                for package, name, arguments, end in node_sdks
-            ),
-            Snippet("@jitsu/js", "node", "npm install @jitsu/js", write("jitsu")),
+            Snippet("Node, nothing installed", "node", None, write("node.txt")),
         ]
+        for package, module in _PYTHON_SDKS.items():
+            code = write("python_sdk.txt", module=module)
+            snippets.append(Snippet(package, "python", f"pip install {package}", code))
+        for package, name, made, end in _NODE_SDKS:
+            code = write("node_sdk.txt", package=package, name=name, made=made, end=end)
+            snippets.append(Snippet(package, "node", f"npm install {package}", code))
+        jitsu = write("jitsu.txt")
+        return [*snippets, Snippet("@jitsu/js", "node", "npm install @jitsu/js", jitsu)]
 
 
 def _exemplary(doc: EventDoc) -> dict[str, Any]:

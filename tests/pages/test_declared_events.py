@@ -112,7 +112,7 @@ def test_code_samples_are_valid_for_every_json_value() -> None:
     declared = declaration.model_copy(update={"sample": json.dumps(sample)})
     doc = event_doc(declared_event_type(declared))
 
-    for snippet in Snippets().write(doc, address="http://127.0.0.1:8000"):
+    for snippet in Snippets().write(doc):
         if snippet.language != "python":
             continue
         found = [
