@@ -5,10 +5,8 @@ FastAPI dependencies: `Depends(readers.required)` for programs,
 """
 
 from collections.abc import Callable
-from urllib.parse import quote
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import Request
 
 from app.access.credentials import first_headers, key_from_headers
 from app.access.key_cache import KeyCache
@@ -193,14 +191,3 @@ def _refused(reader: Reader) -> ReaderRequiredError:
     return ReaderRequiredError(
         f"This key has the scope {reader.scope}, which reads no events."
     )
-
-
-def install_readers(app: FastAPI) -> None:
-    """Make the app send browsers to the page where they sign in."""
-
-    @app.exception_handler(SignInRequiredError)
-    async def sign_in_first(request: Request, _: Exception) -> Response:
-        path = request.url.path
-        if request.url.query:
-            path += f"?{request.url.query}"
-        return RedirectResponse(f"/sign-in?next={quote(path, safe='/')}", 303)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from fastapi import FastAPI
 
 from app.access.key_cache import KeyCache
-from app.access.readers import ReaderAuth, install_readers
+from app.access.readers import ReaderAuth
 from app.api.events import read_routes
 from app.components.database import read_url
 from app.metrics.counters import Metrics
@@ -79,7 +79,6 @@ class ReadComponents:
         """Add the routes for signing in and reading."""
         app.include_router(read_routes(self.readers, self.queries))
         app.include_router(sign_in_routes(self.sessions, self.readers, pages))
-        install_readers(app)
 
     async def close(self) -> None:
         """Close the connections."""

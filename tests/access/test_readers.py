@@ -11,7 +11,6 @@ from fastapi import Depends, FastAPI, Request
 from app.access.key_cache import KeyCache
 from app.access.readers import (
     ReaderAuth,
-    install_readers,
     source_limit,
 )
 from app.access.session_cookie import SESSION_COOKIE
@@ -77,7 +76,6 @@ class Bench:
         ) -> str | None:
             return reader
 
-        install_readers(app)
         install_error_handlers(app, Pages(StaticFiles()))
 
         async def named(scope: Scope, receive: Receive, send: Send) -> None:
