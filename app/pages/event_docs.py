@@ -86,9 +86,11 @@ def event_doc(event_type: EventType) -> EventDoc:
     """Generate the documentation of one event."""
     schema = json_schema(event_type)
     values = schema["properties"]["properties"]["properties"]
-    keywords = {key for v in values.values() for each in _of(v) for key in each}
-    keywords |= {
-        key for v in values.values() for each in _of(v) for key in each.get("items", ())
+    keywords = {
+        keyword
+        for value in values.values()
+        for each in _of(value)
+        for keyword in (*each, *each.get("items", ()))
     }
     warns = event_type.recommended and event_type.warns_about_missing
     excluded_codes = {
@@ -171,10 +173,8 @@ def _single_type_text(value: Schema) -> str:
         return "timestamp of RFC 3339"
     kind: str = value["type"].replace("string", "text")
     shortest, longest = value.get("minLength"), value.get("maxLength")
-    match shortest, longest:
-        case None, None:
-            return kind
-        case None, _:
-            return f"{kind} of at most {longest} characters"
-        case _:
-            return f"{kind} of {shortest} to {longest} characters"
+    if longest is None:
+        return kind
+    if shortest is None:
+        return f"{kind} of at most {longest} characters"
+    return f"{kind} of {shortest} to {longest} characters"

@@ -3,22 +3,18 @@
 import shlex
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, Field
 
 from app.pages.console.operators import Operators
 from app.pages.render import Pages
 from app.store.read.find import Section, TimelineEntry, find
 from app.store.read.limiter import QueryLimiter
 
-
-class FindQuery(BaseModel):
-    """The search term; Postgres stores no NUL."""
-
-    q: str = Field(default="", max_length=600, pattern="^[^\\x00]*$")
+# Postgres stores no NUL.
+_Term: TypeAlias = Annotated[str, Query(max_length=600, pattern="^[^\\x00]*$")]
 
 
 def find_routes(
@@ -29,8 +25,8 @@ def find_routes(
     routes = APIRouter(include_in_schema=False, dependencies=[may_read])
 
     @routes.get("/find")
-    async def show(request: Request, query: Annotated[FindQuery, Query()]) -> Response:
-        term = query.q.strip()
+    async def show(request: Request, q: _Term = "") -> Response:
+        term = q.strip()
         sections = await queries.ask(partial(find, term=term)) if term else []
         timeline = timeline_of(sections)
         user = person_in(timeline, term=term)

@@ -4,10 +4,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.access.readers import ReaderAuth
 from app.pages.charts import Chart, Scale, Series, bar_chart
@@ -39,13 +38,6 @@ _TABLES = {
 }
 
 
-class OverviewQuery(BaseModel):
-    """Span and scale of the charts."""
-
-    span: Span = "week"
-    scale: Scale = "linear"
-
-
 def overview_routes(
     pages: Pages, *, readers: ReaderAuth, runner: ReportRunner, events: Iterable[str]
 ) -> APIRouter:
@@ -60,19 +52,18 @@ def overview_routes(
 
     @routes.get("/overview", dependencies=[Depends(readers.on_page)])
     async def show(
-        request: Request, query: Annotated[OverviewQuery, Query()]
+        request: Request, span: Span = "week", scale: Scale = "linear"
     ) -> Response:
-        found = (await counts[query.span].results())["events"]
+        found = (await counts[span].results())["events"]
         charts = None
         if found.rows is not None:
-            charts = event_charts(
-                found.rows, events, span=query.span, scale=query.scale
-            )
+            charts = event_charts(found.rows, events, span=span, scale=scale)
         return await pages.render(
             "console/overview.html",
             request=request,
-            query=query,
+            span=span,
             spans=list(EVENTS),
+            scale=scale,
             charts=charts,
             events=found,
             tables=await tables.results(),
