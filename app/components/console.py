@@ -1,5 +1,6 @@
 """Components of the operator's console, separate from those of ingest."""
 
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -20,6 +21,7 @@ from app.store.engine import create_engine
 from app.store.journal.fallback import journal_directory
 from app.store.keys.actions import KeyActions
 from app.store.lifecycle.person_actions import PersonActions
+from app.store.operator.rights import has_rights
 from app.store.quarantine.actions import QuarantineActions
 from app.store.quarantine.replay_runs import ReplayRuns
 
@@ -43,9 +45,7 @@ class ConsoleComponents:
         )
         self._actions = QuarantineActions(self._engine, policy)
         self._keys = KeyActions(self._engine)
-        self._persons = PersonActions(
-            url, self._engine, journals=journal_directory(data_dir)
-        )
+        self._persons = PersonActions(url, journals=journal_directory(data_dir))
         self._data_dir = data_dir
         self.replays = ReplayRuns(data_dir)
 
@@ -59,7 +59,7 @@ class ConsoleComponents:
     ) -> None:
         """Add the routes."""
         readers, queries = reading.readers, reading.queries
-        operators = Operators(readers, events=self._actions, persons=self._persons)
+        operators = Operators(readers, has_rights=partial(has_rights, self._engine))
         # Replays come before the routes of a single event, which take it for an id.
         for routes in (
             replay_routes(

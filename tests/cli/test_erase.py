@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import typer
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
 from app.cli.erase import erase
@@ -204,14 +203,14 @@ async def test_nothing_is_erased_while_a_journal_in_use_holds_the_person(
 
 
 async def test_page_erases_nothing_while_a_journal_in_use_holds_the_person(
-    api: Api, engine: AsyncEngine, database_url: str, tmp_path: Path
+    api: Api, database_url: str, tmp_path: Path
 ) -> None:
     await send_all(api)
     journal = await fill_journal(tmp_path)
     before = await dump(api)
 
     actions = PersonActions(
-        database_url, engine, journals=journal_directory(tmp_path), wait_s=0
+        database_url, journals=journal_directory(tmp_path), wait_s=0
     )
     with pytest.raises(UnavailableError, match="journal still holds"):
         await actions.erase(PERSON, redact=True, actor="key:1")

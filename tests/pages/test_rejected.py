@@ -12,7 +12,7 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from app.store.quarantine import actions
+from app.store.operator import rights
 from app.store.quarantine.replay_runs import NAME, ReplayRuns, ReplayState
 from tests.support.app.client import Api
 from tests.support.app.console import signed_in, token_of
@@ -254,7 +254,7 @@ async def test_actions_are_in_the_audit_log_with_ids_and_counts_alone(
 async def test_pages_without_database_rights_are_read_only(
     api: Api, operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "_RIGHTS", text("SELECT false"))
+    monkeypatch.setattr(rights, "_test", lambda right: str(right != "INSERT on events"))
     id_ = await reject(api)
     page = (await operator.get(f"/rejected/{id_}")).text
     assert "<textarea" not in page

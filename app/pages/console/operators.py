@@ -1,6 +1,6 @@
 """Admission to the actions of the console: scope, session and form token."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 
@@ -8,10 +8,7 @@ from app.access.readers import ReaderAuth
 from app.pages.forms import Form, check_form_token, read_form, refuse_cross_site
 from app.request_errors import ForbiddenError
 from app.store.keys import scopes
-from app.store.lifecycle.person_actions import PersonActions
-from app.store.quarantine.actions import QuarantineActions
-
-Action: TypeAlias = Literal["operate", "export", "erase"]
+from app.store.operator.rights import Action
 
 # A payload of 128 KiB in which each byte is escaped, and as much again.
 _MAX_FORM_BYTES = 1024 * 1024
@@ -22,27 +19,31 @@ class Operators:
 
     Args:
         readers: authenticates them.
-        events: knows whether the service may act on events and keys.
-        persons: knows whether it may export and erase a person.
+        has_rights: whether the database role of the service may take an action; once
+            it may, it is not asked again.
     """
 
     def __init__(
-        self, readers: ReaderAuth, *, events: QuarantineActions, persons: PersonActions
+        self, readers: ReaderAuth, *, has_rights: Callable[[Action], Awaitable[bool]]
     ) -> None:
         self.readers = readers
-        self._events = events
-        self._persons = persons
+        self._has_rights = has_rights
+        self._granted: set[Action] = set()
 
     async def may(self, request: Request, action: Action = "operate") -> bool:
         """Whether the reader's scope and the rights of the service allow an action."""
         scope = request.state.access.scope
         if action == "erase":
-            return scopes.may_erase(scope) and (await self._persons.rights()).erase
-        if not scopes.may_operate(scope):
-            return False
-        if action == "export":
-            return (await self._persons.rights()).export
-        return await self._events.has_rights()
+            is_allowed = scopes.may_erase(scope)
+        else:
+            is_allowed = scopes.may_operate(scope)
+        if (
+            is_allowed
+            and action not in self._granted
+            and await self._has_rights(action)
+        ):
+            self._granted.add(action)
+        return is_allowed and action in self._granted
 
     async def read_action(
         self, request: Request, *, action: Action = "operate"

@@ -10,10 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, NamedTuple, TypeVar
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from typing import IO, Any, TypeVar
 
 from app.errors import DatabaseError, OperatorError
 from app.pipeline.persons.person import Person
@@ -21,27 +18,11 @@ from app.request_errors import OverloadedError, UnavailableError
 from app.store.journal.traces import JournalTraces, find_in_journals, wait_until_stored
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person
 from app.store.lifecycle.person_export import MAX_MEMORY, collect_person
-from app.store.query import ask
 
 T = TypeVar("T")
 
 # An action reads all rows of both tables.
 _TIMEOUT_S = 60.0
-_RIGHTS_TIMEOUT_S = 5.0
-# `has_table_privilege` with several rights asks for any of them.
-_RIGHTS = text("""
-SELECT
-    has_table_privilege('events', 'SELECT')
-        AND has_table_privilege('rejected_events', 'SELECT') AS export,
-    has_table_privilege('events', 'UPDATE')
-        AND has_table_privilege('events', 'DELETE')
-        AND has_table_privilege('rejected_events', 'UPDATE')
-        AND has_table_privilege('rejected_events', 'DELETE')
-        AND has_table_privilege('event_ids', 'SELECT')
-        AND has_table_privilege('event_ids', 'INSERT')
-        AND has_table_privilege('event_ids', 'UPDATE')
-        AND has_table_privilege('erasures', 'INSERT') AS erase
-""")
 # An erasure may have been committed although its confirmation did not arrive.
 _NO_RESPONSE = (
     "The database did not respond in time. Find the person again: an erasure either "
@@ -62,18 +43,6 @@ _BUFFERED = (
 )
 
 
-class PersonRights(NamedTuple):
-    """What the database role of the service may do.
-
-    Attributes:
-        export: read all events and rejected events.
-        erase: delete them and write a receipt.
-    """
-
-    export: bool
-    erase: bool
-
-
 class PersonActions:
     """Finds, exports and erases persons, one at a time.
 
@@ -82,30 +51,15 @@ class PersonActions:
 
     Args:
         url: of the database.
-        engine: for reading the rights.
         journals: directory of the journals of this machine.
         wait_s: time for the service to store its journals before an erasure.
     """
 
-    def __init__(
-        self, url: str, engine: AsyncEngine, *, journals: Path, wait_s: float = 20.0
-    ) -> None:
+    def __init__(self, url: str, *, journals: Path, wait_s: float = 20.0) -> None:
         self._url = url
-        self._engine = engine
         self._journals = journals
         self._wait_s = wait_s
         self._turn = asyncio.Lock()
-
-    async def rights(self) -> PersonRights:
-        """The rights of the service's database role."""
-
-        async def read(connection: AsyncConnection) -> PersonRights:
-            export, erase = (await connection.execute(_RIGHTS)).one()
-            return PersonRights(export=export, erase=export and erase)
-
-        return await ask(
-            self._engine, read, timeout_s=_RIGHTS_TIMEOUT_S, failure=_NO_RESPONSE
-        )
 
     async def find(self, person: Person) -> tuple[Erasure, JournalTraces]:
         """Find all rows and journal entries that concern the person."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.pipeline.record import Policy
@@ -16,23 +15,13 @@ from app.store.query import ask
 from app.store.read.filters import RejectedFilter
 
 _TIMEOUT_S = 10.0
-# Rights of the role rollcall_operator. One right in each call: several of them would
-# ask for any.
-_RIGHTS = text("""
-SELECT has_table_privilege('rejected_events', 'SELECT')
-    AND has_table_privilege('rejected_events', 'UPDATE')
-    AND has_table_privilege('rejected_events', 'DELETE')
-    AND has_table_privilege('events', 'INSERT')
-    AND has_any_column_privilege('write_keys', 'UPDATE')
-    AND has_table_privilege('sources', 'INSERT')
-""")
 _NO_RESPONSE = "The database did not respond in time. Try again."
 
 
 class QuarantineActions:
     """Corrects, replays and purges rejected events.
 
-    `has_rights`, `count` and `correct` raise UnavailableError if the database does not
+    `count` and `correct` raise UnavailableError if the database does not
     respond in time.
 
     Args:
@@ -44,14 +33,6 @@ class QuarantineActions:
         self._engine = engine
         self._ask = partial(ask, engine, timeout_s=_TIMEOUT_S, failure=_NO_RESPONSE)
         self._policy = policy
-        self._has_rights = False
-
-    async def has_rights(self) -> bool:
-        """Whether the database role of the service may take actions."""
-        if not self._has_rights:
-            ask_rights = self._ask(lambda connection: connection.scalar(_RIGHTS))
-            self._has_rights = bool(await ask_rights)
-        return self._has_rights
 
     async def correct(
         self, id_: UUID, payload: str, *, actor: str | None

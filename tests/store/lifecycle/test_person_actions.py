@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.persons.person import Person
 from app.request_errors import OverloadedError, UnavailableError
-from app.store.engine import create_engine
 from app.store.lifecycle.person_actions import PersonActions
 from tests.support.store.entries import records, save
 
@@ -20,13 +19,11 @@ NOWHERE = "postgresql://rollcall@127.0.0.1:1/none?connect_timeout=1"
 async def test_second_action_is_refused_at_once_and_waits_on_no_slot_of_pages(
     tmp_path: Path,
 ) -> None:
-    engine = create_engine(NOWHERE, pool_size=1)
-    actions = PersonActions(NOWHERE, engine, journals=tmp_path)
+    actions = PersonActions(NOWHERE, journals=tmp_path)
     person = Person("user", [])
     first, second, *_ = await asyncio.gather(
         *(actions.find(person) for _ in range(2)), return_exceptions=True
     )
-    await engine.dispose()
 
     assert isinstance(first, UnavailableError)
     assert isinstance(second, OverloadedError)
@@ -42,7 +39,7 @@ async def test_rows_of_a_person_are_not_held_in_memory(
     await save(
         engine, *(r._replace(user_id="ann", context=context) for r in records(rows))
     )
-    actions = PersonActions(database_url, engine, journals=tmp_path)
+    actions = PersonActions(database_url, journals=tmp_path)
     person = Person("ann")
     tracemalloc.start()
     try:
