@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from sqlalchemy import column, func, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -58,7 +58,6 @@ class Week(NamedTuple):
         events: number of expired events in it.
     """
 
-    partition: str
     monday: datetime
     events: int
 
@@ -80,20 +79,17 @@ class Limit(NamedTuple):
         return now - timedelta(days=self.days)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
     """Deletion of the expired events of one partition, by the holder of the lease."""
 
     partition: str
     limit: Limit
     before: datetime
+    buckets: Buckets
     actor: str
     holder: str
-
-    @property
-    def oldest(self) -> datetime | None:
-        """Timestamp from which on events stay; None to delete the whole week."""
-        return self.before if self.limit.basis == "timestamp" else None
+    deleted: int = 0
 
     async def record(
         self, connection: AsyncConnection, action: str, **counts: int
@@ -123,7 +119,7 @@ async def expired_weeks(
             .where(column(limit.basis) < before)
         )
         if found:
-            weeks.append(Week(partition, _monday_of(partition), found))
+            weeks.append(Week(_monday_of(partition), found))
     return weeks
 
 
@@ -164,89 +160,54 @@ async def expire_events(
         engine, partial(_partitions, limit=limit, before=before)
     ):
         began = time.monotonic()
-        run = _Run(partition, limit, before, actor=actor, holder=holder)
-        if buckets.is_one:
-            gone = await _expire_partition(engine, run)
-        else:
-            gone = await _expire_buckets(engine, run, buckets=buckets)
-        if gone:
-            report(partition, gone, time.monotonic() - began)
-        deleted += gone
+        run = _Run(partition, limit, before, buckets, actor=actor, holder=holder)
+        await _expire_partition(engine, run)
+        if run.deleted:
+            report(partition, run.deleted, time.monotonic() - began)
+        deleted += run.deleted
     await _ask(engine, partial(_end_lease, holder=holder))
     return deleted
 
 
-async def _expire_partition(engine: AsyncEngine, run: _Run) -> int:
-    block: int | None = 0
-    deleted = 0
-    while block is not None:
+async def _expire_partition(engine: AsyncEngine, run: _Run) -> None:
+    place: int | None = 0
+    while place is not None:
         began = time.monotonic()
-        step = await _ask(
-            engine, partial(_expire_blocks, run=run, block=block, deleted=deleted)
-        )
-        if step is None:
-            break
-        gone, block = step
-        deleted += gone
+        gone, place = await _ask(engine, partial(_expire_some, run=run, place=place))
+        run.deleted += gone
         if gone:
             await asyncio.sleep(time.monotonic() - began)
-    return deleted
 
 
-async def _expire_blocks(
-    connection: AsyncConnection, *, run: _Run, block: int, deleted: int
-) -> tuple[int, int | None] | None:
-    """Delete a range of blocks, after `deleted` events; None if the lease was lost."""
+async def _expire_some(
+    connection: AsyncConnection, *, run: _Run, place: int
+) -> tuple[int, int | None]:
+    """Delete some events at a place; returns how many, and the next place.
+
+    A place is a block of the partition, or on Citus an index of the buckets. There is
+    none after the last one, nor once the lease was lost.
+    """
     if not await _take_lease(connection, holder=run.holder):
-        return None
-    row = (
-        await connection.execute(
-            _EXPIRE,
-            {
-                "partition": run.partition,
-                "block": block,
-                "blocks": _BLOCKS,
-                "before": run.oldest,
-            },
-        )
-    ).one()
-    if row.expired and not deleted:
+        return 0, None
+    # By the timestamp only older events are deleted, else the whole week.
+    before = run.before if run.limit.basis == "timestamp" else None
+    values: dict[str, Any] = {"partition": run.partition, "before": before}
+    numbers = run.buckets.numbers
+    following: int | None
+    if run.buckets.is_one:
+        values |= {"block": place, "blocks": _BLOCKS}
+        gone, following = (await connection.execute(_EXPIRE, values)).one()
+    else:
+        values |= {"bucket": numbers[place], "events": _EVENTS}
+        gone = await connection.scalar(_EXPIRE_BUCKET, values)
+        following = place if gone else place + 1
+        if following == len(numbers):
+            following = None
+    if gone and not run.deleted:
         await run.record(connection, "retention.begin")
-    if row.next_block is None and deleted:
-        await run.record(connection, "retention", events=deleted)
-    return row.expired, row.next_block
-
-
-async def _expire_buckets(engine: AsyncEngine, run: _Run, *, buckets: Buckets) -> int:
-    """Delete the expired events of a week on Citus, some of a bucket at a time."""
-    deleted = 0
-
-    async def expire(connection: AsyncConnection, bucket: int) -> int:
-        if not await _take_lease(connection, holder=run.holder):
-            return 0
-        gone: int = await connection.scalar(
-            _EXPIRE_BUCKET,
-            {
-                "partition": run.partition,
-                "bucket": bucket,
-                "events": _EVENTS,
-                "before": run.oldest,
-            },
-        )
-        if gone and not deleted:
-            await run.record(connection, "retention.begin")
-        return gone
-
-    for bucket in buckets.numbers:
-        began = time.monotonic()
-        while gone := await _ask(engine, partial(expire, bucket=bucket)):
-            deleted += gone
-            await asyncio.sleep(time.monotonic() - began)
-            began = time.monotonic()
-    if deleted:
-        end = partial(run.record, action="retention", events=deleted)
-        await _ask(engine, end)
-    return deleted
+    if following is None and run.deleted:
+        await run.record(connection, "retention", events=run.deleted)
+    return gone, following
 
 
 async def _partitions(

@@ -13,8 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
 from app.cli.retention import retention
+from app.store.lifecycle import retention as lifecycle
 from app.store.lifecycle.retention import Limit, expire_events, expired_weeks
 from app.store.migrations import drop_empty_weeks
+from app.store.transaction import driver_of
+from migrations.statements import read_script
 from tests.support.store.entries import record, save
 from tests.support.store.rejections import count, read
 from tests.support.store.weeks import EVENTS, NOW, THIS_MONDAY, fill_week
@@ -24,6 +27,12 @@ LIMIT = Limit(21)
 
 AUDITED = """
 SELECT action, actor, subject, details ->> 'events' FROM audit_log ORDER BY id
+"""
+SPREAD = """
+INSERT INTO buckets VALUES (1), (2);
+UPDATE events SET bucket = 2 WHERE user_id LIKE '1%';
+UPDATE event_ids SET bucket = events.bucket FROM events
+WHERE events.id = event_ids.id;
 """
 expire = partial(expire_events, limit=LIMIT, actor="service")
 
@@ -107,6 +116,27 @@ async def test_by_event_time_only_older_events_of_any_week_are_deleted(
     assert await expire(engine, limit=limit, report=nothing) == 1
     assert await count(engine, "events") == EVENTS + 1
     assert await count(engine, "event_ids") == EVENTS + 1
+
+
+async def test_buckets_are_emptied_one_after_the_other(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Citus, whose functions work on a single server, too."""
+    monkeypatch.setattr(lifecycle, "_EVENTS", EVENTS // 5)
+    await save(engine, record("today"))
+    partition = await fill_week(engine, 5)
+    async with engine.begin() as connection:
+        driver = await driver_of(connection)
+        await driver.execute(read_script("functions/rollcall_expire_bucket_v1.sql"))
+        await driver.execute(SPREAD)
+
+    assert await expire(engine, report=nothing) == EVENTS
+    assert await count(engine, "events") == await count(engine, "event_ids") == 1
+    assert await read(engine, AUDITED) == [
+        ("retention.begin", "service", partition, None),
+        ("retention", "service", partition, str(EVENTS)),
+    ]
+    assert await expire(engine, report=nothing) == 0
 
 
 async def test_only_the_holder_of_the_lease_deletes(engine: AsyncEngine) -> None:
