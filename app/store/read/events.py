@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Column, Row, Select, Uuid, cast, literal, select, tuple_
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Column, Row, Select, Uuid, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.request_errors import NotFoundError
 from app.store.read.filters import EventFilter, RejectedFilter
-from app.store.read.row_json import JsonAsText
+from app.store.read.row_json import shown_columns
 from app.store.tables import events, rejected_events
 
 # Rows held in memory at once; each may have 128 KiB.
@@ -21,7 +20,6 @@ _PORTION = 50
 # A page ends early beyond this many characters.
 _PAGE_CHARACTERS = 4 * 1024 * 1024
 _PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
-_NOT_SHOWN = {events.c.bucket, events.c.import_id, rejected_events.c.stored_at}
 
 
 # A stored or rejected event; an attribute for each column, those of jsonb as JSON text.
@@ -106,13 +104,7 @@ def rejected_query(
 def _newest_first(
     at: Column[datetime], id_: Column[UUID], before: KeysetPosition | None
 ) -> Select[Any]:
-    query = select(
-        *(
-            cast(c, JsonAsText).label(c.name) if isinstance(c.type, JSONB) else c
-            for c in at.table.c
-            if c not in _NOT_SHOWN
-        )
-    )
+    query = select(*shown_columns(at.table))
     if before is not None:
         place = tuple_(literal(before.at, at.type), literal(before.id, Uuid))
         # By the first, partitions are left out, which the pair alone would not do.

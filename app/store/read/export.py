@@ -4,16 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import (
-    ColumnClause,
-    FromClause,
-    Select,
-    cast,
-    column,
-    select,
-    table,
-    text,
-)
+from sqlalchemy import ColumnClause, FromClause, Select, column, select, table, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import DatabaseError
@@ -21,7 +13,7 @@ from app.store.db_errors import DATABASE_ERRORS
 from app.store.engine import one_connection
 from app.store.operator.causes import sqlstate_of
 from app.store.read.filters import EventFilter
-from app.store.read.row_json import JsonAsText
+from app.store.read.row_json import shown_columns
 from app.store.tables import events
 
 _PORTION = 1_000
@@ -30,15 +22,11 @@ _PORTION_TIMEOUT_S = 3600.0
 # The reader of the output may be slow.
 _NO_IDLE_TIMEOUT = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 
-_JSON = ("properties", "context", "warnings", "extra")
 _VIEW_COLUMNS = text(
     "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
     " WHERE attrelid = to_regclass(quote_ident(:view)) AND attnum > 0"
     " ORDER BY attnum"
 )
-# Columns that say nothing of an event.
-NOT_EXPORTED = frozenset({"bucket", "import_id", "timestamp_iso"})
-
 
 Write = Callable[[Sequence[str], Sequence[Sequence[Any]]], None]
 
@@ -81,31 +69,21 @@ async def _query(
     connection: AsyncConnection, filters: EventFilter, *, typed: bool
 ) -> Select[*tuple[Any, ...]]:
     relation: FromClause = events
-    names: list[str] = events.c.keys()
-    json_names = {*_JSON}
     if typed and filters.event is not None:
-        types = await connection.execute(_VIEW_COLUMNS, {"view": filters.event})
-        found = dict(tuple(row) for row in types)
-        if not found:
+        found = await connection.execute(_VIEW_COLUMNS, {"view": filters.event})
+        columns = [_view_column(name, type_name) for name, type_name in found]
+        if not columns:
             raise DatabaseError(
                 f"The event {filters.event} has no view yet; run `rollcall migrate`."
             )
-        names = [*found]
+        relation = table(filters.event, *columns)
         # A view has the events of one name, and no column for it.
-        relation = table(filters.event, *map(_view_column, names))
         filters = replace(filters, event=None)
-        json_names = {name for name, type_name in found.items() if type_name == "jsonb"}
-    columns = [
-        cast(column(name), JsonAsText).label(name)
-        if name in json_names
-        else column(name)
-        for name in names
-        if name not in NOT_EXPORTED
-    ]
-    conditions = filters.conditions(relation.c)
-    return select(*columns).select_from(relation).where(*conditions)
+    return select(*shown_columns(relation)).where(*filters.conditions(relation.c))
 
 
-def _view_column(name: str) -> ColumnClause[Any]:
-    """A column, with its type where the table of events has it, too."""
+def _view_column(name: str, type_name: str) -> ColumnClause[Any]:
+    """A column, with its type where it matters for reading or selecting."""
+    if type_name == "jsonb":
+        return column(name, JSONB)
     return column(name, events.c[name].type if name in events.c else None)

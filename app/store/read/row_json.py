@@ -1,4 +1,4 @@
-"""Rows as JSON: jsonb as Postgres writes it, instants in ISO-8601."""
+"""Rows as readers see them: jsonb as Postgres writes it, instants in ISO-8601."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,11 +7,15 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Dialect, Text, TypeDecorator
+from sqlalchemy import ColumnElement, Dialect, FromClause, Text, TypeDecorator, cast
+from sqlalchemy.dialects.postgresql import JSONB
 from typing_extensions import override
 
 from app.pipeline.timestamp import format_timestamp
+from app.store.tables import rejected_events
 
+# Columns of events and of their views that say nothing of an event.
+NOT_SHOWN = frozenset({"bucket", "import_id", "timestamp_iso"})
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
@@ -31,6 +35,15 @@ class JsonAsText(TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         del dialect
         return None if value is None else JsonText(value)
+
+
+def shown_columns(relation: FromClause) -> list[ColumnElement[Any]]:
+    """The columns of a table or view of events that readers see, jsonb as its text."""
+    return [
+        cast(c, JsonAsText).label(c.name) if isinstance(c.type, JSONB) else c
+        for c in relation.c
+        if c.name not in NOT_SHOWN and c is not rejected_events.c.stored_at
+    ]
 
 
 def row_json(names: Sequence[str], row: Sequence[Any]) -> bytes:

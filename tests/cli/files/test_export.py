@@ -13,13 +13,13 @@ from typer.testing import Result
 
 from app.cli.files.export import export
 from app.pipeline.record import Record, RequestContext
-from app.store.read.export import NOT_EXPORTED
+from app.store.read.row_json import NOT_SHOWN
 from app.store.tables import events
 from tests.support.cli.files import run, run_aside
 from tests.support.pipeline.verdicts import ADDED_USER, RECEIPT, SIGNED_UP, stored
 from tests.support.store.entries import rows, save
 
-COLUMNS = [name for name in events.columns.keys() if name not in NOT_EXPORTED]  # noqa: SIM118 - no dict
+COLUMNS = [name for name in events.columns.keys() if name not in NOT_SHOWN]  # noqa: SIM118 - no dict
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
