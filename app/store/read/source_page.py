@@ -1,6 +1,5 @@
 """Activity, verdicts, warnings and keys of one source."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import TextClause, text
@@ -63,45 +62,31 @@ LIMIT 100
 Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class SourcePage:
-    """A source with its counts of the last day.
-
-    Attributes:
-        created_at: when its first key was created.
-        activity: events stored in the last minute, hour and day, and the last one.
-        rejected: events by reason.
-        warnings: by code, each with an example.
-        keys: live ones first.
-    """
-
-    name: str
-    created_at: Any
-    activity: dict[str, Any]
-    rejected: Rows
-    warnings: Rows
-    keys: Rows
-
-
 async def list_sources(connection: AsyncConnection) -> Rows:
     """All sources with the number of their live write keys."""
     return await _rows(connection, _SOURCES)
 
 
-async def read_source(connection: AsyncConnection, *, name: str) -> SourcePage | None:
-    """One source; None if the name is unknown."""
+async def read_source(
+    connection: AsyncConnection, *, name: str
+) -> dict[str, Any] | None:
+    """One source; None if the name is unknown.
+
+    It has `name` and `created_at`, the counts `activity` of the last day, its rejected
+    events by reason (`rejected`), `warnings` by code, each with an example, and `keys`,
+    live ones first.
+    """
     found = await _rows(connection, _SOURCE, source=name)
     if not found:
         return None
     [activity] = await _rows(connection, _ACTIVITY, source=name)
-    return SourcePage(
-        name,
-        found[0]["created_at"],
-        activity,
-        await _rows(connection, _REJECTED, source=name),
-        await _rows(connection, _WARNINGS, source=name),
-        await _rows(connection, _KEYS, source=name),
-    )
+    return {
+        **found[0],
+        "activity": activity,
+        "rejected": await _rows(connection, _REJECTED, source=name),
+        "warnings": await _rows(connection, _WARNINGS, source=name),
+        "keys": await _rows(connection, _KEYS, source=name),
+    }
 
 
 async def _rows(
