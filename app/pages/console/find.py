@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.pages.console.operators import Operators
 from app.pages.render import Pages
-from app.store.read.find import Section, TimelineEntry, find
+from app.store.read.events import EventRow
+from app.store.read.find import Section, find
 from app.store.read.limiter import QueryLimiter
 
 # Postgres stores no NUL.
@@ -45,7 +46,7 @@ def find_routes(
     return routes
 
 
-def person_in(timeline: Sequence[TimelineEntry], *, term: str) -> str | None:
+def person_in(timeline: Sequence[EventRow], *, term: str) -> str | None:
     """The user id of the one person that was found; None without or with several.
 
     Where only mentions or rejected events have an email address, it is the id.
@@ -57,9 +58,9 @@ def person_in(timeline: Sequence[TimelineEntry], *, term: str) -> str | None:
     return users.pop() if len(users) == 1 else None
 
 
-def timeline_of(sections: Iterable[Section]) -> list[TimelineEntry]:
+def timeline_of(sections: Iterable[Section]) -> list[EventRow]:
     """The entries of all queries, each event once, newest first."""
-    found: dict[UUID, TimelineEntry] = {}
+    found: dict[UUID, EventRow] = {}
     for section in sections:
         for entry in section.entries:
             found.setdefault(entry.id, entry)

@@ -22,7 +22,7 @@ _PAGE_CHARACTERS = 4 * 1024 * 1024
 _PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 
-# A stored or rejected event; an attribute for each column, those of jsonb as JSON text.
+# A stored or rejected event: an attribute for each column, those of jsonb as JSON text.
 EventRow: TypeAlias = Row[Any]
 
 

@@ -5,21 +5,20 @@ Each query is shown on the page as it was executed, with the term as a literal.
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_Kind: TypeAlias = Literal["stored", "mentioned", "rejected"]
+from app.store.read.events import EventRow
 
 _PARAMETER = re.compile(r":([a-z]+)")
 # Entries that each query returns.
 LIMIT = 100
 _TIMELINE = """\
-SELECT id, source, event, user_id, group_id, "timestamp" AS at
+SELECT 'stored' AS kind, id, source, event, user_id, group_id, "timestamp" AS at
 FROM events
 WHERE {condition}
 ORDER BY "timestamp" DESC
@@ -28,13 +27,16 @@ _USER = _TIMELINE.format(condition="user_id = :term")
 _ACCOUNT = _TIMELINE.format(condition="group_id = :term")
 _MESSAGE = _TIMELINE.format(condition="user_id = :user AND message_id = :message")
 _EVENT = """\
-SELECT e.id, e.source, e.event, e.user_id, e.group_id, e."timestamp" AS at
+SELECT 'stored' AS kind, e.id, e.source, e.event, e.user_id, e.group_id,
+    e."timestamp" AS at
 FROM event_ids AS i
 JOIN events AS e ON e.stored_at = i.stored_at AND e.id = i.id AND e.bucket = i.bucket
 WHERE i.id = CAST(:term AS uuid);"""
-# Closed weeks have an index on the email; the open week is read up to a limit.
+# Closed weeks have an index on the email; the open week is read up to a limit. Other
+# events than a sign-up name the email of somebody else, too.
 _EMAIL = """\
-SELECT id, source, event, user_id, group_id, "timestamp" AS at
+SELECT CASE event WHEN 'signed_up' THEN 'stored' ELSE 'mentioned' END AS kind,
+    id, source, event, user_id, group_id, "timestamp" AS at
 FROM (
     SELECT * FROM events
     WHERE stored_at < date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
@@ -55,8 +57,8 @@ FROM (
 ORDER BY "timestamp" DESC
 LIMIT 100;"""
 _REJECTED = """\
-SELECT id, source, event, reason, received_at AS at,
-    CASE WHEN strpos(payload, '"user_id":' || :json) > 0
+SELECT 'rejected' AS kind, id, source, event, reason, received_at AS at,
+    NULL AS group_id, CASE WHEN strpos(payload, '"user_id":' || :json) > 0
         OR strpos(payload, '"userId":' || :json) > 0 THEN :term END AS user_id
 FROM (
     SELECT * FROM rejected_events ORDER BY received_at DESC LIMIT 20000
@@ -66,38 +68,19 @@ ORDER BY received_at DESC
 LIMIT 100;"""
 
 
-class TimelineEntry(NamedTuple):
-    """An event in a timeline.
-
-    Attributes:
-        kind: `mentioned` if it is an event of another user.
-        id: of the event or of the rejected event.
-        at: its timestamp, or the receipt of a rejected event.
-        reason: of a rejected event.
-    """
-
-    kind: _Kind
-    id: UUID
-    at: datetime
-    source: str
-    event: str | None
-    user_id: str | None
-    group_id: str | None
-    reason: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class Section:
     """Result of one query.
 
     Attributes:
         sql: the query that was executed.
-        entries: newest first.
+        entries: rows of events, newest first. Their `kind` is `mentioned` for an event
+            of another user, `at` the timestamp, or the receipt of a rejected event.
     """
 
     title: str
     sql: str
-    entries: list[TimelineEntry]
+    entries: Sequence[EventRow]
 
     @property
     def is_full(self) -> bool:
@@ -127,28 +110,9 @@ async def find(connection: AsyncConnection, *, term: str) -> list[Section]:
     queries.append(("Rejected events with this text", _REJECTED, rejected))
     sections = []
     for title, sql, values in queries:
-        rows = (await connection.execute(text(sql), values)).mappings()
-        entries = [_entry(dict(row), is_email=sql == _EMAIL) for row in rows]
-        if entries:
+        if entries := (await connection.execute(text(sql), values)).all():
             sections.append(Section(title, _with_literals(sql, values), entries))
     return sections
-
-
-def _entry(row: dict[str, Any], *, is_email: bool) -> TimelineEntry:
-    kind: _Kind = "rejected" if "reason" in row else "stored"
-    # Other events than a sign-up name the email of somebody else, too.
-    if is_email and kind == "stored" and row["event"] != "signed_up":
-        kind = "mentioned"
-    return TimelineEntry(
-        kind,
-        row["id"],
-        row["at"],
-        row["source"],
-        row["event"],
-        row.get("user_id"),
-        row.get("group_id"),
-        row.get("reason"),
-    )
 
 
 def _is_uuid(term: str) -> bool:
