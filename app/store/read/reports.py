@@ -12,6 +12,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.query import ask
+from app.store.write.partitions import WEEKS_AHEAD
 
 Span: TypeAlias = Literal["hour", "day", "week", "quarter"]
 
@@ -203,16 +204,7 @@ LIMIT 50;""",
 WEEKS = Report(
     "Partitions of the weeks ahead",
     "Events of a week without a partition cannot be stored.",
-    """\
-SELECT CAST(floor(extract(epoch FROM max(upper) - now()) / 604800) AS integer) AS weeks
-FROM (
-    SELECT CAST(
-        substring(pg_get_expr(relpartbound, oid) FROM 'TO \\(''([^'']+)''\\)')
-        AS timestamptz
-    ) AS upper
-    FROM pg_class JOIN pg_inherits ON oid = inhrelid
-    WHERE inhparent = 'events'::regclass
-) AS partitions;""",
+    WEEKS_AHEAD,
 )
 
 

@@ -5,11 +5,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _ENSURE = "SELECT rollcall_ensure_partitions()"
-_WEEKS_AHEAD = text("""
-SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+# Number of future weeks that have a partition.
+WEEKS_AHEAD = """\
+SELECT count(*) AS weeks FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'
-    AND to_date(right(relname, 8), 'YYYYMMDD') > (now() AT TIME ZONE 'UTC')::date
-""")
+    AND to_date(right(relname, 8), 'YYYYMMDD') > (now() AT TIME ZONE 'UTC')::date;"""
 
 
 async def ensure_partitions(connection: AsyncConnection) -> int:
@@ -27,7 +27,7 @@ async def ensure_partitions(connection: AsyncConnection) -> int:
 
 async def weeks_ahead(connection: AsyncConnection) -> int:
     """Number of future weeks that have a partition."""
-    weeks: int = (await connection.execute(_WEEKS_AHEAD)).scalar_one()
+    weeks: int = (await connection.execute(text(WEEKS_AHEAD))).scalar_one()
     return weeks
 
 
