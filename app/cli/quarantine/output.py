@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from rich.text import Text
 from app.pipeline.issues import Issue
 from app.pipeline.timestamp import format_timestamp
 from app.store.quarantine.queries import Drops, RejectedListing
+from app.store.read.row_json import row_json
 
 _LEAST_WIDTH = 200
 _WIDEST_CELL = 32
@@ -29,8 +29,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|\{\}|\[\]|[{}\[\],:]|[^"{}\[\],:]+')
 def to_ndjson(listing: RejectedListing) -> Iterator[str]:
     """Yield a line for each event: all its columns except the payload."""
     for row in listing.rows:
-        line = orjson.dumps(row, default=_write, option=orjson.OPT_PASSTHROUGH_DATETIME)
-        yield line.decode()
+        yield row_json(row._fields, row).decode()
 
 
 def print_table(listing: RejectedListing) -> None:
@@ -43,13 +42,13 @@ def print_table(listing: RejectedListing) -> None:
     # The one column that gives way: its cells are cut short, never wrapped.
     table.add_column("first error")
     for row in listing.rows:
-        [error, *_] = row["errors"]
+        [error, *_] = row.errors
         cells = (
-            row["id"],
-            f"{row['received_at']:%Y-%m-%d %H:%M:%SZ}",
-            row["source"],
-            row["event"],
-            row["reason"],
+            row.id,
+            f"{row.received_at:%Y-%m-%d %H:%M:%SZ}",
+            row.source,
+            row.event,
+            row.reason,
             _say_place(error["path"], error["message"]),
         )
         table.add_row(

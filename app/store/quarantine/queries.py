@@ -1,17 +1,28 @@
 """Queries and deletions of operators in the quarantine."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    cast,
+    delete,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import EventNotFoundError
 from app.store.lifecycle.audit import record_action
 from app.store.quarantine.caps import ID_CONFLICT
-from app.store.read.events import KeysetPosition
+from app.store.read.events import EventRow, KeysetPosition
 from app.store.read.filters import RejectedFilter
 from app.store.tables import rejected_drops, rejected_events
 
@@ -47,21 +58,16 @@ class SelectionCounts(NamedTuple):
         return self.events - self.conflicts - self.truncated
 
 
-class Drops(NamedTuple):
-    """Number of events of a source that were not kept, with first and last minute."""
-
-    source: str
-    events: int
-    first: datetime
-    last: datetime
+# How many `events` of a `source` were not kept, with the `first` and `last` minute.
+Drops: TypeAlias = Row[Any]
 
 
 class RejectedListing(NamedTuple):
     """Counts of a selection, its newest rows, and the events that were not kept."""
 
     counts: SelectionCounts
-    rows: list[dict[str, Any]]
-    drops: list[Drops]
+    rows: Sequence[EventRow]
+    drops: Sequence[Drops]
 
 
 async def list_rejected(
@@ -79,7 +85,7 @@ async def list_rejected(
     )
     return RejectedListing(
         await count_selection(connection, selection),
-        [_as_dict(row) for row in rows.mappings()],
+        rows.all(),
         await _sum_drops(connection, selection),
     )
 
@@ -106,14 +112,15 @@ async def show_rejected(connection: AsyncConnection, id_: str) -> dict[str, Any]
     Raises:
         EventNotFoundError: no rejected event has this id.
     """
-    try:
+    row = None
+    with suppress(ValueError):  # it is no UUID
         query = select(rejected_events).where(_COLUMNS.id == UUID(id_))
-    except ValueError:
-        raise _not_found() from None
-    row = (await connection.execute(query)).mappings().one_or_none()
+        row = (await connection.execute(query)).one_or_none()
     if row is None:
-        raise _not_found()
-    return _as_dict(row)
+        raise EventNotFoundError(
+            "No rejected event has this id; `rollcall rejected list` shows the ids."
+        )
+    return row._asdict()
 
 
 def next_batch(
@@ -174,14 +181,14 @@ async def purge(
 
 async def _sum_drops(
     connection: AsyncConnection, selection: RejectedFilter
-) -> list[Drops]:
+) -> Sequence[Drops]:
     drops = rejected_drops.c
     query = (
         select(
             drops.source,
-            func.sum(drops.events),
-            func.min(drops.minute),
-            func.max(drops.minute),
+            cast(func.sum(drops.events), BigInteger).label("events"),
+            func.min(drops.minute).label("first"),
+            func.max(drops.minute).label("last"),
         )
         .group_by(drops.source)
         .order_by(drops.source)
@@ -191,16 +198,4 @@ async def _sum_drops(
     if selection.since is not None:
         start = selection.since.replace(second=0, microsecond=0)
         query = query.where(drops.minute >= start)
-    rows = await connection.execute(query)
-    return [Drops(source, int(events), *span) for source, events, *span in rows]
-
-
-def _as_dict(row: Mapping[Any, Any]) -> dict[str, Any]:
-    # SQLAlchemy's names are more than text, which not every encoder takes.
-    return {str(name): value for name, value in row.items()}
-
-
-def _not_found() -> EventNotFoundError:
-    return EventNotFoundError(
-        "No rejected event has this id; `rollcall rejected list` shows the ids."
-    )
+    return (await connection.execute(query)).all()
