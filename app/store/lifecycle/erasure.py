@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.pipeline.json_encode import encode_exactly
@@ -23,15 +23,16 @@ from app.store.engine import one_connection
 from app.store.lifecycle.audit import record_action
 from app.store.lifecycle.subject import Trace, find_traces, redact_columns
 from app.store.operator_session import operator_errors
+from app.store.quarantine.queries import delete_rejected
 from app.store.shards.buckets import ONE_BUCKET, Buckets, read_buckets
 from app.store.shards.settings import prepare_shards
+from app.store.tables import events, rejected_events
 from app.store.transaction import driver_of
 
 # Rewriting a table locks it; larger ones are left to the operator.
 MAX_SCRUB_BYTES = 1024**3
 # One statement reads all of both tables.
 _TIMEOUT_S = 3600.0
-_JSON = ("properties", "context", "extra", "warnings")
 
 # Each row is found by its bucket, too, so that Citus asks one shard for it.
 _ERASE_EVENTS = text("""
@@ -46,23 +47,6 @@ _MARK_IDS = text("""
 UPDATE event_ids SET erased_at = now(), content_hash = ''
 FROM unnest(CAST(:bucket AS integer[]), CAST(:id AS uuid[])) AS own (bucket, id)
 WHERE event_ids.bucket = own.bucket AND event_ids.id = own.id
-""")
-_ERASE_REJECTED = text("""
-DELETE FROM rejected_events WHERE id = ANY(CAST(:id AS uuid[]))
-""")
-_REDACT_EVENT = text("""
-UPDATE events SET
-    event = :event, user_id = :user_id, group_id = :group_id,
-    message_id = :message_id, timestamp_raw = :timestamp_raw,
-    properties = CAST(:properties AS jsonb), context = CAST(:context AS jsonb),
-    extra = CAST(:extra AS jsonb), warnings = CAST(:warnings AS jsonb)
-WHERE id = :id AND stored_at = :at AND bucket = :bucket
-""")
-_REDACT_REJECTED = text("""
-UPDATE rejected_events SET
-    event = :event, message_id = :message_id, payload = :payload,
-    errors = CAST(:errors AS jsonb), warnings = CAST(:warnings AS jsonb)
-WHERE id = :id
 """)
 _RECEIPT = text("""
 INSERT INTO erasures (id, erased_by, counts)
@@ -135,7 +119,7 @@ async def erase_person(
         gone = await connection.execute(_ERASE_EVENTS, _places(own, buckets))
         await connection.execute(_MARK_IDS, _ids(gone.all()))
         rejected = [trace.id for trace in found.own if trace.table != "events"]
-        await connection.execute(_ERASE_REJECTED, {"id": rejected})
+        await delete_rejected(connection, rejected)
         if redact:
             for trace in found.mentions:
                 await _redact(connection, person, trace, buckets)
@@ -233,11 +217,11 @@ async def find_rows(
         else:
             found.mentions.append(trace if with_mentions else trace.without_content())
     touched = [*found.own, *found.mentions]
-    events = [trace for trace in touched if trace.table == "events"]
-    names = await connection.scalars(_TABLES_OF, _places(events, ONE_BUCKET))
+    stored = [trace for trace in touched if trace.table == "events"]
+    names = await connection.scalars(_TABLES_OF, _places(stored, ONE_BUCKET))
     # On Citus the name of a shard, which is rewritten with its table.
     found.tables = sorted({_SHARD.sub("", name) for name in names})
-    if len(events) < len(touched):
+    if len(stored) < len(touched):
         found.tables.append("rejected_events")
     return found
 
@@ -260,18 +244,18 @@ async def person_transaction(url: str) -> AsyncIterator[AsyncConnection]:
 async def _redact(
     connection: AsyncConnection, person: Person, trace: Trace, buckets: Buckets
 ) -> None:
-    columns = redact_columns(person, trace.columns)
-    for name in (*_JSON, "errors"):
-        if name in columns:
-            columns[name] = encode_exactly(columns[name])
-    if trace.table == "events":
+    redacted = redact_columns(person, trace.columns)
+    changed = {
+        name: value if isinstance(value, str) else encode_exactly(value)
+        for name, value in redacted.items()
+        if value != trace.columns[name]
+    }
+    table = events if trace.table == "events" else rejected_events
+    change = update(table).where(table.c.id == trace.id).values(changed)
+    if table is events:
         bucket = buckets.of(trace.columns["user_id"])
-        place = {"at": trace.at, "bucket": bucket}
-        await connection.execute(_REDACT_EVENT, {**columns, **place})
-        return
-    if not isinstance(columns["payload"], str):
-        columns["payload"] = encode_exactly(columns["payload"])
-    await connection.execute(_REDACT_REJECTED, columns)
+        change = change.where(events.c.stored_at == trace.at, events.c.bucket == bucket)
+    await connection.execute(change)
 
 
 def _places(traces: Sequence[Trace], buckets: Buckets) -> dict[str, Any]:
