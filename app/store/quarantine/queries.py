@@ -7,13 +7,17 @@ from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Row,
     Select,
+    Uuid,
+    any_,
     cast,
     delete,
     func,
+    literal,
     select,
     tuple_,
 )
@@ -144,7 +148,8 @@ def next_batch(
 
 async def delete_rejected(connection: AsyncConnection, ids: Iterable[UUID]) -> None:
     """Delete rejected events."""
-    await connection.execute(delete(rejected_events).where(_COLUMNS.id.in_(list(ids))))
+    is_one_of_them = _COLUMNS.id == any_(literal(list(ids), ARRAY(Uuid)))
+    await connection.execute(delete(rejected_events).where(is_one_of_them))
 
 
 async def purge(

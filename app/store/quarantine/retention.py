@@ -1,27 +1,21 @@
 """Retention of quarantine: deletes expired rejected events and drop counts."""
 
-from sqlalchemy import text
+from datetime import timedelta
+
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.lifecycle.audit import SERVICE, record_action
+from app.store.quarantine.queries import delete_rejected, next_batch
+from app.store.read.filters import RejectedFilter
+from app.store.tables import rejected_events
 
 _BATCH = 1_000
 
-# Uses Postgres's clock, so that all instances agree.
-_EXPIRE_EVENTS = text("""
-WITH old AS MATERIALIZED (
-    SELECT id FROM rejected_events
-    WHERE received_at < now() - make_interval(days => CAST(:days AS integer))
-    ORDER BY received_at
-    LIMIT CAST(:limit AS integer)
-    FOR UPDATE SKIP LOCKED
-)
-DELETE FROM rejected_events USING old WHERE rejected_events.id = old.id
-""")
 _EXPIRE_DROPS = text("""
 WITH old AS MATERIALIZED (
     SELECT minute, source, worker FROM rejected_drops
-    WHERE minute < now() - make_interval(days => CAST(:days AS integer))
+    WHERE minute < :before
     ORDER BY minute
     LIMIT CAST(:limit AS integer)
     FOR UPDATE SKIP LOCKED
@@ -39,11 +33,16 @@ async def expire_rejected(
     Rows locked by another session are skipped. The audit log gets a row in the same
     transaction.
     """
-    parameters = {"days": days, "limit": limit}
-    events = await connection.execute(_EXPIRE_EVENTS, parameters)
-    drops = await connection.execute(_EXPIRE_DROPS, parameters)
-    if events.rowcount:
+    # Postgres's clock, so that all instances agree.
+    before = await connection.scalar(select(func.now() - timedelta(days=days)))
+    batch = next_batch(
+        RejectedFilter(until=before), rejected_events.c.id, after=None, limit=limit
+    )
+    ids = (await connection.scalars(batch)).all()
+    await delete_rejected(connection, ids)
+    drops = await connection.execute(_EXPIRE_DROPS, {"before": before, "limit": limit})
+    if ids:
         await record_action(
-            connection, "rejected.expire", actor=SERVICE, events=events.rowcount
+            connection, "rejected.expire", actor=SERVICE, events=len(ids)
         )
-    return events.rowcount + drops.rowcount
+    return len(ids) + drops.rowcount
