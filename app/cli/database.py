@@ -1,7 +1,7 @@
 """The database of a command: the configured one, or the embedded Postgres."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,9 @@ import typer
 
 from app.components.catalog import read_declarations
 from app.components.database import database_url
-from app.declarations.declaration_set import DeclarationSet
 from app.embedded import cluster_exists, running
 from app.errors import ConfigurationError, DatabaseError, EmbeddedPostgresError
+from app.events.declaration import Declaration
 from app.settings import Settings
 from app.store.lifecycle.audit import command_actor, record_action
 from app.store.migrations import check_schema, drop_empty_weeks, migrate
@@ -97,7 +97,7 @@ def open_migrated(
     settings: Settings,
     *,
     create: bool = False,
-    declarations: DeclarationSet | None = None,
+    declarations: Sequence[Declaration] | None = None,
 ) -> Iterator[Database]:
     """Open the database; update schema and views if it is the embedded one.
 
@@ -113,8 +113,9 @@ def open_migrated(
             with operator_errors(database.url):
                 asyncio.run(migrate(database.url))
                 asyncio.run(drop_empty_weeks(database.url))
-                declared = declarations or read_declarations(settings)
-                asyncio.run(update_views(database.url, declared.declarations))
+                if declarations is None:
+                    declarations = read_declarations(settings)
+                asyncio.run(update_views(database.url, declarations))
         yield database
 
 

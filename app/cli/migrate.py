@@ -18,7 +18,7 @@ def migrate() -> None:
     It is safe to run it twice, or from several machines at once.
     """
     settings = read_settings()
-    declarations = read_declarations(settings).declarations
+    declarations = read_declarations(settings)
     with (
         open_database(settings, create=True) as database,
         operator_errors(database.url),

@@ -12,6 +12,7 @@ import typer
 from app.cli.database import Database, echo_err, open_migrated
 from app.cli.quickstart import quickstart_message
 from app.components.catalog import read_declarations
+from app.declarations.declaration_set import to_json
 from app.errors import DatabaseError
 from app.settings import Settings
 from app.store.journal.fallback import journal_directory, prepare_journal
@@ -38,12 +39,12 @@ def prepared_service(settings: Settings, address: str) -> Iterator[PreparedServi
         _check_database(database.url, can_buffer=can_buffer)
         _announce(settings, address, database)
         yield PreparedService(
-            database.url, declarations.to_json(), partial(_read_again, settings)
+            database.url, to_json(declarations), partial(_read_again, settings)
         )
 
 
 def _read_again(settings: Settings) -> dict[str, object]:
-    return {"declarations": read_declarations(settings).to_json()}
+    return {"declarations": to_json(read_declarations(settings))}
 
 
 def _has_snapshot(settings: Settings) -> bool:

@@ -1,11 +1,14 @@
 """The catalog of events, made from the settings."""
 
-from app.declarations.declaration_set import DeclarationSet, load_declarations
-from app.events.catalog import Catalog
+from collections.abc import Sequence
+
+from app.declarations.declaration_set import load_declarations
+from app.events.catalog import Catalog, built_in_catalog
+from app.events.declaration import Declaration
 from app.settings import Settings
 
 
-def read_declarations(settings: Settings) -> DeclarationSet:
+def read_declarations(settings: Settings) -> Sequence[Declaration]:
     """Read the declarations that the settings name.
 
     Raises:
@@ -23,6 +26,10 @@ def load_catalog(settings: Settings) -> Catalog:
     return make_catalog(settings, read_declarations(settings))
 
 
-def make_catalog(settings: Settings, declarations: DeclarationSet) -> Catalog:
+def make_catalog(settings: Settings, declarations: Sequence[Declaration]) -> Catalog:
     """The built-in events and declared ones that have been read already."""
-    return declarations.catalog(accepts_undeclared=settings.unknown_events == "accept")
+    return Catalog(
+        built_in_catalog().values(),
+        declarations,
+        accepts_undeclared=settings.unknown_events == "accept",
+    )

@@ -3,50 +3,34 @@
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple, Self
 
 from pydantic import TypeAdapter
 
 from app.declarations.toml_file import DeclarationFile, Problem, read_declaration
 from app.errors import ConfigurationError
-from app.events.catalog import Catalog, built_in_catalog
+from app.events.catalog import built_in_catalog
 from app.events.declaration import Declaration
 
 MAX_FILES = 1_000
 _MAX_REPORTED = 20
-_DECLARATIONS = TypeAdapter(tuple[Declaration, ...])
+_DECLARATIONS = TypeAdapter(Sequence[Declaration])
 
 
-class DeclarationSet(NamedTuple):
-    """Declarations without conflicts, in order of their names."""
+def to_json(declarations: Sequence[Declaration]) -> str:
+    """The form in which the parent hands declarations to its workers."""
+    text = _DECLARATIONS.dump_json(declarations, by_alias=True, exclude_defaults=True)
+    return text.decode()
 
-    declarations: tuple[Declaration, ...] = ()
 
-    def catalog(self, *, accepts_undeclared: bool = False) -> Catalog:
-        """The built-in events and the declared ones, and any other if accepted."""
-        return Catalog(
-            built_in_catalog().values(),
-            self.declarations,
-            accepts_undeclared=accepts_undeclared,
-        )
-
-    def to_json(self) -> str:
-        """The form in which the parent hands the set to its workers."""
-        text = _DECLARATIONS.dump_json(
-            self.declarations, by_alias=True, exclude_defaults=True
-        )
-        return text.decode()
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what `to_json` made."""
-        return cls(_DECLARATIONS.validate_json(text))
+def from_json(text: str) -> Sequence[Declaration]:
+    """Read what `to_json` made."""
+    return _DECLARATIONS.validate_json(text)
 
 
 def load_declarations(
     directory: Path | None, *, ready_folder: str | None = None
-) -> DeclarationSet:
-    """Read all declarations.
+) -> Sequence[Declaration]:
+    """Read all declarations, in order of their names.
 
     Args:
         directory: of the operator's files; None for no such files.
@@ -63,8 +47,7 @@ def load_declarations(
     problems += [*own_problems, *find_conflicts(used)]
     if problems:
         raise ConfigurationError(report(problems))
-    declarations = sorted((each.declaration for each in used), key=lambda d: d.name)
-    return DeclarationSet(tuple(declarations))
+    return sorted((each.declaration for each in used), key=lambda each: each.name)
 
 
 def declaration_files(directory: Path) -> list[Path]:

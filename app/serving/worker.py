@@ -26,7 +26,7 @@ import uvloop
 from pydantic import SecretStr
 
 from app.components.catalog import make_catalog
-from app.declarations.declaration_set import DeclarationSet
+from app.declarations.declaration_set import from_json
 from app.ingest.dispatch import Dispatcher
 from app.logs import configure_logs
 from app.main import create_app
@@ -80,7 +80,7 @@ def _make_app(
 ) -> Dispatcher:
     catalog = None  # a parent of an older release hands no declarations over
     if declarations is not None:
-        catalog = make_catalog(settings, DeclarationSet.from_json(declarations))
+        catalog = make_catalog(settings, from_json(declarations))
     app = create_app(settings, metrics_dir, catalog)
     # Objects made so far stay: scanning them again and again for garbage takes a sixth
     # of a worker's time.

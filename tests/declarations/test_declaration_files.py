@@ -8,9 +8,10 @@ from jsonschema_rs import Draft202012Validator as Validator
 from jsonschema_rs import meta
 
 from app.declarations.declaration_set import (
-    DeclarationSet,
+    from_json,
     load_declarations,
     ready_files,
+    to_json,
 )
 from app.declarations.sample import sample_errors
 from app.declarations.toml_file import (
@@ -19,7 +20,8 @@ from app.declarations.toml_file import (
     read_declaration,
 )
 from app.errors import ConfigurationError
-from app.events.declaration import declaration_schema
+from app.events.catalog import Catalog, built_in_catalog
+from app.events.declaration import declaration_schema, digest_of
 from tests.support.events.declared import TRIAL, trial_with, write_trial
 from tests.support.pipeline.verdicts import RECEIPT
 
@@ -130,7 +132,7 @@ def test_other_files_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("not a declaration")
     (tmp_path / ".hidden.toml").write_text("not a declaration")
 
-    assert [*load_declarations(tmp_path).catalog().declarations] == ["trial_started"]
+    assert [each.name for each in load_declarations(tmp_path)] == ["trial_started"]
 
 
 def test_two_declarations_cannot_share_a_name_or_title(tmp_path: Path) -> None:
@@ -178,37 +180,38 @@ def test_own_declaration_replaces_a_ready_one(tmp_path: Path) -> None:
     write_trial(tmp_path)
     declared = load_declarations(tmp_path, ready_folder=READY)
 
-    assert len(declared.declarations) == len(ready_files(READY))
-    own = declared.catalog().declarations["trial_started"]
+    assert len(declared) == len(ready_files(READY))
+    [own] = [each for each in declared if each.name == "trial_started"]
     assert "seats" in own.properties
 
 
 def test_set_survives_json_and_pickle(tmp_path: Path) -> None:
     write_trial(tmp_path)
     declared = load_declarations(tmp_path, ready_folder=READY)
-    catalog = pickle.loads(pickle.dumps(declared.catalog()))  # noqa: S301 - ours
+    made = Catalog(built_in_catalog().values(), declared)
+    catalog = pickle.loads(pickle.dumps(made))  # noqa: S301 - ours
 
-    assert DeclarationSet.from_json(declared.to_json()) == declared
-    assert [*catalog] == [*declared.catalog()]
+    assert from_json(to_json(declared)) == declared
+    assert [*catalog] == [*made]
     catalog.validator("trial_started")(
         trial_with({"plan": "team"}, group_id="a1", user_id="u1")
     )
 
 
 def test_digest_changes_with_any_declaration(tmp_path: Path) -> None:
-    first = load_declarations(write_trial(tmp_path).parent).catalog().digest
+    first = digest_of(load_declarations(write_trial(tmp_path).parent))
     write_trial(tmp_path, TRIAL + "# a comment\n")
-    assert load_declarations(tmp_path).catalog().digest == first
+    assert digest_of(load_declarations(tmp_path)) == first
     write_trial(tmp_path, TRIAL.replace("The plan.", "Plan."))
-    assert load_declarations(tmp_path).catalog().digest != first
-    assert load_declarations(None).catalog().digest == DeclarationSet().catalog().digest
+    assert digest_of(load_declarations(tmp_path)) != first
+    assert digest_of(load_declarations(None)) == digest_of([])
 
 
 def test_schema_of_declarations_accepts_valid_declarations() -> None:
     schema = declaration_schema()
     assert meta.is_valid(schema)
     validator = Validator(schema)
-    for declaration in load_declarations(None, ready_folder=READY).declarations:
+    for declaration in load_declarations(None, ready_folder=READY):
         document: dict[str, Any] = declaration.model_dump(
             mode="json", by_alias=True, exclude_defaults=True
         )

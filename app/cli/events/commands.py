@@ -11,7 +11,7 @@ from rich.table import Table
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked, open_database
-from app.components.catalog import load_catalog, read_declarations
+from app.components.catalog import load_catalog
 from app.declarations.changes import breaking_changes
 from app.declarations.declaration_set import (
     declaration_files,
@@ -84,7 +84,7 @@ def check(
 @events.command(name="list")
 def list_all() -> None:
     """List all events that the service accepts."""
-    catalog = read_declarations(read_settings()).catalog()
+    catalog = load_catalog(read_settings())
     table = Table("event", "declared", "account", "properties", "digest", box=None)
     for name, event_type in catalog.items():
         declared = catalog.declarations.get(name)
@@ -110,7 +110,7 @@ def show(
     ] = False,
 ) -> None:
     """Show one event: its description, its properties and a sample."""
-    catalog = read_declarations(read_settings()).catalog()
+    catalog = load_catalog(read_settings())
     if name not in catalog:
         raise OperatorError(
             f"There is no event `{name}`; `rollcall events list` lists them."
