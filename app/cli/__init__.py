@@ -5,9 +5,9 @@ An error that the operator can fix is one line there, and exit status 1.
 """
 
 import sys
-from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Any, NamedTuple
+from pkgutil import resolve_name
+from typing import Annotated, Any
 
 import typer
 
@@ -15,38 +15,29 @@ from app.cli.signals import exit_on_signals, open_streams
 from app.environment import process_environment
 from app.errors import OperatorError
 
-
-class _Command(NamedTuple):
-    """A command, which is imported when it is run.
-
-    Attributes:
-        module: module in this package.
-        summary: its line in the list of commands.
-        attribute: its function or group there; by default the name of the command.
-    """
-
-    module: str
-    summary: str
-    attribute: str = ""
-
-
+# Each command: its function or group in this package, which is imported when it is
+# run, and its line in the list of commands.
 COMMANDS = {
-    "serve": _Command("serve", "Start the service."),
-    "migrate": _Command("migrate", "Bring the schema up to date."),
-    "check": _Command("check", "Check database, machine and settings."),
-    "events": _Command("events.commands", "Event declarations.", "events"),
-    "keys": _Command("keys", "Create, rotate, list and revoke keys."),
-    "journal": _Command("journal", "Events that wait on this machine for Postgres."),
-    "rejected": _Command("quarantine.commands", "Rejected events."),
-    "validate": _Command("files.validate", "Check the events of files; store nothing."),
-    "import": _Command(
-        "files.import_events", "Store the events of files.", "import_events"
+    "serve": ("serve:serve", "Start the service."),
+    "migrate": ("migrate:migrate", "Bring the schema up to date."),
+    "check": ("check:check", "Check database, machine and settings."),
+    "events": ("events.commands:events", "Event declarations."),
+    "keys": ("keys:keys", "Create, rotate, list and revoke keys."),
+    "journal": ("journal:journal", "Events that wait on this machine for Postgres."),
+    "rejected": ("quarantine.commands:rejected", "Rejected events."),
+    "validate": (
+        "files.validate:validate",
+        "Check the events of files; store nothing.",
     ),
-    "export": _Command("files.export", "Write stored events as NDJSON or CSV."),
-    "retention": _Command("retention", "Delete events older than a limit."),
-    "erase": _Command("erase", "Erase one person."),
-    "distribute": _Command("distribute", "Distribute the events over Citus nodes."),
-    "psql": _Command("psql", "Run psql on the configured database."),
+    "import": ("files.import_events:import_events", "Store the events of files."),
+    "export": ("files.export:export", "Write stored events as NDJSON or CSV."),
+    "retention": ("retention:retention", "Delete events older than a limit."),
+    "erase": ("erase:erase", "Erase one person."),
+    "distribute": (
+        "distribute:distribute",
+        "Distribute the events over Citus nodes.",
+    ),
+    "psql": ("psql:psql", "Run psql on the configured database."),
 }
 # All arguments belong to psql, including --help.
 _OF_PSQL: dict[str, Any] = {
@@ -93,18 +84,17 @@ def build_commands(only: str | None = None) -> typer.Typer:
         )
 
         allow_deep_bodies()
-    for name, command in COMMANDS.items():
-        options: dict[str, Any] = {"name": name, "short_help": command.summary}
-        if only is None or only == name:
-            module = import_module(f"app.cli.{command.module}")
-            loaded = getattr(module, command.attribute or name)
-            if isinstance(loaded, typer.Typer):
-                commands.add_typer(loaded, **options)
-            else:
-                more = _OF_PSQL if name == "psql" else {}
-                commands.command(**options, **more)(loaded)
-        else:
+    for name, (target, summary) in COMMANDS.items():
+        options: dict[str, Any] = {"name": name, "short_help": summary}
+        if only not in {None, name}:
             commands.command(**options)(_not_imported)
+            continue
+        loaded = resolve_name(f"app.cli.{target}")
+        if isinstance(loaded, typer.Typer):
+            commands.add_typer(loaded, **options)
+        else:
+            more = _OF_PSQL if name == "psql" else {}
+            commands.command(**options, **more)(loaded)
     return commands
 
 

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
 
 import typer
 
@@ -14,6 +13,7 @@ from app.cli.quickstart import quickstart_message
 from app.components.catalog import read_declarations
 from app.declarations.declaration_set import to_json
 from app.errors import DatabaseError
+from app.serving.process import Config
 from app.settings import Settings
 from app.store.journal.fallback import journal_directory, prepare_journal
 from app.store.journal.inspection import find_journals
@@ -21,29 +21,26 @@ from app.store.keys.snapshot_file import KeySnapshotFile
 from app.store.operator.startup import refuse_unusable_database
 
 
-class PreparedService(NamedTuple):
-    """Configuration of the workers; `reread` reads the declarations, JSON, again."""
-
-    database_url: str
-    declarations: str
-    reread: Callable[[], dict[str, object]]
-
-
 @contextmanager
-def prepared_service(settings: Settings, address: str) -> Iterator[PreparedService]:
-    """Open and check the database, prepare the journal, and print the address."""
+def prepared_service(
+    settings: Settings, address: str
+) -> Iterator[tuple[Config, Callable[[], Config]]]:
+    """Open and check the database, prepare the journal, and print the address.
+
+    The caller gets the configuration of a worker, without what it knows itself, and a
+    function that reads the part of it that may change.
+    """
     declarations = read_declarations(settings)
     with open_migrated(settings, create=True, declarations=declarations) as database:
         can_buffer = _has_snapshot(settings)
         prepare_journal(settings.data_dir, wanted=settings.journal)
         _check_database(database.url, can_buffer=can_buffer)
         _announce(settings, address, database)
-        yield PreparedService(
-            database.url, to_json(declarations), partial(_read_again, settings)
-        )
+        config = {"database_url": database.url, "declarations": to_json(declarations)}
+        yield config, partial(_read_again, settings)
 
 
-def _read_again(settings: Settings) -> dict[str, object]:
+def _read_again(settings: Settings) -> Config:
     return {"declarations": to_json(read_declarations(settings))}
 
 

@@ -48,16 +48,14 @@ def serve(
         _listening(settings, manager) as listener,
         snapshot_directory() as metrics_dir,
         closing(_supervisor(settings, listener, manager, metrics_dir)) as supervisor,
-        _prepared(settings, address_of(listener)) as prepared,
+        _prepared(settings, address_of(listener)) as (config, reread),
     ):
-        config = {
-            "database_url": prepared.database_url,
-            "declarations": prepared.declarations,
+        own = {
             "workers": settings.workers,
             "metrics_dir": metrics_dir and str(metrics_dir),
         }
         try:
-            asyncio.run(supervisor.run(config, prepared.reread))
+            asyncio.run(supervisor.run({**config, **own}, reread))
         finally:
             ignore_signals()  # the embedded Postgres is still to be stopped
 
