@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Annotated, NamedTuple
 from uuid import UUID, uuid4
 
@@ -26,7 +27,7 @@ from app.cli.input.progress import RowProgress
 from app.cli.input.table.mapping import CsvMapping
 from app.cli.input.table.options import with_csv_options
 from app.cli.input.table.reader import allow_long_fields
-from app.cli.input.tally import ContentTally, OutcomeTally, summary
+from app.cli.input.tally import ContentTally, OutcomeTally
 from app.components.policy import event_policy, make_quarantine
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Policy, Record, RequestContext
@@ -161,7 +162,9 @@ class _Import:
         rows, elapsed_s = self.content.rows, self.progress.elapsed_s
         rate = rows / max(elapsed_s, 0.001)
         echo_err(f"{rows:11,} rows in {elapsed_s:.1f} s, {rate:,.0f} a second")
-        for line in summary(self.outcomes, self.content):
+        content = self.content
+        lines = (self.outcomes.lines(), content.other_lines(), content.code_lines())
+        for line in chain(*lines):
             echo_err(line)
         if self.content.unreadable > _MAX_NAMED:
             echo_err("`rollcall validate` names every line that cannot be read.")

@@ -1,7 +1,7 @@
 """Count what became of the content of files."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 
 from app.cli.input.items import BlankItem, UnreadableItem
@@ -117,8 +117,3 @@ class OutcomeTally:
         yield f"{self.rejected:11,} rejected"
         if self.dropped:
             yield f"{self.dropped:11,} of these not kept: the quarantine is full"
-
-
-def summary(outcomes: OutcomeTally, content: ContentTally) -> Sequence[str]:
-    """The summary of an import, a line each."""
-    return [*outcomes.lines(), *content.other_lines(), *content.code_lines()]
