@@ -2,41 +2,32 @@
 
 import json
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+from codecs import BOM_UTF8
 from typing import Any
 
 from app.pipeline.fields.sanitize import shown_key
 
-_MAGIC = (
-    (b"\x1f\x8b", "The body is gzip data. Add the header `Content-Encoding: gzip`."),
-    (b"\x28\xb5\x2f\xfd", "The body is zstd data. Add `Content-Encoding: zstd`."),
-    (b"\x78\x01", "The body is deflate data. Add `Content-Encoding: deflate`."),
-    (b"\x78\x9c", "The body is deflate data. Add `Content-Encoding: deflate`."),
-    (b"\x78\xda", "The body is deflate data. Add `Content-Encoding: deflate`."),
-    (BOM_UTF32_LE, "The body is in UTF-32. Send UTF-8."),
-    (BOM_UTF32_BE, "The body is in UTF-32. Send UTF-8."),
-    (BOM_UTF16_LE, "The body is in UTF-16. Send UTF-8."),
-    (BOM_UTF16_BE, "The body is in UTF-16. Send UTF-8."),
-    (b"PK\x03\x04", "The body is a ZIP archive. Send JSON."),
-)
-_PATTERNS = (
+# The first pattern that matches the beginning of a body names its shape.
+_SHAPES = (
+    (rb"\x1f\x8b", "The body is gzip data. Add the header `Content-Encoding: gzip`."),
+    (rb"\x28\xb5\x2f\xfd", "The body is zstd data. Add `Content-Encoding: zstd`."),
     (
-        re.compile(rb"\s*(?:[\[{\"\s]\x00|\x00[\[{\"\s])"),
+        rb"\x78[\x01\x9c\xda]",
+        "The body is deflate data. Add `Content-Encoding: deflate`.",
+    ),
+    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "The body is in UTF-32. Send UTF-8."),
+    (
+        rb"\xff\xfe|\xfe\xff|\s*(?:[\[{\"\s]\0|\0[\[{\"\s])",
         "The body is in UTF-16. Send UTF-8.",
     ),
+    (rb"PK\x03\x04", "The body is a ZIP archive. Send JSON."),
     (
-        re.compile(rb"--[^\r\n]{1,70}\r?\nContent-Disposition:", re.IGNORECASE),
+        rb"--[^\r\n]{1,70}\r?\n(?i:Content-Disposition):",
         "The body is multipart form data. Send JSON.",
     ),
-    (
-        re.compile(rb"[A-Za-z_][\w.%+\[\]-]*="),
-        "The body has form fields. Send a JSON object.",
-    ),
-    (re.compile(rb"\s*<"), "The body is XML or HTML. Send JSON."),
-    (
-        re.compile(rb"[\s\[{]*'"),
-        "The body has single quotes where JSON has double quotes.",
-    ),
+    (rb"[A-Za-z_][\w.%+\[\]-]*=", "The body has form fields. Send a JSON object."),
+    (rb"\s*<", "The body is XML or HTML. Send JSON."),
+    (rb"[\s\[{]*'", "The body has single quotes where JSON has double quotes."),
 )
 _SEVERAL = (
     "The body has several JSON values. Send an array of events, or one event a line "
@@ -51,11 +42,8 @@ def explain_undecodable(body: bytes) -> str | None:
     Args:
         body: decompressed, without a byte order mark of UTF-8.
     """
-    for magic, message in _MAGIC:
-        if body.startswith(magic):
-            return message
-    for pattern, message in _PATTERNS:
-        if pattern.match(body):
+    for pattern, message in _SHAPES:
+        if re.match(pattern, body):
             return message
     return _SEVERAL if _has_several_values(body) else None
 
