@@ -74,12 +74,8 @@ class _Meant:
         return next(filter(None, map(self._edited.get, _one_edit(plain))), None)
 
 
-_ENVELOPE = _Meant(FIELD_NAMES)
-
-
-def meant_by(name: str) -> str | None:
-    """The envelope's field that was probably meant by an unknown name."""
-    return _ENVELOPE.by(name)
+# The envelope's field that was probably meant by an unknown name.
+meant_by = _Meant(FIELD_NAMES).by
 
 
 def find_near_miss(
