@@ -51,16 +51,6 @@ def read_month_name(sent: str) -> Parts | None:
     """
     for form in _FORMS:
         if match := form.fullmatch(sent):
-            found = match.groupdict("")
-            return Parts(
-                found["year"],
-                _MONTHS[found["month"]],
-                found["day"],
-                found["hour"],
-                found["minute"],
-                found["second"],
-                "",
-                found["offset"],
-                found["weekday"],
-            )
+            month = _MONTHS[match["month"]]
+            return Parts(**{**match.groupdict(""), "month": month})
     return None

@@ -96,10 +96,7 @@ def parse_timestamp(
         instant, raw, warnings = _read(sent, policy)
     except OverflowError:  # outside the years 0001 to 9999 of a datetime
         raise _out_of_range(None, policy, received_at) from None
-    earliest = policy.earliest
-    if policy.max_age is not None:
-        earliest = policy.earliest_at(received_at)
-    if instant < earliest:
+    if instant < policy.earliest_at(received_at):
         raise _out_of_range(instant, policy, received_at)
     if instant > received_at:
         ahead = instant - received_at

@@ -79,8 +79,8 @@ class Parts(NamedTuple):
     hour: str
     minute: str
     second: str
-    fraction: str
-    offset: str
+    fraction: str = ""
+    offset: str = ""
     weekday: str = ""
 
 
