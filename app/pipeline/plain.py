@@ -96,7 +96,7 @@ def _record(
     )
     if body.deep or body.large:
         whole = content if sent.keys() <= fields.keys() else encode_plain(sent)
-        if not is_surely_within(policy, whole):
+        if not _is_surely_within(policy, whole):
             raise _UnusualError
     source = request_context.source
     # By position, in the order of the fields: by name, it takes half as long again.
@@ -151,12 +151,10 @@ def _find_missing(
     return warnings
 
 
-def is_surely_within(policy: Policy, whole: bytes) -> bool:
-    """Whether an event is within its limits; False if it is near one of them.
+def _is_surely_within(policy: Policy, whole: bytes) -> bool:
+    """Whether an event is within its limits, by its JSON or that of its content.
 
-    Args:
-        policy: has the limits.
-        whole: JSON of the event, or of its content alone.
+    False if it is near one of them.
     """
     is_small = len(whole) + _NOT_IN_CONTENT <= policy.max_event_bytes
     return is_small and whole.count(b"{") + whole.count(b"[") <= policy.max_depth

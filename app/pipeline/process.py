@@ -16,7 +16,7 @@ from app.pipeline.identity import content_of, hash_content, identify
 from app.pipeline.issues import ErrorCode, Issue
 from app.pipeline.json_decode import depth_of
 from app.pipeline.json_encode import encode_exactly, encode_plain
-from app.pipeline.plain import is_surely_within, record_of_plain
+from app.pipeline.plain import record_of_plain
 from app.pipeline.record import BodyTraits, Policy, Record, RequestContext
 from app.pipeline.rejection import Rejection, reject
 from app.pipeline.timestamp import (
@@ -155,18 +155,11 @@ def _canonicalise(sent: dict[str, Any], idempotency_key: str | None) -> Canonica
     return canonicalise(sent, idempotency_key=idempotency_key)
 
 
-def _no_object(sent: Any) -> Issue:
-    message = "An event must be a JSON object."
-    if isinstance(sent, str):
-        message = explain_text(sent) or message
-    return Issue(ErrorCode.INVALID_TYPE, "", message)
-
-
 def _check_shape(sent: Any, *, policy: Policy, body: BodyTraits) -> Issue | None:
     if type(sent) is not dict:
-        return _no_object(sent)
-    if not (body.deep or body.large) or _is_surely_within(sent, policy):
-        return None
+        explanation = explain_text(sent) if isinstance(sent, str) else None
+        message = explanation or "An event must be a JSON object."
+        return Issue(ErrorCode.INVALID_TYPE, "", message)
     if body.deep and depth_of(sent) > policy.max_depth:
         message = f"An event is at most {policy.max_depth} levels deep."
         return Issue(ErrorCode.TOO_DEEP, "", message)
@@ -177,13 +170,6 @@ def _check_shape(sent: Any, *, policy: Policy, body: BodyTraits) -> Issue | None
             f"An event is at most {policy.max_event_bytes} bytes of compact JSON.",
         )
     return None
-
-
-def _is_surely_within(sent: dict[str, Any], policy: Policy) -> bool:
-    try:
-        return is_surely_within(policy, encode_plain(sent))
-    except TypeError:
-        return False
 
 
 def _size(sent: dict[str, Any]) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 from app.pipeline.fields.canonical import CanonicalEvent
 from app.pipeline.fields.corrections import Corrections
 from app.pipeline.fields.near_miss import meant_by
-from app.pipeline.fields.placeholders import FIRST_CHARACTERS, is_placeholder
+from app.pipeline.fields.placeholders import is_placeholder
 from app.pipeline.fields.sanitize import (
     MAX_WARNINGS,
     Sanitizer,
@@ -17,9 +17,6 @@ from app.pipeline.issues import ErrorCode, Issue, WarningCode
 
 _IDS = ("user_id", "group_id", "message_id")
 _OBJECTS = ("properties", "context")
-_EMPTY: dict[str, Any] = {}
-# Of all events that need no repair; nobody adds to it.
-_UNUSED = Sanitizer()
 
 
 def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
@@ -41,29 +38,16 @@ def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
     return warnings
 
 
-def _is_clean(event: CanonicalEvent) -> bool:
-    """Whether an event of a plain body needs no repair; false where it is unclear."""
-    get = event.fields.get
-    ids = get("user_id"), get("group_id", "."), get("message_id", ".")
-    user_id, group_id, message_id = ids
-    if not type(user_id) is type(group_id) is type(message_id) is str:
-        return False
-    first = user_id[:1], group_id[:1], message_id[:1]
-    if not FIRST_CHARACTERS.isdisjoint(first) and any(map(is_placeholder, ids)):
-        return False
-    # An empty array would be read as an empty object.
-    return type(get("properties")) is dict and type(get("context", _EMPTY)) is dict
-
-
 def clean(
     event: CanonicalEvent, corrections: Corrections, *, plain: bool
 ) -> tuple[CanonicalEvent, Sanitizer]:
     """The event with values that can be validated and stored, and what was repaired.
 
-    The same object if nothing had to be changed, else a new one.
+    Args:
+        event: with values as sent; not modified.
+        corrections: may accept placeholders.
+        plain: whether all values can be stored as they are.
     """
-    if plain and _is_clean(event):
-        return event, _UNUSED
     sanitizer = Sanitizer()
     fields, extra = dict(event.fields), event.extra
     if not plain:
