@@ -89,6 +89,7 @@ def test_short_way_makes_the_record_of_the_long_way(sent: Any, policy: Policy) -
         signed_up.SAMPLE,
         SDK_EVENT,
         SDK_EVENT | {"originalTimestamp": "23-11-02T00:30:08Z"},
+        SDK_EVENT | {"context": {"groupId": "g1"}},
         signed_up_with(event="Signed Up"),
         signed_up_with(event="Order Completed"),
         signed_up_with(event="order_completed"),

@@ -129,11 +129,12 @@ def fields_by_shape(sent: dict[str, Any]) -> dict[str, Any] | None:
     context = fields.get("context")
     if type(context) is not dict or _GROUP_NAMES.isdisjoint(context):
         return fields
-    group_id = context.get("group_id")
-    is_first = group_id is not None and fields.get("group_id") is None
-    if not is_first or "groupId" in context:
+    group_id, other = context.get("group_id"), context.get("groupId")
+    if (group_id is None) == (other is None):
         return None
-    fields["group_id"] = group_id
+    if fields.pop("group_id", None) is not None:
+        return None
+    fields["group_id"] = other if group_id is None else group_id
     return fields
 
 
