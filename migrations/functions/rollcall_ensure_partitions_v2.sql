@@ -78,3 +78,6 @@ BEGIN
     );
 END
 $do$;
+REVOKE ALL ON FUNCTION rollcall_ensure_partitions(integer) FROM PUBLIC;
+COMMENT ON FUNCTION rollcall_ensure_partitions(integer) IS
+    'Makes the missing partitions of events for this week and the next weeks_ahead, and returns how many; safe at any time. If inserts fail with "no partition of relation", run: SELECT rollcall_ensure_partitions()';

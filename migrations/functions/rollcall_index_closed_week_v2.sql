@@ -75,5 +75,6 @@ BEGIN
     );
 END
 $do$;
+REVOKE ALL ON FUNCTION rollcall_index_closed_week() FROM PUBLIC;
 COMMENT ON FUNCTION rollcall_index_closed_week() IS
     'Indexes one closed week, by email address and, unless it is in order, by event and timestamp; returns its partition, or NULL if all closed weeks are done. The service calls it once an hour';

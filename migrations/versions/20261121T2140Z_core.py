@@ -13,7 +13,7 @@ _FILES = (
     "tables/core_v1.sql",
     "views/signed_up_v1.sql",
     "views/account_added_user_v1.sql",
-    "functions/rollcall_ensure_partitions_v1.sql",
+    "functions/rollcall_ensure_partitions_v2.sql",
 )
 
 

@@ -10,7 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the function."""
-    execute_script("functions/rollcall_index_closed_week_v1.sql")
+    execute_script("functions/rollcall_index_closed_week_v2.sql")
 
 
 def downgrade() -> None:
