@@ -27,16 +27,10 @@ from app.store.quarantine.queries import delete_rejected, next_batch
 from app.store.read.events import KeysetPosition
 from app.store.read.filters import RejectedFilter
 from app.store.shards.buckets import read_buckets
-from app.store.shards.claim import store_in_buckets
+from app.store.shards.claim import store_records
 from app.store.tables import rejected_events
 from app.store.transaction import driver_in_transaction
-from app.store.write.insert import (
-    CONFLICT,
-    ERASED,
-    REFUSED_AS_ERASED,
-    STORED,
-    store_records,
-)
+from app.store.write.insert import CONFLICT, ERASED, REFUSED_AS_ERASED, STORED
 from app.store.write.partitions import ensure_partitions
 
 # Processing a batch of the largest events takes seconds without a query.
@@ -227,9 +221,7 @@ async def store_each(
         async with connection.begin_nested():
             buckets = await read_buckets(connection)
             driver = await driver_in_transaction(connection)
-            if buckets.is_one:
-                return await store_records(driver, records)
-            return await store_in_buckets(driver, buckets, records)
+            return await store_records(driver, buckets, records)
     except DATABASE_ERRORS as error:
         if not is_data_error(error):
             raise

@@ -4,8 +4,7 @@ A function does it on the node that holds the shard. Outside a transaction, Citu
 the call on, and the node commits by itself.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -14,7 +13,13 @@ from app.pipeline.outcome import Outcome
 from app.pipeline.record import Record
 from app.store.shards.buckets import Buckets
 from app.store.shards.settings import prepare_transaction
-from app.store.write.insert import Claim, insert_parameters, resolve_outcomes
+from app.store.write.insert import (
+    Claim,
+    claim_and_store,
+    insert_parameters,
+    read_claims,
+    resolve_outcomes,
+)
 
 # In a transaction, Citus counts this call as a modification, which decides on how the
 # transaction commits. It writes all values into the text that it passes on.
@@ -75,7 +80,7 @@ async def read_claims_in_bucket(
     return {str(id_): Claim(*claim) for id_, *claim in rows}
 
 
-async def store_in_buckets(
+async def store_records(
     driver: asyncpg.Connection, buckets: Buckets, records: Sequence[Record]
 ) -> list[Outcome]:
     """Store the records whose ids are new, in the caller's transaction.
@@ -83,30 +88,40 @@ async def store_in_buckets(
     The transaction spans the shards of all buckets that it touches, in ascending order,
     so that two of these cannot wait for each other. For the actions of operators.
 
+    Args:
+        driver: in a transaction at READ COMMITTED.
+        buckets: of the database.
+        records: of those with one id the first is stored; the others answer from it.
+
     Returns:
         `STORED`, `DUPLICATE`, `CONFLICT` or `REFUSED_AS_ERASED` for each record, in
         their order.
     """
+    if buckets.is_one:
+        return await _store(driver, None, records)
     await prepare_transaction(driver, buckets)
     outcomes: dict[int, Outcome] = {}
-    divided = {
-        bucket: places
-        for bucket, places in buckets.divide(records).items()
-        if bucket is not None
-    }
-    for bucket, places in sorted(divided.items()):
-        group = [records[place] for place in places]
-        known = await claim_in_bucket(driver, bucket, group)
-        claims = await read_claims_in_bucket(driver, bucket, known)
-        found: Mapping[int, Any] = dict(
-            zip(places, resolve_outcomes(group, known, claims), strict=True)
-        )
-        # Known when they were claimed, and deleted before their claims were read.
-        freed = [place for place, outcome in found.items() if outcome is None]
-        outcomes |= {place: found[place] for place in found.keys() - freed}
-        if freed:
-            again = await store_in_buckets(
-                driver, buckets, [records[place] for place in freed]
-            )
-            outcomes |= dict(zip(freed, again, strict=True))
+    divided = buckets.divide(records)
+    for bucket in buckets.numbers:
+        if places := divided.get(bucket):
+            group = [records[place] for place in places]
+            stored = await _store(driver, bucket, group)
+            outcomes |= zip(places, stored, strict=True)
     return [outcomes[place] for place in range(len(records))]
+
+
+async def _store(
+    driver: asyncpg.Connection, bucket: int | None, records: Sequence[Record]
+) -> list[Outcome]:
+    """Store the records of one bucket; None on a single server."""
+    if bucket is None:
+        known = await claim_and_store(driver, records)
+        claims = await read_claims(driver, known)
+    else:
+        known = await claim_in_bucket(driver, bucket, records)
+        claims = await read_claims_in_bucket(driver, bucket, known)
+    outcomes = resolve_outcomes(records, known, claims)
+    # Known when they were claimed, and deleted before their claims were read.
+    freed = [r for r, outcome in zip(records, outcomes, strict=True) if not outcome]
+    again = iter(await _store(driver, bucket, freed) if freed else ())
+    return [outcome or next(again) for outcome in outcomes]

@@ -110,34 +110,6 @@ class Claim(NamedTuple):
     is_erased: bool
 
 
-async def store_records(
-    driver: asyncpg.Connection,
-    records: Sequence[Record],
-    *,
-    import_id: UUID | None = None,
-) -> list[Outcome]:
-    """Store the records whose ids are new.
-
-    Args:
-        driver: in a transaction at READ COMMITTED, or outside any: then the first
-            statement commits by itself.
-        records: of those with one id the first is inserted; the others answer from it.
-        import_id: the import that they come from, if any.
-
-    Returns:
-        `STORED`, `DUPLICATE`, `CONFLICT` or `REFUSED_AS_ERASED` for each record, in
-        their order.
-    """
-    known = await claim_and_store(driver, records, import_id=import_id)
-    outcomes = resolve_outcomes(records, known, await read_claims(driver, known))
-    # Known when they were claimed, and deleted before their claims were read.
-    freed = [r for r, outcome in zip(records, outcomes, strict=True) if not outcome]
-    if freed:
-        again = iter(await store_records(driver, freed, import_id=import_id))
-        return [outcome or next(again) for outcome in outcomes]
-    return [outcome for outcome in outcomes if outcome]
-
-
 async def claim_and_store(
     driver: asyncpg.Connection,
     records: Sequence[Record],
@@ -145,6 +117,12 @@ async def claim_and_store(
     import_id: UUID | None = None,
 ) -> set[str]:
     """Store the first record of each id that is new, in one statement.
+
+    Args:
+        driver: in a transaction at READ COMMITTED, or outside any: then the statement
+            commits by itself.
+        records: the first of those with one id is inserted.
+        import_id: the import that they come from, if any.
 
     Returns:
         The ids that were known before.

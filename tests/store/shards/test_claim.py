@@ -13,7 +13,7 @@ from app.store.dsn import dsn_of, with_pooler
 from app.store.engine import create_engine
 from app.store.operator_session import in_operator_transaction
 from app.store.shards.buckets import Buckets, read_buckets
-from app.store.shards.claim import claim_in_bucket, store_in_buckets
+from app.store.shards.claim import claim_in_bucket, store_records
 from app.store.shards.settings import pass_settings_on
 from app.store.transaction import driver_in_transaction, driver_of
 from app.store.write.insert import STORED, insert_parameters
@@ -110,7 +110,7 @@ async def test_transaction_of_several_statements_commits_in_two_phases(
     """In one phase, a commit that fails on a worker would be a mere warning."""
     event = record()
     async with shards.driver.transaction():
-        outcomes = await store_in_buckets(shards.driver, shards.buckets, [event])
+        outcomes = await store_records(shards.driver, shards.buckets, [event])
         assert outcomes == [STORED]
         assert not any(map(is_prepare, await shards.sent()))
     commands = await shards.sent()

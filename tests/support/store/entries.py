@@ -13,12 +13,11 @@ from app.pipeline.record import Record, RequestContext
 from app.pipeline.rejection import Rejection
 from app.store.quarantine.caps import Quarantine
 from app.store.shards.buckets import ONE_BUCKET, Buckets, read_buckets
-from app.store.shards.claim import store_in_buckets
+from app.store.shards.claim import store_records
 from app.store.shards.committer import committer_of
 from app.store.tables import event_ids, events, rejected_events
 from app.store.transaction import driver_in_transaction
 from app.store.write.committer import Committer
-from app.store.write.insert import store_records
 from tests.support.limits import PATIENCE_S
 from tests.support.pipeline.verdicts import (
     RECEIPT,
@@ -102,9 +101,7 @@ async def store(connection: AsyncConnection, *records: Record) -> list[Outcome]:
     """Store records in a transaction of the caller's, which it commits or not."""
     buckets = await read_buckets(connection)
     driver = await driver_in_transaction(connection)
-    if buckets.is_one:
-        return await store_records(driver, records)
-    return await store_in_buckets(driver, buckets, records)
+    return await store_records(driver, buckets, records)
 
 
 async def rows(engine: AsyncEngine, table: Table) -> Sequence[Any]:
