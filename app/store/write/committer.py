@@ -187,45 +187,21 @@ class Committer:
 
         The other records of the batch are committed and stay so, however this ends.
         """
-        places: list[int] = []
-        rejections: list[Rejection] = []
-        for place, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
-            if outcome is not None and outcome.differs and isinstance(entry, Record):
-                places.append(place)
-                rejections.append(reject_record(entry, ID_CONFLICT))
-        if not places:
+        conflicts: dict[int, Entry] = {
+            place: reject_record(entry, ID_CONFLICT)
+            for place, (entry, outcome) in enumerate(
+                zip(entries, outcomes, strict=True)
+            )
+            if outcome is not None and outcome.differs and isinstance(entry, Record)
+        }
+        if not conflicts:
             return
-        kept = await self._keep_or_split(rejections, deadline)
-        for place, is_kept in zip(places, kept, strict=True):
+        found = await self._store_or_split([*conflicts.values()], deadline)
+        for place, rejected in zip(conflicts, found, strict=True):
             outcome = outcomes[place]
-            if is_kept is None or outcome is None:
-                outcomes[place] = None
-            else:
-                outcomes[place] = outcome._replace(kept=is_kept)
-
-    async def _keep_or_split(
-        self, rejections: list[Rejection], deadline: float
-    ) -> list[bool | None]:
-        """Whether each rejection is in quarantine; None if no commit was confirmed."""
-
-        async def keep(driver: asyncpg.Connection) -> list[bool]:
-            async with driver.transaction():
-                return await self._quarantine.keep(driver, rejections)
-
-        try:
-            return [*await self._retry(keep, deadline)]
-        except DATABASE_ERRORS as error:
-            if not is_data_error(error):
-                self._count_failure(error, len(rejections))
-                return [None] * len(rejections)
-            if len(rejections) == 1:
-                log.exception("conflicting event refused by the database")
-                return [False]
-        half = len(rejections) // 2
-        return [
-            *await self._keep_or_split(rejections[:half], deadline),
-            *await self._keep_or_split(rejections[half:], deadline),
-        ]
+            outcomes[place] = (
+                outcome and rejected and outcome._replace(kept=rejected.kept)
+            )
 
     async def _quarantine_poison(
         self, entry: Entry, sqlstate: str, deadline: float
