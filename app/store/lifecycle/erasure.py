@@ -27,7 +27,7 @@ from app.store.quarantine.queries import delete_rejected
 from app.store.shards.buckets import ONE_BUCKET, Buckets, read_buckets
 from app.store.shards.settings import prepare_shards
 from app.store.tables import events, rejected_events
-from app.store.transaction import driver_of
+from app.store.transaction import driver_in_transaction, driver_of
 
 # Rewriting a table locks it; larger ones are left to the operator.
 MAX_SCRUB_BYTES = 1024**3
@@ -113,7 +113,7 @@ async def erase_person(
     """
     async with person_transaction(url) as connection:
         buckets = await read_buckets(connection)
-        await prepare_shards(connection, buckets)
+        await prepare_shards(await driver_in_transaction(connection), buckets)
         found = await find_rows(connection, person, with_mentions=redact)
         own = [trace for trace in found.own if trace.table == "events"]
         gone = await connection.execute(_ERASE_EVENTS, _places(own, buckets))

@@ -4,7 +4,7 @@ A function does it on the node that holds the shard. Outside a transaction, Citu
 the call on, and the node commits by itself.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
@@ -12,9 +12,8 @@ import asyncpg
 from app.pipeline.outcome import Outcome
 from app.pipeline.record import Record
 from app.store.shards.buckets import Buckets
-from app.store.shards.settings import prepare_transaction
+from app.store.shards.settings import prepare_shards
 from app.store.write.insert import (
-    Claim,
     claim_and_store,
     insert_parameters,
     read_claims,
@@ -36,11 +35,6 @@ _CLAIM_AND_STORE_ALONE = f"""
 FROM event_ids
 WHERE bucket = {{bucket}} AND id = '00000000-0000-0000-0000-000000000000'
 HAVING true
-"""
-# Text and not an array, whose type the driver would have to look up.
-_READ_CLAIMS = """
-SELECT id, content_hash, erased_at IS NOT NULL FROM event_ids
-WHERE bucket = $1 AND id = ANY(CAST(string_to_array($2::text, ',') AS uuid[]))
 """
 
 
@@ -70,16 +64,6 @@ async def claim_in_bucket(
     return set(known.split(",")) if known else set()
 
 
-async def read_claims_in_bucket(
-    driver: asyncpg.Connection, bucket: int, ids: Collection[str]
-) -> dict[str, Claim]:
-    """The claims of ids that were known; an id whose event was deleted has none."""
-    if not ids:
-        return {}
-    rows = await driver.fetch(_READ_CLAIMS, bucket, ",".join(ids))
-    return {str(id_): Claim(*claim) for id_, *claim in rows}
-
-
 async def store_records(
     driver: asyncpg.Connection, buckets: Buckets, records: Sequence[Record]
 ) -> list[Outcome]:
@@ -97,31 +81,31 @@ async def store_records(
         `STORED`, `DUPLICATE`, `CONFLICT` or `REFUSED_AS_ERASED` for each record, in
         their order.
     """
-    if buckets.is_one:
-        return await _store(driver, None, records)
-    await prepare_transaction(driver, buckets)
+    await prepare_shards(driver, buckets)
     outcomes: dict[int, Outcome] = {}
     divided = buckets.divide(records)
     for bucket in buckets.numbers:
         if places := divided.get(bucket):
             group = [records[place] for place in places]
-            stored = await _store(driver, bucket, group)
+            stored = await _store(driver, buckets, bucket, group)
             outcomes |= zip(places, stored, strict=True)
     return [outcomes[place] for place in range(len(records))]
 
 
 async def _store(
-    driver: asyncpg.Connection, bucket: int | None, records: Sequence[Record]
+    driver: asyncpg.Connection,
+    buckets: Buckets,
+    bucket: int,
+    records: Sequence[Record],
 ) -> list[Outcome]:
-    """Store the records of one bucket; None on a single server."""
-    if bucket is None:
+    """Store the records of one bucket."""
+    if buckets.is_one:
         known = await claim_and_store(driver, records)
-        claims = await read_claims(driver, known)
     else:
         known = await claim_in_bucket(driver, bucket, records)
-        claims = await read_claims_in_bucket(driver, bucket, known)
+    claims = await read_claims(driver, known, bucket=bucket)
     outcomes = resolve_outcomes(records, known, claims)
     # Known when they were claimed, and deleted before their claims were read.
     freed = [r for r, outcome in zip(records, outcomes, strict=True) if not outcome]
-    again = iter(await _store(driver, bucket, freed) if freed else ())
+    again = iter(await _store(driver, buckets, bucket, freed) if freed else ())
     return [outcome or next(again) for outcome in outcomes]

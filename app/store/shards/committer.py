@@ -9,10 +9,9 @@ from typing_extensions import override
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record
 from app.store.shards.buckets import Buckets
-from app.store.shards.claim import claim_in_bucket, read_claims_in_bucket
+from app.store.shards.claim import claim_in_bucket
 from app.store.shards.settings import pass_settings_on
 from app.store.write.committer import Committer
-from app.store.write.insert import Claim
 
 
 class BucketCommitter(Committer):
@@ -27,7 +26,6 @@ class BucketCommitter(Committer):
     ) -> None:
         super().__init__(engine, **options)
         self._buckets = buckets
-        self._bucket = buckets.numbers[0]
 
     @override
     async def commit(
@@ -55,12 +53,6 @@ class BucketCommitter(Committer):
         return await claim_in_bucket(
             driver, self._bucket, records, import_id=self._import_id
         )
-
-    @override
-    async def _claims_of(
-        self, driver: asyncpg.Connection, ids: set[str]
-    ) -> dict[str, Claim]:
-        return await read_claims_in_bucket(driver, self._bucket, ids)
 
 
 def committer_of(engine: AsyncEngine, buckets: Buckets, **options: Any) -> Committer:

@@ -7,10 +7,8 @@ login. `SET LOCAL` in a transaction reaches them, if Citus has been set to pass 
 from weakref import WeakKeyDictionary
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.shards.buckets import Buckets
-from app.store.transaction import driver_in_transaction
 
 # Durable commits and UTC hold whatever the role or the database on a worker says. The
 # names stand in the text: the driver would look up the type of an array in the
@@ -41,21 +39,16 @@ WHERE bucket IN ({}, {}) AND id = '00000000-0000-0000-0000-000000000000'
 _scripts: WeakKeyDictionary[asyncpg.Connection, str] = WeakKeyDictionary()
 
 
-async def prepare_shards(connection: AsyncConnection, buckets: Buckets) -> None:
-    """As `prepare_transaction`; nothing where there is one bucket."""
-    if not buckets.is_one:
-        await prepare_transaction(await driver_in_transaction(connection), buckets)
-
-
-async def prepare_transaction(driver: asyncpg.Connection, buckets: Buckets) -> None:
+async def prepare_shards(driver: asyncpg.Connection, buckets: Buckets) -> None:
     """Pass the session's settings on to the workers, and commit on all or on none.
 
     Args:
         driver: in a transaction of several statements that has not used a worker yet.
-        buckets: several.
+        buckets: of the database; where it has one, nothing is done.
     """
-    await pass_settings_on(driver)
-    await driver.execute(_COMMIT_IN_TWO_PHASES.format(*buckets.numbers[:2]))
+    if not buckets.is_one:
+        await pass_settings_on(driver)
+        await driver.execute(_COMMIT_IN_TWO_PHASES.format(*buckets.numbers[:2]))
 
 
 async def pass_settings_on(driver: asyncpg.Connection) -> None:

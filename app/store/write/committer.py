@@ -71,6 +71,7 @@ class Committer:
         self._quarantine = quarantine or Quarantine()
         self._metrics = metrics or Metrics()
         self._import_id = import_id
+        self._bucket = 0
 
     async def commit(
         self, entries: list[Entry], *, waited_s: float = 0.0
@@ -157,11 +158,6 @@ class Committer:
     ) -> set[str]:
         return await claim_and_store(driver, records, import_id=self._import_id)
 
-    async def _claims_of(
-        self, driver: asyncpg.Connection, ids: set[str]
-    ) -> dict[str, Claim]:
-        return await read_claims(driver, ids)
-
     async def _read_claims(self, known: set[str], deadline: float) -> dict[str, Claim]:
         """Read the claims of known ids; none if Postgres fails until the deadline."""
         if not known:
@@ -169,7 +165,7 @@ class Committer:
 
         async def read(driver: asyncpg.Connection) -> dict[str, Claim]:
             async with single_statement(driver):
-                return await self._claims_of(driver, known)
+                return await read_claims(driver, known, bucket=self._bucket)
 
         try:
             return await self._retry(read, deadline)

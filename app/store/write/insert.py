@@ -87,9 +87,11 @@ _MARK = "\x1f"
 _MARKED_COLUMNS = 12
 
 # A statement of its own: only a new snapshot sees what another worker has committed
-# while the claim waited for it.
+# while the claim waited for it. The ids are a text and not an array, whose type the
+# driver would have to look up on Citus.
 _READ_CLAIMS = """
-SELECT id, content_hash, erased_at IS NOT NULL FROM event_ids WHERE id = ANY($1::uuid[])
+SELECT id, content_hash, erased_at IS NOT NULL FROM event_ids
+WHERE bucket = $1 AND id = ANY(CAST(string_to_array($2::text, ',') AS uuid[]))
 """
 
 STORED = Outcome(EventStatus.STORED)
@@ -193,12 +195,12 @@ def _join_instants(instants: Sequence[datetime]) -> str:
 
 
 async def read_claims(
-    driver: asyncpg.Connection, ids: Collection[str]
+    driver: asyncpg.Connection, ids: Collection[str], *, bucket: int
 ) -> dict[str, Claim]:
     """The claims of ids that were known; an id whose event was deleted has none."""
     if not ids:
         return {}
-    rows = await driver.fetch(_READ_CLAIMS, list(ids))
+    rows = await driver.fetch(_READ_CLAIMS, bucket, ",".join(ids))
     return {str(id_): Claim(*claim) for id_, *claim in rows}
 
 

@@ -12,6 +12,7 @@ from app.store.lifecycle.audit import record_action
 from app.store.shards.buckets import read_buckets
 from app.store.shards.settings import prepare_shards
 from app.store.tables import event_ids, events, rejected_events
+from app.store.transaction import driver_in_transaction
 
 _REJECTED_BATCH = 1_000
 # Statistics of a partitioned table are collected by this statement alone: autovacuum
@@ -94,7 +95,8 @@ async def _delete_events(connection: AsyncConnection, import_id: UUID) -> Import
 
     All its rows have one `stored_at`, so a batch is within one partition.
     """
-    await prepare_shards(connection, await read_buckets(connection))
+    buckets = await read_buckets(connection)
+    await prepare_shards(await driver_in_transaction(connection), buckets)
     columns = events.c
     of_import = columns.import_id == import_id
     stored_at = await connection.scalar(
