@@ -22,7 +22,8 @@ from app.logs import RequestLog, fields
 from app.metrics.counters import Metrics
 from app.pipeline.record import Policy
 from app.request_errors import UnavailableError
-from app.store.write.submission import EntryWriter
+from app.store.shards.lanes import BucketWriters
+from app.store.write.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class IngestServices:
     """
 
     key_cache: KeyCache[str]
-    writer: EntryWriter
+    writer: Writer | BucketWriters
     policy: Policy
     limits: TrackLimits
     metrics: Metrics

@@ -26,17 +26,6 @@ class Waiter(Protocol):
         """
 
 
-class EntryWriter(Protocol):
-    """What stores the entries of bodies."""
-
-    def submit(self, entries: list[Entry], waiter: Waiter, /) -> None:
-        """Queue the entries of one body.
-
-        Raises:
-            UnavailableError: it is stopping.
-        """
-
-
 @dataclass(slots=True, eq=False)
 class Submission:
     """The entries of one body, and the receiver of their outcomes.
@@ -69,13 +58,10 @@ class Submission:
             pairs = zip(self.entries, outcomes, strict=True)
             outcomes = [outcome or _buffered(entry) for entry, outcome in pairs]
         confirmed = [outcome for outcome in outcomes if outcome is not None]
-        self._tell(confirmed if len(confirmed) == len(outcomes) else None)
+        self.tell(confirmed if len(confirmed) == len(outcomes) else None)
 
-    def drop(self) -> None:
-        """Tell the waiter that no commit was begun."""
-        self._tell(None)
-
-    def _tell(self, outcomes: list[Outcome] | None) -> None:
+    def tell(self, outcomes: list[Outcome] | None) -> None:
+        """Give an outcome for each entry to the waiter, or None as to `settled`."""
         try:
             self.waiter.settled(outcomes)
         except Exception:
