@@ -15,12 +15,17 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -106,22 +111,20 @@ async def backfill(
             import_id=import_.id,
         )
         first = list(islice(batches, _BATCHES_AHEAD))
-        # So few are done before another process has started.
-        if len(first) < _BATCHES_AHEAD:
-            here = _Pipeline[Batch, BatchInfo](
-                lambda batch: _run_here(process, batch), committer, report
-            )
-            await here.run(iter(first))
-            return
-        with _start_worker() as executor:
-            pipeline = _Pipeline[Batch, BatchInfo](
-                lambda batch: executor.submit(_process, process, batch),
-                committer,
-                report,
-            )
-            await pipeline.run(chain(first, batches))
+        ahead: deque[Future[_Processed[BatchInfo]]] = deque()
+        with _start_worker(is_thread=len(first) < _BATCHES_AHEAD) as executor:
+            try:
+                for batch in chain(first, batches):
+                    ahead.append(executor.submit(_process, process, batch))
+                    if len(ahead) > _BATCHES_AHEAD:
+                        await _commit(committer, ahead.popleft(), report)
+                while ahead:
+                    await _commit(committer, ahead.popleft(), report)
+            finally:
+                # What is ahead is not cancelled: a pool that breaks then would fail.
+                await committer.release()
 
-    with gc_tuned_for_batches():
+    with _gc_tuned_for_batches():
         try:
             await run_with_engine(url, work)
         except BrokenProcessPool as error:
@@ -142,7 +145,7 @@ async def _begin(connection: AsyncConnection, *, import_: Import) -> None:
 
 
 @contextmanager
-def gc_tuned_for_batches() -> Iterator[None]:
+def _gc_tuned_for_batches() -> Iterator[None]:
     """Raise the GC threshold: cycle collection takes 10 % of an import.
 
     Events contain no cycles, and the threshold counts only objects that were not freed.
@@ -158,68 +161,33 @@ def gc_tuned_for_batches() -> Iterator[None]:
         gc.unfreeze()
 
 
-class _Pipeline(Generic[Batch, BatchInfo]):
-    """Batches between the file and the database.
-
-    Args:
-        submit: begins to process a batch.
-        committer: commits in this process.
-        report: as for `backfill`.
-    """
-
-    def __init__(
-        self,
-        submit: Callable[[Batch], Future[_Processed[BatchInfo]]],
-        committer: Committer,
-        report: Report[BatchInfo],
-    ) -> None:
-        self._submit = submit
-        self._committer = committer
-        self._report = report
-        self._ahead: deque[Future[_Processed[BatchInfo]]] = deque()
-
-    async def run(self, batches: Iterator[Batch]) -> None:
-        """Process all batches and commit them in their order."""
-        try:
-            for batch in batches:
-                self._ahead.append(self._submit(batch))
-                if len(self._ahead) > _BATCHES_AHEAD:
-                    await self._commit_next()
-            while self._ahead:
-                await self._commit_next()
-        finally:
-            # What is ahead is not cancelled: a pool that breaks meanwhile would fail.
-            await self._committer.release()
-
-    async def _commit_next(self) -> None:
-        packed, info = await asyncio.wrap_future(self._ahead.popleft())
-        entries = [Record._make(e) if type(e) is tuple else e for e in packed]
-        outcomes = await self._committer.commit(entries)
-        confirmed = [outcome for outcome in outcomes if outcome is not None]
-        self._report(confirmed, info)
-        if len(confirmed) < len(outcomes):
-            raise DatabaseError(
-                f"The database has confirmed nothing for {COMMIT_TIMEOUT_S:.0f} s;"
-                " once it answers, run the same command again."
-            )
+async def _commit(
+    committer: Committer,
+    processing: Future[_Processed[BatchInfo]],
+    report: Report[BatchInfo],
+) -> None:
+    packed, info = await asyncio.wrap_future(processing)
+    entries = [Record._make(e) if type(e) is tuple else e for e in packed]
+    outcomes = await committer.commit(entries)
+    confirmed = [outcome for outcome in outcomes if outcome is not None]
+    report(confirmed, info)
+    if len(confirmed) < len(outcomes):
+        raise DatabaseError(
+            f"The database has confirmed nothing for {COMMIT_TIMEOUT_S:.0f} s;"
+            " once it answers, run the same command again."
+        )
 
 
 def _process(process: Process[Batch, BatchInfo], batch: Batch) -> _Processed[BatchInfo]:
-    """Process a batch in the worker process."""
+    """Process a batch in the worker."""
     entries, info = process(batch)
     return [tuple(e) if isinstance(e, Record) else e for e in entries], info
 
 
-def _run_here(
-    process: Process[Batch, BatchInfo], batch: Batch
-) -> Future[_Processed[BatchInfo]]:
-    """Process a batch in this process."""
-    future: Future[_Processed[BatchInfo]] = Future()
-    future.set_result(process(batch))
-    return future
-
-
-def _start_worker() -> ProcessPoolExecutor:
+def _start_worker(*, is_thread: bool) -> Executor:
+    """A worker process, or a thread for what is done before a process has started."""
+    if is_thread:
+        return ThreadPoolExecutor(1)
     # Forking would copy the connections and threads of this process.
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(1, mp_context=spawn, initializer=_prepare_worker)
