@@ -121,7 +121,7 @@ async def backfill(
                 while ahead:
                     await _commit(committer, ahead.popleft(), report)
             finally:
-                # What is ahead is not cancelled: a pool that breaks then would fail.
+                # Batches ahead are not cancelled: a pool that breaks then would fail.
                 await committer.release()
 
     with _gc_tuned_for_batches():
@@ -185,7 +185,7 @@ def _process(process: Process[Batch, BatchInfo], batch: Batch) -> _Processed[Bat
 
 
 def _start_worker(*, is_thread: bool) -> Executor:
-    """A worker process, or a thread for what is done before a process has started."""
+    """A worker process, or a thread for few batches: a process starts slowly."""
     if is_thread:
         return ThreadPoolExecutor(1)
     # Forking would copy the connections and threads of this process.
