@@ -26,7 +26,7 @@ from app.store.operator.causes import cause_of, sqlstate_of
 from app.store.quarantine.caps import ID_CONFLICT, UNSTORABLE, Quarantine, reject_record
 from app.store.write.insert import Claim, claim_and_store, read_claims, resolve_outcomes
 from app.store.write.kept_connection import KeptConnection
-from app.store.write.partitions import make_partitions
+from app.store.write.partitions import ENSURE_PARTITIONS
 
 T = TypeVar("T")
 
@@ -247,7 +247,7 @@ class Committer:
                 self._connection.until(deadline) as driver,
                 single_statement(driver),
             ):
-                await make_partitions(driver)
+                await driver.execute(ENSURE_PARTITIONS)
         except DATABASE_ERRORS as error:
             log.warning(
                 "the partition could not be made",

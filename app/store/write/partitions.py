@@ -1,10 +1,9 @@
 """The weekly partitions of `events`."""
 
-import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_ENSURE = "SELECT rollcall_ensure_partitions()"
+ENSURE_PARTITIONS = "SELECT rollcall_ensure_partitions()"
 # Number of future weeks that have a partition.
 WEEKS_AHEAD = """\
 SELECT count(*) AS weeks FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
@@ -21,7 +20,7 @@ async def ensure_partitions(connection: AsyncConnection) -> int:
     Returns:
         How many were made: 0 in all but one call a week.
     """
-    made: int = (await connection.execute(text(_ENSURE))).scalar_one()
+    made: int = (await connection.execute(text(ENSURE_PARTITIONS))).scalar_one()
     return made
 
 
@@ -29,8 +28,3 @@ async def weeks_ahead(connection: AsyncConnection) -> int:
     """Number of future weeks that have a partition."""
     weeks: int = (await connection.execute(text(WEEKS_AHEAD))).scalar_one()
     return weeks
-
-
-async def make_partitions(driver: asyncpg.Connection) -> None:
-    """As `ensure_partitions`, on the driver's connection."""
-    await driver.execute(_ENSURE)
