@@ -164,7 +164,7 @@ class Readiness:
         if outage is not None and not problem.is_schema:
             if not outage.takes:
                 reason += ", and the journal takes no events"
-            elif not outage.knows_a_sender:
+            elif not outage.known_keys.has_write_keys:
                 reason += ", and no key is known"
             else:
                 return Ready(events="buffered", reason=reason, since=problem.since)

@@ -153,4 +153,4 @@ class Drain:
         """Narrow down on the failing entry, and postpone it if it fails alone."""
         self._limit = max(1, len(page.seqs) // _SHRINK)
         if len(page.seqs) == 1 and await self._is_back():
-            page.file.postpone(page.seqs[-1])
+            page.file.after = page.seqs[-1]

@@ -96,11 +96,6 @@ class OfflineBuffer:
         """Whether the journal is expected to take events."""
         return self.buffer.journal.takes and not self.buffer.drain.is_barred
 
-    @property
-    def knows_a_sender(self) -> bool:
-        """Whether events of at least one write key can be taken without Postgres."""
-        return self.known_keys.has_write_keys
-
     async def start(self, *, reason: str | None) -> None:
         """Load the keys, and begin to drain the journals of earlier processes.
 

@@ -1,6 +1,7 @@
 """The journals of a machine for the operator, while the service may be running."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,7 +11,13 @@ from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal
 from app.store.journal.journal_file import is_owned
-from app.store.journal.sqlite import ASIDE, JournalStats, inspect, journal_files
+from app.store.journal.sqlite import (
+    ASIDE,
+    JournalStats,
+    connect_read_only,
+    journal_files,
+    measure,
+)
 from app.store.quarantine.caps import Quarantine
 from app.store.service_queries import ServiceQueries
 from app.store.shards.buckets import read_buckets
@@ -107,7 +114,6 @@ def _state_of(path: Path) -> Literal["owned", "free", "damaged"]:
 
 
 def _held_by(path: Path) -> JournalStats | None:
-    try:
-        return inspect(path)
-    except sqlite3.Error:
-        return None
+    with suppress(sqlite3.Error), connect_read_only(path) as connection:
+        return measure(connection)
+    return None

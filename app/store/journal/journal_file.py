@@ -30,6 +30,11 @@ class JournalFile:
     A lock file next to the database belongs to its owner until the file is closed or
     the process ends.
 
+    Attributes:
+        held: statistics of all entries in the file.
+        damaged: sequence numbers of entries that are never read again.
+        after: sequence number after which this round of reading continues.
+
     Raises:
         BlockingIOError: another process owns the file, or the file is gone.
         OSError: the file cannot be locked.
@@ -40,8 +45,8 @@ class JournalFile:
         self.held = JournalStats(0, 0, None)
         # Confirmed entries whose deletion failed, for example on a full disk.
         self._settled: set[int] = set()
-        self._damaged: set[int] = set()
-        self._after = 0
+        self.damaged: set[int] = set()
+        self.after = 0
         self._connection: sqlite3.Connection | None = None
         self._lock = ExitStack()
         if self._lock.enter_context(try_lock(_lock_of(path))) is None:
@@ -92,7 +97,7 @@ class JournalFile:
     @property
     def waiting(self) -> int:
         """Number of entries that can still be read and confirmed."""
-        return self.held.entries - len(self._settled) - len(self._damaged)
+        return self.held.entries - len(self._settled) - len(self.damaged)
 
     def append(self, entries: Collection[bytes], *, at: float) -> None:
         """Write entries durably, all or none.
@@ -122,9 +127,9 @@ class JournalFile:
         """
         lines: list[tuple[int, bytes]] = []
         size = 0
-        rows = read_after(self._open_connection, self._after)
+        rows = read_after(self._open_connection, self.after)
         for seq, checksum, entry in rows:
-            if seq in self._settled or seq in self._damaged:
+            if seq in self._settled or seq in self.damaged:
                 continue
             size += len(entry)
             if lines and (len(lines) == limit or size > max_bytes):
@@ -141,23 +146,6 @@ class JournalFile:
                 held = forget(connection, self._settled, held=self.held)
             self.held = held
             self._settled.clear()
-
-    def postpone(self, seq: int) -> None:
-        """Continue after this entry until a new round begins."""
-        self._after = seq
-
-    def begin_round(self) -> None:
-        """Read from the oldest again."""
-        self._after = 0
-
-    def skip(self, seqs: Iterable[int]) -> None:
-        """Never read these entries again: they are damaged."""
-        self._damaged.update(seqs)
-
-    @property
-    def has_damage(self) -> bool:
-        """Whether entries were skipped."""
-        return bool(self._damaged)
 
     def set_aside(self) -> Path:
         """Rename the file so that no process reads it, and leave it to the operator."""

@@ -84,14 +84,14 @@ class JournalSet:
             if lines:
                 return self._page(file, lines)
         for file in self._files:
-            file.begin_round()
+            file.after = 0
         if failure is not None:
             raise failure
         return None
 
     def skip(self, file: JournalFile, seqs: Iterable[int]) -> None:
         """Leave damaged entries to the operator."""
-        file.skip(seqs)
+        file.damaged.update(seqs)
         log.error("an entry of the journal is damaged", extra=fields(file=file.path))
         self._leave_if_done(file)
 
@@ -173,7 +173,7 @@ class JournalSet:
     def _leave_if_done(self, file: JournalFile) -> None:
         if file.waiting:
             return
-        if file.has_damage:
+        if file.damaged:
             self._set_aside(file)
         else:
             self._forget(file)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,18 +99,14 @@ def forget(
     )
 
 
-def inspect(path: Path) -> JournalStats:
-    """Measure a database that another process may be writing to.
+def connect_read_only(path: Path) -> closing[sqlite3.Connection]:
+    """Open a database that another process may be writing to.
 
     Raises:
-        sqlite3.Error: the database cannot be read.
+        sqlite3.Error: the file cannot be opened.
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S)
-    try:
-        return measure(connection)
-    finally:
-        connection.close()
+    return closing(sqlite3.connect(uri, uri=True))
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:

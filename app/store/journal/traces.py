@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,13 @@ from app.pipeline.outcome import Entry
 from app.pipeline.persons.person import Person
 from app.pipeline.record import Record
 from app.store.journal.codec import decode_entry
-from app.store.journal.sqlite import ASIDE, PARTS, journal_files, read_after
+from app.store.journal.sqlite import (
+    ASIDE,
+    PARTS,
+    connect_read_only,
+    journal_files,
+    read_after,
+)
 
 _PAUSE_S = 0.2
 _PIECE_BYTES = 16 * 1024
@@ -107,8 +113,7 @@ def _concerning(path: Path, person: Person) -> Iterator[tuple[bool, Entry]]:
 
 
 def _read(path: Path) -> Iterator[bytes]:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with suppress(sqlite3.Error), closing(sqlite3.connect(uri, uri=True)) as connection:
+    with suppress(sqlite3.Error), connect_read_only(path) as connection:
         for _, _, entry in read_after(connection, 0):
             yield entry
 
