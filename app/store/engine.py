@@ -77,7 +77,7 @@ def create_engine(  # noqa: PLR0913 - limits, each with a default
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout_s,
-        json_serializer=_as_is,
+        json_serializer=str,
         async_creator=partial(
             _connect,
             dsn_of(url),
@@ -125,7 +125,7 @@ def create_migration_engine(url: str, *, lock_timeout_s: float) -> AsyncEngine:
     return create_async_engine(
         _DIALECT,
         poolclass=NullPool,
-        json_serializer=_as_is,
+        json_serializer=str,
         async_creator=partial(
             _connect,
             dsn_of(url),
@@ -193,10 +193,6 @@ async def _connect(
         f"SET LOCAL {name} = '{value}';" for name, value in settings.items()
     )
     return connection
-
-
-def _as_is(json_text: str) -> str:
-    return json_text
 
 
 def _session_settings(
