@@ -90,7 +90,10 @@ class ConnectionMonitor:
         unfinished_headers: of all connections.
         known_heads: those that their clients repeat.
         inbox: spreads arriving bytes over the turns of the event loop.
+        began_at: when `run` began, on the loop's clock.
     """
+
+    began_at = float("-inf")
 
     def __init__(
         self,
@@ -183,6 +186,7 @@ class ConnectionMonitor:
     async def run(self) -> None:
         """Sweep until cancelled."""
         loop = asyncio.get_running_loop()
+        self.began_at = loop.time()
         while True:
             await asyncio.sleep(self._pause_s)
             await self._sweep(loop.time())

@@ -102,12 +102,16 @@ class ResponseOutput(FlowControl, ABC):
         self._was_unread |= waits
 
     def arrival_time(self) -> float:
-        """When the bytes arrived that are read now, on the loop's clock."""
+        """When the bytes arrived that are read now, on the loop's clock.
+
+        Bytes that came before this process served count from then on, so that requests
+        which waited for its start are processed and not refused as late.
+        """
         now = self._loop.time()
         if not self._was_unread:
             return now
         self._was_unread = False
-        return now - waited_s(self.transport)
+        return max(now - waited_s(self.transport), self._monitor.began_at)
 
     def common_headers(self, exchange: Exchange) -> bytes:
         """The lines that every response begins with; decides whether it is the last."""

@@ -197,6 +197,23 @@ async def test_time_of_a_request_that_was_left_unread_begins_with_its_arrival(
     assert arrivals[1] >= answered
 
 
+async def test_time_of_a_request_that_waited_for_the_start_begins_with_the_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.http.output.waited_s", lambda _: 3600.0)
+    late = Wire(bench)
+    late.send(post())
+    assert await late.responses(1) == [503]
+    monitor = ConnectionMonitor(LIMITS, bench.metrics)
+    sweeping = asyncio.create_task(monitor.run())
+    await eventually(lambda: monitor.began_at > 0)
+    waited = Wire(bench, monitor)
+    waited.send(post())
+
+    assert await waited.responses(1) == [200]
+    sweeping.cancel()
+
+
 @pytest.mark.parametrize(
     ("pause_s", "unread_s", "retry_after"),
     [(0.0, 0.0, b"1"), (0.5, 0.1, b"1"), (1.5, 0.3, b"2"), (5.0, 1.0, b"5")],
