@@ -140,11 +140,11 @@ class Readiness:
         """What the last commits found; no check is needed then."""
         outage = self._outage
         if outage is not None and outage.is_on:
-            circuit = outage.buffer.circuit
+            circuit = outage.drain.circuit
             return _Problem(
                 circuit.reason,
                 circuit.since or datetime.now(UTC),
-                is_schema=outage.buffer.drain.is_barred,
+                is_schema=outage.drain.is_barred,
             )
         refusal = self._refusal()
         # Without events, nothing but time shows that commits succeed again.

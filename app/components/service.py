@@ -115,7 +115,7 @@ class Service:
         self._writer = drains.writers = BucketWriters(
             Writer(
                 Committer(self._engine, **options()),
-                outage=self._outage.buffer if self._outage else None,
+                drain=self._outage.drain if self._outage else None,
             ),
             read_buckets=self._lookups.buckets,
             open_lanes=self._lanes.open,

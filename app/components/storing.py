@@ -9,16 +9,16 @@ from app.metrics.counters import Metrics
 from app.request_errors import UnavailableError
 from app.settings import Settings
 from app.store.engine import create_engine, watch_pool
-from app.store.journal.buffer import JournalBuffer
+from app.store.journal.drain import Drain
 from app.store.journal.fallback import OfflineBuffer, journal_directory, prepare_journal
-from app.store.journal.journal import prepare
+from app.store.journal.journal import Journal, prepare
 from app.store.keys.live_keys import LiveKeys
 from app.store.keys.snapshot_file import KeySnapshotFile
 from app.store.service_queries import ServiceQueries
 from app.store.shards.buckets import Buckets
 from app.store.shards.committer import BucketCommitter
-from app.store.shards.lanes import Lane
 from app.store.write.committer import Committer
+from app.store.write.writer import Writer
 
 # Each bucket needs the writer's, and one for its drain or the check before it.
 _CONNECTIONS = 2
@@ -45,9 +45,11 @@ def outage_buffer(
     if not prepare_journal(settings.data_dir, wanted=settings.journal):
         return None
     return OfflineBuffer(
-        JournalBuffer(
-            journal_directory(settings.data_dir),
-            max_bytes=settings.journal_max_bytes,
+        Drain(
+            Journal(
+                journal_directory(settings.data_dir),
+                max_bytes=settings.journal_max_bytes,
+            ),
             committer=committer,
             check=check,
         ),
@@ -79,7 +81,7 @@ class LaneFactory:
         self._outage = outage
         self._close: Callable[[], Awaitable[None]] | None = None
 
-    def open(self, buckets: Buckets) -> dict[int, Lane]:
+    def open(self, buckets: Buckets) -> dict[int, Writer]:
         """Make the lanes, which are still to be started.
 
         Raises:
@@ -104,17 +106,17 @@ class LaneFactory:
         def committer() -> BucketCommitter:
             return BucketCommitter(engine, buckets=buckets, **self._committer_options())
 
-        def lane(bucket: int) -> Lane:
+        def lane(bucket: int) -> Writer:
             if self._outage is None:
-                return Lane(committer(), None)
-            buffer = JournalBuffer(
-                directories[bucket],
-                max_bytes=self._settings.journal_max_bytes // len(buckets.numbers),
+                return Writer(committer())
+            max_bytes = self._settings.journal_max_bytes // len(buckets.numbers)
+            drain = Drain(
+                Journal(directories[bucket], max_bytes=max_bytes),
                 committer=committer(),
                 check=partial(lookups.check_bucket, bucket),
             )
-            self._outage.include(buffer)
-            return Lane(committer(), buffer)
+            self._outage.include(drain)
+            return Writer(committer(), drain=drain)
 
         return {bucket: lane(bucket) for bucket in buckets.numbers}
 

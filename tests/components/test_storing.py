@@ -60,7 +60,7 @@ async def test_bucket_whose_journal_cannot_be_kept_opens_nothing(
     assert [*opened] == [3, 5]
     assert pool_limit(metrics) == 2 * len(BUCKETS.numbers)
     for lane in opened.values():
-        assert lane.buffer is not None
-        await lane.buffer.journal.close()
-    await outage.buffer.journal.close()
+        assert lane.drain is not None
+        await lane.drain.journal.close()
+    await outage.drain.journal.close()
     await lanes.close()

@@ -32,10 +32,12 @@ class Drain:
     Args:
         journal: emptied; also adopts the files of processes that have ended.
         committer: separate from the writer's, so that neither waits for the other.
-        circuit: closed when a commit succeeds.
+        circuit: closed when a commit succeeds; by default one of its own.
         check: raises UnavailableError or SchemaError while nothing can be stored.
 
     Attributes:
+        journal: takes the entries that the writer cannot commit.
+        circuit: opened by the writer.
         is_barred: whether Postgres answers, but with a schema that is too old.
         confirmed: entries that Postgres has confirmed.
     """
@@ -45,12 +47,12 @@ class Drain:
         journal: Journal,
         *,
         committer: Committer,
-        circuit: CircuitBreaker,
         check: Callable[[], Awaitable[None]],
+        circuit: CircuitBreaker | None = None,
     ) -> None:
-        self._journal = journal
+        self.journal = journal
+        self.circuit = circuit or CircuitBreaker()
         self._committer = committer
-        self._circuit = circuit
         self._check = check
         self._limit = _FIRST_ENTRIES
         self._stopping = False
@@ -86,21 +88,21 @@ class Drain:
         return has_more
 
     async def _store_page(self) -> bool:
-        if self._circuit.is_open and not await self._is_back():
+        if self.circuit.is_open and not await self._is_back():
             return False
-        page = await self._journal.read(limit=self._limit)
+        page = await self.journal.read(limit=self._limit)
         if page is None or not page.entries:
-            if not self._journal.waiting:
-                self._circuit.close()
+            if not self.journal.waiting:
+                self.circuit.close()
             return False
         confirmed = await self._settle(page)
         if not confirmed:
             await self._take_less(page)
             return False
-        self._circuit.close()
+        self.circuit.close()
         self.confirmed += len(confirmed)
         self._limit = min(2 * self._limit, _MAX_ENTRIES)
-        await self._journal.settle(page, confirmed)
+        await self.journal.settle(page, confirmed)
         return True
 
     async def _run(self) -> None:
@@ -111,9 +113,9 @@ class Drain:
             try:
                 if began - looked_at > _LOOK_S:
                     looked_at = began
-                    if await self._journal.adopt():
+                    if await self.journal.adopt():
                         log.warning("a journal was adopted")
-                if self._circuit.is_open or self._journal.waiting:
+                if self.circuit.is_open or self.journal.waiting:
                     more = await self.store_page()
                     # As long as the work took, so that draining takes at most half.
                     pause = min(time.monotonic() - began, pause) if more else pause
@@ -126,8 +128,8 @@ class Drain:
             await self._check()
         except (SchemaError, UnavailableError) as error:
             self.is_barred = isinstance(error, SchemaError)
-            if self._circuit.is_open:  # the cause may have changed
-                self._circuit.open(
+            if self.circuit.is_open:  # the cause may have changed
+                self.circuit.open(
                     error.detail.rstrip(".")
                     if isinstance(error, SchemaError)
                     else error.reason
@@ -144,7 +146,7 @@ class Drain:
             # A defect, which would otherwise stop the drain for ever.
             log.exception("draining failed")
             if len(page.entries) == 1:
-                await self._journal.skip(page)
+                await self.journal.skip(page)
             return []
         settled = zip(page.seqs, outcomes, strict=True)
         return [seq for seq, outcome in settled if outcome is not None]

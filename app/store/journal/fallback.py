@@ -16,7 +16,7 @@ from app.metrics.catalog import (
     JOURNAL_OLDEST_SECONDS,
 )
 from app.metrics.counters import Metrics
-from app.store.journal.buffer import JournalBuffer
+from app.store.journal.drain import Drain
 from app.store.journal.journal import prepare
 from app.store.journal.sqlite import JournalStats
 from app.store.keys.live_keys import LiveKeys
@@ -59,42 +59,40 @@ class OfflineBuffer:
     """The parts of one process that work without Postgres.
 
     Attributes:
-        buffer: its circuit breaker is open while Postgres is considered unavailable.
+        drain: its circuit breaker is open while Postgres is considered unavailable.
         known_keys: identify senders.
     """
 
-    def __init__(
-        self, buffer: JournalBuffer, *, known_keys: LiveKeys, metrics: Metrics
-    ) -> None:
-        self.buffer = buffer
+    def __init__(self, drain: Drain, *, known_keys: LiveKeys, metrics: Metrics) -> None:
+        self.drain = drain
         self.known_keys = known_keys
         self._keys_up: asyncio.Task[None] | None = None
-        self._buffers = [buffer]
+        self._drains = [drain]
         metrics.register_gauges(
             {
                 CIRCUIT_OPEN: lambda: sum(
-                    each.circuit.is_open for each in self._buffers
+                    each.circuit.is_open for each in self._drains
                 ),
                 JOURNAL_BYTES: lambda: sum(held.size for held in self._held),
-                JOURNAL_BYTES_LIMIT: lambda: buffer.journal.max_bytes,
+                JOURNAL_BYTES_LIMIT: lambda: drain.journal.max_bytes,
                 JOURNAL_EVENTS: lambda: sum(held.entries for held in self._held),
                 JOURNAL_OLDEST_SECONDS: self._age_of_oldest,
             }
         )
 
-    def include(self, buffer: JournalBuffer) -> None:
+    def include(self, drain: Drain) -> None:
         """Count the journal of a bucket in the metrics."""
-        self._buffers.append(buffer)
+        self._drains.append(drain)
 
     @property
     def is_on(self) -> bool:
         """Whether Postgres is considered unavailable."""
-        return self.buffer.circuit.is_open
+        return self.drain.circuit.is_open
 
     @property
     def takes(self) -> bool:
         """Whether the journal is expected to take events."""
-        return self.buffer.journal.takes and not self.buffer.drain.is_barred
+        return self.drain.journal.takes and not self.drain.is_barred
 
     async def start(self, *, reason: str | None) -> None:
         """Load the keys, and begin to drain the journals of earlier processes.
@@ -103,16 +101,17 @@ class OfflineBuffer:
             reason: why Postgres is unavailable; None if it is not.
         """
         if reason is not None:
-            self.buffer.circuit.open(reason)
+            self.drain.circuit.open(reason)
         await self.known_keys.refresh()
         self._keys_up = asyncio.create_task(self.known_keys.keep_refreshing())
-        self.buffer.drain.start()
+        self.drain.start()
 
     async def stop(self, *, within_s: float) -> None:
         """Store as many entries as the time allows; the others stay on the disk."""
         if self._keys_up is not None:
             self._keys_up.cancel()
-        await self.buffer.stop(within_s=within_s)
+        await self.drain.stop(within_s=within_s)
+        await self.drain.journal.close()
 
     def _age_of_oldest(self) -> float:
         oldest = [held.oldest_at for held in self._held if held.oldest_at is not None]
@@ -120,4 +119,4 @@ class OfflineBuffer:
 
     @property
     def _held(self) -> list[JournalStats]:
-        return [each.journal.held for each in self._buffers]
+        return [each.journal.held for each in self._drains]

@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.journal.circuit_breaker import CircuitBreaker
 from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal
 from app.store.journal.journal_file import is_owned
@@ -88,12 +87,7 @@ async def drain_free(
         engine, buckets, timeout_s=timeout_s, quarantine=quarantine
     )
     lookups = ServiceQueries(engine, timeout_s=_CHECK_TIMEOUT_S)
-    drain = Drain(
-        journal,
-        committer=committer,
-        circuit=CircuitBreaker(),
-        check=lookups.check_ready,
-    )
+    drain = Drain(journal, committer=committer, check=lookups.check_ready)
     try:
         files = [file] if file else journal_files(directory)
         journals = sum([await journal.adopt(each) for each in files])

@@ -1,4 +1,4 @@
-"""Lanes: a writer, a circuit breaker and a drain for each bucket.
+"""Lanes: a writer with a circuit breaker, a journal and a drain for each bucket.
 
 A shard that is away fills the journal of its own bucket, and delays no other.
 """
@@ -11,30 +11,10 @@ from typing_extensions import override
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.record import Record
 from app.request_errors import UnavailableError
-from app.store.journal.buffer import JournalBuffer
 from app.store.shards.buckets import ONE_BUCKET, Buckets
 from app.store.write.committer import Committer
 from app.store.write.submission import Waiter
 from app.store.write.writer import Refusal, Writer
-
-
-class Lane:
-    """One bucket's way to its server.
-
-    Args:
-        committer: of the writer.
-        buffer: takes entries that the server does not store; None without a journal.
-    """
-
-    def __init__(self, committer: Committer, buffer: JournalBuffer | None) -> None:
-        self.writer = Writer(committer, outage=buffer)
-        self.buffer = buffer
-
-    def start(self) -> None:
-        """Start the tasks; needs a running event loop."""
-        self.writer.start()
-        if self.buffer is not None:
-            self.buffer.drain.start()
 
 
 class BucketWriters:
@@ -44,7 +24,7 @@ class BucketWriters:
         first: writer of all entries as long as one bucket is known; with several, of
             the rejected events, which have no bucket.
         read_buckets: asks the database.
-        open_lanes: makes the lane of each bucket.
+        open_lanes: makes the writer of each bucket.
 
     Attributes:
         submit: queues the entries of one body, as `Writer.submit` does: the first
@@ -56,21 +36,21 @@ class BucketWriters:
         first: Writer,
         *,
         read_buckets: Callable[[], Awaitable[Buckets]],
-        open_lanes: Callable[[Buckets], dict[int, Lane]],
+        open_lanes: Callable[[Buckets], dict[int, Writer]],
     ) -> None:
         self._first = first
         self.submit: Callable[[list[Entry], Waiter], None] = first.submit
         self._read_buckets = read_buckets
         self._open_lanes = open_lanes
         self._buckets = ONE_BUCKET
-        self._lanes: dict[int, Lane] = {}
+        self._lanes: dict[int, Writer] = {}
         self._closing = False
 
     @property
     def waiting(self) -> int:
         """Number of bodies in the queues; one of several buckets is in several."""
         lanes = self._lanes.values()
-        return self._first.waiting + sum(lane.writer.waiting for lane in lanes)
+        return self._first.waiting + sum(lane.waiting for lane in lanes)
 
     @property
     def has_lanes(self) -> bool:
@@ -85,7 +65,7 @@ class BucketWriters:
         """
         if not self._lanes:
             return self._first.refusal
-        each = [lane.writer.refusal for lane in self._lanes.values()]
+        each = [lane.refusal for lane in self._lanes.values()]
         refusals = [refusal for refusal in each if refusal is not None]
         return max(refusals) if len(refusals) == len(each) else None
 
@@ -105,6 +85,8 @@ class BucketWriters:
         self.submit = self._submit_by_bucket
         for lane in self._lanes.values():
             lane.start()
+            if lane.drain is not None:
+                lane.drain.start()
 
     def start(self) -> None:
         """Start the first writer; needs a running event loop."""
@@ -114,13 +96,14 @@ class BucketWriters:
         """Write the queues, then end; later submissions are refused."""
         self._closing = True
         await asyncio.gather(
-            self._first.stop(), *(lane.writer.stop() for lane in self._lanes.values())
+            self._first.stop(), *(lane.stop() for lane in self._lanes.values())
         )
 
     async def drain(self, *, within_s: float) -> None:
         """Store as much of the buckets' journals as the time allows."""
-        buffers = [lane.buffer for lane in self._lanes.values() if lane.buffer]
-        await asyncio.gather(*(buffer.stop(within_s=within_s) for buffer in buffers))
+        drains = [lane.drain for lane in self._lanes.values() if lane.drain]
+        await asyncio.gather(*(drain.stop(within_s=within_s) for drain in drains))
+        await asyncio.gather(*(drain.journal.close() for drain in drains))
 
     def _submit_by_bucket(self, entries: list[Entry], waiter: Waiter) -> None:
         if self._closing:
@@ -136,7 +119,7 @@ class BucketWriters:
             self._writer_of(bucket).submit(part, _Part(whole, places))
 
     def _writer_of(self, bucket: int | None) -> Writer:
-        return self._first if bucket is None else self._lanes[bucket].writer
+        return self._first if bucket is None else self._lanes[bucket]
 
 
 class RoutingCommitter(Committer):

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from app.pipeline.outcome import Entry, Outcome
 from app.request_errors import UnavailableError
-from app.store.journal.buffer import JournalBuffer
 from app.store.journal.circuit_breaker import CircuitBreaker
+from app.store.journal.drain import Drain
 from app.store.journal.journal import Journal
 from app.store.write.committer import Committer
 from app.store.write.submission import Submission, Waiter
@@ -56,19 +56,19 @@ class Writer:
 
     Args:
         committer: used for one commit at a time.
-        outage: its journal takes the entries that are not confirmed in time, and its
+        drain: its journal takes the entries that are not confirmed in time, and its
             circuit breaker is opened then; while it is open, nothing is committed.
 
     Attributes:
+        drain: stores the entries of the journal; None without one.
         refusal: the last commit, if its events were refused.
     """
 
-    def __init__(
-        self, committer: Committer, *, outage: JournalBuffer | None = None
-    ) -> None:
+    def __init__(self, committer: Committer, *, drain: Drain | None = None) -> None:
         self._committer = committer
-        self._journal = outage.journal if outage else None
-        self._circuit = outage.circuit if outage else CircuitBreaker()
+        self.drain = drain
+        self._journal = drain.journal if drain else None
+        self._circuit = drain.circuit if drain else CircuitBreaker()
         self._waiting: deque[Submission] = deque()
         # Submissions in the last transaction.
         self._taken = 0

@@ -11,10 +11,10 @@ from typing_extensions import override
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
 from app.request_errors import UnavailableError
-from app.store.journal.buffer import JournalBuffer
-from app.store.journal.journal import prepare
+from app.store.journal.drain import Drain
+from app.store.journal.journal import Journal, prepare
 from app.store.shards.buckets import ONE_BUCKET, Buckets
-from app.store.shards.lanes import BucketWriters, Lane, RoutingCommitter
+from app.store.shards.lanes import BucketWriters, RoutingCommitter
 from app.store.write.committer import Committer
 from app.store.write.insert import STORED
 from app.store.write.writer import Writer
@@ -64,16 +64,16 @@ def writers_of(
     first: Recording,
     read: Callable[[], Awaitable[Buckets]] | None = None,
     *,
-    buffer: JournalBuffer | None = None,
+    drain: Drain | None = None,
 ) -> BucketWriters:
     async def read_buckets() -> Buckets:
         return BUCKETS
 
     return BucketWriters(
-        Writer(first, outage=buffer),
+        Writer(first, drain=drain),
         read_buckets=read or read_buckets,
         open_lanes=lambda buckets: {
-            bucket: Lane(committers[bucket], None) for bucket in buckets.numbers
+            bucket: Writer(committers[bucket]) for bucket in buckets.numbers
         },
     )
 
@@ -198,22 +198,21 @@ async def test_rejected_events_of_the_first_journal_wait_in_it_during_an_outage(
     async def check() -> None:
         """The database answers, but commits nothing."""
 
-    drain = RecordingDrain(None)
+    committer = RecordingDrain(None)
     prepare(tmp_path / "journal")
-    buffer = JournalBuffer(
-        tmp_path / "journal", max_bytes=1024**2, committer=drain, check=check
-    )
-    drain.writers = writers = writers_of(
+    journal = Journal(tmp_path / "journal", max_bytes=1024**2)
+    drain = Drain(journal, committer=committer, check=check)
+    committer.writers = writers = writers_of(
         {bucket: Recording() for bucket in BUCKETS.numbers},
         Recording(None),
-        buffer=buffer,
+        drain=drain,
     )
     writers.start()
     await writers.refresh()
-    buffer.circuit.open()
-    await buffer.journal.append([[rejection()]])
-    assert not await buffer.drain.store_page()
-    assert buffer.circuit.is_open
-    assert (buffer.journal.held.entries, buffer.drain.confirmed) == (1, 0)
+    drain.circuit.open()
+    await journal.append([[rejection()]])
+    assert not await drain.store_page()
+    assert drain.circuit.is_open
+    assert (journal.held.entries, drain.confirmed) == (1, 0)
     await writers.stop()
-    await buffer.journal.close()
+    await journal.close()

@@ -12,8 +12,9 @@ from app.metrics.counters import Metrics
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.request_errors import UnavailableError
 from app.store.engine import create_engine
-from app.store.journal.buffer import JournalBuffer
+from app.store.journal.drain import Drain
 from app.store.journal.fallback import OfflineBuffer, journal_directory, prepare_journal
+from app.store.journal.journal import Journal
 from app.store.keys.live_keys import LiveKeys
 from app.store.keys.snapshot_file import KeySnapshotFile
 from app.store.service_queries import ServiceQueries
@@ -61,9 +62,8 @@ def make_outage(
     assert prepare_journal(data_dir, wanted="on")
     lookups = ServiceQueries(engine, timeout_s=lookup_s)
     return OfflineBuffer(
-        JournalBuffer(
-            journal_directory(data_dir),
-            max_bytes=max_bytes,
+        Drain(
+            Journal(journal_directory(data_dir), max_bytes=max_bytes),
             committer=committer or Committer(engine, timeout_s=PATIENCE_S),
             check=lookups.check_ready,
         ),
@@ -81,12 +81,12 @@ def answers() -> Answers:
 async def outage(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[OfflineBuffer]:
     outage = make_outage(engine, tmp_path)
     yield outage
-    await outage.buffer.journal.close()
+    await outage.drain.journal.close()
 
 
 @pytest.fixture
 async def writer(answers: Answers, outage: OfflineBuffer) -> AsyncIterator[Writer]:
-    writer = Writer(answers, outage=outage.buffer)
+    writer = Writer(answers, drain=outage.drain)
     writer.start()
     yield writer
     await writer.stop()
@@ -117,7 +117,7 @@ async def test_only_unconfirmed_entries_are_buffered(
         BUFFERED,
         Outcome(EventStatus.REJECTED, errors=refused.errors, buffered=True),
     ]
-    page = await outage.buffer.journal.read(limit=10)
+    page = await outage.drain.journal.read(limit=10)
     assert page is not None
     assert [entry.id for entry in page.entries] == [records(2)[1].id, refused.id]
     assert outage.is_on
@@ -147,7 +147,7 @@ async def test_entry_behind_a_slow_commit_is_journaled_sooner(
     outage: OfflineBuffer, *, has_journal: bool
 ) -> None:
     committer = Slow()
-    writer = Writer(committer, outage=outage.buffer if has_journal else None)
+    writer = Writer(committer, drain=outage.drain if has_journal else None)
     writer.start()
     loop = asyncio.get_running_loop()
     sent_at = loop.time()
@@ -168,7 +168,7 @@ async def test_oldest_entry_sets_the_deadline_of_a_batch(
 ) -> None:
     committer = Slow()
     committer.ends = [[STORED], [STORED, STORED]]
-    writer = Writer(committer, outage=outage.buffer)
+    writer = Writer(committer, drain=outage.drain)
     writer.start()
     first = asyncio.create_task(send(writer, record("1")))
     await committer.begun.wait()
@@ -187,7 +187,7 @@ async def test_sender_that_left_during_the_commit_is_not_buffered(
 ) -> None:
     committer = Slow()
     committer.ends = [[None, None]]
-    writer = Writer(committer, outage=outage.buffer)
+    writer = Writer(committer, drain=outage.drain)
     left = submit(writer, [record("1")])
     stays = submit(writer, [record("2")])
     writer.start()
@@ -196,7 +196,7 @@ async def test_sender_that_left_during_the_commit_is_not_buffered(
     committer.go.set()
 
     assert await stays == [BUFFERED]
-    page = await outage.buffer.journal.read(limit=10)
+    page = await outage.drain.journal.read(limit=10)
     assert page is not None
     assert page.entries == [record("2")]
     await writer.stop()
@@ -218,19 +218,19 @@ async def test_circuit_opens_once_the_journal_has_the_entry(
 async def test_while_the_circuit_is_open_nobody_waits_for_postgres(
     writer: Writer, outage: OfflineBuffer
 ) -> None:
-    outage.buffer.circuit.open()  # else the committer of this test would have no answer
+    outage.drain.circuit.open()  # else the committer of this test would have no answer
     assert await send(writer, *records(2)) == [BUFFERED] * 2
-    outage.buffer.circuit.close()
+    outage.drain.circuit.close()
 
 
 async def test_append_that_is_under_way_leaves_a_closed_circuit_closed(
     writer: Writer, outage: OfflineBuffer
 ) -> None:
-    outage.buffer.circuit.open()
+    outage.drain.circuit.open()
     done = submit(writer, [*records(500)])
     await asyncio.sleep(0)  # the writer begins, and waits for the disk
     await asyncio.sleep(0)
-    outage.buffer.circuit.close()
+    outage.drain.circuit.close()
     assert await done == [BUFFERED] * 500
     assert not outage.is_on
 
@@ -239,16 +239,16 @@ async def test_full_journal_is_not_used(
     answers: Answers, engine: AsyncEngine, tmp_path: Path
 ) -> None:
     outage = make_outage(engine, tmp_path, max_bytes=10)
-    writer = Writer(answers, outage=outage.buffer)
+    writer = Writer(answers, drain=outage.drain)
     writer.start()
     answers.ends = [[None]]
     for _ in range(2):
         with pytest.raises(UnavailableError):
             await send(writer, record())
-    assert outage.buffer.journal.held.entries == 0
+    assert outage.drain.journal.held.entries == 0
     assert not outage.takes
     await writer.stop()
-    await outage.buffer.journal.close()
+    await outage.drain.journal.close()
 
 
 async def test_old_schema_is_treated_as_an_outage(
@@ -268,7 +268,7 @@ async def test_defect_is_not_hidden_in_the_journal(
     with pytest.raises(UnavailableError):
         await send(writer, record())
     assert await send(writer, record()) == [STORED]
-    assert outage.buffer.journal.held.entries == 0
+    assert outage.drain.journal.held.entries == 0
 
 
 async def test_ended_session_still_stores_every_event(
@@ -276,14 +276,14 @@ async def test_ended_session_still_stores_every_event(
 ) -> None:
     own = create_engine(database_url)
     outage = make_outage(own, tmp_path)
-    writer = Writer(Committer(own, timeout_s=PATIENCE_S), outage=outage.buffer)
+    writer = Writer(Committer(own, timeout_s=PATIENCE_S), drain=outage.drain)
     writer.start()
     for number in range(5):
         await end_other_sessions(engine)
         assert await send(writer, record(user_id=f"user-{number}")) == [STORED]
     assert not outage.is_on
     await writer.stop()
-    await outage.buffer.journal.close()
+    await outage.drain.journal.close()
     await own.dispose()
     assert await counts(engine) == (5, 5, 0)
 
@@ -295,7 +295,7 @@ async def test_frozen_postgres_gets_the_events_once_it_thaws(
     outage = make_outage(
         own, tmp_path, committer=Committer(own, timeout_s=0.5), lookup_s=0.3
     )
-    writer = Writer(Committer(own, timeout_s=0.5), outage=outage.buffer)
+    writer = Writer(Committer(own, timeout_s=0.5), drain=outage.drain)
     await outage.start(reason=None)
     writer.start()
     sent = await _send_until_stored(writer, "before")
