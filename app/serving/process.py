@@ -41,19 +41,18 @@ class WorkerProcess:
 
     Args:
         spawn: starts the process, given its end of the control socket.
-        silence_s: seconds without a heartbeat after which it is killed.
 
     Attributes:
-        process: the process.
         control: our end of its control socket.
         has_served: whether it ever accepted connections.
+        is_leaving: whether it was asked to exit.
         decided: set once it accepts connections or has ended.
 
     Raises:
         OSError: the process cannot be started.
     """
 
-    def __init__(self, spawn: Spawn, *, silence_s: float = _SILENCE_S) -> None:
+    def __init__(self, spawn: Spawn) -> None:
         self.control, theirs = socket.socketpair()
         with theirs:
             try:
@@ -62,19 +61,17 @@ class WorkerProcess:
                 self.control.close()
                 raise
         self.pid = self.process.pid
-        self.has_served = self._is_leaving = False
-        self._silence_s = silence_s
+        self.has_served = self.is_leaving = False
         self._writer: asyncio.StreamWriter | None = None
         self.decided = asyncio.Event()
 
     async def run(self, config: Config) -> int:
         """Let it serve until it ends; returns its exit status, -9 for signal 9."""
         try:
-            reader, writer = await asyncio.open_unix_connection(sock=self.control)
-            self._writer = writer
+            reader, self._writer = await asyncio.open_unix_connection(sock=self.control)
             # A worker that ends before it has read everything resets the connection.
-            with closing(writer), suppress(ConnectionError):
-                writer.write(json.dumps(config).encode() + b"\n")
+            with closing(self._writer), suppress(ConnectionError):
+                self._writer.write(json.dumps(config).encode() + b"\n")
                 await self._read_heartbeats(reader)
         finally:
             self.decided.set()
@@ -85,12 +82,12 @@ class WorkerProcess:
         if self._writer is None:  # it was started just now, and has no configuration
             self.stop()
         else:
-            self._is_leaving = True
+            self.is_leaving = True
             self._writer.write(b"d")  # ignored once it has ended
 
     def stop(self) -> None:
         """Ask it to finish the requests in flight, and to exit."""
-        self._is_leaving = True
+        self.is_leaving = True
         self.process.terminate()
 
     async def _read_heartbeats(self, reader: asyncio.StreamReader) -> None:
@@ -103,9 +100,9 @@ class WorkerProcess:
                         return
             except TimeoutError:
                 # A worker that leaves sends none while it commits queued events.
-                silences += not self._is_leaving
+                silences += not self.is_leaving
             else:
-                wait_s, silences = self._silence_s / _WAITS, 0
+                wait_s, silences = _SILENCE_S / _WAITS, 0
                 self.has_served = True
                 self.decided.set()
         log.error("worker hung", extra=fields(pid=self.pid))

@@ -11,7 +11,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,14 +36,10 @@ _TERMINAL = 0
 
 @dataclass(kw_only=True)
 class Supervisor:
-    """Keeps a fixed number of workers serving.
+    """Keeps as many workers serving as the settings say.
 
     Attributes:
-        spawn: starts the process of a worker, given its end of the control socket.
-        settings: number of workers and limits of their shutdown.
-        listener: the listening socket; closed when the service stops.
-        notifier: reports the state to the service manager.
-        metrics_dir: directory of the workers' snapshots.
+        listener: closed when the service stops, while the workers still finish.
     """
 
     spawn: Spawn
@@ -60,9 +55,7 @@ class Supervisor:
         self._reload_requested = asyncio.Event()
         self._has_served = False
         self._slots = [WorkerProcess(self.spawn) for _ in range(self.settings.workers)]
-        # Pause of each slot before its worker was started.
-        self._pauses = [_SHORTEST_PAUSE_S for _ in self._slots]
-        # Of the workers in slots, and of those that drain.
+        # Of the workers that run, those that drain included.
         self._tasks: dict[WorkerProcess, asyncio.Task[None]] = {}
 
     def close(self) -> None:
@@ -72,25 +65,22 @@ class Supervisor:
                 worker.process.kill()
 
     async def run(self, config: Config, reread: Callable[[], Config] = dict) -> None:
-        """Serve until SIGTERM or SIGINT; a second one kills the workers.
+        """Serve until SIGTERM or SIGINT, and replace the workers at SIGHUP.
 
-        SIGHUP replaces the workers.
-
-        Args:
-            config: of each worker.
-            reread: reads the part of `config` that may change, at SIGHUP. It raises
-                OperatorError if that is not valid; then the workers keep the old one.
+        A second SIGTERM or SIGINT kills the workers. At SIGHUP, `reread` reads the part
+        of the configuration that may change; the old one stays if it raises
+        OperatorError.
 
         Raises:
             WorkerError: no worker could start.
         """
         self._config = config
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_stop)
-        loop.add_signal_handler(signal.SIGHUP, self._on_sighup)
+            self._loop.add_signal_handler(number, self._on_stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._on_sighup)
         for worker in self._slots:
-            self._begin(worker)
+            self._begin(worker, _SHORTEST_PAUSE_S)
         reloads = asyncio.create_task(self._reload_on_request(reread))
         await self._stopping.wait()
         reloads.cancel()
@@ -98,23 +88,24 @@ class Supervisor:
         self.listener.close()
         for worker in self._tasks:
             worker.stop()
-            loop.call_later(self._stop_s, self._kill, worker)
+            self._loop.call_later(self._stop_s, self._kill, worker)
         ends = await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         for error in filter(None, ends):
             raise error
 
-    def _begin(self, worker: WorkerProcess) -> None:
+    def _begin(self, worker: WorkerProcess, pause_s: float) -> WorkerProcess:
         def on_done(task: asyncio.Task[None]) -> None:
             if task.cancelled() or task.exception() is None:
                 del self._tasks[worker]
             else:  # nobody watches this worker now
                 self._stopping.set()
 
-        self._tasks[worker] = asyncio.create_task(self._attend(worker))
+        self._tasks[worker] = self._loop.create_task(self._attend(worker, pause_s))
         self._tasks[worker].add_done_callback(on_done)
+        return worker
 
-    async def _attend(self, worker: WorkerProcess) -> None:
-        """Let a worker serve until it ends; start another if it was in a slot."""
+    async def _attend(self, worker: WorkerProcess, pause_s: float) -> None:
+        """Let a worker serve that was started after this pause; plan a successor."""
         began = time.monotonic()
         running = asyncio.create_task(worker.run(self._config))
         await worker.decided.wait()
@@ -122,46 +113,34 @@ class Supervisor:
             self._has_served = True
             self.notifier.ready()
         status = await running
-        self._fold_metrics(worker, crashed=status != 0)
+        if self.metrics_dir is not None:
+            try:
+                fold_snapshot(self.metrics_dir, worker.pid, crashed=status != 0)
+            except OSError:
+                log.exception("metrics of a worker lost", extra=fields(pid=worker.pid))
         if worker not in self._slots or self._stopping.is_set():
             return
         if status > 0 and not self._has_served:
             raise WorkerError("No worker could start; the log shows why.")
-        slot = self._slots.index(worker)
         is_healthy = time.monotonic() - began > _HEALTHY_S
-        longer = _SHORTEST_PAUSE_S if is_healthy else 2 * self._pauses[slot]
-        pause = self._pauses[slot] = min(longer, _LONGEST_PAUSE_S[worker.has_served])
+        longer_s = _SHORTEST_PAUSE_S if is_healthy else 2 * pause_s
+        pause_s = min(longer_s, _LONGEST_PAUSE_S[worker.has_served])
         log.error(
             "worker ended",
-            extra=fields(pid=worker.pid, status=status, seconds_to_the_next=pause),
+            extra=fields(pid=worker.pid, status=status, seconds_to_the_next=pause_s),
         )
-        while worker in self._slots:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
-                return
-            # In the turn in which the pause ended, too.
-            if self._stopping.is_set() or worker not in self._slots:
-                return
-            if new := self._start():
-                self._slots[slot] = new
-            pause = _LONGEST_PAUSE_S[True]  # the system has no room for a process now
+        self._loop.call_later(pause_s, self._refill, worker, pause_s)
 
-    def _start(self) -> WorkerProcess | None:
-        try:
-            worker = WorkerProcess(self.spawn)
-        except OSError:
-            log.exception("worker not started")
-            return None
-        self._begin(worker)
-        return worker
-
-    def _fold_metrics(self, worker: WorkerProcess, *, crashed: bool) -> None:
-        if self.metrics_dir is None:
+    def _refill(self, ended: WorkerProcess, pause_s: float) -> None:
+        """Start a worker in the slot of one that has ended, unless a reload did."""
+        if ended not in self._slots or self._stopping.is_set():
             return
+        slot = self._slots.index(ended)
         try:
-            fold_snapshot(self.metrics_dir, worker.pid, crashed=crashed)
-        except OSError:
-            log.exception("metrics of a worker lost", extra=fields(pid=worker.pid))
+            self._slots[slot] = self._begin(WorkerProcess(self.spawn), pause_s)
+        except OSError:  # the system has no room for a process now
+            log.exception("worker not started")
+            self._loop.call_later(_LONGEST_PAUSE_S[True], self._refill, ended, pause_s)
 
     async def _reload_on_request(self, reread: Callable[[], Config]) -> None:
         while True:
@@ -173,28 +152,26 @@ class Supervisor:
                 self._config = {**self._config, **await asyncio.to_thread(reread)}
             except OperatorError as error:
                 log.error("reload: configuration kept: %s", error.detail)  # noqa: TRY400 - the detail says it all
-            old = await self._replace_workers()
+            try:
+                await self._replace_workers()
+            except OSError:
+                log.exception("workers not replaced")
             self.notifier.ready()
-            await asyncio.shield(asyncio.gather(*old, return_exceptions=True))
+            if old := [self._tasks[each] for each in self._tasks if each.is_leaving]:
+                await asyncio.wait(old)
 
-    async def _replace_workers(self) -> list[asyncio.Task[None]]:
-        """Replace one by one, each only by one that serves; returns the old ones."""
-        old = []
+    async def _replace_workers(self) -> None:
+        """Replace one by one, each only by one that serves."""
         for slot in range(len(self._slots)):
-            new = self._start()
-            if new is not None:
-                await new.decided.wait()
-            if new is None or not new.has_served:
-                log.error("workers not replaced", extra=fields(pid=new and new.pid))
+            new = self._begin(WorkerProcess(self.spawn), _SHORTEST_PAUSE_S)
+            await new.decided.wait()
+            if not new.has_served:
+                log.error("workers not replaced", extra=fields(pid=new.pid))
                 break
             replaced, self._slots[slot] = self._slots[slot], new
-            self._pauses[slot] = _SHORTEST_PAUSE_S
-            old.append(self._tasks[replaced])
             replaced.drain()
-            loop = asyncio.get_running_loop()
-            loop.call_later(RELOAD_DRAIN_S + self._stop_s, self._kill, replaced)
+            self._loop.call_later(RELOAD_DRAIN_S + self._stop_s, self._kill, replaced)
             log.info("worker replaced", extra=fields(pid=replaced.pid, by=new.pid))
-        return old
 
     def _kill(self, worker: WorkerProcess) -> None:
         if worker in self._tasks:

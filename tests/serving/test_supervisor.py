@@ -18,7 +18,7 @@ from app.errors import OperatorError, WorkerError
 from app.metrics.catalog import EVENTS
 from app.metrics.counters import Metrics
 from app.metrics.snapshots import Snapshot, read_snapshots, write_snapshot
-from app.serving import supervisor
+from app.serving import process, supervisor
 from app.serving.process import Process, WorkerProcess
 from app.serving.supervisor import Supervisor
 from app.serving.systemd import Notifier
@@ -172,6 +172,25 @@ async def test_stop_does_not_wait_for_the_pause_before_a_replacement(
         await logged(caplog, "worker ended")
 
 
+async def test_pause_that_ends_during_the_stop_starts_no_worker(
+    listener: socket.socket,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "_LONGEST_PAUSE_S", {True: 1e3, False: 1e3})
+    monkeypatch.setattr(supervisor, "_SHORTEST_PAUSE_S", 1e3)
+    scripts, notifier = Scripts(CRASHES, STUBBORN), RecordingNotifier()
+    async with supervising(scripts, listener, notifier=notifier, workers=2):
+        await logged(caplog, "worker ended")
+        os.kill(os.getpid(), signal.SIGTERM)
+        await eventually(lambda: "STOPPING=1" in notifier.states)
+        # The pause is over, and the time limit of the other worker, too.
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda: time.monotonic() + 1e4)
+        await logged(caplog, "worker did not exit")
+    assert scripts.spawned == 2
+
+
 async def test_stop_closes_the_listener(listener: socket.socket) -> None:
     async with supervising(Scripts(SERVES), listener):
         assert listener.fileno() != -1
@@ -242,6 +261,28 @@ async def test_reload_hands_the_new_configuration_to_every_later_worker(
     assert "events/a.toml:1: wrong" in caplog.text
 
 
+async def test_reload_does_not_wait_for_the_pause_of_a_worker_that_it_replaced(
+    listener: socket.socket,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "_LONGEST_PAUSE_S", {True: 1e3, False: 1e3})
+    monkeypatch.setattr(supervisor, "_SHORTEST_PAUSE_S", 1e3)
+    caplog.set_level(logging.INFO)
+    scripts = Scripts(CRASHES, EXITS_WHEN_ASKED)
+    async with supervising(scripts, listener):
+        await logged(caplog, "worker ended")
+        for times in (1, 2):
+            os.kill(os.getpid(), signal.SIGHUP)
+            await logged(caplog, "worker replaced", times)
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda: time.monotonic() + 1e4)
+        for _ in range(9):  # timers that are due run first
+            await asyncio.sleep(0)
+    assert scripts.spawned == 3
+    assert "asyncio" not in {record.name for record in caplog.records}
+
+
 async def test_reload_keeps_the_workers_if_no_process_can_be_made(
     listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -309,9 +350,10 @@ async def test_crash_is_counted_and_exit_on_request_is_not(
 
 
 async def test_worker_without_heartbeat_is_killed(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = WorkerProcess(lambda control: run(SERVES, control), silence_s=0.2)
+    monkeypatch.setattr(process, "_SILENCE_S", 0.2)
+    worker = WorkerProcess(lambda control: run(SERVES, control))
     async with asyncio.timeout(TIMEOUT_S):
         assert await worker.run({}) == -signal.SIGKILL
     assert worker.has_served
@@ -334,11 +376,12 @@ async def test_worker_survives_a_pause_of_the_whole_machine(
 
 
 async def test_worker_that_stops_without_heartbeats_is_not_hung(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stores queued events and its journal for as long as the settings say."""
+    monkeypatch.setattr(process, "_SILENCE_S", 0.2)
     drains = f"trap 'sleep 0.5; kill $!; exit 0' TERM; {BEGINS} sleep 300 & wait"
-    worker = WorkerProcess(lambda control: run(drains, control), silence_s=0.2)
+    worker = WorkerProcess(lambda control: run(drains, control))
     running = asyncio.create_task(worker.run({}))
     await worker.decided.wait()
     worker.stop()
