@@ -9,7 +9,6 @@ from app.access.credentials import first_headers, key_from_headers
 from app.access.key_cache import KeyCache
 from app.api.openapi import problem_responses
 from app.errors import SchemaError
-from app.metrics.catalog import DATABASE_UP
 from app.metrics.collector import expose
 from app.metrics.counters import Metrics
 from app.request_errors import UnauthorizedError, UnavailableError
@@ -46,11 +45,8 @@ def metrics_routes(
             is_up = True
         except (UnavailableError, SchemaError):
             is_up = False
-        text, content_type = expose(
-            metrics,
-            accept=request.headers.get("accept", ""),
-            probed={DATABASE_UP: float(is_up)},
-        )
+        accept = request.headers.get("accept", "")
+        text, content_type = expose(metrics, accept=accept, database_up=is_up)
         return Response(text, headers={"Content-Type": content_type})
 
     return routes

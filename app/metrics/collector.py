@@ -2,16 +2,12 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 
 from prometheus_client import core
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
-from typing_extensions import override
 
-from app.metrics.catalog import METRICS, Metric
+from app.metrics.catalog import DATABASE_UP, METRICS, Metric
 from app.metrics.counters import Metrics
 from app.metrics.snapshots import SEPARATOR, read_snapshots
 
@@ -23,19 +19,11 @@ _MAXIMA = {metric.name for metric in METRICS if metric.across == "max"}
 Series = dict[tuple[str, ...], float]
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotCollector(Collector):
-    """Publishes this worker's metrics, then merges the snapshots of all workers."""
+class _Families(list[core.Metric]):
+    """The families of a scrape, as the encoders take them."""
 
-    metrics: Metrics
-    probed: Mapping[Metric, float]
-
-    @override
-    def collect(self) -> Iterator[core.Metric]:
-        series = merge(self.metrics)
-        series |= {metric.name: {(): value} for metric, value in self.probed.items()}
-        for metric in METRICS:
-            yield _family(metric, series[metric.name])
+    def collect(self) -> list[core.Metric]:
+        return self
 
 
 def merge(metrics: Metrics) -> dict[str, Series]:
@@ -60,24 +48,16 @@ def totals(metrics: Metrics) -> dict[str, float]:
     return {name: sum(series.values()) for name, series in merge(metrics).items()}
 
 
-def expose(
-    metrics: Metrics, *, accept: str, probed: Mapping[Metric, float]
-) -> tuple[bytes, str]:
-    """Render the metrics of all workers.
-
-    Args:
-        metrics: of this worker.
-        accept: value of the request's `Accept` header; may be empty.
-        probed: gauges that were read for this scrape.
-
-    Returns:
-        The text and its content type.
-    """
+def expose(metrics: Metrics, *, accept: str, database_up: bool) -> tuple[bytes, str]:
+    """Render the metrics of all workers; returns the text and its content type."""
+    series = merge(metrics)
+    series[DATABASE_UP.name] = {(): float(database_up)}
     try:
         encode, content_type = choose_encoder(accept)
     except (TypeError, ValueError):  # the header asks for an invalid version
         encode, content_type = choose_encoder("")
-    return encode(SnapshotCollector(metrics, probed)), content_type
+    families = _Families(_family(metric, series[metric.name]) for metric in METRICS)
+    return encode(families), content_type
 
 
 def _family(metric: Metric, series: Series) -> core.Metric:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.metrics.catalog import DATABASE_UP
 from app.metrics.collector import expose
 from app.metrics.counters import Metrics
 
@@ -48,5 +47,5 @@ class Figures:
 
 
 def figures_of(metrics: Metrics) -> Figures:
-    text, _ = expose(metrics, accept="", probed={DATABASE_UP: 1.0})
+    text, _ = expose(metrics, accept="", database_up=True)
     return Figures(text.decode())
