@@ -30,7 +30,7 @@ from app.ingest.counting import register_admission_gauges
 from app.ingest.load.limits import TrackLimits
 from app.ingest.services import IngestServices
 from app.logs import RequestLog, fields
-from app.metrics.catalog import BODIES_WAITING, QUARANTINE_FILL, WEEKS_AHEAD
+from app.metrics.catalog import BODIES_WAITING, WEEKS_AHEAD
 from app.metrics.collector import totals
 from app.metrics.counters import Metrics
 from app.pages.console.home import Home
@@ -278,10 +278,8 @@ class Service:
 
     def _committer_options(self, settings: Settings) -> dict[str, Any]:
         """Each counts as a worker of its own towards the caps of the quarantine."""
-        quarantine = make_quarantine(settings)
-        self.metrics.register_sources(QUARANTINE_FILL, quarantine.fill)
         return {
             "timeout_s": settings.commit_timeout_seconds,
-            "quarantine": quarantine,
+            "quarantine": make_quarantine(settings),
             "metrics": self.metrics,
         }

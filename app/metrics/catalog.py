@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 # Label value for everything that is not in the label's set.
 OTHER = "other"
+# Between the parts of a series' key: the metric's name, then its label values.
+SEPARATOR = "\t"
 # Status of a request without a response, because the client disconnected.
 UNANSWERED = "0"
 _STATUSES = "0 200 303 304 400 401 403 404 405 408 413 415 422 429 431 500 503"
@@ -15,6 +17,10 @@ _KINDS = "connection timeout lock conflict resources read_only shutdown"
 _SPARSE = {"route", "source", "digest", "host", "version"}
 # The label `source` takes at most this many sources; the others are `other`.
 MAX_SOURCES = 1000
+# Labels without a closed set: their values come from the machines, not from clients.
+OPEN_LABELS = {"host", "version", "python"}
+# Labels without a closed set: the values come from the machines, not from clients.
+OPEN_LABELS = {"host", "version", "python"}
 # `app.ingest.counting` adds the sets of `route`, `code`, `reason` and `warning`.
 LABELS: dict[str, tuple[str, ...]] = {
     "status": tuple(_STATUSES.split()),
@@ -55,6 +61,10 @@ class Metric:
         """Series of a histogram: one for each bucket, and the sum."""
         bounds = (str(float(bound)) for bound in self.buckets)
         return (*bounds, "+Inf", "sum") if self.buckets else ()
+
+    def key(self, *values: str) -> str:
+        """Key of a series in snapshots, by its label values or its part."""
+        return SEPARATOR.join((self.name, *values))
 
 
 METRICS: list[Metric] = []

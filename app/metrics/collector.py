@@ -7,9 +7,9 @@ from itertools import accumulate
 from prometheus_client import core
 from prometheus_client.exposition import choose_encoder
 
-from app.metrics.catalog import DATABASE_UP, METRICS, Metric
+from app.metrics.catalog import DATABASE_UP, METRICS, SEPARATOR, Metric
 from app.metrics.counters import Metrics
-from app.metrics.snapshots import SEPARATOR, read_snapshots
+from app.metrics.snapshots import read_snapshots
 
 # The gauges of a worker that has published nothing for so long are left out.
 _SILENT_S = 5.0

@@ -11,27 +11,22 @@ import secrets
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from platform import python_version
 
 from app.metrics import catalog
-from app.metrics.catalog import LABELS, MAX_SOURCES, METRICS, OTHER, Metric
-from app.metrics.snapshots import SEPARATOR, Snapshot, write_snapshot
+from app.metrics.catalog import LABELS, METRICS, OTHER, SEPARATOR, Metric
+from app.metrics.snapshots import Snapshot, write_snapshot
 
 log = logging.getLogger(__name__)
 
-_PUBLISH_INTERVAL_S = 1.0
-# Unknown label values push others out, which are then resolved again.
-_MAX_KEYS = 10_000
 # Results of events that a source has delivered.
 _ACCEPTED = {"stored", "duplicate", "buffered"}
 _STATM = Path("/proc/self/statm")
-# Values of a gauge by source.
-SourceReader = Callable[[], Mapping[str, float]]
 
 
 class Metrics:
@@ -47,12 +42,11 @@ class Metrics:
         labels: Mapping[str, Iterable[str]] | None = None,
         directory: Path | None = None,
     ) -> None:
-        self._sources: set[str] = set()
-        self._values: dict[str, Collection[str]] = {"source": self._sources}
-        for name, values in (LABELS | dict(labels or {})).items():
-            self._values[name] = (*values, OTHER)
+        closed = LABELS | dict(labels or {})
+        self._values = {name: {*values, OTHER} for name, values in closed.items()}
+        self._values["source"] = set()
         # Keys of series by metric and label values, for speed.
-        self._key_of = lru_cache(maxsize=_MAX_KEYS)(self._resolve)
+        self._key_of = cache(self._resolve)
         self.directory = directory
         # The supervisor finds the snapshot of a process by its id.
         self.snapshot_name = f"{os.getpid()}-{secrets.token_hex(8)}.json"
@@ -60,10 +54,9 @@ class Metrics:
         self._gauges: dict[str, float] = {}
         for metric in METRICS:
             figures = self._gauges if metric.kind == "gauge" else self._counters
-            figures |= {_key(metric, *each): 0.0 for each in self.series(metric)}
-        self._parts = {m.name: [_key(m, part) for part in m.parts] for m in METRICS}
+            figures |= {metric.key(*each): 0.0 for each in self.series(metric)}
+        self._parts = {each.name: [*map(each.key, each.parts)] for each in METRICS}
         self._readers: dict[str, Callable[[], float]] = {}
-        self._source_readers: list[tuple[Metric, SourceReader]] = []
         if _STATM.exists():
             self.register_gauges({catalog.MEMORY_BYTES: _resident_bytes})
         self.set(catalog.WORKERS, to=1)
@@ -72,7 +65,7 @@ class Metrics:
 
     def series(self, metric: Metric) -> Iterable[tuple[str, ...]]:
         """Label values of all series of a metric, or the parts of a histogram."""
-        sets = [self._values.get(name, (OTHER,)) for name in metric.labels]
+        sets = [sorted(self._values.get(name, {OTHER})) for name in metric.labels]
         return product(metric.parts) if metric.parts else product(*sets)
 
     def count_request(
@@ -83,25 +76,19 @@ class Metrics:
         counts: Mapping[str, int],
         source: str | None = None,
     ) -> None:
-        """Count a request that sends events.
+        """Count a request that sends events, and its events by their result.
 
-        Args:
-            route: path of the route.
-            status: HTTP status of the response.
-            seconds: from the headers to the response.
-            counts: number of its events by result.
-            source: of its key; None if it has no valid one.
+        The seconds run from the headers to the response. A request without a valid key
+        has no source.
         """
         self._counters[self._key_of(catalog.REQUESTS, route, status)] += 1.0
         self.observe(catalog.REQUEST_SECONDS, seconds)
         for result, count in counts.items():
             self._counters[self._key_of(catalog.EVENTS, result)] += count
             if source is not None:
-                key = self._key_of(catalog.SOURCE_EVENTS, source, result)
-                self._counters[key] += count
+                self.add(catalog.SOURCE_EVENTS, source, result, amount=count)
                 if result in _ACCEPTED:
-                    key = self._key_of(catalog.SOURCE_LAST_EVENT, source)
-                    self._gauges[key] = time.time()
+                    self.set(catalog.SOURCE_LAST_EVENT, source, to=time.time())
 
     def add(self, metric: Metric, *values: str, amount: float = 1.0) -> None:
         """Add to a counter; unknown label values are counted as `other`."""
@@ -114,31 +101,24 @@ class Metrics:
         self._counters[keys[-1]] += value
 
     def set(self, metric: Metric, *values: str, to: float) -> None:
-        """Set a gauge."""
-        self._gauges[_key(metric, *values)] = to
+        """Set a gauge; unknown label values share the series of `other`."""
+        self._gauges[self._key_of(metric, *values)] = to
 
     def register_gauges(
         self, readers: Mapping[Metric, Callable[[], float]], *values: str
     ) -> None:
         """Read these gauges at each `publish`; `values` are of their labels."""
-        self._readers |= {_key(metric, *values): readers[metric] for metric in readers}
-
-    def register_sources(self, metric: Metric, read: SourceReader) -> None:
-        """Read a gauge of all sources at each `publish`."""
-        self._source_readers.append((metric, read))
+        self._readers |= {metric.key(*values): readers[metric] for metric in readers}
 
     def publish(self) -> Snapshot:
         """Read the gauges and write the snapshot; returns it."""
-        for metric, read_sources in self._source_readers:
-            for source, value in read_sources().items():
-                self._gauges[self._key_of(metric, source)] = value
         for key, read in self._readers.items():
             try:
                 self._gauges[key] = read()
             except Exception:  # a defect must not stop the snapshots
                 log.exception("gauge could not be read")
                 self._gauges[key] = 0.0
-        self._counters[_key(catalog.CPU_SECONDS)] = time.process_time()
+        self._counters[catalog.CPU_SECONDS.key()] = time.process_time()
         snapshot = Snapshot(self._counters, self._gauges, time.monotonic())
         if self.directory is not None:
             try:
@@ -152,20 +132,17 @@ class Metrics:
         """Publish once a second, until cancelled."""
         while True:
             self.publish()
-            await asyncio.sleep(_PUBLISH_INTERVAL_S)
+            await asyncio.sleep(1)
 
     def _resolve(self, metric: Metric, *given: object) -> str:
         labels = []
         for name, value in zip(metric.labels, map(str, given), strict=True):
-            if name == "source" and len(self._sources) < MAX_SOURCES:
-                self._sources.add(value)
-            known = value in self._values.get(name, ())
-            labels.append(value.replace(SEPARATOR, " ") if known else OTHER)
-        return _key(metric, *labels)
-
-
-def _key(metric: Metric, *values: str) -> str:
-    return SEPARATOR.join((metric.name, *values))
+            known = self._values.get(name, {OTHER})
+            if name == "source" and len(known) < catalog.MAX_SOURCES:
+                known.add(value)
+            is_known = value in known or name in catalog.OPEN_LABELS
+            labels.append(value.replace(SEPARATOR, " ") if is_known else OTHER)
+        return metric.key(*labels)
 
 
 def _resident_bytes() -> int:

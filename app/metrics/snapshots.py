@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import orjson
 
-# Between the parts of a series' key: the metric's name, then its label values.
-SEPARATOR = "\t"
 _RETIRED = "retired.json"
 _CRASHES = "rollcall_worker_crashes_total"
 # A scrape may have read a snapshot just before it was folded and removed.
@@ -51,12 +49,13 @@ def _read_snapshot(path: Path) -> Snapshot:
 
 def read_snapshots(directory: Path) -> dict[str, Snapshot]:
     """Snapshots by file name, each counter in exactly one of them."""
-    names = [path.name for path in directory.glob("*-*.json")]
-    snapshots = {name: _read_snapshot(directory / name) for name in names}
+    paths = directory.glob("*-*.json")
+    snapshots = {path.name: _read_snapshot(path) for path in paths}
     # Read last, because it names the snapshots that were folded meanwhile.
-    retired = _read_snapshot(directory / _RETIRED)
-    kept = {name: snapshots[name] for name in names if name not in retired.folded}
-    return {_RETIRED: retired, **kept}
+    retired = snapshots[_RETIRED] = _read_snapshot(directory / _RETIRED)
+    for name in retired.folded:
+        snapshots.pop(name, None)
+    return snapshots
 
 
 def fold_snapshot(directory: Path, pid: int, *, crashed: bool) -> None:

@@ -8,7 +8,6 @@ import pytest
 from app.components.storing import LaneFactory, outage_buffer
 from app.metrics.catalog import POOL_LIMIT
 from app.metrics.counters import Metrics
-from app.metrics.snapshots import SEPARATOR
 from app.request_errors import UnavailableError
 from app.settings import Settings
 from app.store.engine import create_engine
@@ -21,8 +20,7 @@ BUCKETS = Buckets((3, 5))
 
 
 def pool_limit(metrics: Metrics) -> float:
-    name = SEPARATOR.join((POOL_LIMIT.name, "buckets"))
-    return metrics.publish().gauges.get(name, 0)
+    return metrics.publish().gauges.get(POOL_LIMIT.key("buckets"), 0)
 
 
 async def test_bucket_whose_journal_cannot_be_kept_opens_nothing(

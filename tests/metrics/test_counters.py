@@ -71,7 +71,7 @@ def test_events_are_counted_by_source(metrics: Metrics) -> None:
         (None, {"valid": 1}),
     ):
         metrics.count_request("/track", 200, 0.1, counts, source)
-    metrics.register_sources(catalog.QUARANTINE_FILL, lambda: {"crm": 0.5})
+    metrics.set(catalog.QUARANTINE_FILL, "crm", to=0.5)
 
     figures = figures_of(metrics)
     counted = "rollcall_source_events_total"

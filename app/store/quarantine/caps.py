@@ -7,6 +7,7 @@ answered `kept: false` and counted in `rejected_drops`.
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 
 import asyncpg
 
@@ -106,15 +107,16 @@ class Quarantine:
         await count_drops(driver, dropped, worker=self._worker)
         return [row.id in known for row in rows]
 
-    def fill(self) -> dict[str, float]:
-        """Part of its cap that each source uses, as of its last rejected event."""
+    def fill(self) -> list[tuple[str, float]]:
+        """Sources with the part of the cap that they use, the fullest last."""
         most_events, most_bytes = self._cap
-        return {
+        parts = {
             source: max(
                 held.events / (most_events or 1), held.payload_bytes / (most_bytes or 1)
             )
             for source, held in self._held.items()
         }
+        return sorted(parts.items(), key=itemgetter(1))
 
     def forget(self) -> None:
         """Read the usage again next time, because a transaction has failed."""

@@ -5,10 +5,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.metrics import catalog
+from app.metrics.counters import Metrics
 from app.pipeline.rejection import MAX_PAYLOAD, Rejection
 from app.store.quarantine.caps import Quarantine
 from app.store.quarantine.statements import measure_rejected
 from app.store.transaction import driver_in_transaction
+from app.store.write.committer import Committer
+from tests.support.limits import PATIENCE_S
+from tests.support.metrics.samples import figures_of
 from tests.support.store.entries import committing
 from tests.support.store.rejections import RECEIVED_AT, count, keep, read, rejection
 
@@ -187,6 +192,26 @@ async def test_no_worker_waits_for_another_to_count_its_drops(
         await two.keep(await driver_in_transaction(other), numbered(1))
 
     assert await count(engine, "rejected_drops") == 2
+
+
+async def test_fullest_source_counts_for_those_beyond_the_limit_of_the_metrics(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "MAX_SOURCES", 1)
+    metrics = Metrics()
+    committer = Committer(
+        engine,
+        timeout_s=PATIENCE_S,
+        quarantine=Quarantine(max_events=8),
+        metrics=metrics,
+    )
+    for source, numbers in (("known", (1,)), ("b", range(6)), ("a", (1, 2))):
+        await committer.commit([*numbered(*numbers, source=source)])
+    await committer.release()
+
+    figures = figures_of(metrics)
+    assert figures("rollcall_quarantine_fill_ratio", source="known") == 1 / 8
+    assert figures("rollcall_quarantine_fill_ratio", source="other") == 6 / 8
 
 
 async def test_failed_transaction_takes_no_room(engine: AsyncEngine) -> None:
