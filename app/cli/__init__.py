@@ -59,6 +59,8 @@ def main() -> None:
     except OperatorError as error:
         typer.echo(f"rollcall: {error.detail}", err=True)
         sys.exit(1)
+    except KeyboardInterrupt:  # while the command was imported; Typer does the rest
+        sys.exit(130)
 
 
 def build_commands(only: str | None = None) -> typer.Typer:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from app.cli import main
+
 IN_A_LOOP = """
 import asyncio, os
 from app.cli.signals import exit_on_signals
@@ -57,3 +59,18 @@ def test_signal_unwinds_a_command_between_callbacks_of_its_event_loop(
 def restore_signals() -> None:
     """Undo nohup(1), under which a child would ignore SIGHUP."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def test_interrupt_while_a_command_is_imported_ends_it_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(target: str) -> None:
+        raise KeyboardInterrupt(target)
+
+    monkeypatch.setattr("app.cli.open_streams", lambda: None)
+    monkeypatch.setattr("app.cli.exit_on_signals", lambda: None)
+    monkeypatch.setattr("app.cli.resolve_name", interrupt)
+    monkeypatch.setattr("sys.argv", ["rollcall", "check"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 130
