@@ -4,8 +4,6 @@ The JSON carries `code` and `message` beside the RFC's members, because several 
 retry for ever on an error body that lacks either.
 """
 
-from functools import lru_cache
-
 import orjson
 
 from app.ingest.responses import PROBLEM_JSON, TrackResponse
@@ -19,32 +17,22 @@ def problem_response(error: RequestError, *, request_id: str) -> TrackResponse:
         error: its detail is for a person, its code for a program.
         request_id: ours.
     """
+    problem = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "message": error.detail,
+        "success": False,
+        "response_id": request_id,
+    }
     return TrackResponse(
         error.status,
-        b'%b%b"}'
-        % (
-            _beginning(error.code, error.status, error.title, error.detail),
-            request_id.encode(),
-        ),
+        orjson.dumps(problem),
         media_type=PROBLEM_JSON,
         headers=[
             (name.lower().encode(), value.encode())
             for name, value in error.headers().items()
         ],
     )
-
-
-@lru_cache(maxsize=64)
-def _beginning(code: str, status: int, title: str, detail: str) -> bytes:
-    """The problem, up to the id of the request; a flood is refused for one reason."""
-    problem = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "message": detail,
-        "success": False,
-        "response_id": "",
-    }
-    return orjson.dumps(problem).removesuffix(b'"}')
