@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any
 
 from uvicorn.config import Config
 
 from app.http.exchange import Exchange
+from app.http.output import ResponseOutput
 from app.http.raw_errors import header_lines, status_line
 from app.ingest.request import RequestHead
 
@@ -28,31 +29,6 @@ _BUFFER_BYTES = 64 * 1024
 # Larger parts of a response are written without being copied.
 _COPY_BYTES = 16 * 1024
 _NO_BODY = frozenset({204, 304})
-
-
-class Output(Protocol):
-    """The connection, as the application sees it."""
-
-    def invite_body(self) -> None:
-        """Tell the client to send the body, if it waits for that."""
-
-    def write(self, exchange: Exchange, data: bytes) -> None:
-        """Write a part of the response."""
-
-    def finish(self, exchange: Exchange) -> None:
-        """The response is complete."""
-
-    def abort(self) -> None:
-        """The response cannot be completed: end the connection."""
-
-    def common_headers(self, exchange: Exchange) -> bytes:
-        """Lines that every response begins with, and `Connection` where needed."""
-
-    def hold(self, *, held: bool) -> None:
-        """Stop reading the body, or go on."""
-
-    async def drain(self) -> None:
-        """Wait until the write buffer is nearly empty."""
 
 
 def scope_of(
@@ -110,14 +86,13 @@ class ApplicationRequest:
         scope: MutableMapping[str, Any],
         *,
         exchange: Exchange,
-        output: Output,
+        output: ResponseOutput,
     ) -> None:
         self._application = application
         self._scope = scope
         self._exchange = exchange
         self._output = output
         self._body = bytearray()
-        self._is_complete = False
         self._is_gone = False
         self._news = asyncio.Event()
         # Not written yet; sent in one go with the body where its length is known.
@@ -133,7 +108,6 @@ class ApplicationRequest:
 
     def end(self, _received_at: float) -> None:
         """From the connection; an application has no deadline of its own."""
-        self._is_complete = True
         self._news.set()
 
     def disconnect(self) -> None:
@@ -164,7 +138,7 @@ class ApplicationRequest:
         return {
             "type": "http.request",
             "body": body,
-            "more_body": not self._is_complete,
+            "more_body": not exchange.is_complete,
         }
 
     async def _send(self, message: Message) -> None:
