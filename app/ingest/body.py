@@ -6,12 +6,10 @@ RFC 9110 sections 8.3 and 8.4.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.ingest.decompression import CODINGS, create_decompressor
+from app.ingest.decompression import CODINGS, Decompressor
 from app.ingest.media_type import read_media_type
 from app.request_errors import BodyTooLargeError, UnsupportedMediaError
 
-# Smaller parts of a body are put together as they arrive.
-_SMALL_PART = 1024
 _NO_CODINGS = frozenset({b"", b"identity"})
 
 
@@ -78,12 +76,12 @@ class BodyReader:
     """
 
     __slots__ = (
+        "_body",
         "_decompressor",
         "_grow",
         "_has_key",
         "_look",
         "_max_bytes",
-        "_parts",
         "_size",
     )
 
@@ -99,10 +97,8 @@ class BodyReader:
         self._has_key = framing.has_key
         self._grow = grow
         coding = framing.coding
-        self._decompressor = (
-            None if coding is None else create_decompressor(coding, max_bytes)
-        )
-        self._parts: list[bytes | bytearray] = []
+        self._decompressor = None if coding is None else Decompressor(coding, max_bytes)
+        self._body: bytes | bytearray = b""
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -121,16 +117,12 @@ class BodyReader:
                 self._look(part)
                 self._look = None
             self._grow(self._size)
-            self._append(part)
-
-    def _append(self, part: bytes) -> None:
-        parts = self._parts
-        if not parts or len(part) >= _SMALL_PART:
-            parts.append(part)
-        elif isinstance(parts[-1], bytearray):
-            parts[-1] += part
-        else:  # an object for each would take many times its bytes
-            parts.append(bytearray(part))
+            if self._body:
+                if isinstance(self._body, bytes):
+                    self._body = bytearray(self._body)
+                self._body += part
+            else:  # mostly all of it, which is not copied
+                self._body = part
 
     def finish(self) -> bytes:
         """The whole body.
@@ -140,8 +132,7 @@ class BodyReader:
         """
         if self._decompressor is not None:
             self._decompressor.finish()
-        parts = self._parts
-        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+        return bytes(self._body)
 
 
 def _too_large(max_bytes: int, *, has_key: bool) -> BodyTooLargeError:

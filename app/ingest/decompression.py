@@ -29,14 +29,16 @@ class Decompressor:
     """Decompresses one stream; never holds more than the limit of its output.
 
     Args:
-        coding: the content coding, for error messages.
-        stream: a decompressor of the standard library's interface.
+        coding: the content coding, one of `CODINGS`.
         max_bytes: of the decompressed body.
     """
 
-    def __init__(self, coding: str, stream: Any, max_bytes: int) -> None:
-        self._coding = coding
-        self._stream = stream
+    def __init__(self, coding: bytes, max_bytes: int) -> None:
+        coding = coding.removeprefix(b"x-")
+        self._coding = coding.decode()
+        self._create = _STREAMS[coding]
+        # Of the standard library's interface; None before the first bytes.
+        self._stream: Any = None
         self._most = min(max_bytes + 1, _STEP_BYTES)
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -45,6 +47,10 @@ class Decompressor:
         Raises:
             InvalidEncodingError: the data is corrupt, or goes on after its end.
         """
+        if self._stream is None:
+            if not chunk:
+                return
+            self._stream = self._create(chunk)
         rest = chunk
         is_full = False
         while rest or is_full or not self._needs_input():
@@ -72,7 +78,7 @@ class Decompressor:
         Raises:
             InvalidEncodingError: it ends too early.
         """
-        if not self._stream.eof:
+        if self._stream is None or not self._stream.eof:
             raise InvalidEncodingError(f"The {self._coding} data ends too early.")
 
     def _needs_input(self) -> bool:
@@ -80,50 +86,24 @@ class Decompressor:
         return self._stream.eof or getattr(self._stream, "needs_input", True)
 
 
-class _Deflate:
-    """A deflate stream with the header of zlib, or without, as many clients send it."""
-
-    def __init__(self) -> None:
-        self._stream: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    @property
-    def eof(self) -> bool:
-        return self._stream is not None and bool(self._stream.eof)
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        if self._stream is None:
-            has_header = data[0] & 0x0F == _DEFLATE_METHOD and (
-                len(data) == 1 or int.from_bytes(data[:2]) % 31 == 0
-            )
-            self._stream = zlib.decompressobj(zlib.MAX_WBITS if has_header else _RAW)
-        out: bytes = self._stream.decompress(data, max_length)
-        return out
+def _deflate(start: bytes) -> Any:
+    """For a stream with the header of zlib, or without, as many clients send it."""
+    has_header = start[0] & 0x0F == _DEFLATE_METHOD and (
+        len(start) == 1 or int.from_bytes(start[:2]) % 31 == 0
+    )
+    return zlib.decompressobj(zlib.MAX_WBITS if has_header else _RAW)
 
 
-def _zstd() -> Any:
+def _zstd(_start: bytes) -> Any:
     return zstd.ZstdDecompressor(
         options={zstd.DecompressionParameter.window_log_max: _MAX_ZSTD_WINDOW_LOG}
     )
 
 
-_STREAMS: dict[bytes, tuple[str, Callable[[], Any]]] = {
-    b"gzip": ("gzip", lambda: zlib.decompressobj(_GZIP)),
-    b"x-gzip": ("gzip", lambda: zlib.decompressobj(_GZIP)),
-    b"deflate": ("deflate", _Deflate),
-    b"zstd": ("zstd", _zstd),
+# What makes a decompressor, by the first bytes, for each content coding.
+_STREAMS: dict[bytes, Callable[[bytes], Any]] = {
+    b"gzip": lambda _start: zlib.decompressobj(_GZIP),
+    b"deflate": _deflate,
+    b"zstd": _zstd,
 }
-CODINGS = frozenset(_STREAMS)
-
-
-def create_decompressor(coding: bytes, max_bytes: int) -> Decompressor:
-    """The decompressor of a content coding.
-
-    Args:
-        coding: one of `CODINGS`.
-        max_bytes: of the decompressed body.
-    """
-    name, create = _STREAMS[coding]
-    return Decompressor(name, create(), max_bytes)
+CODINGS = frozenset({*_STREAMS, b"x-gzip"})

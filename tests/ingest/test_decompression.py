@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.ingest.decompression import CODINGS, create_decompressor
+from app.ingest.decompression import CODINGS, Decompressor
 from app.request_errors import InvalidEncodingError
 
 if sys.version_info >= (3, 14):
@@ -34,7 +34,7 @@ COMPRESS: list[tuple[bytes, Callable[[bytes], bytes]]] = [
 
 
 def decompress(coding: bytes, *chunks: bytes, max_bytes: int = 10_000) -> bytes:
-    decompressor = create_decompressor(coding, max_bytes)
+    decompressor = Decompressor(coding, max_bytes)
     parts = [part for chunk in chunks for part in decompressor.feed(chunk)]
     decompressor.finish()
     return b"".join(parts)
@@ -59,7 +59,7 @@ def test_body_is_decompressed_however_it_is_cut(
 def test_output_comes_in_pieces_of_the_limit(
     coding: bytes, compress: Callable[[bytes], bytes]
 ) -> None:
-    decompressor = create_decompressor(coding, 99)
+    decompressor = Decompressor(coding, 99)
     pieces = list(decompressor.feed(compress(b"x" * 1_000)))
     assert max(map(len, pieces)) <= 100
     assert b"".join(pieces) == b"x" * 1_000
@@ -117,7 +117,7 @@ def test_bomb_takes_no_more_memory_than_the_limit(
     bomb = compress(bytes(64 * MIB))
     tracemalloc.start()
     try:
-        first = next(iter(create_decompressor(coding, MIB).feed(bomb)))
+        first = next(iter(Decompressor(coding, MIB).feed(bomb)))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
