@@ -9,7 +9,7 @@ from uvicorn.config import Config
 
 from app.http.exchange import Exchange
 from app.http.output import ResponseOutput
-from app.http.raw_errors import header_lines, status_line
+from app.http.rendering import header_lines, status_line
 from app.ingest.request import RequestHead
 
 log = logging.getLogger("app.http")

@@ -1,6 +1,7 @@
 """One connection: HTTP/1.1, with limits on its time and on what waits."""
 
 import asyncio
+import logging
 from typing import Any, NamedTuple
 
 from typing_extensions import override
@@ -12,12 +13,18 @@ from app.http.exchange import Exchange
 from app.http.inbox import Arrivals
 from app.http.monitor import ConnectionMonitor
 from app.http.output import ResponseOutput
-from app.http.raw_errors import raw_error_response
 from app.http.reader import RequestReader
-from app.http.timeouts import StalledReaderCheck, limit_of
+from app.http.timeouts import StalledReaderCheck
 from app.ingest.dispatch import TRUST, Dispatcher
 from app.ingest.request import RequestHead
-from app.request_errors import InvalidHttpError, RequestError, SlowClientError
+from app.request_errors import (
+    InternalError,
+    InvalidHttpError,
+    RequestError,
+    SlowClientError,
+)
+
+log = logging.getLogger(__name__)
 
 # Where the lifespan's state holds the services of a connection.
 CONNECTION_SERVICES = "connection_services"
@@ -83,7 +90,6 @@ class Connection(ResponseOutput):
         # The exchange whose body is being read: the current or the last waiting one.
         self._incoming: Exchange | None = None
         self._is_advancing = False
-        self._is_refused = False
         # Requests that began in the bytes that arrived last.
         self._begun = 0
 
@@ -115,12 +121,15 @@ class Connection(ResponseOutput):
 
     def parse(self, data: bytes) -> bool:
         """Parse bytes, and return whether their sender has shown a known key."""
-        if not (self._is_refused or self.transport.is_closing()):
+        if not ("refused" in self._reasons or self.transport.is_closing()):
             self._begun = 0
             try:
                 self._reader.feed(data)
             except RequestError as error:
                 self.refuse(error)
+            except Exception:
+                log.exception("request failed")
+                self.refuse(InternalError("Rollcall failed."))
         return self.has_known_key
 
     @override
@@ -177,13 +186,12 @@ class Connection(ResponseOutput):
                 self._waiting.pop()
             last = self._waiting[-1] if self._waiting else current
             last.keep_alive = False
-            self._is_refused = True
             self.pause("refused")
             return
         if current is None or not (current.is_started or current.is_answered):
             self._disconnect(current)
             self._monitor.count_refusal(error, begun=current is not None)
-            self.transport.write(raw_error_response(error))
+            self.write_error(error)
         self.transport.close()
 
     # From the server and the monitor
@@ -242,10 +250,8 @@ class Connection(ResponseOutput):
         state = self._reader.state
         if state == "idle" and self._current is not None:
             return
-        keep, known = self._config.timeout_keep_alive, self.has_known_key
-        limit_s = limit_of(
-            self._reader, self._monitor.limits, keep_alive_s=keep, has_known_key=known
-        )
+        keep_alive_s = self._config.timeout_keep_alive
+        limit_s = self._reader.limit_s(self._monitor.limits, keep_alive_s=keep_alive_s)
         if now - self._reader.since <= limit_s:
             return
         if part := {"head": "headers", "body": "body"}.get(state):

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from app.http.head import KnownHeads, UnfinishedHeaders
 from app.http.inbox import Inbox
-from app.http.raw_errors import header_lines
+from app.http.rendering import header_lines
 from app.http.timeouts import ConnectionLimits
 from app.ingest.load.pacer import Pacer
 from app.logs import fields

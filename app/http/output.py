@@ -3,19 +3,20 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
+from secrets import token_hex
 
 from uvicorn.server import ServerState
 
 from app.http.exchange import Exchange
 from app.http.flow import FlowControl
 from app.http.monitor import ConnectionMonitor
-from app.http.raw_errors import header_lines, status_line
+from app.http.rendering import render
 from app.http.unread import waited_s
+from app.ingest.problems import problem_response
 from app.ingest.responses import TrackResponse
+from app.request_errors import RequestError
 
-_RESPONSE = (
-    b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b"
-)
+_CLOSE = b"connection: close\r\n"
 
 
 class ResponseOutput(FlowControl, ABC):
@@ -57,25 +58,17 @@ class ResponseOutput(FlowControl, ABC):
         if exchange is None or exchange.is_answered or self.transport.is_closing():
             return
         try:
-            data = self._render(exchange, response, request_id)
+            data = render(
+                response,
+                request_id,
+                self.common_headers(exchange),
+                has_body=exchange.head.method != b"HEAD",
+            )
         except Exception:
             self.abort()  # a defect: its client must not wait for ever
             raise
         self.write(exchange, data)
         self.finish(exchange)
-
-    def _render(
-        self, exchange: Exchange, response: TrackResponse, request_id: str
-    ) -> bytes:
-        return _RESPONSE % (
-            status_line(response.status),
-            self.common_headers(exchange),
-            response.media_type,
-            len(response.body),
-            request_id.encode(),
-            header_lines(response.headers) if response.headers else b"",
-            b"" if exchange.head.method == b"HEAD" else response.body,
-        )
 
     def trust(self) -> None:
         """A request on this connection carries a known key."""
@@ -120,7 +113,14 @@ class ResponseOutput(FlowControl, ABC):
             # A client that was not invited may send its body or not: nobody can tell.
             exchange.keep_alive = False
         lines = self._monitor.header_lines(self._server.default_headers)
-        return lines if exchange.keep_alive else lines + b"connection: close\r\n"
+        return lines if exchange.keep_alive else lines + _CLOSE
+
+    def write_error(self, error: RequestError) -> None:
+        """Write the response to a request that no handler answers, the last one."""
+        request_id = token_hex(16)
+        response = problem_response(error, request_id=request_id)
+        lines = self._monitor.header_lines(self._server.default_headers)
+        self.transport.write(render(response, request_id, lines + _CLOSE))
 
     def write(self, exchange: Exchange, data: bytes) -> None:
         """Write a part of the response."""

@@ -1,6 +1,5 @@
 """Parses the bytes of a connection into requests, within limits."""
 
-import logging
 from collections.abc import Callable
 from typing import Literal, Protocol
 
@@ -14,13 +13,15 @@ from app.http.head import (
     headers_too_large,
     read_head,
 )
+from app.http.timeouts import ConnectionLimits
 from app.http.upgrade import RequestParser
 from app.ingest.request import RequestHead
-from app.request_errors import InternalError, InvalidHttpError, RequestError
+from app.request_errors import InvalidHttpError, RequestError
 
-log = logging.getLogger(__name__)
-
-_DEFECT = "Rollcall failed."
+# Minimum rate of a body on a connection without a known key: a grace period in seconds,
+# then bytes a second.
+_BODY_GRACE_S = 2.0
+_MIN_BODY_RATE = 64 * 1024
 _BETWEEN = frozenset({"start", "idle"})
 # States in which the parser may hold bytes that it has not reported.
 _INCOMPLETE = frozenset({"head", "body"})
@@ -65,7 +66,6 @@ class RequestReader:
         state: part that is being read; "start" is before the first request, "idle" is
             between two.
         since: when that began, on the clock.
-        body_bytes: bytes of the body read so far.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class RequestReader:
     ) -> None:
         self.state: Literal["start", "head", "body", "idle"] = "start"
         self.since = self._now = clock()
-        self.body_bytes = 0
+        self._body_bytes = 0
         self._sink = sink
         self._clock = clock
         self._parser = RequestParser(self)
@@ -105,6 +105,7 @@ class RequestReader:
 
         Raises:
             RequestError: they are not HTTP/1.1, exceed a limit, or the sink refused.
+            Exception: whatever else the sink raises.
         """
         self._now = self._clock()
         is_between = self.state in _BETWEEN and not self._unparsed_bytes
@@ -118,22 +119,34 @@ class RequestReader:
         if is_between and has_ended and self._sink.has_known_key and self._head:
             self._known.add(data, self._head)
 
+    def limit_s(self, limits: ConnectionLimits, *, keep_alive_s: float) -> float:
+        """Seconds that a client may take for the part that is being read.
+
+        Args:
+            limits: of every connection.
+            keep_alive_s: between two requests.
+        """
+        match self.state:
+            case "idle":
+                return keep_alive_s
+            case "body" if self._sink.has_known_key:
+                return limits.body_s
+            case "body":
+                at_rate = _BODY_GRACE_S + self._body_bytes / _MIN_BODY_RATE
+                return min(limits.body_s, at_rate)
+            case "start" | "head":
+                return limits.header_s
+
     def _take(self, head: RequestHead, body: bytes) -> None:
         """Hand on a whole request."""
         self.state = "body"
         self.since = self._now
         self._head = head
-        try:
-            self._sink.on_head(head)
-            if body:
-                self._sink.on_chunk(body)
-            self.state = "idle"
-            self._sink.on_end()
-        except RequestError:
-            raise
-        except Exception:
-            log.exception("request failed")
-            raise InternalError(_DEFECT) from None
+        self._sink.on_head(head)
+        if body:
+            self._sink.on_chunk(body)
+        self.state = "idle"
+        self._sink.on_end()
 
     def _parse(self, data: bytes) -> None:
         self._unparsed_bytes += len(data)
@@ -141,7 +154,8 @@ class RequestReader:
         try:
             self._parser.feed(data)
         except HttpParserCallbackError as error:
-            raise _cause_of(error) from None
+            # What a callback raised, which llhttp's binding wraps.
+            raise error.__context__ or error from None
         except HttpParserError:
             raise InvalidHttpError("This is not an HTTP/1.1 request.") from None
         is_incomplete = self.state in _INCOMPLETE
@@ -183,7 +197,7 @@ class RequestReader:
         head.keep_alive = head.version == "1.1" and llhttp.should_keep_alive()
         self.state = "body"
         self.since = self._now
-        self._header_bytes = self._unparsed_bytes = self.body_bytes = 0
+        self._header_bytes = self._unparsed_bytes = self._body_bytes = 0
         self._head = head
         self._sink.on_head(head)
 
@@ -191,7 +205,7 @@ class RequestReader:
         """From the parser."""
         self._unparsed_bytes = 0
         self._unreported_bytes -= len(body)
-        self.body_bytes += len(body)
+        self._body_bytes += len(body)
         self._sink.on_chunk(body)
 
     def on_message_complete(self) -> None:
@@ -208,12 +222,3 @@ class RequestReader:
         self._header_bytes += size
         if self._header_bytes > MAX_HEADER_BYTES:
             raise headers_too_large()
-
-
-def _cause_of(error: HttpParserCallbackError) -> RequestError:
-    """The error that a callback raised, which llhttp's binding wraps."""
-    cause = error.__context__
-    if isinstance(cause, RequestError):
-        return cause
-    log.error("request failed", exc_info=error)
-    return InternalError(_DEFECT)

@@ -2,14 +2,8 @@
 
 from dataclasses import dataclass
 
-from app.http.reader import RequestReader
-
 # A client that reads less than this within the timeout counts as stalled.
 _MIN_READ_BYTES = 64 * 1024
-# Minimum rate of a body on a connection without a known key: a grace period in seconds,
-# then bytes a second.
-_BODY_GRACE_S = 2.0
-_MIN_BODY_RATE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +20,6 @@ class ConnectionLimits:
     header_s: float
     body_s: float
     write_s: float
-
-
-def limit_of(
-    reader: RequestReader,
-    limits: ConnectionLimits,
-    *,
-    keep_alive_s: float,
-    has_known_key: bool,
-) -> float:
-    """Seconds that a client may take for the part that is being read.
-
-    Args:
-        reader: of its connection.
-        limits: of every connection.
-        keep_alive_s: between two requests.
-        has_known_key: if not, a body has to arrive at a minimum rate.
-    """
-    match reader.state:
-        case "idle":
-            return keep_alive_s
-        case "body" if has_known_key:
-            return limits.body_s
-        case "body":
-            at_rate = _BODY_GRACE_S + reader.body_bytes / _MIN_BODY_RATE
-            return min(limits.body_s, at_rate)
-        case "start" | "head":
-            return limits.header_s
 
 
 class StalledReaderCheck:
