@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from app.ingest.load.turn_budget import TurnBudget
 from app.request_errors import OverloadedError, RequestError
 
 # Connections without a known key whose bytes are parsed in one turn of the event loop.
@@ -38,50 +39,44 @@ class Inbox:
     """
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
-        self._call_soon = call_soon
-        self._left = PER_TURN
         self.size = 0
-        # None is left while any waits.
-        self._waiting: deque[tuple[Arrivals, int]] = deque()
+        self._waiting: deque[Arrivals] = deque()
+        self._turn = TurnBudget(PER_TURN, call_soon, self._parse_waiting)
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes that arrive now are parsed at once."""
-        if self._left == PER_TURN:
-            self._call_soon(self._turn)
-        if self._left <= 0:
+        if self._waiting or not self._turn.fits(1):
             return False
-        self._left -= _cost_of(size)
+        self._turn.take(_cost_of(size))
         return True
 
-    def add(self, arrival: "Arrivals", size: int) -> None:
-        """Have a connection wait; once for each part that arrived.
+    def add(self, arrivals: "Arrivals", size: int) -> None:
+        """Have a connection wait, or wait with more bytes.
 
         Args:
-            arrival: the connection.
-            size: of the part.
+            arrivals: those of the connection.
+            size: of what is added to them.
 
         Raises:
             OverloadedError: too many bytes wait to take these.
         """
-        is_large = len(arrival.waiting) + size > _SMALL_BYTES
+        is_large = len(arrivals.waiting) + size > _SMALL_BYTES
         if is_large and self.size + size > _MAX_BYTES:
             raise OverloadedError("Too many large requests wait; send this again.")
-        self._waiting.append((arrival, size))
+        if not arrivals.waiting:
+            self._waiting.append(arrivals)
         self.size += size
 
-    def _turn(self) -> None:
-        left = PER_TURN
-        try:
-            while left > 0 and self._waiting:
-                arrival, size = self._waiting.popleft()
-                self.size -= size
-                if not arrival.take():
-                    left -= _cost_of(size)
-        finally:  # a defect in one of them must not keep all others waiting for ever
-            if self._waiting:
-                self._call_soon(self._turn)
-            else:
-                self._left = PER_TURN
+    def _parse_waiting(self) -> None:
+        while self._waiting and self._turn.fits(1):
+            arrivals = self._waiting.popleft()
+            cost = _cost_of(len(arrivals.waiting))
+            is_known = False
+            try:
+                is_known = arrivals.take()
+            finally:  # a defect in one must not keep all others waiting for ever
+                if not is_known:
+                    self._turn.take(cost)
 
 
 class Receiving(Protocol):
@@ -135,9 +130,8 @@ class Arrivals:
             at_once: whether their sender is known.
         """
         if at_once or self._inbox.has_room(len(data)) or self._is_known(data):
-            self.waiting += data
             self._arrived_at = self._connection.arrival_time()
-            self.take()
+            self.take(data)
             return
         if not self.waiting:
             self._arrived_at = self._connection.arrival_time()
@@ -150,18 +144,28 @@ class Arrivals:
         if len(self.waiting) > _MAX_BYTES_OF_ONE:
             self._connection.await_turn(waits=True)
 
-    def take(self) -> bool:
-        """Parse the bytes that arrived; returns whether their sender is known."""
-        data, self.waiting = self.waiting, b""
-        if not data:
+    def take(self, last: bytes = b"") -> bool:
+        """Parse the bytes that wait, and return whether their sender is known.
+
+        Args:
+            last: more bytes behind them.
+        """
+        waiting = self._clear()
+        if waiting:
+            self._connection.await_turn(waits=False)
+        elif not last:
             return True
-        self._connection.await_turn(waits=False)
-        return self._connection.parse(data)
+        return self._connection.parse(waiting + last)
 
     def close(self) -> None:
         """The connection ended; leave no cycle for the garbage collector."""
-        self.waiting = b""
+        self._clear()
         del self._connection
+
+    def _clear(self) -> bytes:
+        waiting, self.waiting = self.waiting, b""
+        self._inbox.size -= len(waiting)
+        return waiting
 
     def arrived_at(self) -> float:
         """When the bytes arrived that are parsed now."""

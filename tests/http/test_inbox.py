@@ -65,11 +65,12 @@ def fill(inbox: Inbox) -> None:
 
 
 def counted(turns: Turns, parsed: list[bytes]) -> list[int]:
-    """How many were parsed before each turn and after the last."""
+    """How many were parsed at first and after each turn that parsed any."""
     counts = [len(parsed)]
     while turns.calls:
         turns.turn()
-        counts.append(len(parsed))
+        if len(parsed) > counts[-1]:
+            counts.append(len(parsed))
     return counts
 
 
@@ -145,6 +146,20 @@ async def test_large_parts_count_for_several() -> None:
         Client(inbox, parsed).send(bytes(60 * 1024))
 
     assert counted(turns, parsed) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_parts_of_one_connection_count_together_when_they_are_parsed() -> None:
+    turns, parsed = Turns(), list[bytes]()
+    inbox = Inbox(turns.call_soon)
+    fill(inbox)
+    large = Client(inbox, parsed)
+    for _ in range(4):
+        large.send(bytes(4 * 1024))
+    for _ in range(PER_TURN):
+        Client(inbox, parsed).send(b"small")
+
+    # Its 16 KiB take the place of five.
+    assert counted(turns, parsed) == [0, 1 + PER_TURN - 5, 1 + PER_TURN]
 
 
 async def test_connection_with_many_waiting_bytes_is_not_read_until_its_turn() -> None:

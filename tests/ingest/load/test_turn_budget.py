@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.ingest.load.turn_budget import UNITS_PER_TURN
+from app.ingest.load.scheduler import UNITS_PER_TURN
 from tests.support.ingest.scheduling import SLOTS, Work
 
 # Two of these fit into the slots of a source, and not into a turn.
