@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from uvicorn.config import Config
@@ -10,19 +10,12 @@ from uvicorn.config import Config
 from app.http.exchange import Exchange
 from app.http.output import ResponseOutput
 from app.http.rendering import header_lines, status_line
+from app.ingest.dispatch import TRUST
 from app.ingest.request import RequestHead
 
 log = logging.getLogger("app.http")
 
 Message = MutableMapping[str, Any]
-Application = Callable[
-    [
-        MutableMapping[str, Any],
-        Callable[[], Awaitable[Message]],
-        Callable[[Message], Awaitable[None]],
-    ],
-    Awaitable[None],
-]
 
 # Bytes of a body that wait for the application before reading stops.
 _BUFFER_BYTES = 64 * 1024
@@ -31,65 +24,25 @@ _COPY_BYTES = 16 * 1024
 _NO_BODY = frozenset({204, 304})
 
 
-def scope_of(
-    head: RequestHead,
-    transport: asyncio.Transport,
-    config: Config,
-    app_state: dict[str, Any],
-) -> Message:
-    """ASGI's description of a request.
-
-    Args:
-        head: of the request.
-        transport: of its connection.
-        config: of uvicorn.
-        app_state: the state that the lifespan yielded.
-    """
-    is_tls = transport.get_extra_info("sslcontext") is not None
-    return {
-        "type": "http",
-        "asgi": {"version": config.asgi_version, "spec_version": "2.3"},
-        "http_version": head.version,
-        "server": _address(transport.get_extra_info("sockname")),
-        "client": _address(transport.get_extra_info("peername")),
-        "scheme": "https" if is_tls else "http",
-        "method": head.method.decode(),
-        "root_path": config.root_path,
-        "path": config.root_path + head.decoded_path,
-        "raw_path": config.root_path.encode() + head.path,
-        "query_string": head.query,
-        "headers": head.headers,
-        "state": app_state.copy(),
-    }
-
-
-def _address(name: object) -> tuple[str, int] | None:
-    """Host and port of a socket's name; None for a Unix socket."""
-    if isinstance(name, tuple):
-        return str(name[0]), int(name[1])
-    return None
-
-
 class ApplicationRequest:
     """ASGI's view of one request: `receive` and `send`.
 
     Args:
-        application: called once, in a task.
-        scope: of ASGI.
+        config: of uvicorn; has the application, which is called once, in a task.
+        app_state: the state that the lifespan yielded.
         exchange: the request.
         output: where the response goes.
     """
 
     def __init__(
         self,
-        application: Application,
-        scope: MutableMapping[str, Any],
-        *,
+        config: Config,
+        app_state: dict[str, Any],
         exchange: Exchange,
         output: ResponseOutput,
     ) -> None:
-        self._application = application
-        self._scope = scope
+        self._application = config.loaded_app
+        self._scope = _scope_of(exchange.head, output, config, app_state)
         self._exchange = exchange
         self._output = output
         self._body = bytearray()
@@ -197,3 +150,34 @@ class ApplicationRequest:
             self._output.write(self._exchange, data)
         elif head or data:
             self._output.write(self._exchange, head + data)
+
+
+def _scope_of(
+    head: RequestHead, output: ResponseOutput, config: Config, app_state: dict[str, Any]
+) -> Message:
+    """ASGI's description of a request."""
+    transport = output.transport
+    is_tls = transport.get_extra_info("sslcontext") is not None
+    return {
+        "type": "http",
+        "asgi": {"version": config.asgi_version, "spec_version": "2.3"},
+        "http_version": head.version,
+        "server": _address(transport.get_extra_info("sockname")),
+        "client": _address(transport.get_extra_info("peername")),
+        "scheme": "https" if is_tls else "http",
+        "method": head.method.decode(),
+        "root_path": config.root_path,
+        "path": config.root_path + head.decoded_path,
+        "raw_path": config.root_path.encode() + head.path,
+        "query_string": head.query,
+        "headers": head.headers,
+        "state": app_state.copy(),
+        "extensions": {TRUST: output.trust},
+    }
+
+
+def _address(name: object) -> tuple[str, int] | None:
+    """Host and port of a socket's name; None for a Unix socket."""
+    if isinstance(name, tuple):
+        return str(name[0]), int(name[1])
+    return None

@@ -8,14 +8,14 @@ from typing_extensions import override
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.http.application import ApplicationRequest, scope_of
+from app.http.application import ApplicationRequest
 from app.http.exchange import Exchange
 from app.http.inbox import Arrivals
 from app.http.monitor import ConnectionMonitor
 from app.http.output import ResponseOutput
 from app.http.reader import RequestReader
 from app.http.timeouts import StalledReaderCheck
-from app.ingest.dispatch import TRUST, Dispatcher
+from app.ingest.dispatch import Dispatcher
 from app.ingest.request import RequestHead
 from app.request_errors import (
     InternalError,
@@ -51,7 +51,7 @@ class Connection(ResponseOutput):
     another waits behind it, nothing more is read.
 
     Args:
-        config: of uvicorn; has the application.
+        config: of uvicorn, loaded; has the application.
         server_state: of uvicorn; has the headers of every response.
         app_state: the state that the lifespan yielded.
         _loop: the running one by default.
@@ -70,8 +70,6 @@ class Connection(ResponseOutput):
         services: ConnectionServices = app_state[CONNECTION_SERVICES]
         loop = _loop or asyncio.get_running_loop()
         super().__init__(loop, server_state=server_state, monitor=services.monitor)
-        if not config.loaded:
-            config.load()
         self._config = config
         self._app_state = app_state
         # uvicorn's annotation names its own protocols only.
@@ -262,16 +260,11 @@ class Connection(ResponseOutput):
 
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
-        head = exchange.head
-        receiver = self._dispatcher.begin(head, self)
+        receiver = self._dispatcher.begin(exchange.head, self)
         if receiver is not None:
             exchange.begin(receiver)
             return
-        scope = scope_of(head, self.transport, self._config, self._app_state)
-        scope["extensions"] = {TRUST: self.trust}
-        request = ApplicationRequest(
-            self._config.loaded_app, scope, exchange=exchange, output=self
-        )
+        request = ApplicationRequest(self._config, self._app_state, exchange, self)
         exchange.begin(request)
         task = self._loop.create_task(request.run())
         self._server.tasks.add(task)

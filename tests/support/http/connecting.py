@@ -82,8 +82,10 @@ class Wire:
         )
         self.monitor = monitor or ConnectionMonitor(LIMITS, bench.metrics)
         services = ConnectionServices(self.monitor, dispatcher)
+        config = Config(dispatcher)
+        config.load()
         self.connection = Connection(
-            Config(dispatcher), ServerState(), {CONNECTION_SERVICES: services}
+            config, ServerState(), {CONNECTION_SERVICES: services}
         )
         self.transport = MemoryTransport()
         self.connection.connection_made(self.transport)
