@@ -9,6 +9,8 @@ from typing_extensions import override
 # body. back-off: the client's next request is not due yet. turn: its bytes wait to be
 # parsed. refused: no further request is accepted. writing: the client does not read.
 Reason = Literal["waiting", "body", "back-off", "turn", "refused", "writing"]
+# The service's own reasons: what its client sends meanwhile waits in the kernel.
+_OWN: frozenset[Reason] = frozenset({"body", "back-off", "turn"})
 
 
 class FlowControl(asyncio.Protocol):
@@ -22,6 +24,8 @@ class FlowControl(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._reasons: set[Reason] = set()
+        # Whether the next bytes may have waited in the kernel.
+        self._was_unread = False
         # Set while the write buffer is full.
         self._writable: asyncio.Event | None = None
 
@@ -37,6 +41,7 @@ class FlowControl(asyncio.Protocol):
         was_paused = bool(self._reasons)
         if paused:
             self._reasons.add(reason)
+            self._was_unread |= reason in _OWN
         else:
             self._reasons.discard(reason)
         if was_paused == bool(self._reasons) or self.transport.is_closing():

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from app.http.flow import Reason
 from app.ingest.load.turn_budget import TurnBudget
 from app.request_errors import OverloadedError, RequestError
 
@@ -88,7 +89,7 @@ class Receiving(Protocol):
     def parse(self, data: bytes) -> bool:
         """Parse bytes, and return whether their sender has shown a known key."""
 
-    def await_turn(self, *, waits: bool) -> None:
+    def pause(self, reason: Reason, *, paused: bool = True) -> None:
         """Read nothing more, or go on."""
 
     def refuse(self, error: RequestError) -> None:
@@ -142,7 +143,7 @@ class Arrivals:
             return
         self.waiting += data
         if len(self.waiting) > _MAX_BYTES_OF_ONE:
-            self._connection.await_turn(waits=True)
+            self._connection.pause("turn")
 
     def take(self, last: bytes = b"") -> bool:
         """Parse the bytes that wait, and return whether their sender is known.
@@ -152,7 +153,7 @@ class Arrivals:
         """
         waiting = self._clear()
         if waiting:
-            self._connection.await_turn(waits=False)
+            self._connection.pause("turn", paused=False)
         elif not last:
             return True
         return self._connection.parse(waiting + last)

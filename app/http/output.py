@@ -49,8 +49,6 @@ class ResponseOutput(FlowControl, ABC):
         self._is_draining = False
         self.has_known_key = False
         self._back_off: asyncio.TimerHandle | None = None
-        # Whether the next bytes may have waited in the kernel.
-        self._was_unread = False
 
     def respond(self, response: TrackResponse, request_id: str) -> None:
         """Write a whole response to the current request."""
@@ -79,7 +77,6 @@ class ResponseOutput(FlowControl, ABC):
         if seconds > 0:
             self.end_back_off()
             self.pause("back-off")
-            self._was_unread = True
             self._back_off = self._loop.call_later(seconds, self.end_back_off)
 
     def end_back_off(self) -> None:
@@ -88,11 +85,6 @@ class ResponseOutput(FlowControl, ABC):
             self._back_off.cancel()
             self._back_off = None
             self.pause("back-off", paused=False)
-
-    def await_turn(self, *, waits: bool) -> None:
-        """Read nothing while the bytes that are here wait to be parsed."""
-        self.pause("turn", paused=waits)
-        self._was_unread |= waits
 
     def arrival_time(self) -> float:
         """When the bytes arrived that are read now, on the loop's clock.

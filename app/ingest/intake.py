@@ -3,7 +3,6 @@
 A client whose key is not known yet holds little, and nothing of what senders share.
 """
 
-import time
 from abc import ABC, abstractmethod
 
 from typing_extensions import override
@@ -41,7 +40,6 @@ class RequestIntake(RequestLifecycle, ABC):
         "_headers",
         "_is_ndjson",
         "_received_at",
-        "_unread_s",
     )
 
     def __init__(
@@ -62,8 +60,6 @@ class RequestIntake(RequestLifecycle, ABC):
         self._early_error: RequestError | None = None
         # The known source that the body seems to name; "" if it names none.
         self._guess = ""
-        # How long the client's body was left unread: it may have been here already.
-        self._unread_s = 0.0
         self._arrived_at = 0.0
         self._is_ndjson = False
 
@@ -87,9 +83,9 @@ class RequestIntake(RequestLifecycle, ABC):
             received_at: when its last byte arrived, on the loop's clock.
         """
         self._is_received = True
-        self._arrived_at = received_at - self._unread_s
+        self._arrived_at = received_at
         if not self.is_done:
-            self._services.deadlines.add(self, self._arrived_at)
+            self._services.deadlines.add(self, received_at)
             if self._body is not None:
                 self._try(self._finish_body, self._body)
 
@@ -183,16 +179,15 @@ class RequestIntake(RequestLifecycle, ABC):
             self._guess = known
 
     async def _authenticate_slowly(self, key: bytes) -> None:
-        began = time.monotonic()
         source = await self._services.find_source(key)
-        self._unread_s = time.monotonic() - began
-        if not self.is_done:
-            self._try(self._admit, source)
-        if self._early_error is not None and not self.is_done:
+        self._try(self._admit, source)
+        if self._early_error is not None:
             self._refuse(self._early_error)
         early, self._early = bytes(self._early), bytearray()
         if early:
             self.feed(early)
+        if self.is_done:  # the client may be held for its next request
+            return
         self._client.hold(held=False)
         if self._is_received and self._body is not None:
             self._try(self._finish_body, self._body)

@@ -72,6 +72,7 @@ class RequestLifecycle:
     __slots__ = (
         "_began",
         "_client",
+        "_has_left",
         "_is_in_thread",
         "_is_received",
         "_is_submitted",
@@ -101,6 +102,7 @@ class RequestLifecycle:
         self._permit: Permit | None = None
         self._ticket: Ticket | None = None
         self._is_received = False
+        self._has_left = False
         self._is_submitted = False
         # Whether a thread works on it, which goes on after the end of the request.
         self._is_in_thread = False
@@ -109,14 +111,17 @@ class RequestLifecycle:
 
     def disconnect(self) -> None:
         """The client left; a request that is complete is processed all the same."""
-        if self.is_done or self._is_received:
-            return
+        self._has_left = True
+        if not (self.is_done or self._is_received):
+            self._note_unanswered()
+            self._release()
+
+    def _note_unanswered(self) -> None:
         log.info(
             "client left",
             extra=fields(request_id=self._request_id, route=self._route.path),
         )
         self._services.metrics.add(REQUESTS, self._route.path, UNANSWERED)
-        self._release()
 
     def expire(self) -> None:
         """The time for the response is over."""
@@ -168,6 +173,9 @@ class RequestLifecycle:
             self._answer(error)
 
     def _answer_overload(self, error: OverloadedError) -> None:
+        if self._has_left:
+            self._note_unanswered()
+            return
         services = self._services
         services.note_overload()
         pause_s = services.scheduler.back_off_s(self.source or "")

@@ -51,8 +51,9 @@ class Client:
         self.parsed.append(data)
         return self.is_known
 
-    def await_turn(self, *, waits: bool) -> None:
-        self.is_read = not waits
+    def pause(self, reason: str, *, paused: bool = True) -> None:
+        assert reason == "turn"
+        self.is_read = not paused
 
     def refuse(self, error: RequestError) -> None:
         self.refused.append(error.code)
