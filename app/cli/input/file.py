@@ -61,24 +61,26 @@ class DamagedInputError(Exception):
 
 
 class _Stream(RawIOBase):
-    """Pieces of bytes as one stream; its first read waits for the head.
+    """Pieces of bytes as one stream.
 
-    An error follows the bytes before it. It is raised again by each further read:
-    otherwise a file that is cut off would look like one that ends there.
+    An error is raised by each read after the bytes before it: otherwise a file that is
+    cut off would look like one that ends there.
 
     Args:
-        pieces: of any length; may raise DamagedInputError.
-
-    Attributes:
-        count: bytes read so far.
+        head: bytes before the pieces.
+        pieces: of any length but 0; may raise DamagedInputError.
+        error: with which the pieces have ended already.
     """
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(
+        self,
+        head: bytes,
+        pieces: Iterator[bytes],
+        error: DamagedInputError | OSError | None,
+    ) -> None:
+        self._piece = head
         self._pieces = pieces
-        self._piece = b""
-        self._error: DamagedInputError | OSError | None = None
-        self._wanted = _HEAD_BYTES
-        self.count = 0
+        self._error = error
 
     @override
     def readable(self) -> bool:
@@ -87,24 +89,17 @@ class _Stream(RawIOBase):
     @override
     def readinto(self, buffer: Buffer, /) -> int:
         view = memoryview(buffer)
-        count = 0
-        is_first = self._wanted > 1
-        try:
-            while self._error is None and count < min(self._wanted, len(view)):
-                self._piece = self._piece or next(self._pieces)
-                part = self._piece[: len(view) - count]
-                self._piece = self._piece[len(part) :]
-                view[count : count + len(part)] = part
-                count += len(part)
-        except StopIteration:
-            pass
-        except (DamagedInputError, OSError) as error:
-            self._error = error
-        if self._error is not None and not count and not is_first:
+        if not self._piece and self._error is None:
+            try:
+                self._piece = next(self._pieces, b"")
+            except (DamagedInputError, OSError) as error:
+                self._error = error
+        if not self._piece and self._error is not None:
             raise self._error
-        self._wanted = 1
-        self.count += count
-        return count
+        part = self._piece[: len(view)]
+        self._piece = self._piece[len(part) :]
+        view[: len(part)] = part
+        return len(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +120,12 @@ class InputFile:
     head: bytes
     has_cr_lines: bool
     total: int | None
-    _source: _Stream
+    _file: BufferedIOBase
 
     @property
     def position(self) -> int:
-        """Number of bytes on disk that have been read, some of them ahead."""
-        return self._source.count
+        """Number of bytes on disk that have been read, some ahead; 0 for a pipe."""
+        return 0 if self.total is None else self._file.tell()
 
 
 @contextmanager
@@ -151,9 +146,9 @@ def open_input(path: Path) -> Iterator[InputFile]:
         yield make_input(path.name, file, total=_size_of(file))
 
 
-def restore_line_ends(line: bytes) -> bytes:
-    """A line of a stream in which CR and LF have changed places, as in the file."""
-    return line.translate(_SWAP_LINE_ENDS)
+def swap_line_ends(text: bytes) -> bytes:
+    """The text with CR and LF in each other's place; its own inverse."""
+    return text.translate(_SWAP_LINE_ENDS)
 
 
 def make_input(name: str, file: BufferedIOBase, *, total: int | None) -> InputFile:
@@ -162,27 +157,33 @@ def make_input(name: str, file: BufferedIOBase, *, total: int | None) -> InputFi
     Raises:
         BadParameter: as for `open_input`.
     """
-    source = _Stream(_pieces_of(file))
-    head, stream = _buffered(source)
+    head, stream = _buffered(_pieces_of(file))
     for magic, kind, decompressor in _COMPRESSIONS:
         if head.startswith(magic):
-            pieces = _decompress(decompressor(stream), kind)
-            head, stream = _buffered(_Stream(pieces))
+            head, stream = _buffered(_decompress(decompressor(stream), kind))
             break
     refuse_foreign(name, head)
     encoding = _encoding_of(head)
     if encoding is not None:
-        head, stream = _buffered(_Stream(_transcode(stream, *encoding)))
+        head, stream = _buffered(_transcode(stream, *encoding))
     has_cr_lines = b"\r" in head[:-1] and b"\n" not in head
     if has_cr_lines:
-        head, stream = _buffered(_Stream(_translate(stream)))
-    return InputFile(name, stream, head, has_cr_lines, total, source)
+        head, stream = _buffered(map(swap_line_ends, _pieces_of(stream)))
+    return InputFile(name, stream, head, has_cr_lines, total, file)
 
 
-def _buffered(source: _Stream) -> tuple[bytes, BufferedIOBase]:
+def _buffered(pieces: Iterator[bytes]) -> tuple[bytes, BufferedIOBase]:
     """The head of a stream, or less where it is damaged; and all of it."""
-    stream = BufferedReader(source, _BUFFER_BYTES)
-    return stream.peek()[:_HEAD_BYTES], stream
+    pieces = filter(None, pieces)
+    begin = b""
+    error: DamagedInputError | OSError | None = None
+    try:
+        while len(begin) < _HEAD_BYTES and (piece := next(pieces, b"")):
+            begin += piece
+    except (DamagedInputError, OSError) as ending:
+        error = ending
+    stream = BufferedReader(_Stream(begin, pieces, error), _BUFFER_BYTES)
+    return begin[:_HEAD_BYTES], stream
 
 
 def _decompress(content: BufferedIOBase, kind: str) -> Iterator[bytes]:
@@ -216,10 +217,6 @@ def _transcode(stream: BufferedIOBase, mark: bytes, encoding: str) -> Iterator[b
         raise DamagedInputError(
             f"From here on the file is not {encoding.upper()}; it was not read."
         ) from error
-
-
-def _translate(stream: BufferedIOBase) -> Iterator[bytes]:
-    return (piece.translate(_SWAP_LINE_ENDS) for piece in _pieces_of(stream))
 
 
 def _pieces_of(stream: BufferedIOBase) -> Iterator[bytes]:

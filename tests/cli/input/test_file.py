@@ -13,7 +13,7 @@ from app.cli.input.file import (
     InputFile,
     make_input,
     open_input,
-    restore_line_ends,
+    swap_line_ends,
 )
 
 CONTENT = b'{"event": "caf\xc3\xa9"}\n' * 20_000
@@ -95,7 +95,7 @@ def test_carriage_returns_are_line_ends_where_there_are_no_others(
 
     assert file.has_cr_lines == (line_end == b"\r")
     read = file.stream.read()
-    assert (restore_line_ends(read) if file.has_cr_lines else read) == content
+    assert (swap_line_ends(read) if file.has_cr_lines else read) == content
     assert read.count(b"\n") == content.count(line_end)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from app.cli.input.file import InputFile, restore_line_ends
+from app.cli.input.file import InputFile, swap_line_ends
 from app.cli.input.items import (
     BlankItem,
     DecodedItem,
@@ -49,7 +49,7 @@ class _TextLines(Iterator[str]):
         if line is None:
             raise UnreadableRowError(f"Longer than {self._max_bytes} bytes.")
         if self._has_cr_lines:
-            line = restore_line_ends(line)
+            line = swap_line_ends(line)
         # Bytes that are not UTF-8 are found in their row and harm no other.
         text = line.decode("utf-8", "surrogateescape")
         self.row.append(text)
