@@ -36,10 +36,8 @@ class RowProgress:
         console: Console,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total = total
         self._console = console
-        self._clock = clock
-        self._began = self._told = clock()
+        self._told_s = 0.0
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -47,14 +45,16 @@ class RowProgress:
             TextColumn("{task.fields[rows]}"),
             TimeRemainingColumn(),
             console=console,
+            get_time=clock,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(escape(name), total=total, rows="")
+        task = self._bar.add_task(escape(name), total=total, rows="")
+        self._task = self._bar.tasks[task]
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the beginning."""
-        return self._clock() - self._began
+        return self._task.elapsed or 0.0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -70,20 +70,16 @@ class RowProgress:
             rows: done since the beginning.
             position: bytes done of the total.
         """
-        rate = rows / max(self.elapsed_s, 0.001)
-        text = f"{rows:,} rows, {rate:,.0f} rows/s"
-        self._bar.update(self._task, completed=position, rows=text)
-        now = self._clock()
-        if not self._console.is_terminal and now - self._told >= _LINE_EVERY_S:
-            self._told = now
-            self.say(text + self._remaining(position))
+        now_s = self.elapsed_s
+        text = f"{rows:,} rows, {rows / max(now_s, 0.001):,.0f} rows/s"
+        self._bar.update(self._task.id, completed=position, rows=text)
+        if not self._console.is_terminal and now_s - self._told_s >= _LINE_EVERY_S:
+            self._told_s = now_s
+            if self._task.total and position:
+                left_s = now_s * max(self._task.total - position, 0) / position
+                text += f", {self._task.percentage:.0f}%, about {left_s:.0f} s left"
+            self.say(text)
 
     def say(self, text: str) -> None:
         """Write a line above the bar."""
         self._console.print(Text(text), soft_wrap=True)
-
-    def _remaining(self, position: int) -> str:
-        if not self._total or not position:
-            return ""
-        left = self.elapsed_s * (self._total - position) / position
-        return f", {position / self._total:.0%}, about {max(left, 0):.0f} s left"
