@@ -98,11 +98,6 @@ def max_row_bytes(policy: Policy) -> int:
     return _FACTOR * policy.max_event_bytes
 
 
-def may_be_large(text_bytes: int, policy: Policy) -> bool:
-    """Whether an event may exceed its limit, which counts its compact JSON."""
-    return _FACTOR * text_bytes > policy.max_event_bytes
-
-
 def read_lines(
     stream: BufferedIOBase, *, max_bytes: int
 ) -> Iterator[tuple[int, bytes | None]]:

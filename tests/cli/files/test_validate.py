@@ -240,3 +240,15 @@ def test_csv_takes_the_options_of_import(tmp_path: Path) -> None:
         ("error", "invalid_timestamp", "timestamp"),
         ("warning", "missing_recommended", "properties.name"),
     ]
+
+
+def test_row_over_the_limit_of_an_event_is_rejected(tmp_path: Path) -> None:
+    text = (
+        "event,user_id,timestamp,properties.email,properties.name,properties.x\n"
+        f"signed_up,u1,2023-11-02T00:30:08Z,a@b.c,A,{'x' * 140_000}\n"
+        "signed_up,u2,2023-11-02T00:30:08Z,a@b.c,A,x\n"
+    )
+
+    result = run(validate, write(tmp_path / "events.csv", text.encode()))
+
+    assert problems(result.stdout) == [("error", "event_too_large", "")]

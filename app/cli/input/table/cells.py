@@ -9,7 +9,7 @@ from app.cli.input.items import FileWarning
 from app.cli.input.table.mapping import ID_FIELDS, CellType, CsvMapping
 from app.cli.input.table.times import TimeReader
 from app.pipeline.issues import Issue
-from app.pipeline.json_decode import decode
+from app.pipeline.json_decode import MAX_BODY_DEPTH, decode
 from app.pipeline.record import Policy
 from app.request_errors import InvalidJsonError
 
@@ -28,14 +28,12 @@ class Cell(NamedTuple):
     Attributes:
         value: None for no value.
         plain: whether JSON can be stored as it is (`Decoded.plain`).
-        deep: whether it may be nested deeper than an event may be.
         warning: an assumption that was made.
         error: why the event must be rejected.
     """
 
     value: Any
     plain: bool = True
-    deep: bool = False
     warning: Issue | None = None
     error: Issue | None = None
 
@@ -67,8 +65,6 @@ class CellReader:
         self._type = mapping.type_of(path)
         self._is_id = self.keys[-1] in ID_FIELDS and self.keys[0] != "properties"
         self._nulls = mapping.nulls
-        # The fields that a cell is in are levels of the event, too.
-        self._max_depth = policy.max_depth + 1 - len(self.keys)
         self._is_export = is_export
         self._is_escaped = is_export and not mapping.raw_cells
         self._times = TimeReader(
@@ -94,13 +90,13 @@ class CellReader:
     def _decode(self, text: str) -> Cell:
         """A number or JSON; text that is neither is kept, with a warning."""
         try:
-            decoded = decode(text.strip().encode(), max_depth=self._max_depth)
+            decoded = decode(text.strip().encode(), max_depth=MAX_BODY_DEPTH)
         except InvalidJsonError:
             return self._keep_text(text)
         is_number = self._type is CellType.NUMBER
         if is_number and not _is_number(decoded.value):
             return self._keep_text(text)
-        return Cell(decoded.value, plain=decoded.plain, deep=decoded.deep)
+        return Cell(decoded.value, plain=decoded.plain)
 
     def _keep_text(self, text: str) -> Cell:
         message = f"The cell is no {self._type}; it was taken as text."

@@ -12,7 +12,6 @@ from app.cli.input.items import (
     DecodedItem,
     UnreadableItem,
     max_row_bytes,
-    may_be_large,
     read_lines,
 )
 from app.cli.input.table.cells import CellReader, UnreadableRowError
@@ -86,13 +85,6 @@ class RowReader:
         self._constants = [
             (tuple(path.split(".")), text) for path, text in mapping.constants.items()
         ]
-        keys = [
-            *(keys for keys, _ in self._constants),
-            *(cell.keys for cell in self._cells),
-        ]
-        self._is_deep = max(map(len, keys)) > policy.max_depth
-        constants = sum(len(text) for _, text in self._constants)
-        self._frame = constants + sum(len(key) + 8 for path in keys for key in path)
 
     def items(self) -> Iterator[DecodedItem | UnreadableItem | BlankItem]:
         """Each row."""
@@ -178,14 +170,14 @@ class RowReader:
         except UnicodeEncodeError:
             raise UnreadableRowError("The row is not UTF-8.") from None
         event: dict[str, Any] = {"properties": {}}
-        plain, deep = "\0" not in text, self._is_deep
+        plain = "\0" not in text
         warnings: list[Issue] = []
         errors: list[Issue] = []
         for reader in self._cells:
             cell = reader.read(row[reader.column])
             if cell.value is None:
                 continue
-            plain, deep = plain and cell.plain, deep or cell.deep
+            plain = plain and cell.plain
             warnings += [cell.warning] if cell.warning else []
             errors += [cell.error] if cell.error else []
             if not _place(event, reader.keys, cell.value):
@@ -193,8 +185,8 @@ class RowReader:
         for keys, constant in self._constants:
             if not _place(event, keys, constant):
                 errors.append(_conflict(keys))
-        is_large = may_be_large(size + self._frame, self._policy)
-        traits = BodyTraits(plain=plain, deep=deep, large=is_large)
+        # Columns add to the depth and size of an event, so both are examined.
+        traits = BodyTraits(plain=plain, deep=True, large=True)
         return DecodedItem(line, event, traits, size, tuple(warnings), tuple(errors))
 
 
