@@ -25,11 +25,10 @@ class Series(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A rectangle in units of the picture; `series` counts from 1."""
+    """A rectangle on the axis, in units of the picture; `series` counts from 1."""
 
     series: int
     x: float
-    y: float
     width: float
     height: float
 
@@ -99,30 +98,23 @@ def bar_chart(
     width = step * (1 - _GAP) / len(series)
     laid_out = []
     for number, label in enumerate(buckets):
+        left = number * step
         values = [each.values[number] for each in series]
-        bars = []
-        for place, value in enumerate(values):
-            if value:
-                height = HEIGHT * _share(value, ticks, scale=scale)
-                x = number * step + step * _GAP / 2 + place * width
-                bars.append(
-                    Bar(
-                        place + 1,
-                        round(x, 2),
-                        round(HEIGHT - height, 2),
-                        round(width, 2),
-                        round(height, 2),
-                    )
-                )
+        bars = [
+            Bar(
+                place + 1,
+                left + step * _GAP / 2 + place * width,
+                width,
+                HEIGHT * _share(value, ticks, scale=scale),
+            )
+            for place, value in enumerate(values)
+            if value
+        ]
         reading = ", ".join(
             f"{value:,} {each.label}"
             for value, each in zip(values, series, strict=True)
         )
-        laid_out.append(
-            Bucket(
-                label, reading, values, round(number * step, 2), round(step, 2), bars
-            )
-        )
+        laid_out.append(Bucket(label, reading, values, left, step, bars))
     return Chart(
         title,
         [each.label for each in series],
