@@ -93,7 +93,13 @@ def create_app(
     pages = Pages(files)
     app.include_router(static_routes(files))
     app.include_router(
-        home_routes(pages, readers=service.reading.readers, home=service.home)
+        home_routes(
+            pages,
+            readers=service.reading.readers,
+            state_reader=service.state_reader,
+            reports=service.live.home_reports,
+            differences=lambda: service.instances.differences,
+        )
     )
     app.include_router(event_routes(pages, catalog))
     document = cache(lambda: describe(app, TRACK_ROUTES, catalog))

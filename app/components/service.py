@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.metadata import version
 from operator import methodcaller
 from typing import Any
 
@@ -33,7 +32,6 @@ from app.logs import RequestLog, fields
 from app.metrics.catalog import BODIES_WAITING, WEEKS_AHEAD
 from app.metrics.collector import totals
 from app.metrics.counters import Metrics
-from app.pages.console.home import Home
 from app.pages.console.state import StateReader
 from app.request_errors import UnavailableError
 from app.settings import Settings
@@ -146,12 +144,7 @@ class Service:
             refusal=lambda: self._writer.refusal,
             outage=self._outage,
         )
-        self.home = Home(
-            StateReader(self.readiness.ask, partial(totals, metrics)),
-            self.live.home_reports,
-            version("rollcall"),
-            lambda: self.instances.differences,
-        )
+        self.state_reader = StateReader(self.readiness.ask, partial(totals, metrics))
         senders = KeyCache(
             self._lookups.source_of_key,
             trust_s=settings.key_cache_seconds,

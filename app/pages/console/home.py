@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -23,42 +23,27 @@ _SPARKLINE_HEIGHT = 24
 HOME_REPORTS = {"activity": ACTIVITY, "reasons": REASONS, "weeks": WEEKS}
 
 
-class Source(NamedTuple):
-    """Activity of one source.
+def home_routes(
+    pages: Pages,
+    *,
+    readers: ReaderAuth,
+    state_reader: StateReader,
+    reports: ReportCache,
+    differences: Callable[[], Sequence[Difference]],
+) -> APIRouter:
+    """`/` and `/state`.
 
-    Attributes:
-        minute, hour, day: events stored in the last one.
-        age: since the last event, in words.
-        is_silent: whether it stopped sending.
-        points: of the sparkline.
+    `reports` runs HOME_REPORTS, and `differences` returns the settings in which running
+    instances differ.
     """
-
-    name: str
-    minute: int
-    hour: int
-    day: int
-    age: str
-    is_silent: bool
-    points: str
-
-
-class Home(NamedTuple):
-    """Parts of the page.
-
-    Attributes:
-        reports: activity, reasons and partitions.
-        differences: returns the settings in which running instances differ.
-    """
-
-    state: StateReader
-    reports: ReportCache
-    version: str
-    differences: Callable[[], Sequence[Difference]]
-
-
-def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
-    """`/` and `/state`."""
     routes = APIRouter(include_in_schema=False)
+
+    async def read() -> tuple[State, Results | None]:
+        state = await state_reader.read()
+        if state.mode in {"buffering", "refusing"}:
+            # Counting would only wait for Postgres once more.
+            return state, reports.last
+        return state, await reports.results_or_last()
 
     @routes.api_route("/", methods=["GET", "HEAD"])
     async def show(request: Request) -> Response:
@@ -68,7 +53,7 @@ def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
             reader = None
         if reader is None:
             return await pages.render("home.html", request=request)
-        state, results = await _read(home)
+        state, results = await read()
         return await pages.render(
             "console/state.html",
             request=request,
@@ -76,16 +61,16 @@ def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
             results=results,
             sources=sources_of(results),
             cells=cells_of(state, results),
-            version=home.version,
-            differences=home.differences(),
+            version=request.app.version,
+            differences=differences(),
         )
 
     @routes.get("/state")
-    async def read(request: Request) -> Response:
+    async def show_state(request: Request) -> Response:
         if await readers.find_known(request) is None:
             raise ReaderRequiredError("Sign in to read the state of the service.")
-        state, results = await _read(home)
-        points = {each.name: each.points for each in sources_of(results)}
+        state, results = await read()
+        points = {each["source"]: each["points"] for each in sources_of(results)}
         return JSONResponse(
             {"mode": state.mode, "cells": cells_of(state, results), "points": points}
         )
@@ -93,34 +78,26 @@ def home_routes(pages: Pages, *, readers: ReaderAuth, home: Home) -> APIRouter:
     return routes
 
 
-async def _read(home: Home) -> tuple[State, Results | None]:
-    state = await home.state.read()
-    if state.mode in {"buffering", "refusing"}:
-        # Counting would only wait for Postgres once more.
-        return state, home.reports.last
-    return state, await home.reports.results_or_last()
+def sources_of(results: Results | None) -> list[dict[str, Any]]:
+    """Activity of each source, the most active first.
 
-
-def sources_of(results: Results | None) -> list[Source]:
-    """Activity of each source, the most active first."""
+    The columns of `ACTIVITY`, and `age`: the time since the last event, in words,
+    `is_silent`: whether the source stopped sending, and `points` of the sparkline.
+    """
     rows = results["activity"].rows if results else None
-    return [_source(row) for row in rows or ()]
+    return [row | _activity_of(row) for row in rows or ()]
 
 
-def _source(row: dict[str, Any]) -> Source:
+def _activity_of(row: dict[str, Any]) -> dict[str, Any]:
     silence = row["at"] - row["last"]
     counts = [0] * _BUCKETS
     for age, count in zip(row["ages"], row["counts"], strict=True):
         counts[min(_BUCKETS - 1, max(0, _BUCKETS - round(age)))] += count
-    return Source(
-        row["source"],
-        row["minute"],
-        row["hour"],
-        row["day"],
-        duration(max(0.0, silence.total_seconds())),
-        silence > _SILENT_AFTER,
-        sparkline(counts),
-    )
+    return {
+        "age": duration(max(0.0, silence.total_seconds())),
+        "is_silent": silence > _SILENT_AFTER,
+        "points": sparkline(counts),
+    }
 
 
 def sparkline(counts: Sequence[int]) -> str:
@@ -149,10 +126,11 @@ def cells_of(state: State, results: Results | None) -> dict[str, str]:
     weeks = results["weeks"].rows
     cells["weeks"] = str(weeks[0]["weeks"]) if weeks else "not known"
     for each in sources_of(results):
+        place = f"source {each['source']}"
         for name in ("minute", "hour", "day"):
-            cells[f"source {each.name} {name}"] = f"{getattr(each, name):,}"
-        cells[f"source {each.name} age"] = each.age
-        cells[f"source {each.name} silent"] = "silent" if each.is_silent else ""
+            cells[f"{place} {name}"] = f"{each[name]:,}"
+        cells[f"{place} age"] = each["age"]
+        cells[f"{place} silent"] = "silent" if each["is_silent"] else ""
     for row in results["reasons"].rows or ():
         for name in ("minute", "hour", "day", "week"):
             cells[f"reason {row['reason']} {name}"] = f"{row[name]:,}"

@@ -30,7 +30,7 @@ def source_routes(
     @routes.get("/sources")
     async def show_list(request: Request) -> Response:
         found = await queries.ask(list_sources)
-        active = {each.name: each for each in sources_of(await activity.results())}
+        active = {each["source"]: each for each in sources_of(await activity.results())}
         return await pages.render(
             "console/sources.html",
             request=request,
