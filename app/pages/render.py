@@ -40,8 +40,12 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.globals["static"] = files.url
-        self._templates.filters["prose"] = prose
-        self._templates.filters["duration"] = duration
+        self._templates.filters |= {
+            "prose": prose,
+            "duration": duration,
+            "grouped": "{:,}".format,
+            "utc": "{:%Y-%m-%d %H:%M:%S} UTC".format,
+        }
 
     async def render(
         self, name: str, *, request: Request, status: int = 200, **context: Any
