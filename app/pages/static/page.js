@@ -43,6 +43,14 @@ export function codeBlock(text, label) {
   );
 }
 
+/** Block with the SQL that finds an event by its id. */
+export function sqlBlock(status, id) {
+  const sql = status === "rejected"
+    ? "SELECT *\nFROM rejected_events"
+    : "SELECT events.*\nFROM event_ids JOIN events USING (bucket, id, stored_at)";
+  return codeBlock(`${sql}\nWHERE id = '${id}';`, "SQL that finds it");
+}
+
 /** Copy the text of the block around a button. */
 export async function copy(button) {
   const pre = button.closest(".code").querySelector("pre");

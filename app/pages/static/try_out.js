@@ -2,18 +2,10 @@
 
 import { editor } from "./editor.js";
 import { layOut } from "./json_layout.js";
-import { announce, badge, codeBlock, element } from "./page.js";
+import { announce, badge, codeBlock, element, sqlBlock } from "./page.js";
 import { issueItem, issuesOf } from "./verdict.js";
 
 const MOST_SHOWN = 50;
-const SQL = {
-  stored: (id) =>
-    "SELECT e.*\nFROM event_ids AS i\n" +
-    "JOIN events AS e\n" +
-    "  ON e.stored_at = i.stored_at AND e.id = i.id AND e.bucket = i.bucket\n" +
-    `WHERE i.id = '${id}';`,
-  rejected: (id) => `SELECT *\nFROM rejected_events\nWHERE id = '${id}';`,
-};
 
 const form = document.getElementById("try");
 const body = document.getElementById("body");
@@ -63,8 +55,7 @@ function rowAndSql(result) {
   if (result.kept === false) {
     return [element("p", {}, "It is not kept: the quarantine of this source is full.")];
   }
-  const sql = SQL[result.status] ?? SQL.stored;
-  return [row(result), codeBlock(sql(result.id), "SQL that finds it")];
+  return [row(result), sqlBlock(result.status, result.id)];
 }
 
 function resultSection(result, { issues, isDry, isOnly }) {

@@ -1,4 +1,4 @@
-// Elements of the live page.
+// Elements of the console.
 
 import { element } from "../page.js";
 
@@ -17,3 +17,10 @@ export function shape(name, attributes = {}, ...children) {
 
 /** Format a number with separators. */
 export const grouped = new Intl.NumberFormat("en").format;
+
+/** Show what is wrong in the notice of the page; without a text, hide it. */
+export function explain(text) {
+  const trouble = document.getElementById("trouble");
+  trouble.hidden = text === "";
+  if (trouble.textContent !== text) trouble.textContent = text;
+}

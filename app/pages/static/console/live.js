@@ -1,7 +1,7 @@
 // Live page: server-sent events become rows, a chart and a status line.
 
 import { announce } from "../page.js";
-import { grouped } from "./elements.js";
+import { explain, grouped } from "./elements.js";
 import { takeMinutes } from "./live_chart.js";
 import { showRows, takeRows } from "./live_rows.js";
 
@@ -14,7 +14,6 @@ const REASONS = {
 const pause = document.getElementById("pause");
 const state = document.getElementById("state");
 const tally = document.getElementById("tally");
-const trouble = document.getElementById("trouble");
 const isNarrow = "narrow" in tally.dataset;
 
 const counted = { arrived: 0, leftOut: 0, skipped: 0, shown: 0 };
@@ -37,11 +36,6 @@ function updateTally() {
 function setState(text, kind) {
   state.textContent = text;
   state.className = `badge badge-${kind}`;
-}
-
-function explain(text) {
-  trouble.hidden = text === "";
-  if (trouble.textContent !== text) trouble.textContent = text;
 }
 
 function draw() {

@@ -1,13 +1,9 @@
 // Dialog with all fields of one row.
 
-import { codeBlock, element } from "../page.js";
+import { codeBlock, element, sqlBlock } from "../page.js";
 import { sent } from "./elements.js";
 import { layOut } from "../json_layout.js";
 
-const KINDS = {
-  stored: { title: "Stored event", path: "/v1/events/", sql: "event_ids JOIN events USING (bucket, id, stored_at)" },
-  rejected: { title: "Rejected event", path: "/v1/rejected/", sql: "rejected_events" },
-};
 // Objects and lists are in the text of the row.
 const isListed = (name, value) => name !== "payload" && (value === null || typeof value !== "object");
 
@@ -20,19 +16,19 @@ let requests = 0;
 /** Show a stored or rejected event. */
 export async function showDetails({ status, id }) {
   const number = (requests += 1);
-  const kind = KINDS[status];
-  title.textContent = kind.title;
+  const isRejected = status === "rejected";
+  title.textContent = isRejected ? "Rejected event" : "Stored event";
   body.replaceChildren(element("p", { class: "muted" }, "Loading …"));
   if (!dialog.open) dialog.showModal();
-  const found = await read(kind.path + encodeURIComponent(id), kind);
+  const found = await read(`/v1/${isRejected ? "rejected" : "events"}/${encodeURIComponent(id)}`, status);
   if (number === requests) body.replaceChildren(...found);
 }
 
-async function read(path, kind) {
+async function read(path, status) {
   try {
     const response = await fetch(path, { headers: { accept: "application/json" } });
     const text = await response.text();
-    return response.ok ? layOutRow(text, kind) : [trouble(JSON.parse(text).detail)];
+    return response.ok ? layOutRow(text, status) : [trouble(JSON.parse(text).detail)];
   } catch {
     return [trouble("The row could not be loaded. Close this dialog and try again.")];
   }
@@ -42,7 +38,7 @@ function trouble(text) {
   return element("div", { class: "notice notice-error", role: "alert" }, text);
 }
 
-function layOutRow(text, kind) {
+function layOutRow(text, status) {
   const row = JSON.parse(text);
   const facts = element("dl", { class: "facts" });
   for (const [name, value] of Object.entries(row)) {
@@ -58,7 +54,7 @@ function layOutRow(text, kind) {
     facts,
     ...(row.payload === undefined ? [] : [element("p", {}, element("a", { href: `/rejected/${row.id}` }, "Open, correct or replay this event"))]),
     whole,
-    codeBlock(`SELECT * FROM ${kind.sql}\nWHERE id = '${row.id}';`, "SQL that finds it"),
+    sqlBlock(status, row.id),
   ];
 }
 

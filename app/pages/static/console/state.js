@@ -1,10 +1,10 @@
 // Home: keeps the state and the counts up to date.
 
 import { announce } from "../page.js";
+import { explain } from "./elements.js";
 
 const INTERVAL_MS = 2_000;
 const card = document.getElementById("state");
-const trouble = document.getElementById("trouble");
 const cells = new Map([...document.querySelectorAll("[data-cell]")].map((cell) => [cell.dataset.cell, cell]));
 const lines = new Map([...document.querySelectorAll("[data-points]")].map((cell) => [cell.dataset.points, cell.querySelector("polyline")]));
 
@@ -19,11 +19,6 @@ function show({ mode, cells: texts, points }) {
     if (cell && cell.textContent !== text) cell.textContent = text;
   }
   for (const [name, line] of lines) if (points[name]) line.setAttribute("points", points[name]);
-}
-
-function explain(text) {
-  trouble.hidden = text === "";
-  if (trouble.textContent !== text) trouble.textContent = text;
 }
 
 async function update() {
