@@ -4,7 +4,6 @@ Two things stop a forged form: the browser says which site sent it, and each for
 a token that is derived from the session cookie, which no other site can read.
 """
 
-import asyncio
 import hashlib
 import hmac
 from urllib.parse import parse_qs
@@ -15,12 +14,10 @@ from app.access.session_cookie import SESSION_COOKIE
 from app.request_errors import (
     BodyTooLargeError,
     CrossSiteError,
-    SlowClientError,
     UnsupportedMediaError,
 )
 
 _FORM = "application/x-www-form-urlencoded"
-_TIMEOUT_S = 10.0
 _MAX_FIELDS = 1_100
 
 Form = dict[str, list[str]]
@@ -29,26 +26,19 @@ Form = dict[str, list[str]]
 async def read_form(request: Request, *, max_bytes: int = 8 * 1024) -> Form:
     """Read a submitted form: the values of each field, in their order.
 
-    Args:
-        request: with the form as its body.
-        max_bytes: of the encoded form.
+    The connection limits the time that it may take (`app.http.timeouts`).
 
     Raises:
         UnsupportedMediaError: the body is not a form.
-        BodyTooLargeError: the form is larger.
-        SlowClientError: the form did not arrive in time.
+        BodyTooLargeError: the encoded form is larger than `max_bytes`.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
         raise UnsupportedMediaError("Send a form.")
     body = bytearray()
-    try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
-                    raise BodyTooLargeError(f"A form has at most {max_bytes} bytes.")
-    except TimeoutError:
-        raise SlowClientError("The form did not arrive in time.") from None
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise BodyTooLargeError(f"A form has at most {max_bytes} bytes.")
     try:
         return parse_qs(body.decode(), max_num_fields=_MAX_FIELDS)
     except ValueError:

@@ -113,13 +113,20 @@ def test_trickling_body_is_answered_408_in_time(hasty: Service, key: str) -> Non
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_trickling_form_body_is_answered_408_in_time(
-    hasty: Service,
-) -> None:
+def test_trickling_body_of_a_get_buys_no_time(hasty: Service) -> None:
     get = b"GET /schemas HTTP/1.1\r\nHost: r\r\nContent-Length: 1000\r\n\r\n"
     answer = trickled(hasty, get, b"x")
 
     assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_trickling_form_is_answered_408_in_time(hasty: Service) -> None:
+    form = b"application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\n"
+    post = b"POST /sign-in HTTP/1.1\r\nHost: r\r\nContent-Type: " + form
+    answer = trickled(hasty, post, b"x")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
