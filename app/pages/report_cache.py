@@ -7,9 +7,8 @@ respond, the last results stay available with their time.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.request_errors import UnavailableError
 from app.store.read.reports import Report, ReportRunner
@@ -21,29 +20,18 @@ _REST = 20
 _NO_RESPONSE = "The database does not respond."
 
 
-@dataclass(frozen=True, slots=True)
-class ReportResult:
-    """Result of one report; no rows if it did not finish in time."""
-
-    report: Report
-    rows: list[dict[str, Any]] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Results of a set of reports by their names.
+class Results(NamedTuple):
+    """Results of a set of reports.
 
     Attributes:
+        rows: of each report by its name; None if it did not finish in time.
         at: when the last report finished.
         took_s: duration of all, in seconds.
     """
 
-    by_name: Mapping[str, ReportResult]
+    rows: Mapping[str, list[dict[str, Any]] | None]
     at: datetime
     took_s: float
-
-    def __getitem__(self, name: str) -> ReportResult:
-        return self.by_name[name]
 
 
 class ReportCache:
@@ -109,14 +97,12 @@ class ReportCache:
         except UnavailableError:
             self._failed_at = self._clock()
             raise
-        by_name = {
-            name: await self._run(report) for name, report in self._reports.items()
-        }
+        rows = {name: await self._run(report) for name, report in self._reports.items()}
         took_s = round(self._clock() - began, 3)
-        return Results(by_name, datetime.now(UTC), took_s)
+        return Results(rows, datetime.now(UTC), took_s)
 
-    async def _run(self, report: Report) -> ReportResult:
+    async def _run(self, report: Report) -> list[dict[str, Any]] | None:
         try:
-            return ReportResult(report, await self._runner.run(report))
+            return await self._runner.run(report)
         except UnavailableError:
-            return ReportResult(report, None)
+            return None

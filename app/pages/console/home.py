@@ -84,7 +84,7 @@ def sources_of(results: Results | None) -> list[dict[str, Any]]:
     The columns of `ACTIVITY`, and `age`: the time since the last event, in words,
     `is_silent`: whether the source stopped sending, and `points` of the sparkline.
     """
-    rows = results["activity"].rows if results else None
+    rows = results.rows["activity"] if results else None
     return [row | _activity_of(row) for row in rows or ()]
 
 
@@ -123,7 +123,7 @@ def cells_of(state: State, results: Results | None) -> dict[str, str]:
     }
     if results is None:
         return cells
-    weeks = results["weeks"].rows
+    weeks = results.rows["weeks"]
     cells["weeks"] = str(weeks[0]["weeks"]) if weeks else "not known"
     for each in sources_of(results):
         place = f"source {each['source']}"
@@ -131,7 +131,7 @@ def cells_of(state: State, results: Results | None) -> dict[str, str]:
             cells[f"{place} {name}"] = f"{each[name]:,}"
         cells[f"{place} age"] = each["age"]
         cells[f"{place} silent"] = "silent" if each["is_silent"] else ""
-    for row in results["reasons"].rows or ():
+    for row in results.rows["reasons"] or ():
         for name in ("minute", "hour", "day", "week"):
             cells[f"reason {row['reason']} {name}"] = f"{row[name]:,}"
     return cells

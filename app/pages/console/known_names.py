@@ -23,5 +23,5 @@ class KnownNames:
     async def sources(self) -> list[str]:
         """Names of all sources, as far as they are known."""
         results = await self._names.results_or_last()
-        rows = results["sources"].rows if results else None
+        rows = results.rows["sources"] if results else None
         return [row["name"] for row in rows or ()]

@@ -54,10 +54,10 @@ def overview_routes(
     async def show(
         request: Request, span: Span = "week", scale: Scale = "linear"
     ) -> Response:
-        found = (await counts[span].results())["events"]
+        rows = (await counts[span].results()).rows["events"]
         charts = None
-        if found.rows is not None:
-            charts = event_charts(found.rows, events, span=span, scale=scale)
+        if rows is not None:
+            charts = event_charts(rows, events, span=span, scale=scale)
         return await pages.render(
             "console/overview.html",
             request=request,
@@ -65,8 +65,9 @@ def overview_routes(
             spans=list(EVENTS),
             scale=scale,
             charts=charts,
-            events=found,
-            tables=await tables.results(),
+            counted=EVENTS[span],
+            reports=_TABLES,
+            results=await tables.results(),
         )
 
     return routes
