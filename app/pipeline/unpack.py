@@ -138,31 +138,26 @@ def process_events(
     ]
 
 
-def _decode(body: bytes, policy: Policy) -> Decoded:
+def _decode(body: bytes, policy: Policy, *, place: str = "") -> Decoded:
     try:
         return decode(body, max_depth=policy.max_depth)
-    except InvalidJsonError:
-        explanation = explain_undecodable(body)
-        if explanation is None:
-            raise
-        raise InvalidJsonError(explanation) from None
+    except InvalidJsonError as error:
+        explanation = explain_undecodable(body) or error.detail
+        raise InvalidJsonError(place + explanation) from None
 
 
 def _decode_lines(body: bytes, policy: Policy) -> Decoded:
     """Decode NDJSON: each line that is not blank is one JSON value."""
-    values: list[Any] = []
-    plain, deep = True, False
-    for number, line in enumerate(body.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            decoded = decode(line, max_depth=policy.max_depth)
-        except InvalidJsonError as error:
-            explanation = explain_undecodable(line) or error.detail
-            raise InvalidJsonError(f"Line {number}: {explanation}") from None
-        values.append(decoded.value)
-        plain, deep = plain and decoded.plain, deep or decoded.deep
-    return Decoded(values, plain=plain, deep=deep)
+    lines = [
+        _decode(line, policy, place=f"Line {number}: ")
+        for number, line in enumerate(body.splitlines(), 1)
+        if line.strip()
+    ]
+    return Decoded(
+        [line.value for line in lines],
+        plain=all(line.plain for line in lines),
+        deep=any(line.deep for line in lines),
+    )
 
 
 def _events_in(value: Any) -> list[Any]:
