@@ -1,18 +1,26 @@
 """The envelope: the fields of every event, with all names that senders use."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 MAX_TEXT = 255
 
+# SDKs set it to the present time next to the caller's timestamp.
+SDK_TIMESTAMP_NAME = "originalTimestamp"
+# The names of each field at the top of an event, in the order in which they are read.
 # Both documents and the SDKs of the Segment family name the same things differently.
-EVENT_NAMES = ("event", "event_name")
-USER_NAMES = ("user_id", "userId")
-GROUP_NAMES = ("group_id", "groupId")
-MESSAGE_NAMES = ("message_id", "messageId")
-TIMESTAMP_NAMES = ("timestamp",)
-SDK_TIMESTAMP_NAMES = ("originalTimestamp",)
+FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
+    "event": ("event", "event_name"),
+    "user_id": ("user_id", "userId"),
+    "group_id": ("group_id", "groupId"),
+    "timestamp": ("timestamp", SDK_TIMESTAMP_NAME),
+    "message_id": ("message_id", "messageId"),
+    "properties": ("properties",),
+    "context": ("context",),
+}
+GROUP_NAMES = FIELD_NAMES["group_id"]
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 # Further fields that SDKs of the Segment family, June and Jitsu send. Some change with
 # each retry, so they do not belong to the content of an event.

@@ -16,12 +16,9 @@ from typing_extensions import override
 
 from app.events.catalog import Catalog
 from app.events.envelope import (
-    EVENT_NAMES,
+    FIELD_NAMES,
     GROUP_NAMES,
-    MESSAGE_NAMES,
-    SDK_TIMESTAMP_NAMES,
-    TIMESTAMP_NAMES,
-    USER_NAMES,
+    SDK_TIMESTAMP_NAME,
     Envelope,
 )
 from app.events.event_type import EventType
@@ -29,14 +26,8 @@ from app.events.event_type import EventType
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# Under each canonical name, the names that are read at the top of an event.
-NAMES = {
-    "event": EVENT_NAMES,
-    "user_id": USER_NAMES,
-    "group_id": GROUP_NAMES,
-    "timestamp": TIMESTAMP_NAMES,
-    "message_id": MESSAGE_NAMES,
-}
+# The name that SDKs use is no alias: its value may differ from the timestamp's.
+NAMES = {**FIELD_NAMES, "timestamp": ("timestamp",)}
 _NULL: Schema = {"type": "null"}
 _FILLED: Schema = {"not": _NULL}
 
@@ -105,12 +96,13 @@ def _event_schema(event_type: EventType) -> Schema:
     sole = [name for name, where in places.items() if len(where) == 1]
     properties: Schema = {}
     for canonical, value in values.items():
-        first, *others = NAMES.get(canonical, (canonical,))
+        first, *others = NAMES[canonical]
         properties[first] = value if canonical in sole else _or_null(value)
         for name in others:
             properties[name] = _alias(canonical, properties[first])
-    for name in SDK_TIMESTAMP_NAMES:
-        properties[name] = {"description": "Used where `timestamp` is absent."}
+    properties[SDK_TIMESTAMP_NAME] = {
+        "description": "Used where `timestamp` is absent."
+    }
     return {
         **made,
         "title": event_type.name,
@@ -124,14 +116,14 @@ def _event_schema(event_type: EventType) -> Schema:
 
 def _places(canonical: str, value: Schema) -> list[Schema]:
     """One schema for each place where a required field is accepted."""
-    places = [_with(name, _FILLED) for name in NAMES.get(canonical, (canonical,))]
+    places = [_with(name, _FILLED) for name in NAMES[canonical]]
     if canonical == "group_id":
         places += [
             _with("context", {"type": "object", **_with(name, _FILLED)})
             for name in GROUP_NAMES
         ]
     if canonical == "timestamp":
-        places += [_with(name, value) for name in SDK_TIMESTAMP_NAMES]
+        places.append(_with(SDK_TIMESTAMP_NAME, value))
     return places
 
 

@@ -7,14 +7,14 @@ Names, types, limits and texts come from the models; explanations of codes come 
 from typing import Any, NamedTuple
 
 from app.events.catalog import Catalog
-from app.events.envelope import GROUP_NAMES, SDK_TIMESTAMP_NAMES
+from app.events.envelope import GROUP_NAMES, SDK_TIMESTAMP_NAME
 from app.events.event_type import EventType
 from app.events.json_schema import NAMES, Schema, json_schema
 from app.pipeline.codes import ERRORS, WARNINGS, Explanation
 
 # Places of a field apart from the names at the top of an event, in reading order.
 _BEFORE = {"group_id": tuple(f"context.{name}" for name in GROUP_NAMES)}
-_AFTER = {"timestamp": SDK_TIMESTAMP_NAMES}
+_AFTER = {"timestamp": (SDK_TIMESTAMP_NAME,)}
 
 
 class FieldDoc(NamedTuple):
@@ -120,7 +120,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _parameter(canonical: str, event_type: EventType, values: Schema) -> FieldDoc:
-    names = NAMES.get(canonical, (canonical,))
+    names = NAMES[canonical]
     value = values[names[0]]
     required = event_type.model.model_fields[canonical].is_required()
     return FieldDoc(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.events.envelope import EVENT_NAMES, MAX_TEXT, MESSAGE_NAMES
+from app.events.envelope import FIELD_NAMES, MAX_TEXT
 from app.pipeline.fields.sanitize import replace_unstorable
 from app.pipeline.identity import identify_rejection
 from app.pipeline.issues import Issue
@@ -62,8 +62,10 @@ def reject(
     payload = encode_exactly(sent)
     name = message = None
     if isinstance(sent, dict):
-        name = _as_column(_first(sent, EVENT_NAMES))
-        message = _as_column(_first(sent, MESSAGE_NAMES, default=message_id))
+        name = _as_column(_first(sent, FIELD_NAMES["event"]))
+        message = _as_column(
+            _first(sent, FIELD_NAMES["message_id"], default=message_id)
+        )
     reason = errors[0].code
     return Rejection(
         id=identify_rejection(

@@ -1,32 +1,17 @@
 """Canonical names: each field of an event under one name, whatever name was sent."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.events.envelope import (
-    EVENT_NAMES,
+    FIELD_NAMES,
     GROUP_NAMES,
     IDEMPOTENCY_HEADER,
-    MESSAGE_NAMES,
     SDK_FIELDS,
-    SDK_TIMESTAMP_NAMES,
-    TIMESTAMP_NAMES,
-    USER_NAMES,
+    SDK_TIMESTAMP_NAME,
 )
 from app.pipeline.issues import ErrorCode, Issue
 
-# The names of each field at the top of an event, in the order in which they are read.
-FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
-    "event": EVENT_NAMES,
-    "user_id": USER_NAMES,
-    "group_id": GROUP_NAMES,
-    # SDKs set the last to the present time next to the caller's timestamp.
-    "timestamp": (*TIMESTAMP_NAMES, *SDK_TIMESTAMP_NAMES),
-    "message_id": MESSAGE_NAMES,
-    "properties": ("properties",),
-    "context": ("context",),
-}
 _GROUP_NAMES = frozenset(GROUP_NAMES)
 _FIELD_OF = {name: field for field, names in FIELD_NAMES.items() for name in names}
 _MAX_SHAPES = 1_000
@@ -176,6 +161,6 @@ def _read_in_order(canonical: str, sent: dict[str, Any], event: CanonicalEvent) 
     for name in FIELD_NAMES[canonical]:
         value = sent.get(name)
         if value is not None and not (
-            name in SDK_TIMESTAMP_NAMES and canonical in event.fields
+            name == SDK_TIMESTAMP_NAME and canonical in event.fields
         ):
             event.set_once(canonical, value, name)

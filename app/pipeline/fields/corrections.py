@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.events.envelope import GROUP_NAMES
-from app.pipeline.fields.canonical import FIELD_NAMES
+from app.events.envelope import FIELD_NAMES, GROUP_NAMES
 from app.pipeline.issues import Issue, WarningCode
 
 _OBJECTS = ("properties", "context")

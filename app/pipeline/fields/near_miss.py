@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.pipeline.fields.canonical import FIELD_NAMES
+from app.events.envelope import FIELD_NAMES
 from app.pipeline.fields.sanitize import join_path, shown_key
 
 # Other words that senders use for a field, in lower case and without separators.

@@ -14,7 +14,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from app.events.envelope import USER_NAMES
+from app.events.envelope import FIELD_NAMES
 from app.pipeline.persons.escapes import ESCAPED_WORD, PART_OF_ESCAPE, readings
 from app.pipeline.persons.sieve import make_sieve
 
@@ -83,7 +83,8 @@ class Person:
         """Whether an event as sent is about the person: by user id, else by email."""
         if not isinstance(event, dict):
             return False
-        ids = [event[name] for name in USER_NAMES if event.get(name) is not None]
+        names = FIELD_NAMES["user_id"]
+        ids = [event[name] for name in names if event.get(name) is not None]
         properties = event.get("properties")
         if not ids and isinstance(properties, dict):
             emails = [properties.get(name) for name in EMAIL_NAMES]

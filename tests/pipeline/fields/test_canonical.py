@@ -8,12 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.events.envelope import (
-    EVENT_NAMES,
+    FIELD_NAMES,
     GROUP_NAMES,
     IDEMPOTENCY_HEADER,
-    MESSAGE_NAMES,
     SDK_FIELDS,
-    USER_NAMES,
 )
 from app.pipeline.fields.canonical import (
     _MAX_SHAPES,
@@ -74,9 +72,9 @@ def test_field_is_read_from_each_of_its_places(field: str, place: str) -> None:
 
 
 def test_names_are_those_of_the_table() -> None:
-    assert list(EVENT_NAMES) == PLACES["event"]
-    assert list(USER_NAMES) == PLACES["user_id"]
-    assert list(MESSAGE_NAMES) == PLACES["message_id"]
+    assert list(FIELD_NAMES["event"]) == PLACES["event"]
+    assert list(FIELD_NAMES["user_id"]) == PLACES["user_id"]
+    assert list(FIELD_NAMES["message_id"]) == PLACES["message_id"]
     inside = [f"context.{name}" for name in GROUP_NAMES]
     assert [*inside, *GROUP_NAMES] == PLACES["group_id"]
 

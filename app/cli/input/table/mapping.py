@@ -6,18 +6,11 @@ from datetime import tzinfo
 from enum import StrEnum
 
 from app.errors import ConfigurationError
-from app.events.envelope import (
-    EVENT_NAMES,
-    GROUP_NAMES,
-    MESSAGE_NAMES,
-    SDK_TIMESTAMP_NAMES,
-    TIMESTAMP_NAMES,
-    USER_NAMES,
-)
+from app.events.envelope import FIELD_NAMES, GROUP_NAMES
 
-_TIME_FIELDS = (*TIMESTAMP_NAMES, *SDK_TIMESTAMP_NAMES)
-ID_FIELDS = (*USER_NAMES, *GROUP_NAMES, *MESSAGE_NAMES)
-FIELDS = (*EVENT_NAMES, *ID_FIELDS, *_TIME_FIELDS)
+_TIME_FIELDS = FIELD_NAMES["timestamp"]
+ID_FIELDS = (*FIELD_NAMES["user_id"], *GROUP_NAMES, *FIELD_NAMES["message_id"])
+FIELDS = (*FIELD_NAMES["event"], *ID_FIELDS, *_TIME_FIELDS)
 _OBJECTS = ("properties", "context")
 # Columns that `rollcall export` writes. They restore the sent form, and name no field.
 EXPORT_COLUMNS = ("id", "source", "timestamp_raw", "extra", "warnings")
