@@ -15,7 +15,7 @@ def declared_event_type(declaration: Declaration) -> EventType:
     properties = declaration.properties
     return EventType(
         name=declaration.name,
-        sdk_title=declaration.title,
+        title=declaration.title,
         model=_event_model(declaration),
         sample=json.loads(declaration.sample),
         message_id=declaration.message_id or None,

@@ -25,7 +25,8 @@ class EventType:
         warns_about_missing: whether an event without a recommended property gets
             the warning `missing_recommended`.
         nouns: type in error messages of properties other than texts.
-        sdk_title: the event's name in SDKs, if it is not the name in title case.
+        title: the name as SDKs of the Segment family write it, such as `Signed Up`;
+            by default the name in title case.
         message_id: how senders should build the message id, with the names of
             fields in braces.
         expected: names of properties without one of which the presence of others, or
@@ -40,7 +41,7 @@ class EventType:
     recommended: tuple[str, ...] = ()
     warns_about_missing: bool = True
     nouns: Mapping[str, str] = field(default_factory=dict)
-    sdk_title: str | None = None
+    title: str = ""
     message_id: str | None = None
     expected: tuple[str, ...] = field(init=False)
 
@@ -48,11 +49,7 @@ class EventType:
         required = [names[0] for names in self.require_one_of]
         recommended = self.recommended if self.warns_about_missing else ()
         object.__setattr__(self, "expected", (*required, *recommended))
-
-    @property
-    def title(self) -> str:
-        """The name as SDKs of the Segment family write it, such as `Signed Up`."""
-        return self.sdk_title or title_of(self.name)
+        object.__setattr__(self, "title", self.title or title_of(self.name))
 
 
 def title_of(name: str) -> str:
