@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -226,12 +226,6 @@ class Declaration(BaseModel):
             yield name, name
             for other in declared.names:
                 yield name, other
-
-
-def digest_of(declarations: Iterable[Declaration]) -> str:
-    """A short digest, equal where all declarations are equal, in any order."""
-    digests = " ".join(sorted(each.digest for each in declarations))
-    return hashlib.blake2b(digests.encode(), digest_size=8).hexdigest()
 
 
 def declaration_schema() -> dict[str, Any]:

@@ -86,7 +86,7 @@ def reject(
 
 
 def _first(sent: dict[str, Any], names: tuple[str, ...], default: Any = None) -> Any:
-    """As `fold` picks it, but comparing nothing: the event may be deeper than that."""
+    """The first value; compares none, since an event may be too deep for that."""
     return next((sent[name] for name in names if sent.get(name) is not None), default)
 
 

@@ -25,7 +25,6 @@ from app.request_errors import (
 # The size of an event is that of its compact JSON, which may be longer than the
 # payload: 1e15 becomes 1000000000000000.0.
 _MAX_GROWTH = 4
-_CONTAINERS = (dict, list)
 
 
 class Ignored:
@@ -170,7 +169,7 @@ def _events_in(value: Any) -> list[Any]:
 def _require_events(value: Any, events: list[Any]) -> None:
     if not events:
         raise EmptyBodyError("The body has no event.")
-    if not isinstance(value, _CONTAINERS):
+    if not isinstance(value, dict | list):
         explanation = explain_text(value) if isinstance(value, str) else None
         raise InvalidBodyError(
             explanation or "Send a JSON object, or an array of objects."

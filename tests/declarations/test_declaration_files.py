@@ -21,7 +21,7 @@ from app.declarations.toml_file import (
 )
 from app.errors import ConfigurationError
 from app.events.catalog import Catalog, built_in_catalog
-from app.events.declaration import declaration_schema, digest_of
+from app.events.declaration import declaration_schema
 from tests.support.events.declared import TRIAL, trial_with, write_trial
 from tests.support.pipeline.verdicts import RECEIPT
 
@@ -199,12 +199,15 @@ def test_set_survives_json_and_pickle(tmp_path: Path) -> None:
 
 
 def test_digest_changes_with_any_declaration(tmp_path: Path) -> None:
-    first = digest_of(load_declarations(write_trial(tmp_path).parent))
+    def digest_of(directory: Path | None) -> str:
+        return Catalog((), load_declarations(directory)).digest
+
+    first = digest_of(write_trial(tmp_path).parent)
     write_trial(tmp_path, TRIAL + "# a comment\n")
-    assert digest_of(load_declarations(tmp_path)) == first
+    assert digest_of(tmp_path) == first
     write_trial(tmp_path, TRIAL.replace("The plan.", "Plan."))
-    assert digest_of(load_declarations(tmp_path)) != first
-    assert digest_of(load_declarations(None)) == digest_of([])
+    assert digest_of(tmp_path) != first
+    assert digest_of(None) == Catalog(()).digest
 
 
 def test_schema_of_declarations_accepts_valid_declarations() -> None:
