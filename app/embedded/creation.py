@@ -33,8 +33,6 @@ SETTINGS = {
     "log_timezone": "UTC",
     # Payloads are personal data, so no statement, row or value is logged. Here `log`
     # ranks above `error`; messages at `error` quote values.
-    "log_destination": "stderr",
-    "logging_collector": "off",
     "log_line_prefix": "%m [%p] ",
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
@@ -54,8 +52,15 @@ def ensure_cluster(cluster: Cluster, bin_dir: Path) -> None:
     """
     version = cluster.data_dir / "PG_VERSION"
     if version.is_file():
-        _check_version(cluster, version.read_text().strip())
-        return
+        major, ours = version.read_text().strip(), major_version(cluster.bin_dir)
+        if major == str(ours):
+            return
+        raise EmbeddedPostgresError(
+            f"{cluster.data_dir} was made by Postgres {major}, and the Postgres in "
+            f"{cluster.bin_dir} is {ours}: install Postgres {major} and set "
+            "ROLLCALL_POSTGRES_BIN to its bin directory, and from there move the data "
+            "with pg_dump; or set ROLLCALL_DATA_DIR to a new directory."
+        )
     if cluster.data_dir.is_dir() and any(cluster.data_dir.iterdir()):
         raise EmbeddedPostgresError(
             f"{cluster.data_dir} holds files but no Postgres cluster: move them away, "
@@ -70,8 +75,7 @@ def ensure_cluster(cluster: Cluster, bin_dir: Path) -> None:
         done = cluster.user.run(
             bin_dir / "initdb", *INITDB, "--pgdata", path, pass_fds=descriptors
         )
-    if done.returncode != 0:
-        shutil.rmtree(unfinished)
+    if done.returncode != 0:  # it has removed what it made
         raise EmbeddedPostgresError(
             f"Postgres could not create its database in {cluster.data_dir}. "
             f"initdb says:\n{done.stderr.strip()}"
@@ -79,17 +83,6 @@ def ensure_cluster(cluster: Cluster, bin_dir: Path) -> None:
     unfinished.rename(cluster.data_dir)
     for directory in (cluster.state_dir, cluster.state_dir.parent):
         sync_directory(directory)
-
-
-def _check_version(cluster: Cluster, major: str) -> None:
-    ours = str(major_version(cluster.bin_dir))
-    if major != ours:
-        raise EmbeddedPostgresError(
-            f"{cluster.data_dir} was made by Postgres {major}, and the Postgres in "
-            f"{cluster.bin_dir} is {ours}: install Postgres {major} and set "
-            "ROLLCALL_POSTGRES_BIN to its bin directory, and from there move the data "
-            "with pg_dump; or set ROLLCALL_DATA_DIR to a new directory."
-        )
 
 
 def server_settings(overrides: Mapping[str, str]) -> dict[str, str]:

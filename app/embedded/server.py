@@ -9,13 +9,13 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from subprocess import CompletedProcess
 
-from app.embedded.binaries import binaries_for
+from app.embedded.binaries import reachable_binaries
 from app.embedded.cluster import DATABASE, PORT, SUPERUSER, Cluster
 from app.embedded.creation import ensure_cluster, server_settings
 from app.embedded.service_user import ServiceUser, warning_about
-from app.embedded.sockets import listening_pid, make_socket_dir, remove_socket_dir
 from app.errors import EmbeddedPostgresError
 from app.files import try_lock
 
@@ -86,7 +86,7 @@ def stop(cluster: Cluster) -> None:
         waited = time.monotonic() - began
         fast = answers and waited < FAST_STOP_SECONDS
         wanted = signal.SIGINT if fast else signal.SIGQUIT
-        pid = None if sent is wanted else listening_pid(cluster.socket_dir)
+        pid = None if sent is wanted else cluster.listening_pid()
         if pid == 0:
             return
         if pid is not None:
@@ -98,7 +98,7 @@ def stop(cluster: Cluster) -> None:
                 f"see {cluster.log}."
             )
         time.sleep(_pause(waited))  # nothing reports the end of another's child
-    remove_socket_dir(cluster)
+    cluster.remove_socket_dir()
 
 
 def _pause(waited: float) -> float:
@@ -126,14 +126,15 @@ def _psql(cluster: Cluster, statement: str) -> CompletedProcess[str]:
 
 def _start(cluster: Cluster, lock: int) -> int:
     """Start the server in the background; return the size of its log before that."""
-    bin_dir = binaries_for(cluster.user, cluster.bin_dir, cluster.announce)
+    bin_dir = reachable_binaries(cluster)
     ensure_cluster(cluster, bin_dir)
     if warning := warning_about(cluster.user, cluster.data_dir):
         cluster.announce(warning)
+    cluster.make_socket_dir()
     settings = {
         **server_settings(cluster.settings),
         "listen_addresses": "",
-        "unix_socket_directories": str(make_socket_dir(cluster)),
+        "unix_socket_directories": str(cluster.socket_dir),
         "unix_socket_permissions": "0700",
         "port": str(PORT),
     }
@@ -161,11 +162,10 @@ def _start(cluster: Cluster, lock: int) -> int:
 
 def _stale_pid(cluster: Cluster) -> str:
     """Return the pid in `postmaster.pid`: no server runs, because we hold its lock."""
-    try:
+    with suppress(FileNotFoundError):
         text = (cluster.data_dir / "postmaster.pid").read_text()
-    except FileNotFoundError:
-        return "0"
-    return text.partition("\n")[0].lstrip("-")
+        return text.partition("\n")[0].lstrip("-")
+    return "0"
 
 
 def _start_error(cluster: Cluster, log_from: int) -> EmbeddedPostgresError:

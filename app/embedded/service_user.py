@@ -10,8 +10,6 @@ from pathlib import Path
 
 from app.errors import EmbeddedPostgresError
 
-UNPRIVILEGED = ("postgres", "nobody")
-
 
 @dataclass(frozen=True, slots=True)
 class ServiceUser:
@@ -103,7 +101,7 @@ def user_for(data_dir: Path) -> ServiceUser:
     )
 
 
-def unprivileged_user(names: Iterable[str] = UNPRIVILEGED) -> ServiceUser:
+def unprivileged_user(names: Iterable[str] = ("postgres", "nobody")) -> ServiceUser:
     """Return the first of these users that exists, or raise."""
     for name in names:
         with suppress(KeyError):

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.embedded import find_binaries, running
-from app.embedded.binaries import candidates, first_usable
+from app.embedded import binaries, find_binaries, running
+from app.embedded.binaries import candidates
 from app.embedded.creation import memory_bytes, shared_buffers_mb
 from app.errors import EmbeddedPostgresError
 from tests.support.postgres.embedded import (
@@ -241,7 +241,9 @@ def test_named_programs_are_used_or_refused(tmp_path: Path) -> None:
         find_binaries(tmp_path)
 
 
-def test_first_programs_that_are_new_enough_are_used(tmp_path: Path) -> None:
+def test_first_programs_that_are_new_enough_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for directory, version in (("old", "9.6.24"), ("new", "19beta1"), ("bad", "?")):
         (tmp_path / directory).mkdir()
         for name in ("postgres", "initdb", "psql"):
@@ -249,9 +251,12 @@ def test_first_programs_that_are_new_enough_are_used(tmp_path: Path) -> None:
             program(tmp_path / directory / name, said)
     (tmp_path / "bad" / "postgres").write_text("of another processor")
     places = [tmp_path / name for name in ("absent", "bad", "old", "new")]
-    assert first_usable([*places, *candidates()]) == tmp_path / "new"
+    found = [*places, *candidates()]
+    monkeypatch.setattr(binaries, "candidates", lambda: found)
+    assert find_binaries() == tmp_path / "new"
+    found = places[:-1]
     with pytest.raises(EmbeddedPostgresError, match="Postgres 15 or later"):
-        first_usable(places[:-1])
+        find_binaries()
 
 
 def test_wheel_is_preferred() -> None:

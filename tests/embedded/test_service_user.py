@@ -57,6 +57,8 @@ def closed_programs() -> Iterator[Path]:
         for tree in (package, package.with_name(f"{package.name}.libs")):
             if tree.is_dir():
                 shutil.copytree(tree, directory / tree.name)
+        for path in directory.rglob("*"):  # as with umask 077
+            path.chmod(path.stat().st_mode & 0o700)
         yield directory / programs.relative_to(package.parent)
     for copy in set(COPIES.glob("*")) - before:
         shutil.rmtree(copy)

@@ -18,7 +18,6 @@ from sqlalchemy.engine import make_url
 from app.embedded import Cluster, find_binaries
 from app.embedded.server import ensure_running, is_running, stop
 from app.embedded.service_user import user_for
-from app.embedded.sockets import listening_pid
 from app.store.dsn import dsn_of
 from app.store.migrations import migrate
 from tests.support.service.process import until
@@ -88,7 +87,7 @@ class Postgres:
 
     def _processes(self) -> list[int]:
         """The postmaster first, so that it starts no others meanwhile."""
-        postmaster = listening_pid(self.site.socket_dir)
+        postmaster = self.site.listening_pid()
         assert postmaster, "Postgres does not run"
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text()
         return [postmaster, *map(int, children.split())]

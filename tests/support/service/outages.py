@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 
 from app.embedded import Cluster
-from app.embedded.sockets import listening_pid
 from tests.support.http.wire import event
 from tests.support.limits import PATIENCE_S
 
@@ -24,7 +23,7 @@ _SENDERS = 4
 @contextmanager
 def frozen(cluster: Cluster) -> Iterator[None]:
     """All processes of a Postgres stand still, as those of a machine that hangs."""
-    postmaster = listening_pid(cluster.socket_dir)
+    postmaster = cluster.listening_pid()
     assert postmaster
     os.kill(postmaster, signal.SIGSTOP)  # first: it must not replace the others
     pids = [postmaster, *_children(postmaster)]
