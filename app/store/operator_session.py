@@ -87,11 +87,7 @@ class OperatorDatabase:
 
 
 async def run_with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-    """Run work that begins and commits its own transactions.
-
-    Raises:
-        DatabaseError: the database failed.
-    """
+    """Run work that begins and commits its own transactions, in `operator_errors`."""
     with operator_errors(url):
         async with one_connection(url, command_timeout_s=_TIMEOUT_S) as engine:
             return await work(engine)
@@ -100,11 +96,7 @@ async def run_with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]])
 async def in_operator_transaction(
     url: str, work: Callable[[AsyncConnection], Awaitable[T]]
 ) -> T:
-    """Run work in a transaction and commit it.
-
-    Raises:
-        DatabaseError: the database failed.
-    """
+    """Run work in a transaction and commit it, in `operator_errors`."""
 
     async def once(engine: AsyncEngine) -> T:
         async with engine.begin() as connection:

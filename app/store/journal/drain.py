@@ -32,12 +32,11 @@ class Drain:
     Args:
         journal: emptied; also adopts the files of processes that have ended.
         committer: separate from the writer's, so that neither waits for the other.
-        circuit: closed when a commit succeeds; by default one of its own.
         check: raises UnavailableError or SchemaError while nothing can be stored.
 
     Attributes:
         journal: takes the entries that the writer cannot commit.
-        circuit: opened by the writer.
+        circuit: opened by the writer, closed when a commit succeeds here.
         is_barred: whether Postgres answers, but with a schema that is too old.
         confirmed: entries that Postgres has confirmed.
     """
@@ -48,10 +47,9 @@ class Drain:
         *,
         committer: Committer,
         check: Callable[[], Awaitable[None]],
-        circuit: CircuitBreaker | None = None,
     ) -> None:
         self.journal = journal
-        self.circuit = circuit or CircuitBreaker()
+        self.circuit = CircuitBreaker()
         self._committer = committer
         self._check = check
         self._limit = _FIRST_ENTRIES

@@ -102,7 +102,9 @@ async def draining(
     def make(kind: type[Committer] = Committer, *, timeout_s: float = 5.0) -> Drain:
         committer = kind(engine, timeout_s=timeout_s, quarantine=Quarantine())
         committers.append(committer)
-        return Drain(journal, committer=committer, circuit=circuit, check=check)
+        drain = Drain(journal, committer=committer, check=check)
+        drain.circuit = circuit
+        return drain
 
     yield make
     for committer in committers:
