@@ -18,6 +18,7 @@ from app.store.shards.lanes import BucketWriters, RoutingCommitter
 from app.store.write.committer import Committer
 from app.store.write.insert import STORED
 from app.store.write.writer import Writer
+from tests.support.eventually import eventually
 from tests.support.store.entries import record, records, rejection
 
 BUCKETS = Buckets((3, 5, 8, 13))
@@ -164,6 +165,39 @@ async def test_refusal_is_reported_once_every_bucket_refuses() -> None:
         assert await body.outcomes is None
     assert writers.refusal is not None
     await writers.stop()
+
+
+async def test_lane_drains_the_journal_of_its_bucket_until_it_stops(
+    tmp_path: Path,
+) -> None:
+    async def check() -> None:
+        """The server of the bucket answers."""
+
+    async def read_buckets() -> Buckets:
+        return BUCKETS
+
+    prepare(tmp_path / "journal")
+    journal = Journal(tmp_path / "journal", max_bytes=1024**2)
+    await journal.append([[record()]])
+    committer = Recording()
+    drain = Drain(journal, committer=committer, check=check)
+    writers = BucketWriters(
+        Writer(Recording()),
+        read_buckets=read_buckets,
+        open_lanes=lambda _: {3: Writer(Recording(), drain=drain)},
+    )
+    writers.start()
+    await writers.refresh()
+    await eventually(lambda: journal.waiting == 0)
+    assert committer.given == [record()]
+
+    committer.answer = None
+    await journal.append([[record("left")]])
+    await writers.stop()
+    await writers.drain(within_s=0)
+    other = Journal(tmp_path / "journal", max_bytes=0)
+    assert await other.adopt() == 1
+    await other.close()
 
 
 async def test_lanes_are_not_opened_after_the_stop() -> None:

@@ -18,6 +18,8 @@ from app.store.engine import create_engine
 from app.store.operator.causes import sqlstate_of
 from app.store.write.insert import CONFLICT, DUPLICATE, STORED
 from tests.support.limits import PATIENCE_S
+from tests.support.postgres.patient import patient_engine
+from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import commit, counts, record, rejection, save, store
 from tests.support.store.sabotage import run, sabotage
 
@@ -85,6 +87,33 @@ async def test_second_session_waits_and_answers_from_the_committed_row(
         await getattr(first, ending)()
         assert await second == [expected]
     assert await counts(engine) == (1, 1, int(expected == CONFLICT))
+
+
+async def test_id_that_is_freed_after_its_claim_was_refused_is_stored(
+    engine: AsyncEngine, proxy: Proxy
+) -> None:
+    await save(engine, record("m"))
+    frozen = asyncio.Event()
+
+    def freeze() -> None:
+        proxy.freeze()
+        frozen.set()
+
+    async def store_again(service: AsyncEngine) -> list[Outcome]:
+        async with service.begin() as connection:
+            return await store(connection, record("m"), record("n"))
+
+    service = patient_engine(proxy.url)
+    proxy.before(b"erased_at", freeze)
+    storing = asyncio.create_task(store_again(service))
+    await frozen.wait()
+    await run(engine, "DELETE FROM events")
+    await run(engine, "DELETE FROM event_ids")
+    proxy.thaw()
+
+    assert await storing == [STORED, STORED]
+    assert await counts(engine) == (2, 2, 0)
+    await service.dispose()
 
 
 async def test_snapshot_that_is_too_old_to_see_the_other_is_renewed(

@@ -261,6 +261,17 @@ async def test_old_schema_is_treated_as_an_outage(
     await outage.stop(within_s=0)
 
 
+async def test_stop_leaves_the_journal_to_another_process(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    outage = make_outage(engine, tmp_path)
+    await outage.drain.journal.append([[record()]])
+    await outage.stop(within_s=0)
+    other = Journal(journal_directory(tmp_path), max_bytes=0)
+    assert await other.adopt() == 1
+    await other.close()
+
+
 async def test_defect_is_not_hidden_in_the_journal(
     writer: Writer, answers: Answers, outage: OfflineBuffer
 ) -> None:
