@@ -2,7 +2,8 @@
 
 import math
 import re
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from app.cli.files.csv_output import escape_formulas, unescape_formulas
 from app.cli.input.items import FileWarning
@@ -22,20 +23,40 @@ class UnreadableRowError(Exception):
     """A row that holds no event; the text says why."""
 
 
-class Cell(NamedTuple):
-    """The value of a cell.
+@dataclass(slots=True)
+class RowEvent:
+    """The event of a row, while its cells are read.
 
     Attributes:
-        value: None for no value.
-        plain: whether JSON can be stored as it is (`Decoded.plain`).
-        warning: an assumption that was made.
-        error: why the event must be rejected.
+        plain: whether all of it can be stored as it is (`Decoded.plain`).
+        warnings: assumptions that were made.
+        errors: why it must be rejected.
     """
 
-    value: Any
-    plain: bool = True
-    warning: Issue | None = None
-    error: Issue | None = None
+    plain: bool
+    value: dict[str, Any] = field(default_factory=lambda: {"properties": {}})
+    warnings: list[Issue] = field(default_factory=list)
+    errors: list[Issue] = field(default_factory=list)
+
+    def put(self, keys: tuple[str, ...], value: Any) -> None:
+        """Put a value at its place; it is an error if another one is there."""
+        *outer, last = keys
+        holder: Any = self.value
+        for key in outer:
+            holder = holder.setdefault(key, {})
+            if not isinstance(holder, dict):
+                self._note_conflict(keys)
+                return
+        if holder.get(last) in ({}, None):
+            holder[last] = value
+        elif holder[last] != value:
+            self._note_conflict(keys)
+
+    def _note_conflict(self, keys: tuple[str, ...]) -> None:
+        message = (
+            "Two columns, or a column and --set, have different values for this place."
+        )
+        self.errors.append(Issue("conflicting_fields", ".".join(keys), message))
 
 
 class CellReader:
@@ -73,46 +94,51 @@ class CellReader:
             policy.timestamps.two_digit_year,
         )
 
-    def read(self, text: str) -> Cell:
-        """The value of a cell; the empty one and null markers have none."""
+    def read(self, text: str, event: RowEvent) -> Any:
+        """The value of a cell; None for the empty one and null markers."""
         if not text or text in self._nulls:
-            return Cell(None)
+            return None
         match self._type:
             case CellType.NUMBER | CellType.JSON:
-                return self._decode(text)
+                return self._decode(text, event)
             case CellType.TIME:
-                return self._read_time(text)
+                return self._read_time(text, event)
             case CellType.TEXT:
-                warning = None if self._is_export else self._check_id(text)
-                text = self._unescape(text) if self._is_escaped else text
-                return Cell(text, warning=warning)
+                is_checked = self._is_id and not self._is_export
+                if is_checked and _REWRITTEN_ID.fullmatch(text):
+                    message = "The id looks like a number that a spreadsheet rewrote."
+                    self._warn(event, FileWarning.ID_LOOKS_REWRITTEN, message)
+                return self._unescape(text) if self._is_escaped else text
 
-    def _decode(self, text: str) -> Cell:
+    def _decode(self, text: str, event: RowEvent) -> Any:
         """A number or JSON; text that is neither is kept, with a warning."""
         try:
             decoded = decode(text.strip().encode(), max_depth=MAX_BODY_DEPTH)
         except InvalidJsonError:
-            return self._keep_text(text)
+            decoded = None
         is_number = self._type is CellType.NUMBER
-        if is_number and not _is_number(decoded.value):
-            return self._keep_text(text)
-        return Cell(decoded.value, plain=decoded.plain)
+        if decoded is None or (is_number and not _is_number(decoded.value)):
+            message = f"The cell is no {self._type}; it was taken as text."
+            self._warn(event, FileWarning.CELL_KEPT_AS_TEXT, message)
+            return text
+        event.plain = event.plain and decoded.plain
+        return decoded.value
 
-    def _keep_text(self, text: str) -> Cell:
-        message = f"The cell is no {self._type}; it was taken as text."
-        warning = Issue(FileWarning.CELL_KEPT_AS_TEXT, self._path, message)
-        return Cell(text, warning=warning)
-
-    def _read_time(self, text: str) -> Cell:
+    def _read_time(self, text: str, event: RowEvent) -> str:
         try:
             time, conversion = self._times.read(text)
         except ValueError as error:
-            return Cell(text, error=Issue("invalid_timestamp", self._path, str(error)))
-        if conversion is None:
-            return Cell(time)
-        message = f"The time was read with the {conversion} that the import was given."
-        warning = Issue(FileWarning.TIME_CONVERTED, self._path, message)
-        return Cell(time, warning=warning)
+            event.errors.append(Issue("invalid_timestamp", self._path, str(error)))
+            return text
+        if conversion is not None:
+            message = (
+                f"The time was read with the {conversion} that the import was given."
+            )
+            self._warn(event, FileWarning.TIME_CONVERTED, message)
+        return time
+
+    def _warn(self, event: RowEvent, code: FileWarning, message: str) -> None:
+        event.warnings.append(Issue(code, self._path, message))
 
     def _unescape(self, text: str) -> str:
         unescaped = unescape_formulas(text)
@@ -122,15 +148,6 @@ class CellReader:
                 "formula: import the file with --raw-cells if it was exported so."
             )
         return unescaped
-
-    def _check_id(self, text: str) -> Issue | None:
-        if not self._is_id or _REWRITTEN_ID.fullmatch(text) is None:
-            return None
-        return Issue(
-            FileWarning.ID_LOOKS_REWRITTEN,
-            self._path,
-            "The id looks like a number that a spreadsheet rewrote.",
-        )
 
 
 def _is_number(value: object) -> bool:

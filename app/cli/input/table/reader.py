@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from typing_extensions import override
 
@@ -14,11 +13,10 @@ from app.cli.input.items import (
     max_row_bytes,
     read_lines,
 )
-from app.cli.input.table.cells import CellReader, UnreadableRowError
+from app.cli.input.table.cells import CellReader, RowEvent, UnreadableRowError
 from app.cli.input.table.dialect import find_delimiter
 from app.cli.input.table.mapping import CsvMapping, is_export
 from app.errors import ConfigurationError
-from app.pipeline.issues import Issue
 from app.pipeline.record import BodyTraits, Policy
 
 # A row of more lines is more likely a stray quote than text of so many lines.
@@ -169,45 +167,17 @@ class RowReader:
             size = len(text.encode())
         except UnicodeEncodeError:
             raise UnreadableRowError("The row is not UTF-8.") from None
-        event: dict[str, Any] = {"properties": {}}
-        plain = "\0" not in text
-        warnings: list[Issue] = []
-        errors: list[Issue] = []
+        event = RowEvent(plain="\0" not in text)
         for reader in self._cells:
-            cell = reader.read(row[reader.column])
-            if cell.value is None:
-                continue
-            plain = plain and cell.plain
-            warnings += [cell.warning] if cell.warning else []
-            errors += [cell.error] if cell.error else []
-            if not _place(event, reader.keys, cell.value):
-                errors.append(_conflict(reader.keys))
+            value = reader.read(row[reader.column], event)
+            if value is not None:
+                event.put(reader.keys, value)
         for keys, constant in self._constants:
-            if not _place(event, keys, constant):
-                errors.append(_conflict(keys))
+            event.put(keys, constant)
         # Columns add to the depth and size of an event, so both are examined.
-        traits = BodyTraits(plain=plain, deep=True, large=True)
-        return DecodedItem(line, event, traits, size, tuple(warnings), tuple(errors))
-
-
-def _place(event: dict[str, Any], keys: tuple[str, ...], value: Any) -> bool:
-    """Put a value at its place; False where another one is there."""
-    *outer, last = keys
-    holder: Any = event
-    for key in outer:
-        holder = holder.setdefault(key, {})
-        if not isinstance(holder, dict):
-            return False
-    if holder.get(last) in ({}, None):
-        holder[last] = value
-    return bool(holder[last] == value)
-
-
-def _conflict(keys: tuple[str, ...]) -> Issue:
-    message = (
-        "Two columns, or a column and --set, have different values for this place."
-    )
-    return Issue("conflicting_fields", ".".join(keys), message)
+        traits = BodyTraits(plain=event.plain, deep=True, large=True)
+        warnings, errors = tuple(event.warnings), tuple(event.errors)
+        return DecodedItem(line, event.value, traits, size, warnings, errors)
 
 
 def allow_long_fields(policy: Policy) -> None:

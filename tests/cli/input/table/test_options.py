@@ -1,3 +1,4 @@
+from math import isnan
 from typing import Any
 
 import pytest
@@ -185,6 +186,17 @@ def test_json_column_keeps_other_text_with_a_warning() -> None:
     assert isinstance(found, DecodedItem)
     assert found.value["context"] == "{broken"
     assert [w[:2] for w in found.warnings] == [("cell_kept_as_text", "context")]
+
+
+def test_json_column_keeps_nan_for_the_pipeline() -> None:
+    [found] = read(
+        b"user_id,x\nu,NaN\n", ["properties.x=x"], types=["properties.x=json"]
+    )
+
+    assert isinstance(found, DecodedItem)
+    assert isnan(found.value["properties"]["x"])
+    assert not found.traits.plain
+    assert not found.errors
 
 
 @pytest.mark.parametrize(
