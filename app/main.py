@@ -13,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.api.allowed_hosts import AllowedHosts
-from app.api.documents import PublicDocuments, PublicPaths
+from app.api.documents import PublicDocuments
 from app.api.health import RecalledReadiness, health_routes
 from app.api.openapi import describe
 from app.api.ready_refusals import ReadyRefusals
@@ -114,7 +114,9 @@ def create_app(
         SecurityHeaders(
             RecalledReadiness(app, service.readiness, declarations=catalog.digest)
         ),
-        public_paths(catalog, files),
+        public=public_paths(catalog, files),
+        anonymous={"/", "/sign-in"},
+        alias=files.alias,
         # With 200 declared events it takes seconds, which the event loop has not.
         slow=dict.fromkeys(("/openapi.json", "/docs"), document),
     )
@@ -129,22 +131,18 @@ def create_app(
     return dispatcher
 
 
-def public_paths(catalog: Catalog, files: StaticFiles) -> PublicPaths:
+def public_paths(catalog: Catalog, files: StaticFiles) -> frozenset[str]:
     """The paths whose responses are made once."""
-    return PublicPaths(
-        exact=frozenset(
-            {
-                "/docs",
-                "/events",
-                "/livez",
-                "/openapi.json",
-                "/schemas",
-                "/schemas/declaration",
-                *(f"/events/{name}" for name in catalog),
-                *(f"/schemas/{name}" for name in catalog),
-                *files.paths,
-            }
-        ),
-        anonymous=frozenset({"/", "/sign-in"}),
-        alias=files.alias,
+    return frozenset(
+        {
+            "/docs",
+            "/events",
+            "/livez",
+            "/openapi.json",
+            "/schemas",
+            "/schemas/declaration",
+            *(f"/events/{name}" for name in catalog),
+            *(f"/schemas/{name}" for name in catalog),
+            *files.paths,
+        }
     )

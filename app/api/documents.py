@@ -8,7 +8,7 @@ ETag, and all later responses use the same object.
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,21 +23,6 @@ _OK = 200
 _REVALIDATE = b"no-cache"
 # Not worth compressing.
 _MIN_GZIP_BYTES = 512
-
-
-class PublicPaths(NamedTuple):
-    """Which responses depend on nothing but their path.
-
-    Attributes:
-        exact: paths.
-        anonymous: paths whose response depends on who asks, and on the query: public
-            only for a client that shows neither a key nor a session.
-        alias: returns one path for all that have the same response.
-    """
-
-    exact: frozenset[str]
-    anonymous: frozenset[str]
-    alias: Callable[[str], str] = str
 
 
 class _Form(NamedTuple):
@@ -56,7 +41,10 @@ class PublicDocuments:
 
     Args:
         app: makes each of them once.
-        paths: the public ones.
+        public: paths whose response depends on nothing else.
+        anonymous: paths whose response depends on who asks, and on the query: public
+            only for a client that shows neither a key nor a session.
+        alias: returns one path for all that have the same response.
         slow: functions that make parts of a document, by path. They run in a thread
             before the app responds, and keep their results.
     """
@@ -64,12 +52,16 @@ class PublicDocuments:
     def __init__(
         self,
         app: ASGIApp,
-        paths: PublicPaths,
         *,
+        public: Collection[str],
+        anonymous: Collection[str] = (),
+        alias: Callable[[str], str] = str,
         slow: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
         self._app = app
-        self._paths = paths
+        self._public = public
+        self._anonymous = anonymous
+        self._alias = alias
         self._slow = slow or {}
         # By path, and whether the menu offers to sign out.
         self._documents: dict[tuple[str, bool], _Document] = {}
@@ -95,12 +87,12 @@ class PublicDocuments:
     def _key_of(self, scope: Scope) -> tuple[str, bool] | None:
         if scope["type"] != "http" or scope["method"] not in _METHODS:
             return None
-        path = self._paths.alias(scope["path"])
+        path = self._alias(scope["path"])
         headers: _Headers = scope["headers"]
-        if path in self._paths.anonymous:
+        if path in self._anonymous:
             is_public = not scope["query_string"] and is_anonymous(headers)
         else:
-            is_public = path in self._paths.exact
+            is_public = path in self._public
         has_session = any(name == b"cookie" for name, _ in headers)
         return (path, has_session) if is_public else None
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api.documents import PublicDocuments, PublicPaths
+from app.api.documents import PublicDocuments
 from app.pages.api_reference import reference_routes
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles
@@ -100,8 +100,7 @@ class Counting:
 
 
 def client_of(app: Counting) -> httpx.AsyncClient:
-    paths = PublicPaths(frozenset({"/document"}), frozenset({"/home"}))
-    documents = PublicDocuments(app, paths)
+    documents = PublicDocuments(app, public={"/document"}, anonymous={"/home"})
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(documents), base_url="http://rollcall"
     )
@@ -127,8 +126,8 @@ async def test_document_asked_for_by_several_at_once_is_made_once() -> None:
 
 async def test_paths_with_one_alias_are_one_document() -> None:
     app = Counting()
-    paths = PublicPaths(frozenset({"/a"}), frozenset(), alias=lambda path: path[:2])
-    transport = httpx.ASGITransport(PublicDocuments(app, paths))
+    documents = PublicDocuments(app, public={"/a"}, alias=lambda path: path[:2])
+    transport = httpx.ASGITransport(documents)
     async with httpx.AsyncClient(transport=transport, base_url="http://r") as client:
         for path in ("/a", "/ab", "/abc"):
             assert (await client.get(path)).content == b"a" * 1000
@@ -163,8 +162,9 @@ async def test_document_does_not_wait_for_a_slow_one() -> None:
         begun.set()
         assert ready.wait(PATIENCE_S)
 
-    paths = PublicPaths(frozenset({"/slow", "/document"}), frozenset())
-    documents = PublicDocuments(Counting(), paths, slow={"/slow": prepare})
+    documents = PublicDocuments(
+        Counting(), public={"/slow", "/document"}, slow={"/slow": prepare}
+    )
     transport = httpx.ASGITransport(documents)
     async with httpx.AsyncClient(transport=transport, base_url="http://r") as client:
         slow = asyncio.create_task(client.get("/slow"))
