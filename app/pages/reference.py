@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-from itertools import islice
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from app.events.catalog import Catalog
-from app.pages.event_docs import event_doc, event_summaries
+from app.pages.event_docs import EventDoc, event_doc, event_summaries
 from app.pages.render import Pages, wants_html
-from app.pages.snippets import PLACEHOLDER_ADDRESS, PLACEHOLDER_KEY, Snippets
+from app.pages.snippets import PLACEHOLDER_ADDRESS, PLACEHOLDER_KEY, Snippet, Snippets
 from app.request_errors import REQUEST_ERRORS, NotFoundError
 
 _OTHERS = 5
@@ -22,19 +20,9 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
     snippets = Snippets()
     summaries = event_summaries(catalog)
 
-    refusals = sorted(REQUEST_ERRORS, key=lambda kind: kind.status)
-
-    def variables_of(name: str) -> dict[str, Any]:
+    def describe(name: str) -> tuple[EventDoc, list[Snippet]]:
         doc = event_doc(catalog[name])
-        return {
-            "event": doc,
-            "others": [*islice((each for each in catalog if each != name), _OTHERS)],
-            "sample": json.dumps(doc.sample, indent=2, ensure_ascii=False),
-            "snippets": snippets.write(doc),
-            "address": PLACEHOLDER_ADDRESS,
-            "key": PLACEHOLDER_KEY,
-            "refusals": refusals,
-        }
+        return doc, snippets.write(doc)
 
     @routes.api_route("/events", methods=["GET", "HEAD"])
     async def events(request: Request) -> Response:
@@ -45,8 +33,18 @@ def event_routes(pages: Pages, catalog: Catalog) -> APIRouter:
     @routes.api_route("/events/{name}", methods=["GET", "HEAD"])
     async def event(request: Request, name: str) -> Response:
         if name in catalog:
-            variables = await asyncio.to_thread(variables_of, name)
-            return await pages.render("event.html", request=request, **variables)
+            doc, samples = await asyncio.to_thread(describe, name)
+            return await pages.render(
+                "event.html",
+                request=request,
+                event=doc,
+                others=[each for each in catalog if each != name][:_OTHERS],
+                sample=json.dumps(doc.sample, indent=2, ensure_ascii=False),
+                snippets=samples,
+                address=PLACEHOLDER_ADDRESS,
+                key=PLACEHOLDER_KEY,
+                refusals=REQUEST_ERRORS,
+            )
         if wants_html(request):
             return await pages.render(
                 "events.html",
