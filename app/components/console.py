@@ -13,7 +13,7 @@ from app.pages.console.operators import Operators
 from app.pages.console.person import person_routes
 from app.pages.console.rejected import rejected_routes
 from app.pages.console.replay import replay_routes
-from app.pages.console.sources import key_action_routes, source_routes
+from app.pages.console.sources import source_routes
 from app.pages.quickstart_key import quickstart_key_routes
 from app.pages.render import Pages
 from app.pipeline.record import Policy
@@ -74,12 +74,12 @@ class ConsoleComponents:
             ),
             source_routes(
                 pages,
+                operators=operators,
                 queries=queries,
                 activity=live.home_reports,
-                operators=operators,
+                actions=self._keys,
             ),
             quickstart_key_routes(readers, data_dir=self._data_dir),
-            key_action_routes(pages, operators=operators, actions=self._keys),
             find_routes(pages, operators=operators, queries=queries),
             person_routes(pages, operators=operators, actions=self._persons),
             action_routes(

@@ -21,13 +21,18 @@ _KeyId = Annotated[str, Path(pattern="^[0-9a-f]{12}$")]
 
 
 def source_routes(
-    pages: Pages, *, queries: QueryLimiter, activity: ReportCache, operators: Operators
+    pages: Pages,
+    *,
+    operators: Operators,
+    queries: QueryLimiter,
+    activity: ReportCache,
+    actions: KeyActions,
 ) -> APIRouter:
-    """`/sources` and `/sources/{name}`, for operators with the forms of actions."""
+    """`/sources` and `/sources/{name}`, and the forms of operators for keys."""
+    routes = APIRouter(include_in_schema=False)
     may_read = Depends(operators.readers.on_page)
-    routes = APIRouter(include_in_schema=False, dependencies=[may_read])
 
-    @routes.get("/sources")
+    @routes.get("/sources", dependencies=[may_read])
     async def show_list(request: Request) -> Response:
         found = await queries.ask(list_sources)
         active = {each["source"]: each for each in sources_of(await activity.results())}
@@ -38,7 +43,7 @@ def source_routes(
             can_operate=await operators.may(request),
         )
 
-    @routes.get("/sources/{name}")
+    @routes.get("/sources/{name}", dependencies=[may_read])
     async def show_one(request: Request, name: _Name) -> Response:
         source = await queries.ask(partial(read_source, name=name))
         if source is None:
@@ -49,15 +54,6 @@ def source_routes(
             source=source,
             can_operate=await operators.may(request),
         )
-
-    return routes
-
-
-def key_action_routes(
-    pages: Pages, *, operators: Operators, actions: KeyActions
-) -> APIRouter:
-    """POST routes that create, rotate and revoke keys."""
-    routes = APIRouter(include_in_schema=False)
 
     @routes.post("/sources")
     async def create(request: Request) -> Response:
