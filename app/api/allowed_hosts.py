@@ -48,15 +48,13 @@ class AllowedHosts:
     def _allows(self, host: str) -> bool:
         if not self._hosts and not self._suffixes:
             return True
-        return host in self._hosts or host.endswith(self._suffixes or ("\0",))
+        return host in self._hosts or host.endswith(self._suffixes)
 
 
 def _host_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
     """The host name that was asked for, without its port."""
-    for name, value in headers:
-        if name == b"host":
-            host = value.decode("latin-1").lower()
-            if host.startswith("["):
-                return host.partition("]")[0] + "]"
-            return host.partition(":")[0]
-    return ""
+    sent = next((value for name, value in headers if name == b"host"), b"")
+    host = sent.decode("latin-1").lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]

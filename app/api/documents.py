@@ -147,12 +147,9 @@ def _form(headers: _Headers, etag: bytes, body: bytes) -> _Form:
 
 
 async def _respond(document: _Document, scope: Scope, send: Send) -> None:
-    accepted, seen = b"", b""
-    for name, value in scope["headers"]:
-        if name == b"accept-encoding":
-            accepted = value
-        elif name == b"if-none-match":
-            seen = value
+    asked = dict(scope["headers"])
+    accepted = asked.get(b"accept-encoding", b"")
+    seen = asked.get(b"if-none-match", b"")
     form = document.compressed if _takes_gzip(accepted) else document.plain
     if any(etag in seen for etag in document.etags):
         headers = [pair for pair in form.headers if pair[0] != b"content-length"]
