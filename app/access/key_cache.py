@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
-from app.request_errors import OverloadedError
+from app.request_errors import OverloadedError, UnavailableError
 
 # A negative answer is short, so that a new key works at once.
 UNKNOWN_TRUST_S = 1.0
@@ -139,16 +139,27 @@ class KeyCache(Generic[T]):
         # Others may wait for the same look-up: one that leaves must not end it.
         return await asyncio.shield(pending)
 
+    async def source_or_last(self, key: bytes) -> T | None:
+        """As `source_of`; while the database does not respond, as of the last look-up.
+
+        Raises:
+            UnavailableError, OverloadedError: this key was never looked up.
+        """
+        try:
+            return await self.source_of(key)
+        except (UnavailableError, OverloadedError):
+            source = self.last_known(key)
+            if source is None:
+                raise
+            return source
+
     def knows(self, key: bytes) -> bool:
         """Whether a key was live when it was last looked up."""
         digest = _digest(key)
         return digest in self._known or self._source_of_known(digest) is not None
 
     def last_known(self, key: bytes) -> T | None:
-        """Return the holder of a key as of the last look-up, however long ago.
-
-        Pages and metrics use it while the database does not respond.
-        """
+        """Return the holder of a key as of the last look-up, however long ago."""
         digest = _digest(key)
         known = self._known.get(digest)
         if known is not None:

@@ -4,19 +4,14 @@ FastAPI dependencies: `Depends(readers.required)` for programs,
 `Depends(readers.on_page)` for pages. The reader is then in `request.state.access`.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 
 from app.access.credentials import first_headers, key_from_headers
 from app.access.key_cache import KeyCache
 from app.access.session_cookie import SESSION_COOKIE
-from app.request_errors import (
-    OverloadedError,
-    ReaderRequiredError,
-    UnauthorizedError,
-    UnavailableError,
-)
+from app.request_errors import ReaderRequiredError, UnauthorizedError
 from app.store.keys import scopes
 from app.store.keys.scopes import Reader
 
@@ -57,24 +52,33 @@ class ReaderAuth:
         Raises:
             ReaderRequiredError: the header has no key that reads all sources.
         """
-        reader = await self._find(request)
-        if reader is not None and not scopes.may_read(reader.scope):
-            request.state.reader = None
-            raise _refused(reader)
-        return None if reader is None else reader.name
+        return _check_scope(request, await self._find(request))
 
-    async def _find(self, request: Request) -> Reader | None:
+    async def find_known(self, request: Request) -> str | None:
+        """As `find`; while the database does not respond, as of the last look-up."""
+        reader = await self._find(request, KeyCache.source_or_last)
+        return _check_scope(request, reader)
+
+    async def _find(
+        self,
+        request: Request,
+        look_up: Callable[
+            [KeyCache[Reader], bytes], Awaitable[Reader | None]
+        ] = KeyCache.source_of,
+    ) -> Reader | None:
         key = _key_of(request)
+        reader = None
         if key is not None:
-            reader = await self._keys.source_of(key)
+            reader = await look_up(self._keys, key)
             if reader is None:
                 raise ReaderRequiredError(
                     "This is no read key, or it is unknown, expired or revoked."
                 )
-        else:
-            token = request.cookies.get(SESSION_COOKIE)
-            reader = await self._sessions.source_of(token.encode()) if token else None
-        return _remember(request, reader)
+        elif token := request.cookies.get(SESSION_COOKIE):
+            reader = await look_up(self._sessions, token.encode())
+        request.state.access = reader
+        request.state.reader = None if reader is None else reader.name
+        return reader
 
     def is_known(self, headers: list[tuple[bytes, bytes]]) -> bool:
         """Whether a client shows a key or session that was live when last looked up.
@@ -92,27 +96,6 @@ class ReaderAuth:
         _, _, token = found.get(b"cookie", b"").partition(b"=")
         return bool(token) and self._sessions.knows(token)
 
-    async def find_known(self, request: Request) -> str | None:
-        """As `find`; while the database does not respond, as of the last look-up.
-
-        Raises:
-            ReaderRequiredError: the header has no read key.
-            UnavailableError, OverloadedError: this reader was never looked up.
-        """
-        try:
-            return await self.find(request)
-        except (UnavailableError, OverloadedError):
-            key = _key_of(request)
-            if key is not None:
-                reader = self._keys.last_known(key)
-            else:
-                token = request.cookies.get(SESSION_COOKIE, "").encode()
-                reader = self._sessions.last_known(token)
-            if reader is None or not scopes.may_read(reader.scope):
-                raise
-            _remember(request, reader)
-            return reader.name
-
     async def required(self, request: Request) -> str:
         """Return the reader of all sources, or raise ReaderRequiredError."""
         reader = await self.find(request)
@@ -126,9 +109,8 @@ class ReaderAuth:
         reader = await self._find(request)
         if reader is None:
             raise key_required()
-        is_limited = scopes.only_source(reader.scope) is not None
-        if not is_limited and not scopes.may_read(reader.scope):
-            raise _refused(reader)
+        if scopes.only_source(reader.scope) is None:
+            _check_scope(request, reader)
         self._count(request)
         return reader.name
 
@@ -167,10 +149,14 @@ def _key_of(request: Request) -> bytes | None:
         raise ReaderRequiredError(error.detail) from None
 
 
-def _remember(request: Request, reader: Reader | None) -> Reader | None:
-    request.state.access = reader
-    request.state.reader = None if reader is None else reader.name
-    return reader
+def _check_scope(request: Request, reader: Reader | None) -> str | None:
+    """The name of a reader, who may read all sources."""
+    if reader is None:
+        return None
+    if not scopes.may_read(reader.scope):
+        request.state.reader = None
+        raise _refused(reader)
+    return reader.name
 
 
 def key_required() -> ReaderRequiredError:

@@ -69,13 +69,8 @@ async def _check(key_cache: KeyCache[Reader], headers: dict[bytes, bytes]) -> No
     key = key_from_headers(headers)
     if key is None:
         raise no_scraping_key()
-    try:
-        reader = await key_cache.source_of(key)
-    except UnavailableError:
-        # Metrics are needed most during an outage.
-        reader = key_cache.last_known(key)
-        if reader is None:
-            raise
+    # Metrics are needed most during an outage.
+    reader = await key_cache.source_or_last(key)
     if reader is None or not may_scrape(reader.scope):
         raise UnauthorizedError(
             "The key is unknown, expired or revoked, or its scope is not one of "
