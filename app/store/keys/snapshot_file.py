@@ -10,10 +10,11 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated
 
-import orjson
+from pydantic import ConfigDict, Field, TypeAdapter
 from sqlalchemy import Double, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,7 +39,8 @@ _LIVE = (
 )
 
 
-class LiveKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LiveKey:
     """A key that is neither revoked nor expired.
 
     Attributes:
@@ -46,15 +48,24 @@ class LiveKey(NamedTuple):
         expires_at: Unix time at which it stops working; None if it never does.
     """
 
-    key_hash: bytes
+    key_hash: Annotated[bytes, Field(alias="hash")]
     source: str
     scope: str
+    # Absent in files of the release before.
     expires_at: float | None = None
 
     @property
     def is_expired(self) -> bool:
         """Whether the key stopped working since it was read from Postgres."""
         return self.expires_at is not None and self.expires_at <= time.time()
+
+
+_FILE = TypeAdapter(
+    dict[str, list[LiveKey]],
+    config=ConfigDict(
+        val_json_bytes="hex", ser_json_bytes="hex", hide_input_in_errors=True
+    ),
+)
 
 
 async def live_keys(connection: AsyncConnection) -> list[LiveKey]:
@@ -95,11 +106,10 @@ class KeySnapshotFile:
     def read(self) -> list[LiveKey] | None:
         """Return the keys of the file, if it exists; None if it is unreadable."""
         try:
-            rows = orjson.loads(self._path.read_bytes())["keys"]
-            return [_key_of(row) for row in rows]
+            return _FILE.validate_json(self._path.read_bytes())["keys"]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError) as error:
             log.warning("the file of keys cannot be read: %s", error)
             return None
 
@@ -116,36 +126,11 @@ class KeySnapshotFile:
         if keys == held and self._path.exists():
             return
         try:
-            self._replace(keys)
+            replace_file(self._path, _FILE.dump_json({"keys": keys}, by_alias=True))
         except OSError:
             if held is None or not set(held) <= set(keys):
                 self._path.unlink(missing_ok=True)
             raise
-
-    def _replace(self, keys: list[LiveKey]) -> None:
-        rows = [
-            {
-                "hash": key.key_hash.hex(),
-                "source": key.source,
-                "scope": key.scope,
-                "expires_at": key.expires_at,
-            }
-            for key in keys
-        ]
-        replace_file(self._path, orjson.dumps({"keys": rows}))
-
-
-def _key_of(row: dict[str, object]) -> LiveKey:
-    key_hash, source, scope = row["hash"], row["source"], row["scope"]
-    expires_at = row.get("expires_at")  # absent in files of the release before
-    if not (
-        isinstance(key_hash, str)
-        and isinstance(source, str)
-        and isinstance(scope, str)
-        and isinstance(expires_at, float | None)
-    ):
-        raise TypeError("a field of a key has the wrong type")
-    return LiveKey(bytes.fromhex(key_hash), source, scope, expires_at)
 
 
 async def publish_keys(connection: AsyncConnection, *, file: KeySnapshotFile) -> bool:
