@@ -6,7 +6,7 @@ content hash, so that a later retry, import or drain is rejected with `erased`.
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,7 +94,7 @@ async def find_person(url: str, person: Person) -> Erasure:
         DatabaseError: the database did not answer, or the role may not read the tables.
     """
     async with person_transaction(url) as connection:
-        return await find_rows(connection, person)
+        return await _find_rows(connection, person)
 
 
 async def erase_person(
@@ -114,7 +114,7 @@ async def erase_person(
     async with person_transaction(url) as connection:
         buckets = await read_buckets(connection)
         await prepare_shards(await driver_in_transaction(connection), buckets)
-        found = await find_rows(connection, person, with_mentions=redact)
+        found = await _find_rows(connection, person, with_mentions=redact)
         own = [trace for trace in found.own if trace.table == "events"]
         gone = await connection.execute(_ERASE_EVENTS, _places(own, buckets))
         await connection.execute(_MARK_IDS, _ids(gone.all()))
@@ -195,23 +195,19 @@ def _is_incomplete(message: asyncpg.PostgresLogMessage) -> bool:
     return count is not None and int(count[0]) > 0
 
 
-async def find_rows(
+async def _find_rows(
     connection: AsyncConnection,
     person: Person,
     *,
     with_mentions: bool = False,
-    each: Callable[[Trace], None] = lambda _: None,
 ) -> Erasure:
     """Find all rows that concern the person, in the caller's transaction.
 
-    The result has the rows without their content, of which there may be gigabytes.
-
-    `with_mentions` keeps the content of the mentions, to redact them. `each` is called
-    with each row and its content.
+    The result has the rows without their content, of which there may be gigabytes;
+    `with_mentions` keeps that of the mentions, to redact them.
     """
     found = Erasure()
     async for trace in find_traces(connection, person):
-        each(trace)
         if trace.is_own:
             found.own.append(trace.without_content())
         else:

@@ -13,7 +13,8 @@ from app.pipeline.persons.person import Person
 from app.pipeline.timestamp import format_timestamp
 from app.store.journal.traces import entries_of
 from app.store.lifecycle.audit import record_action
-from app.store.lifecycle.erasure import find_rows, person_transaction
+from app.store.lifecycle.erasure import person_transaction
+from app.store.lifecycle.subject import find_traces
 
 # There may be gigabytes of rows. More than this is kept in a temporary file.
 MAX_MEMORY = 8 * 1024 * 1024
@@ -55,11 +56,8 @@ async def collect_person(
         count += 1
 
     async with person_transaction(url) as connection:
-        await find_rows(
-            connection,
-            person,
-            each=lambda trace: keep(trace.table, trace.columns, own=trace.is_own),
-        )
+        async for trace in find_traces(connection, person):
+            keep(trace.table, trace.columns, own=trace.is_own)
         for own, entry in entries_of(journals, person):
             keep("journal", entry, own=own)
         await record_action(connection, "export.subject", actor=actor, rows=count)

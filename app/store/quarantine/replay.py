@@ -30,7 +30,7 @@ from app.store.shards.buckets import read_buckets
 from app.store.shards.claim import store_records
 from app.store.tables import rejected_events
 from app.store.transaction import driver_in_transaction
-from app.store.write.insert import CONFLICT, ERASED, REFUSED_AS_ERASED, STORED
+from app.store.write.insert import REFUSED_AS_ERASED, STORED
 from app.store.write.partitions import ensure_partitions
 
 # Processing a batch of the largest events takes seconds without a query.
@@ -206,11 +206,7 @@ async def _settle(
 
 def failure_of(outcome: Outcome) -> Issue | None:
     """Why a valid event was not stored; None if it is stored now."""
-    if outcome is CONFLICT:
-        return ID_CONFLICT
-    if outcome is _REFUSED:
-        return UNSTORABLE
-    return ERASED if outcome is REFUSED_AS_ERASED else None
+    return ID_CONFLICT if outcome.differs else next(iter(outcome.errors), None)
 
 
 async def store_each(

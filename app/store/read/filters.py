@@ -72,13 +72,12 @@ class RejectedFilter:
     message_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    request_id: str | None = None
     ids: tuple[UUID, ...] | None = None
     is_corrected: bool | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """One for each given part."""
-        names = ("id", "reason", "event", "source", "message_id", "request_id")
+        names = ("id", "reason", "event", "source", "message_id")
         conditions = _equal(rejected_events.c, self, names)
         if self.ids is not None:
             conditions.append(rejected_events.c.id.in_(self.ids))
