@@ -19,28 +19,17 @@ _BODY_KEY = re.compile(rb'"(?:writeKey|api_key)"\s{0,8}:\s{0,8}"([!#-\[\]-~]{1,1
 
 
 def first_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Headers by their lower-case names; of a repeated one the first.
-
-    Args:
-        headers: names and values, in the order sent.
-    """
+    """Headers by their lower-case names; of a repeated one the first."""
     return dict(reversed(headers))
 
 
 def is_anonymous(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a request shows neither a key in a header nor a cookie.
-
-    Args:
-        headers: lower-case names.
-    """
+    """Whether headers, by lower-case names, show neither a key nor a cookie."""
     return not any(name == b"cookie" or name in KEY_HEADERS for name, _ in headers)
 
 
 def key_from_headers(headers: dict[bytes, bytes]) -> bytes | None:
-    """The key that the headers carry; None where no header of a key is present.
-
-    Args:
-        headers: lower-case names; of a repeated one the first.
+    """The key in headers from `first_headers`; None without a header of a key.
 
     Raises:
         UnauthorizedError: the header that decides has no key, or no known scheme.
@@ -84,11 +73,7 @@ def key_from_body(value: object) -> bytes:
 
 
 def find_body_key(start: bytes) -> bytes | None:
-    """A guess at the key that a body carries, without decoding it.
-
-    Args:
-        start: the first part of the body, which bounds the work.
-    """
+    """A guess at the key in the first part of a body, without decoding it."""
     found = _BODY_KEY.search(start)
     return None if found is None else found[1]
 

@@ -21,10 +21,8 @@ _NO_RESPONSE = "The database did not respond in time. Try again."
 class KeyActions:
     """Creates, rotates and revokes keys.
 
-    Each method raises UnavailableError if the database does not respond in time.
-
-    Args:
-        engine: separate from those of the writer and of readers.
+    Each method raises UnavailableError if the database does not respond in time. The
+    engine is separate from those of the writer and of readers.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:

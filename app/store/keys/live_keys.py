@@ -51,11 +51,9 @@ class LiveKeys:
         self._is_written = True
 
     def source_of(self, key_hash: bytes, /, *, stale: bool = False) -> str | None:
-        """The source of a write key; None if the key is unknown.
+        """The source of a write key, by its SHA-256; None if the key is unknown.
 
-        Args:
-            key_hash: SHA-256 of the key.
-            stale: whether the last list counts however old it is, for outages.
+        For outages, `stale` takes the last list however old it is.
         """
         return self._sources.get(key_hash) if stale or self._is_trusted() else None
 

@@ -53,10 +53,7 @@ async def record_use(
 ) -> int:
     """Record today as the day of the last use; return the number of changed rows.
 
-    Args:
-        connection: in the caller's transaction.
-        hashes: hashes of keys.
-        ids: ids of keys with a browser session in use.
+    Keys are given by their hash, those with a browser session in use by their id.
     """
     parameters = {"hashes": hashes, "ids": ids}
     return (await connection.execute(_RECORD_USE, parameters)).rowcount

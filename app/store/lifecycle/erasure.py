@@ -102,11 +102,8 @@ async def erase_person(
 ) -> Erasure:
     """Delete the person's rows, redact mentions and record it, in one transaction.
 
-    Args:
-        url: of the database; its role has the rights of `rollcall_eraser`.
-        person: who.
-        redact: whether to replace mentions in rows of others by `[erased]`.
-        actor: name in the audit log.
+    `redact` replaces mentions in rows of others by `[erased]`. The database role has
+    the rights of `rollcall_eraser`.
 
     Raises:
         DatabaseError: nothing was changed.
@@ -140,11 +137,7 @@ async def erase_person(
 
 
 async def scrub(url: str, tables: Sequence[str]) -> list[str]:
-    """Rewrite tables, so that their files hold no deleted row any more.
-
-    Args:
-        url: of the database; its role owns the tables.
-        tables: their names, from `Erasure.tables`.
+    """Rewrite tables of the role, so that their files hold no deleted row any more.
 
     Returns:
         Tables whose files may still hold deleted rows: larger than 1 GiB, locked, owned

@@ -26,17 +26,12 @@ async def collect_person(
     """Write each row that concerns the person as a JSON line to a temporary file.
 
     A line has `table` (`events`, `rejected_events`, `journal`), `own` (whether the row
-    is about the person or only mentions the person) and `row`, the columns.
-
-    Args:
-        url: of the database; its role has the rights of `rollcall_eraser`.
-        person: who.
-        journals: directory of the journals of this machine.
-        actor: name in the audit log, which gets a row in the same transaction.
-        lines: the file, which is at its beginning afterwards.
+    is about the person or only mentions the person) and `row`, the columns. The
+    database role has the rights of `rollcall_eraser`. The audit log gets a row in the
+    same transaction.
 
     Returns:
-        Number of lines.
+        Number of lines; the file is at its beginning afterwards.
 
     Raises:
         DatabaseError: the database did not answer.

@@ -21,12 +21,8 @@ _NO_RESPONSE = "The database did not respond in time. Try again."
 class QuarantineActions:
     """Corrects, replays and purges rejected events.
 
-    `count` and `correct` raise UnavailableError if the database does not
-    respond in time.
-
-    Args:
-        engine: separate from those of the writer and of readers.
-        policy: by which events are processed again.
+    `count` and `correct` raise UnavailableError if the database does not respond in
+    time. The engine is separate from those of the writer and of readers.
     """
 
     def __init__(self, engine: AsyncEngine, policy: Policy) -> None:
