@@ -1,8 +1,7 @@
 """The read API: what is stored, in pages, the newest first."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -21,7 +20,7 @@ from app.api.rows import (
     page_json,
 )
 from app.request_errors import ForbiddenError, InvalidParameterError, NotFoundError
-from app.store.read.events import Page, read_events, read_rejected
+from app.store.read.events import read_page
 from app.store.read.filters import EventFilter, RejectedFilter
 from app.store.read.limiter import QueryLimiter
 
@@ -44,9 +43,6 @@ _ONE: dict[str, Any] = {
     "openapi_extra": {"security": READER_SECURITY},
 }
 
-# Reads the rows that match, a place in their order and a limit given.
-_Read: TypeAlias = Callable[..., Awaitable[Page]]
-
 
 def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:
     """`/v1/events` and `/v1/rejected`, and one row of each by its id."""
@@ -56,8 +52,8 @@ def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:
         dependencies=[Depends(readers.required_for_a_source), Depends(_no_repeats)],
     )
 
-    async def one_of(read: _Read) -> Response:
-        page = await queries.ask(partial(read, limit=1))
+    async def one_of(wanted: EventFilter | RejectedFilter) -> Response:
+        page = await queries.ask(partial(read_page, wanted=wanted, limit=1))
         if not page.rows:
             raise NotFoundError("There is no such event.")
         return Response(one_json(page.rows[0]), media_type=_JSON)
@@ -67,7 +63,7 @@ def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:
         request: Request, query: Annotated[EventQuery, Query()]
     ) -> Response:
         wanted = EventFilter(**_allowed(request, query.filters()))
-        return await _page(request, query, queries, partial(read_events, wanted=wanted))
+        return await _page(request, query, queries, wanted)
 
     @routes.get(
         "/rejected", summary="Rejected events", response_model=RejectedPage, **_PAGE
@@ -76,9 +72,7 @@ def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:
         request: Request, query: Annotated[RejectedQuery, Query()]
     ) -> Response:
         wanted = RejectedFilter(**_allowed(request, query.filters()))
-        return await _page(
-            request, query, queries, partial(read_rejected, wanted=wanted)
-        )
+        return await _page(request, query, queries, wanted)
 
     @routes.get(
         "/events/{id}", summary="A stored event", response_model=StoredEvent, **_ONE
@@ -87,7 +81,7 @@ def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:
         request: Request, event_id: Annotated[UUID, Path(alias="id")]
     ) -> Response:
         wanted = EventFilter(**_allowed(request, {"id": event_id}))
-        return await one_of(partial(read_events, wanted=wanted))
+        return await one_of(wanted)
 
     @routes.get(
         "/rejected/{id}",
@@ -99,7 +93,7 @@ def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:
         request: Request, rejection_id: Annotated[UUID, Path(alias="id")]
     ) -> Response:
         wanted = RejectedFilter(**_allowed(request, {"id": rejection_id}))
-        return await one_of(partial(read_rejected, wanted=wanted))
+        return await one_of(wanted)
 
     return routes
 
@@ -121,14 +115,19 @@ def _allowed(request: Request, filters: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _page(
-    request: Request, query: PageQuery, queries: QueryLimiter, read: _Read
+    request: Request,
+    query: PageQuery,
+    queries: QueryLimiter,
+    wanted: EventFilter | RejectedFilter,
 ) -> Response:
     # A cursor is bound to the route and to the selection of rows.
     bound = [request.url.path, query.model_dump(mode="json", exclude=query.FORM)]
     before = None
     if query.cursor is not None:
         before = read_cursor(query.cursor, query=bound)
-    page = await queries.ask(partial(read, before=before, limit=query.limit))
+    page = await queries.ask(
+        partial(read_page, wanted=wanted, before=before, limit=query.limit)
+    )
     cursor = page.last and write_cursor(page.last, query=bound)
     accepted = request.headers.get("accept", "")
     if query.format == "ndjson" or (query.format is None and _NDJSON in accepted):

@@ -17,7 +17,7 @@ from app.pages.render import Pages
 from app.pipeline.issues import Issue
 from app.store.quarantine.queries import count_selection
 from app.store.quarantine.replay_runs import ReplayRuns
-from app.store.read.events import EventRow, find_rejected, read_rejected
+from app.store.read.events import EventRow, find_rejected, read_page
 from app.store.read.filters import RejectedFilter
 from app.store.read.limiter import QueryLimiter
 
@@ -69,7 +69,7 @@ def rejected_routes(
         before = read_cursor(query.cursor, query=bound) if query.cursor else None
         wanted = query.as_filter()
         page = await queries.ask(
-            partial(read_rejected, wanted=wanted, before=before, limit=_LISTED)
+            partial(read_page, wanted=wanted, before=before, limit=_LISTED)
         )
         counts = await queries.ask(partial(count_selection, selection=wanted))
         return await pages.render(

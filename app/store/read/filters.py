@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
@@ -25,6 +25,9 @@ class EventFilter:
         stored_since: stored then or later, aware.
         stored_until: stored earlier, aware.
     """
+
+    # In the order of storing, the newest first.
+    READ_BY: ClassVar = events.c.stored_at
 
     id: UUID | None = None
     event: str | None = None
@@ -64,6 +67,9 @@ class RejectedFilter:
         until: received earlier, aware.
         is_corrected: whether an operator has corrected it.
     """
+
+    # In the order of receipt, the newest first.
+    READ_BY: ClassVar = rejected_events.c.received_at
 
     id: UUID | None = None
     reason: str | None = None

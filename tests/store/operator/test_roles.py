@@ -22,7 +22,7 @@ from app.store.keys.keys import create_key, hash_key
 from app.store.keys.lookups import find_source
 from app.store.migrations import check_schema, migrate
 from app.store.quarantine.caps import Quarantine
-from app.store.read.events import read_events
+from app.store.read.events import read_page
 from app.store.read.filters import EventFilter
 from app.store.read.limiter import QueryLimiter
 from app.store.service_queries import ServiceQueries
@@ -284,7 +284,7 @@ async def test_service_signs_readers_in_and_reads_only_if_granted(
     assert reader is not None
     assert reader.name == "ann"
 
-    wanted = partial(read_events, wanted=EventFilter(user_id="u1"), limit=1)
+    wanted = partial(read_page, wanted=EventFilter(user_id="u1"), limit=1)
     await commit(service, record(), timeout_s=PATIENCE_S)
     with pytest.raises(UnavailableError):
         await QueryLimiter(service, timeout_s=PATIENCE_S).ask(wanted)

@@ -9,13 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.record import Record
-from app.store.read.events import (
-    EventRow,
-    KeysetPosition,
-    Page,
-    read_events,
-    read_rejected,
-)
+from app.store.read.events import EventRow, KeysetPosition, Page, read_page
 from app.store.read.filters import EventFilter, RejectedFilter
 from tests.support.pipeline.verdicts import (
     RECEIPT,
@@ -41,7 +35,7 @@ async def page(
     limit: int = 100,
 ) -> Page:
     async with engine.begin() as connection:
-        return await read_events(
+        return await read_page(
             connection, wanted or EventFilter(), before=before, limit=limit
         )
 
@@ -192,7 +186,7 @@ async def test_rejected_events_are_read_in_pages(engine: AsyncEngine) -> None:
     ) -> tuple[list[Any], KeysetPosition | None]:
         async with engine.begin() as connection:
             wanted = RejectedFilter(**parts)
-            found = await read_rejected(connection, wanted, before=before, limit=3)
+            found = await read_page(connection, wanted, before=before, limit=3)
             return found.rows, found.last
 
     first, last = await read()

@@ -14,12 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.engine import create_engine
-from app.store.read.events import (
-    KeysetPosition,
-    events_query,
-    read_events,
-    rejected_query,
-)
+from app.store.read.events import KeysetPosition, page_query, read_page
 from app.store.read.filters import EventFilter, RejectedFilter
 from tests.conftest import Admin
 from tests.support.store.filling import fill
@@ -94,7 +89,7 @@ def test_page_of_events_finds_its_index(
     filled: Filled, parts: dict[str, Any], before: KeysetPosition | None, index: str
 ) -> None:
     [partition] = filled.ask("SELECT tableoid::regclass::text FROM events LIMIT 1")
-    query = events_query(EventFilter(**parts), before=before)
+    query = page_query(EventFilter(**parts), before=before)
 
     found = filled.plan(query, limit=101)
 
@@ -117,7 +112,7 @@ def test_each_span_has_a_plan_of_its_own_however_often_one_is_asked_for(
         async with filled.engine.connect() as connection:
             for _ in range(10):  # Postgres keeps a plan after five
                 async with connection.begin():
-                    await read_events(connection, EventFilter(**parts), limit=100)
+                    await read_page(connection, EventFilter(**parts), limit=100)
             return await connection.scalar(
                 text(
                     "SELECT sum(generic_plans) FROM pg_prepared_statements"
@@ -144,7 +139,7 @@ def test_weeks_that_are_out_of_reach_are_left_out(
         " WHERE inhparent = 'events'::regclass ORDER BY 1"
     )
     this_week, *later = filled.ask(partitions)
-    query = events_query(EventFilter(**parts), before=before)
+    query = page_query(EventFilter(**parts), before=before)
     found = filled.plan(query, limit=10)
 
     assert this_week in found
@@ -165,7 +160,7 @@ def test_weeks_that_are_out_of_reach_are_left_out(
 def test_page_of_rejected_events_finds_its_index(
     filled: Filled, parts: dict[str, Any], before: KeysetPosition | None, index: str
 ) -> None:
-    query = rejected_query(RejectedFilter(**parts), before=before)
+    query = page_query(RejectedFilter(**parts), before=before)
 
     found = filled.plan(query, limit=101)
 
