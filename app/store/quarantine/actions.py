@@ -4,10 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.record import Policy
-from app.store.lifecycle.audit import record_action
 from app.store.quarantine.correct import Correction, correct
 from app.store.quarantine.queries import SelectionCounts, count_selection, purge
 from app.store.quarantine.replay import Replayed, replay
@@ -38,21 +37,9 @@ class QuarantineActions:
         Raises:
             EventNotFoundError: no rejected event waits for it.
         """
-
-        async def work(connection: AsyncConnection) -> Correction:
-            found = await correct(
-                connection, id_, payload, policy=self._policy, check_only=actor is None
-            )
-            if actor is not None and found.id is not None:
-                await record_action(
-                    connection,
-                    "rejected.correct",
-                    actor=actor,
-                    subject=str(id_),
-                    event=str(found.id),
-                )
-            return found
-
+        work = partial(
+            correct, id_=id_, payload=payload, policy=self._policy, actor=actor
+        )
         return await self._ask(work)
 
     async def count(self, selection: RejectedFilter) -> SelectionCounts:

@@ -4,7 +4,7 @@ The rejected event stays in quarantine with its own payload, marked as corrected
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import EventNotFoundError
 from app.pipeline.issues import Issue
+from app.pipeline.outcome import EventStatus
 from app.pipeline.record import Policy, Record
+from app.store.lifecycle.audit import record_action
 from app.store.quarantine.replay import (
     WAITING_COLUMNS,
     Waiting,
@@ -21,7 +23,6 @@ from app.store.quarantine.replay import (
     store_each,
 )
 from app.store.tables import rejected_events
-from app.store.write.insert import STORED
 from app.store.write.partitions import ensure_partitions
 
 CORRECTED = Issue(
@@ -35,13 +36,11 @@ class Correction(NamedTuple):
 
     Attributes:
         status: `valid` if it was only checked.
-        id: of the stored event; None if it is still rejected.
         errors: why it is rejected.
         warnings: of the corrected event.
     """
 
-    status: Literal["valid", "stored", "duplicate", "rejected"]
-    id: UUID | None
+    status: EventStatus
     errors: Sequence[Issue] = ()
     warnings: Sequence[Issue] = ()
 
@@ -52,9 +51,12 @@ async def correct(
     payload: str,
     *,
     policy: Policy,
-    check_only: bool = False,
+    actor: str | None,
 ) -> Correction:
     """Process a corrected payload as of the original receipt, and store it if valid.
+
+    Without an actor it is only checked. The audit log gets a row in the same
+    transaction.
 
     Raises:
         EventNotFoundError: no rejected event with this id waits for a correction.
@@ -67,24 +69,27 @@ async def correct(
     if isinstance(record, Record) and record.message_id is None and row.message_id:
         record = process_again(row._replace(payload=payload, errors=[]), policy=policy)
     if not isinstance(record, Record):
-        return Correction("rejected", None, record)
+        return Correction(EventStatus.REJECTED, record)
     record = record._replace(warnings=(*record.warnings, CORRECTED))
-    if check_only:
-        return Correction("valid", None, (), record.warnings)
+    if actor is None:
+        return Correction(EventStatus.VALID, (), record.warnings)
     await ensure_partitions(connection)
     [outcome] = await store_each(connection, [record])
     if (failure := failure_of(outcome)) is not None:
-        return Correction("rejected", None, [failure])
-    id_of_event = UUID(record.id)
+        return Correction(EventStatus.REJECTED, [failure])
     await connection.execute(
         update(rejected_events)
         .where(_COLUMNS.id == id_)
-        .values(corrected_at=func.now(), corrected_as=id_of_event)
+        .values(corrected_at=func.now(), corrected_as=UUID(record.id))
     )
-    status: Literal["stored", "duplicate"] = (
-        "stored" if outcome is STORED else "duplicate"
+    await record_action(
+        connection,
+        "rejected.correct",
+        actor=actor,
+        subject=str(id_),
+        event=record.id,
     )
-    return Correction(status, id_of_event, (), record.warnings)
+    return Correction(outcome.status, (), record.warnings)
 
 
 async def _lock(connection: AsyncConnection, id_: UUID) -> Waiting:

@@ -6,9 +6,10 @@ Each is bounded by `stored_at` or by the time of receipt, so old partitions are 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.query import ask
@@ -212,7 +213,7 @@ class ReportRunner:
     """Runs reports, each within its own timeout."""
 
     def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
-        self._engine = engine
+        self._ask = partial(ask, engine, failure=_NO_RESPONSE)
         self._timeout_s = timeout_s
 
     async def check(self) -> None:
@@ -221,7 +222,10 @@ class ReportRunner:
         Raises:
             UnavailableError: it does not.
         """
-        await self._execute(_NOTHING, timeout_s=_CHECK_TIMEOUT_S)
+        await self._ask(
+            lambda connection: connection.execute(_NOTHING),
+            timeout_s=_CHECK_TIMEOUT_S,
+        )
 
     async def run(self, report: Report) -> list[dict[str, Any]]:
         """The rows of a report, each a value by column name.
@@ -229,15 +233,9 @@ class ReportRunner:
         Raises:
             UnavailableError: the report did not finish in time.
         """
-        return await self._execute(text(report.sql), timeout_s=self._timeout_s)
 
-    async def _execute(
-        self, statement: TextClause, *, timeout_s: float
-    ) -> list[dict[str, Any]]:
         async def execute(connection: AsyncConnection) -> list[dict[str, Any]]:
-            result = await connection.execute(statement)
+            result = await connection.execute(text(report.sql))
             return [dict(row) for row in result.mappings()]
 
-        return await ask(
-            self._engine, execute, timeout_s=timeout_s, failure=_NO_RESPONSE
-        )
+        return await self._ask(execute, timeout_s=self._timeout_s)
