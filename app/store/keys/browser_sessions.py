@@ -19,26 +19,20 @@ SESSION_LIFE = timedelta(hours=12)
 _RANDOM_BYTES = 32
 _FAILURE = "The reader could not be looked up in time; try again."
 
-# One statement each, so that an invalid key costs as much as a valid one.
-_BY_KEY = text("""
-WITH key AS (
-    SELECT id, source FROM write_keys
-    WHERE key_hash = :secret AND scope IN ('read', 'operate', 'erase')
-        AND revoked_at IS NULL AND coalesce(expires_at > now(), true)
-), session AS (
-    INSERT INTO sessions (token_hash, key_id, expires_at)
-    SELECT :token_hash, id, now() + :life FROM key
-)
-SELECT source FROM key
-""")
-_BY_CODE = text("""
+# One statement, so that an invalid key costs as much as a valid one.
+_BEGIN = text("""
 WITH used AS (
-    DELETE FROM sign_in_codes WHERE code_hash = :secret AND expires_at > now()
+    DELETE FROM sign_in_codes
+    WHERE CAST(:is_code AS boolean) AND code_hash = :secret AND expires_at > now()
     RETURNING key_id
 ), key AS (
-    SELECT id, source FROM used JOIN write_keys ON id = key_id
-    WHERE scope IN ('read', 'operate', 'erase')
-        AND revoked_at IS NULL AND coalesce(write_keys.expires_at > now(), true)
+    SELECT id, source FROM write_keys
+    WHERE (
+        id IN (SELECT key_id FROM used)
+        OR NOT CAST(:is_code AS boolean) AND key_hash = :secret
+    )
+        AND scope IN ('read', 'operate', 'erase')
+        AND revoked_at IS NULL AND coalesce(expires_at > now(), true)
 ), session AS (
     INSERT INTO sessions (token_hash, key_id, expires_at)
     SELECT :token_hash, id, now() + :life FROM key
@@ -83,13 +77,13 @@ class Sessions:
         """
         token = secrets.token_urlsafe(_RANDOM_BYTES)
         parameters = {
+            "is_code": is_code,
             "secret": hash_key(secret),
             "token_hash": hash_key(token.encode()),
             "life": SESSION_LIFE,
         }
-        statement = _BY_CODE if is_code else _BY_KEY
         reader = await self._one_at_a_time.ask(
-            lambda connection: connection.scalar(statement, parameters)
+            lambda connection: connection.scalar(_BEGIN, parameters)
         )
         return None if reader is None else token
 

@@ -70,7 +70,7 @@ async def test_other_keys_begin_no_session(
     key = await make_key(engine)
     code = await make_code(engine, key)
     wrong = [dead, write, "", "rc_read_unknown", hash_key(key.encode()).hex()]
-    wrong += [code_of_dead, code_of_write] if is_code else [code]
+    wrong += [code_of_dead, code_of_write, key] if is_code else [code]
 
     for secret in wrong:
         assert await sessions.sign_in(secret.encode(), is_code=is_code) is None
