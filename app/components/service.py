@@ -36,7 +36,6 @@ from app.pages.console.state import StateReader
 from app.request_errors import UnavailableError
 from app.settings import Settings
 from app.store.engine import HostWatch, create_engine, watch_pool
-from app.store.instances import report
 from app.store.leases import Task, once_an_hour
 from app.store.lifecycle.email_index import index_closed_weeks
 from app.store.lifecycle.retention import Limit
@@ -122,7 +121,7 @@ class Service:
         self.instances = InstanceReport(
             settings,
             declarations=catalog.digest,
-            report=partial(report, self._engine),
+            report=self._lookups.record_instance,
             metrics=self.metrics,
         )
         self._hourly = self._maintenance(settings, url)

@@ -6,12 +6,9 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
-from app.store.query import ask
-
-_TIMEOUT_S = 10.0
 _REPORT = text("""
 INSERT INTO instances AS known (name, version, settings, last_seen_at)
 VALUES (:name, :version, CAST(:settings AS jsonb), now())
@@ -67,25 +64,14 @@ class Difference(NamedTuple):
         return f"{self.setting} is {'; '.join(described)}"
 
 
-async def report(engine: AsyncEngine, instance: Instance) -> list[Instance]:
-    """Record that an instance runs; returns all that do.
-
-    Raises:
-        UnavailableError: the database did not answer.
-    """
+async def record_instance(
+    connection: AsyncConnection, instance: Instance
+) -> list[Instance]:
+    """Record that an instance runs; returns all that do."""
     settings = orjson.dumps(dict(instance.settings)).decode()
-
-    async def record(connection: AsyncConnection) -> list[Instance]:
-        await connection.execute(_REPORT, {**instance._asdict(), "settings": settings})
-        await connection.execute(_FORGET)
-        return await running_instances(connection)
-
-    return await ask(
-        engine,
-        record,
-        timeout_s=_TIMEOUT_S,
-        failure="The instance could not be recorded.",
-    )
+    await connection.execute(_REPORT, {**instance._asdict(), "settings": settings})
+    await connection.execute(_FORGET)
+    return await running_instances(connection)
 
 
 async def running_instances(connection: AsyncConnection) -> list[Instance]:

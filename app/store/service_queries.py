@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.logs import fields
 from app.request_errors import UnavailableError
+from app.store.instances import record_instance
 from app.store.keys import lookups
 from app.store.keys.snapshot_file import live_keys
 from app.store.lifecycle.audit import SERVICE, expire_audit, record_action
@@ -26,6 +27,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _UPKEEP_S = 60.0
+_INSTANCE_S = 10.0
 _KEY_FAILURE = "The key could not be looked up in time; send this again."
 _KEYS_FAILURE = "The keys could not be read."
 _SESSION = text(
@@ -152,6 +154,9 @@ class ServiceQueries:
     )
     record_reads = _query(
         record_reads, "The audit log could not be written.", _UPKEEP_S
+    )
+    record_instance = _query(
+        record_instance, "The instance could not be recorded.", _INSTANCE_S
     )
     weeks_ahead = _query(weeks_ahead, "The partitions could not be counted.", _UPKEEP_S)
     make_partitions = _query(

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.instances import Instance, report
+from app.store.instances import Instance, record_instance
 from tests.support.app.client import Api, serving, settings
 from tests.support.app.read_api import bearer, read_key
 from tests.support.eventually import eventually
@@ -42,7 +42,8 @@ async def test_home_names_settings_in_which_instances_differ(
     engine: AsyncEngine, database_url: str
 ) -> None:
     other = Instance("<b>:8000", "0.1.0", {"ROLLCALL_MAX_EVENT_BYTES": 7})
-    await report(engine, other)
+    async with engine.begin() as connection:
+        await record_instance(connection, other)
     headers = bearer(await read_key(engine))
     async with serving(settings(database_url), key="", engine=engine) as api:
 

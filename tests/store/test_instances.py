@@ -1,10 +1,17 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.instances import Difference, Instance, differences, report
+from app.store.instances import Difference, Instance, differences
+from app.store.service_queries import ServiceQueries
+from tests.support.limits import PATIENCE_S
 from tests.support.store.sabotage import run
 
 ONE = Instance("a:8000", "1.0", {"ROLLCALL_MAX_EVENT_BYTES": 10, "earliest": "2000"})
 TWO = ONE._replace(name="b:8000")
+
+
+async def report(engine: AsyncEngine, instance: Instance) -> list[Instance]:
+    queries = ServiceQueries(engine, timeout_s=PATIENCE_S)
+    return await queries.record_instance(instance)
 
 
 async def test_report_returns_all_that_run(engine: AsyncEngine) -> None:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.store.instances import Instance, report
+from app.store.instances import Instance, record_instance
 from app.store.operator.checkup import Finding, check_database
 from tests.support.store.rejections import commit, rejection
 
@@ -79,9 +79,13 @@ async def test_quarantine_that_is_nearly_full_is_found(
 
 
 async def test_instances_with_different_settings_are_found(engine: AsyncEngine) -> None:
-    await report(engine, Instance("a:1", "1.0", {"ROLLCALL_RETENTION_DAYS": None}))
+    one = Instance("a:1", "1.0", {"ROLLCALL_RETENTION_DAYS": None})
+    other = Instance("b:1", "1.0", {"ROLLCALL_RETENTION_DAYS": 30})
+    async with engine.begin() as connection:
+        await record_instance(connection, one)
     assert "instances" not in await failures(engine)
-    await report(engine, Instance("b:1", "1.0", {"ROLLCALL_RETENTION_DAYS": 30}))
+    async with engine.begin() as connection:
+        await record_instance(connection, other)
     found = (await failures(engine))["instances"]
     assert found.value == "2 running, 1 settings differ"
     assert "ROLLCALL_RETENTION_DAYS is null on a:1; 30 on b:1" in str(found.remedy)
