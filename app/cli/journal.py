@@ -83,7 +83,7 @@ def _drain(settings: Settings, directory: Path, file: Path | None) -> None:
             file=file,
         )
     typer.echo(
-        f"{drained.settled} events stored from {drained.journals} journals, "
+        f"{drained.confirmed} events stored from {drained.journals} journals, "
         f"{drained.left} left."
     )
     if drained.left:

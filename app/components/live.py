@@ -36,7 +36,9 @@ class LiveComponents:
         self._engine = create_engine(
             url, pool_size=_CONNECTIONS, command_timeout_s=_TIMEOUT_S
         )
-        self.feed = LiveFeed(Arrivals(self._engine, settle_s=commit_s + _MARGIN_S))
+        self.feed = LiveFeed(
+            Arrivals(self._engine, watermark_lag_s=commit_s + _MARGIN_S)
+        )
         self._runner = runner = ReportRunner(self._engine, timeout_s=_TIMEOUT_S)
         self.names = KnownNames(runner, list(catalog))
         self.home_reports = ReportCache(runner, HOME_REPORTS)

@@ -4,9 +4,9 @@ key -> headers -> body -> turn -> decode -> process each event -> commit -> resp
 
 The first three are in `intake`.
 
-The connection pushes the request in (`feed`, `end`), and the writer reports when its
-events are settled. Each stage calls the next one. Only a request that has to wait for a
-key or for a thread gets a task, which then calls the same stages.
+The connection pushes the request in (`feed`, `end`), and the writer reports the
+outcomes of its events. Each stage calls the next one. Only a request that has to wait
+for a key or for a thread gets a task, which then calls the same stages.
 """
 
 from collections.abc import Callable
@@ -125,7 +125,7 @@ class TrackRequest(RequestIntake):
             self._services.writer.submit(events, self)
             self._is_submitted = True
 
-    def settled(self, outcomes: list[Outcome] | None) -> None:
+    def on_outcomes(self, outcomes: list[Outcome] | None) -> None:
         """From the writer: an outcome for each event; None where it is unknown."""
         if self._permit is not None:
             self._permit.release()

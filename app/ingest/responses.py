@@ -56,9 +56,9 @@ def with_ignored(
     """An outcome for each entry, from those of the events among them."""
     if len(outcomes) == len(entries):
         return outcomes
-    settled = iter(outcomes)
+    remaining = iter(outcomes)
     return [
-        Outcome(EventStatus.IGNORED) if isinstance(entry, Ignored) else next(settled)
+        Outcome(EventStatus.IGNORED) if isinstance(entry, Ignored) else next(remaining)
         for entry in entries
     ]
 

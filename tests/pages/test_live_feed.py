@@ -80,7 +80,7 @@ async def never() -> bool:
 @pytest.fixture
 async def feed(engine: AsyncEngine) -> AsyncIterator[LiveFeed]:
     feed = LiveFeed(
-        Arrivals(engine, settle_s=600, timeout_s=WITHIN_S), max_subscribers=2
+        Arrivals(engine, watermark_lag_s=600, timeout_s=WITHIN_S), max_subscribers=2
     )
     yield feed
     await feed.stop()
@@ -266,7 +266,7 @@ async def test_live_feed_outage_is_reported_and_ends_by_itself(
     proxy: Proxy, engine: AsyncEngine
 ) -> None:
     shaky = create_engine(proxy.url, pool_size=1)
-    feed = LiveFeed(Arrivals(shaky, settle_s=600, timeout_s=1))
+    feed = LiveFeed(Arrivals(shaky, watermark_lag_s=600, timeout_s=1))
     try:
         async with subscribed(feed) as frames:
             await frames.until("minutes")
@@ -293,7 +293,7 @@ async def test_live_feed_counts_last_hour_by_minute(
     engine: AsyncEngine,
 ) -> None:
     await save(engine, *records(3), rejection())
-    feed = LiveFeed(Arrivals(engine, settle_s=0, timeout_s=WITHIN_S))
+    feed = LiveFeed(Arrivals(engine, watermark_lag_s=0, timeout_s=WITHIN_S))
     for _ in range(2):  # polling ends in between and starts again
         async with subscribed(feed) as frames:
             minutes: dict[int, tuple[int, int]] = {}

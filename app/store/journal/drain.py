@@ -93,14 +93,14 @@ class Drain:
             if not self.journal.waiting:
                 self.circuit.close()
             return False
-        confirmed = await self._settle(page)
+        confirmed = await self._commit(page)
         if not confirmed:
             await self._take_less(page)
             return False
         self.circuit.close()
         self.confirmed += len(confirmed)
         self._limit = min(2 * self._limit, _MAX_ENTRIES)
-        await self.journal.settle(page, confirmed)
+        await self.journal.delete(page, confirmed)
         return True
 
     async def _run(self) -> None:
@@ -136,7 +136,7 @@ class Drain:
         self.is_barred = False
         return True
 
-    async def _settle(self, page: JournalPage) -> list[int]:
+    async def _commit(self, page: JournalPage) -> list[int]:
         """Commit a page; returns the places of the entries that were confirmed."""
         try:
             outcomes = await self._committer.commit(page.entries)
@@ -146,8 +146,8 @@ class Drain:
             if len(page.entries) == 1:
                 await self.journal.skip(page)
             return []
-        settled = zip(page.seqs, outcomes, strict=True)
-        return [seq for seq, outcome in settled if outcome is not None]
+        pairs = zip(page.seqs, outcomes, strict=True)
+        return [seq for seq, outcome in pairs if outcome is not None]
 
     async def _take_less(self, page: JournalPage) -> None:
         """Narrow down on the failing entry, and postpone it if it fails alone."""

@@ -45,12 +45,12 @@ class Drained(NamedTuple):
     """Result of draining the free journals.
 
     Attributes:
-        settled: number of entries that Postgres has confirmed.
+        confirmed: number of entries that Postgres has confirmed.
         left: number of entries that remain or are damaged.
     """
 
     journals: int
-    settled: int
+    confirmed: int
     left: int
 
 

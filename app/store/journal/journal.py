@@ -82,9 +82,9 @@ class Journal:
             log.exception("the journal cannot be read")
             return None
 
-    async def settle(self, page: JournalPage, seqs: Collection[int]) -> None:
+    async def delete(self, page: JournalPage, seqs: Collection[int]) -> None:
         """Delete entries of a page that Postgres has confirmed."""
-        await self._run(lambda: self._files.settle(page.file, seqs))
+        await self._run(lambda: self._files.delete(page.file, seqs))
 
     async def skip(self, page: JournalPage) -> None:
         """Leave the damaged entries of a page to the operator."""

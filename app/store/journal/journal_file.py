@@ -44,7 +44,7 @@ class JournalFile:
         self.path = path
         self.held = JournalStats(0, 0, None)
         # Confirmed entries whose deletion failed, for example on a full disk.
-        self._settled: set[int] = set()
+        self._confirmed: set[int] = set()
         self.damaged: set[int] = set()
         self.after = 0
         self._connection: sqlite3.Connection | None = None
@@ -97,7 +97,7 @@ class JournalFile:
     @property
     def waiting(self) -> int:
         """Number of entries that can still be read and confirmed."""
-        return self.held.entries - len(self._settled) - len(self.damaged)
+        return self.held.entries - len(self._confirmed) - len(self.damaged)
 
     def append(self, entries: Collection[bytes], *, at: float) -> None:
         """Write entries durably, all or none.
@@ -129,7 +129,7 @@ class JournalFile:
         size = 0
         rows = read_after(self._open_connection, self.after)
         for seq, checksum, entry in rows:
-            if seq in self._settled or seq in self.damaged:
+            if seq in self._confirmed or seq in self.damaged:
                 continue
             size += len(entry)
             if lines and (len(lines) == limit or size > max_bytes):
@@ -138,14 +138,14 @@ class JournalFile:
         rows.close()
         return lines
 
-    def settle(self, seqs: Iterable[int]) -> None:
+    def delete(self, seqs: Iterable[int]) -> None:
         """Delete confirmed entries; a deletion that fails is tried again next time."""
-        self._settled.update(seqs)
+        self._confirmed.update(seqs)
         with suppress(sqlite3.Error, OSError):
             with self._transaction() as connection:
-                held = forget(connection, self._settled, held=self.held)
+                held = forget(connection, self._confirmed, held=self.held)
             self.held = held
-            self._settled.clear()
+            self._confirmed.clear()
 
     def set_aside(self) -> Path:
         """Rename the file so that no process reads it, and leave it to the operator."""

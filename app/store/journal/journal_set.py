@@ -95,9 +95,9 @@ class JournalSet:
         log.error("an entry of the journal is damaged", extra=fields(file=file.path))
         self._leave_if_done(file)
 
-    def settle(self, file: JournalFile, seqs: Iterable[int]) -> None:
+    def delete(self, file: JournalFile, seqs: Iterable[int]) -> None:
         """Delete entries that Postgres has confirmed."""
-        file.settle(seqs)
+        file.delete(seqs)
         self._leave_if_done(file)
 
     def adopt(self, path: Path | None = None) -> int:

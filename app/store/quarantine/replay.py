@@ -117,7 +117,7 @@ async def replay(  # noqa: PLR0913 - what, by which rules, who, and whom to info
                 process_again(row, policy=policy, corrections=corrections)
                 for row in rows
             ]
-            replayed = await _settle(connection, rows, records)
+            replayed = await _store_and_delete(connection, rows, records)
             await record_action(
                 connection,
                 "rejected.replay",
@@ -176,7 +176,7 @@ async def _lock(
     return [Waiting(*row) for row in rows]
 
 
-async def _settle(
+async def _store_and_delete(
     connection: AsyncConnection,
     rows: list[Waiting],
     results: list[Record | Sequence[Issue]],

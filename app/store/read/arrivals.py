@@ -81,7 +81,7 @@ SELECT
                 )
             )
             ELSE now()
-        END - CAST(:settle AS interval),
+        END - CAST(:lag AS interval),
         (
             SELECT min(xact_start) - interval '1 microsecond' FROM pg_stat_activity
             WHERE datname = current_database() AND backend_xid IS NOT NULL
@@ -162,16 +162,16 @@ class Arrivals:
 
     Args:
         engine: with few connections, separate from the writer's.
-        settle_s: longer than any transaction of the service that stores events. Longer
-            ones, such as those of an import, are looked up.
+        watermark_lag_s: longer than any transaction of the service that stores
+            events. Longer ones, such as those of an import, are looked up.
         timeout_s: for one poll.
     """
 
     def __init__(
-        self, engine: AsyncEngine, *, settle_s: float, timeout_s: float = 1.0
+        self, engine: AsyncEngine, *, watermark_lag_s: float, timeout_s: float = 1.0
     ) -> None:
         self._ask = partial(ask, engine, timeout_s=timeout_s, failure=_NO_RESPONSE)
-        self._settle = timedelta(seconds=settle_s)
+        self._lag = timedelta(seconds=watermark_lag_s)
         self._watermark: datetime | None = None
         # Reported rows after the watermark, so that they are not reported again.
         self._seen: dict[UUID, datetime] = {}
@@ -199,8 +199,8 @@ class Arrivals:
         # State changes only now: a poll that failed half-way has reported nothing.
         self._watermark = watermark
         self._seen |= {UUID(row.id): row.stored_at for row in rows}
-        settled = [id_ for id_, at in self._seen.items() if at <= watermark]
-        reported = sum(self._seen.pop(id_) > since for id_ in settled)
+        complete = [id_ for id_, at in self._seen.items() if at <= watermark]
+        reported = sum(self._seen.pop(id_) > since for id_ in complete)
         skipped = sum(map(sum, minutes.values())) - reported
         return PollResult([*map(to_arrival, rows)], since, watermark, minutes, skipped)
 
@@ -214,7 +214,7 @@ class Arrivals:
 
     async def _poll(self, connection: AsyncConnection, *, limit: int) -> _Found:
         # First, so that a transaction that starts later is after the watermark.
-        row = (await connection.execute(_WATERMARK, {"settle": self._settle})).one()
+        row = (await connection.execute(_WATERMARK, {"lag": self._lag})).one()
         end: datetime = row.end
         if row.is_standby:
             end = self._replayed.advance(end, xmin=row.xmin, xmax=row.xmax)

@@ -174,7 +174,7 @@ class _Awaited:
             asyncio.get_running_loop().create_future()
         )
 
-    def settled(self, outcomes: list[Outcome] | None) -> None:
+    def on_outcomes(self, outcomes: list[Outcome] | None) -> None:
         self.outcomes.set_result([*outcomes] if outcomes else None)
 
 
@@ -186,7 +186,7 @@ class _Whole:
         self._outcomes: list[Outcome | None] = [None] * entries
         self._parts = parts
 
-    def settle(self, places: list[int], outcomes: list[Outcome] | None) -> None:
+    def add_part(self, places: list[int], outcomes: list[Outcome] | None) -> None:
         """Take the outcomes of one part; None if they are not known."""
         for place, outcome in zip(places, outcomes or [], strict=False):
             self._outcomes[place] = outcome
@@ -194,7 +194,7 @@ class _Whole:
         if self._parts == 0:
             known = [outcome for outcome in self._outcomes if outcome is not None]
             is_known = len(known) == len(self._outcomes)
-            self.waiter.settled(known if is_known else None)
+            self.waiter.on_outcomes(known if is_known else None)
 
 
 class _Part:
@@ -208,5 +208,5 @@ class _Part:
     def is_done(self) -> bool:
         return self._whole.waiter.is_done
 
-    def settled(self, outcomes: list[Outcome] | None) -> None:
-        self._whole.settle(self._places, outcomes)
+    def on_outcomes(self, outcomes: list[Outcome] | None) -> None:
+        self._whole.add_part(self._places, outcomes)

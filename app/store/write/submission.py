@@ -17,7 +17,7 @@ class Waiter(Protocol):
     def is_done(self) -> bool:
         """Whether the outcomes are no longer needed."""
 
-    def settled(self, outcomes: list[Outcome] | None) -> None:
+    def on_outcomes(self, outcomes: list[Outcome] | None) -> None:
         """Take an outcome for each entry; called exactly once.
 
         Args:
@@ -58,12 +58,12 @@ class Submission:
             pairs = zip(self.entries, outcomes, strict=True)
             outcomes = [outcome or _buffered(entry) for entry, outcome in pairs]
         confirmed = [outcome for outcome in outcomes if outcome is not None]
-        self.tell(confirmed if len(confirmed) == len(outcomes) else None)
+        self.deliver(confirmed if len(confirmed) == len(outcomes) else None)
 
-    def tell(self, outcomes: list[Outcome] | None) -> None:
-        """Give an outcome for each entry to the waiter, or None as to `settled`."""
+    def deliver(self, outcomes: list[Outcome] | None) -> None:
+        """Call `on_outcomes` of the waiter; an error of it is logged."""
         try:
-            self.waiter.settled(outcomes)
+            self.waiter.on_outcomes(outcomes)
         except Exception:
             # A defect of the waiter. Without this the writer would end.
             log.exception("outcomes could not be delivered")

@@ -129,7 +129,7 @@ class Writer:
         while self._waiting and size < limit and len(batch) < most:
             submission = self._waiting.popleft()
             if submission.waiter.is_done:
-                submission.tell(None)
+                submission.deliver(None)
                 continue
             batch.append(submission)
             size += len(submission.entries)

@@ -58,7 +58,7 @@ def ids(entries: list[Entry]) -> list[str]:
     return [entry.id for entry in entries]
 
 
-async def test_entries_come_back_in_order_until_they_are_settled(
+async def test_entries_come_back_in_order_until_they_are_deleted(
     journal: Journal, directory: Path
 ) -> None:
     first, second, third = records(3)
@@ -67,13 +67,13 @@ async def test_entries_come_back_in_order_until_they_are_settled(
     page = await journal.read(limit=2)
     assert page is not None
     assert ids(page.entries) == ids([first, second])
-    await journal.settle(page, page.seqs[:1])
+    await journal.delete(page, page.seqs[:1])
     assert ids(await waiting_in(journal)) == ids([second, third])
     assert journal.held.entries == journal.waiting == 2
 
     page = await journal.read(limit=10)
     assert page is not None
-    await journal.settle(page, page.seqs)
+    await journal.delete(page, page.seqs)
     assert await journal.read(limit=10) is None
     assert journal.held == JournalStats(0, 0, None)
     assert modes(directory) == {}
@@ -104,7 +104,7 @@ async def test_body_is_taken_whole_or_not_at_all(directory: Path) -> None:
         assert await journal.append([small]) == [False]
         page = await journal.read(limit=10)
         assert page is not None
-        await journal.settle(page, page.seqs)
+        await journal.delete(page, page.seqs)
         assert await journal.append([small]) == [True]
     finally:
         await journal.close()
@@ -169,7 +169,7 @@ async def test_damaged_entry_is_set_aside_and_the_others_are_not(
     page = await journal.read(limit=10)
     assert page is not None
     assert page.seqs == [1, 3]
-    await journal.settle(page, page.seqs)
+    await journal.delete(page, page.seqs)
 
     assert await journal.read(limit=10) is None
     assert databases(directory) == []
@@ -242,7 +242,7 @@ async def test_journal_on_a_full_disk_can_be_drained(
         seen = 0
         while page := await journal.read(limit=20):
             seen += len(page.seqs)
-            await journal.settle(page, page.seqs)
+            await journal.delete(page, page.seqs)
         assert seen % 50 == 0
         assert seen > 0
         assert modes(disk / "journal") == {}

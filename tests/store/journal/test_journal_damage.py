@@ -91,7 +91,7 @@ async def test_unreadable_journal_does_not_block_others(
     assert page is not None
     assert page.seqs == [1, 2, 3]
     assert caplog.records == []
-    await journal.settle(page, page.seqs)
+    await journal.delete(page, page.seqs)
 
     assert await seqs_in(journal) == []
     assert [line.message for line in caplog.records] == ["the journal cannot be read"]
@@ -108,7 +108,7 @@ async def test_size_of_a_journal_is_known_without_measuring(
     for places in ([2], [1, 3, 4]):
         page = await journal.read(limit=10)
         assert page is not None
-        await journal.settle(page, places)
+        await journal.delete(page, places)
         with closing(connect(path)) as connection:
             assert journal.held == measure(connection)
 
@@ -133,7 +133,7 @@ async def test_removed_entry_is_not_counted_twice(
     assert page is not None
     [path] = databases(directory)
     change(path, "DELETE FROM entries WHERE seq = 1")
-    await journal.settle(page, [1, 2])
+    await journal.delete(page, [1, 2])
     assert journal.waiting == 1
 
 
@@ -151,7 +151,7 @@ async def test_drain_of_a_copied_file_stores_that_file_alone(
         engine, tmp_path, timeout_s=PATIENCE_S, quarantine=Quarantine(), file=copied
     )
 
-    assert drained == Drained(journals=1, settled=3, left=0)
+    assert drained == Drained(journals=1, confirmed=3, left=0)
     assert await counts(engine) == (3, 3, 0)
     assert not copied.exists()
     assert original.exists()
@@ -165,7 +165,7 @@ async def test_damaged_entry_is_not_reported_as_stored(
     drained = await drain_free(
         engine, directory, timeout_s=PATIENCE_S, quarantine=Quarantine()
     )
-    assert drained == Drained(journals=1, settled=2, left=1)
+    assert drained == Drained(journals=1, confirmed=2, left=1)
     assert await counts(engine) == (2, 2, 0)
 
 

@@ -36,7 +36,7 @@ FROM generate_series(1, 2000) AS n
 
 @pytest.fixture
 def arrivals(engine: AsyncEngine) -> Arrivals:
-    return Arrivals(engine, settle_s=LONG_S, timeout_s=PATIENCE_S)
+    return Arrivals(engine, watermark_lag_s=LONG_S, timeout_s=PATIENCE_S)
 
 
 def users(found: Iterable[Any]) -> list[str]:
@@ -69,10 +69,10 @@ async def test_poll_reports_late_commit_once(
     assert await poll(arrivals) == []
 
 
-async def test_poll_waits_for_a_transaction_that_outlasts_the_settling_time(
+async def test_poll_waits_for_a_transaction_that_outlasts_the_lag(
     engine: AsyncEngine,
 ) -> None:
-    arrivals = Arrivals(engine, settle_s=0, timeout_s=PATIENCE_S)
+    arrivals = Arrivals(engine, watermark_lag_s=0, timeout_s=PATIENCE_S)
     await arrivals.poll(limit=EVERYTHING)
     async with engine.connect() as late:
         async with late.begin():
@@ -109,10 +109,10 @@ async def test_poll_with_limit_reports_newest_first_and_others_later(
     assert found == [["user-3", "user-4"], ["user-1", "user-2"], ["user-0"], []]
 
 
-async def test_poll_counts_settled_events_and_skipped_ones(
+async def test_poll_counts_events_and_skipped_ones(
     engine: AsyncEngine,
 ) -> None:
-    arrivals = Arrivals(engine, settle_s=0, timeout_s=PATIENCE_S)
+    arrivals = Arrivals(engine, watermark_lag_s=0, timeout_s=PATIENCE_S)
     await arrivals.poll(limit=0)
     await save(engine, *records(5), rejection())
     found = await arrivals.poll(limit=2)
@@ -132,7 +132,7 @@ async def test_poll_first_reads_last_hour(
             await connection.execute(
                 text(PUT_BACK.format(user_id=user_id, seconds=seconds))
             )
-    arrivals = Arrivals(engine, settle_s=3, timeout_s=PATIENCE_S)
+    arrivals = Arrivals(engine, watermark_lag_s=3, timeout_s=PATIENCE_S)
     assert await poll(arrivals) == ["lately"]
     assert await poll(arrivals) == []
     arrivals.reset()

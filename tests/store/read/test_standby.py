@@ -23,7 +23,7 @@ from tests.support.postgres.standby import (
 )
 from tests.support.store.entries import record, save
 
-SETTLE_S = 0.2
+WATERMARK_LAG_S = 0.2
 BEGAN = datetime(2026, 11, 27, tzinfo=UTC)
 INSERT = """
 INSERT INTO events (
@@ -53,7 +53,7 @@ async def standby_url(standby: Cluster, database_url: str) -> AsyncIterator[str]
 @pytest.fixture
 async def arrivals(standby_url: str) -> AsyncIterator[Arrivals]:
     engine = patient_engine(standby_url)
-    yield Arrivals(engine, settle_s=SETTLE_S, timeout_s=PATIENCE_S)
+    yield Arrivals(engine, watermark_lag_s=WATERMARK_LAG_S, timeout_s=PATIENCE_S)
     await engine.dispose()
 
 
@@ -86,7 +86,7 @@ async def test_poll_of_a_late_standby_reports_and_counts_each_event_once(
     await pause_replay(standby_url)
     await save(engine, record(user_id="late"))
     # Longer than the time by which the watermark trails the clock.
-    passed = datetime.now(UTC) + timedelta(seconds=2 * SETTLE_S)
+    passed = datetime.now(UTC) + timedelta(seconds=2 * WATERMARK_LAG_S)
     while datetime.now(UTC) < passed:
         await watched.poll()
     assert watched.users == []
@@ -109,7 +109,7 @@ async def test_poll_of_a_standby_waits_for_a_long_transaction_of_the_primary(
     async with engine.connect() as connection:
         await connection.execute(text(INSERT))
         began: datetime = (await connection.execute(text("SELECT now()"))).scalar_one()
-        passed = datetime.now(UTC) + timedelta(seconds=3 * SETTLE_S)
+        passed = datetime.now(UTC) + timedelta(seconds=3 * WATERMARK_LAG_S)
         while datetime.now(UTC) < passed:
             await tick(engine)
             await until_replayed(database_url, standby_url)

@@ -56,7 +56,7 @@ class Waiting:
     def __init__(self) -> None:
         self.outcomes: asyncio.Future[list[Outcome] | None] = asyncio.Future()
 
-    def settled(self, outcomes: list[Outcome] | None) -> None:
+    def on_outcomes(self, outcomes: list[Outcome] | None) -> None:
         self.outcomes.set_result(outcomes)
 
 

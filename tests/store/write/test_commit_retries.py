@@ -41,7 +41,7 @@ def batch() -> list[Entry]:
     return [*records(3), rejection()]
 
 
-async def assert_settles(engine: AsyncEngine) -> None:
+async def assert_commits(engine: AsyncEngine) -> None:
     """The whole batch is committed, be it at the first try or a later one."""
     outcomes = await commit(engine, *batch())
     assert outcomes[:3] == [STORED] * 3
@@ -75,7 +75,7 @@ async def test_lasting_fault_rejects_nothing_and_heals(
     await assert_gives_up(engine)
     assert await counts(engine) == (0, 0, 0)
     await mend(engine)
-    await assert_settles(engine)
+    await assert_commits(engine)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_passing_fault_is_retried(
         at_commit=at_commit,
     )
 
-    await assert_settles(engine)
+    await assert_commits(engine)
 
     async with engine.connect() as connection:
         tried = await connection.scalar(text("SELECT last_value FROM tries"))
@@ -116,7 +116,7 @@ async def test_sessions_that_died_while_idle_are_survived(
     killer = create_engine(database_url)
     await end_other_sessions(killer)
     await killer.dispose()
-    await assert_settles(engine)
+    await assert_commits(engine)
 
 
 async def test_locked_table_delays_requests_only_briefly(
@@ -126,7 +126,7 @@ async def test_locked_table_delays_requests_only_briefly(
     async with engine.begin() as holder:
         await holder.execute(text("LOCK TABLE event_ids"))
         await assert_gives_up(single, timeout_s=0.3)
-    await assert_settles(single)
+    await assert_commits(single)
     await single.dispose()
 
 
@@ -145,7 +145,7 @@ async def test_missing_table_rejects_nothing_and_heals(engine: AsyncEngine) -> N
     await run(engine, "ALTER TABLE event_ids RENAME TO away")
     await assert_gives_up(engine)
     await run(engine, "ALTER TABLE away RENAME TO event_ids")
-    await assert_settles(engine)
+    await assert_commits(engine)
 
 
 async def test_database_that_was_read_only_is_found_writable_again(
@@ -157,7 +157,7 @@ async def test_database_that_was_read_only_is_found_writable_again(
         pass  # so that no deadline cuts the session while it begins
     await assert_gives_up(service, timeout_s=0.3)
     await set_read_only(engine, "off")
-    await assert_settles(service)
+    await assert_commits(service)
     await service.dispose()
 
 
@@ -181,7 +181,7 @@ async def test_too_many_connections_reject_nothing_and_heal(
     async with rival.connect():
         await assert_gives_up(service)
     await rival.dispose()
-    await assert_settles(service)
+    await assert_commits(service)
     await service.dispose()
 
 
@@ -189,7 +189,7 @@ async def test_missing_partition_is_made_and_nothing_rejected(
     engine: AsyncEngine,
 ) -> None:
     await drop_partitions(engine)
-    await assert_settles(engine)
+    await assert_commits(engine)
     async with engine.connect() as connection:
         assert len(await partitions(connection)) == 5
 
@@ -209,4 +209,4 @@ async def test_partition_that_cannot_be_made_rejects_nothing(
     assert await counts(engine) == (0, 0, 0)
     await run(engine, "DROP FUNCTION rollcall_ensure_partitions")
     await run(engine, "ALTER FUNCTION away RENAME TO rollcall_ensure_partitions")
-    await assert_settles(engine)
+    await assert_commits(engine)

@@ -21,7 +21,7 @@ class FutureWaiter:
     def is_done(self) -> bool:
         return self.done.done()
 
-    def settled(self, outcomes: list[Outcome] | None) -> None:
+    def on_outcomes(self, outcomes: list[Outcome] | None) -> None:
         self._release()
         if self.done.done():
             return
