@@ -40,7 +40,7 @@ def _digest(key: bytes) -> bytes:
 
 
 @dataclass(slots=True)  # made in half the time of a named tuple
-class Known(Generic[T]):
+class CacheEntry(Generic[T]):
     """An answer, and until when it is trusted, on the cache's clock."""
 
     source: T | None
@@ -57,7 +57,7 @@ class Recent(Protocol[T]):
         """Return the last result of any process."""
 
 
-class KnownKeys(Protocol[T_co]):
+class OfflineLookup(Protocol[T_co]):
     """Looks a key up by its SHA-256 where no database is asked."""
 
     def __call__(self, digest: bytes, /, *, stale: bool = False) -> T_co | None:
@@ -83,7 +83,7 @@ class KeyCache(Generic[T]):
         fetch: Callable[[bytes], Awaitable[T | None]],
         *,
         trust_s: float,
-        known: KnownKeys[T] | None = None,
+        known: OfflineLookup[T] | None = None,
         recent: Recent[T] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,8 +93,8 @@ class KeyCache(Generic[T]):
         self._trust_s = trust_s
         self._clock = clock
         # Apart, so that a flood of unknown keys cannot push out the known ones.
-        self._known: OrderedDict[bytes, Known[T]] = OrderedDict()
-        self._unknown: OrderedDict[bytes, Known[T]] = OrderedDict()
+        self._known: OrderedDict[bytes, CacheEntry[T]] = OrderedDict()
+        self._unknown: OrderedDict[bytes, CacheEntry[T]] = OrderedDict()
         # Look-ups that somebody waits for: of keys that were known, which go first,
         # and of others.
         self._pending: dict[bytes, asyncio.Future[T | None]] = {}
@@ -108,13 +108,13 @@ class KeyCache(Generic[T]):
         used, self._used = self._used, set()
         return used
 
-    def get_cached(self, key: bytes) -> Known[T] | None:
+    def get_cached(self, key: bytes) -> CacheEntry[T] | None:
         """Return the cached result for a key; None if it is missing or too old."""
         digest = _digest(key)
         source = self._source_of_known(digest)
         if source is not None:
             self._used.add(digest)
-            return Known(source, math.inf)
+            return CacheEntry(source, math.inf)
         known = self._known.get(digest)
         if known is not None and self._clock() < known.until:
             self._used.add(digest)
@@ -211,7 +211,7 @@ class KeyCache(Generic[T]):
         else:
             self._used.add(digest)
             cache, trust_s = self._known, self._trust_s
-        cache[digest] = Known(source, asked_at + trust_s)
+        cache[digest] = CacheEntry(source, asked_at + trust_s)
         if len(cache) > MAX_ENTRIES:
             cache.popitem(last=False)
         await self._remember(digest, source)

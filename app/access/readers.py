@@ -1,7 +1,8 @@
 """Authentication of readers: a key in a header, or the session of a browser.
 
-FastAPI dependencies: `Depends(readers.required)` for programs,
-`Depends(readers.on_page)` for pages. The reader is then in `request.state.access`.
+FastAPI dependencies: `Depends(readers.require_reader)` for programs,
+`Depends(readers.require_page_reader)` for pages. The reader is then in
+`request.state.access`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -96,7 +97,7 @@ class ReaderAuth:
         _, _, token = found.get(b"cookie", b"").partition(b"=")
         return bool(token) and self._sessions.knows(token)
 
-    async def required(self, request: Request) -> str:
+    async def require_reader(self, request: Request) -> str:
         """Return the reader of all sources, or raise ReaderRequiredError."""
         reader = await self.find(request)
         if reader is None:
@@ -104,7 +105,7 @@ class ReaderAuth:
         self._count(request)
         return reader
 
-    async def required_for_a_source(self, request: Request) -> str:
+    async def require_source_reader(self, request: Request) -> str:
         """As `required`, but `read:SOURCE` is enough: see `source_limit`."""
         reader = await self._find(request)
         if reader is None:
@@ -114,7 +115,7 @@ class ReaderAuth:
         self._count(request)
         return reader.name
 
-    async def on_page(self, request: Request) -> str:
+    async def require_page_reader(self, request: Request) -> str:
         """Return the reader; a browser that is not signed in is sent to sign in.
 
         Raises:

@@ -49,7 +49,7 @@ def read_routes(readers: ReaderAuth, queries: QueryLimiter) -> APIRouter:
     routes = APIRouter(
         prefix="/v1",
         tags=["reading"],
-        dependencies=[Depends(readers.required_for_a_source), Depends(_no_repeats)],
+        dependencies=[Depends(readers.require_source_reader), Depends(_no_repeats)],
     )
 
     async def one_of(wanted: EventFilter | RejectedFilter) -> Response:

@@ -144,7 +144,7 @@ class Readiness:
             return _Problem(
                 circuit.reason,
                 circuit.since or datetime.now(UTC),
-                is_schema=outage.drain.is_barred,
+                is_schema=outage.drain.is_schema_too_old,
             )
         refusal = self._refusal()
         # Without events, nothing but time shows that commits succeed again.
@@ -162,7 +162,7 @@ class Readiness:
         outage = self._outage
         reason = problem.reason
         if outage is not None and not problem.is_schema:
-            if not outage.takes:
+            if not outage.can_accept:
                 reason += ", and the journal takes no events"
             elif not outage.known_keys.has_write_keys:
                 reason += ", and no key is known"

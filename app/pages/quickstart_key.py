@@ -14,7 +14,7 @@ def quickstart_key_routes(readers: ReaderAuth, *, data_dir: Path) -> APIRouter:
     """`/quickstart-key`: `quickstart.key` of the data directory, if there is one."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/quickstart-key", dependencies=[Depends(readers.required)])
+    @routes.get("/quickstart-key", dependencies=[Depends(readers.require_reader)])
     def read(request: Request) -> Response:
         key = _read(data_dir / "quickstart.key") if _is_local(request) else None
         return JSONResponse({"key": key})

@@ -34,7 +34,7 @@ def content_of(
     timestamp_raw: str,
     extra: Mapping[str, Any] = MappingProxyType({}),
     *,
-    odd: bool = False,
+    needs_exact_encoding: bool = False,
 ) -> bytes:
     """The content of an event as bytes that are equal for equal content.
 
@@ -47,7 +47,7 @@ def content_of(
         fields: by canonical names, with values as sent.
         timestamp_raw: the timestamp as sent, as text.
         extra: the unknown fields, as sent.
-        odd: whether the plain encoder cannot write the values.
+        needs_exact_encoding: whether the plain encoder cannot write the values.
     """
     content = [
         fields["event"],
@@ -59,7 +59,11 @@ def content_of(
     ]
     if extra:
         content.append(extra)
-    return encode_exactly(content).encode() if odd else encode_plain(content)
+    return (
+        encode_exactly(content).encode()
+        if needs_exact_encoding
+        else encode_plain(content)
+    )
 
 
 def without_group(context: Any) -> Any:

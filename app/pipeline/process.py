@@ -88,7 +88,7 @@ def process_event(
         name=name,
         parsed=parsed,
         warnings=tuple(warnings),
-        odd=sanitizer.needs_exact_encoding,
+        needs_exact_encoding=sanitizer.needs_exact_encoding,
         sent=sent,
         request_context=request_context,
     )
@@ -101,7 +101,7 @@ def _record(  # noqa: PLR0913 - an object of them would be one more for each eve
     name: str,
     parsed: ParsedTimestamp,
     warnings: tuple[Issue, ...],
-    odd: bool,
+    needs_exact_encoding: bool,
     sent: dict[str, Any],
     request_context: RequestContext,
 ) -> Record:
@@ -113,14 +113,16 @@ def _record(  # noqa: PLR0913 - an object of them would be one more for each eve
         name: of the event.
         parsed: its timestamp.
         warnings: all of them.
-        odd: whether the fast encoder cannot write the values.
+        needs_exact_encoding: whether the fast encoder cannot write the values.
         sent: the event as decoded.
         request_context: the source and the time of receipt.
     """
-    encode = encode_exactly if odd else _encode_plainly
+    encode = encode_exactly if needs_exact_encoding else _encode_plainly
     fields = canonical.fields
     user_id, group_id = fields["user_id"], fields.get("group_id")
-    content = content_of(event.fields, parsed.raw, event.extra, odd=odd)
+    content = content_of(
+        event.fields, parsed.raw, event.extra, needs_exact_encoding=needs_exact_encoding
+    )
     return Record(
         id=identify(
             request_context.source,

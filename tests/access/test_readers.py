@@ -47,25 +47,26 @@ class Bench:
         app = FastAPI()
 
         @app.get("/api")
-        async def api(reader: Annotated[str, Depends(readers.required)]) -> str:
+        async def api(reader: Annotated[str, Depends(readers.require_reader)]) -> str:
             return reader
 
         @app.get("/page")
         async def page(
-            request: Request, reader: Annotated[str, Depends(readers.on_page)]
+            request: Request,
+            reader: Annotated[str, Depends(readers.require_page_reader)],
         ) -> list[str]:
             return [reader, request.state.reader]
 
         @app.get("/limited")
         async def limited(
-            request: Request, _: Annotated[str, Depends(readers.required_for_a_source)]
+            request: Request, _: Annotated[str, Depends(readers.require_source_reader)]
         ) -> list[str | None]:
             access: Reader = request.state.access
             return [access.key_id, source_limit(request)]
 
         @app.get("/actions")
         async def actions(
-            request: Request, _: Annotated[str, Depends(readers.on_page)]
+            request: Request, _: Annotated[str, Depends(readers.require_page_reader)]
         ) -> bool:
             access: Reader = request.state.access
             return may_operate(access.scope)

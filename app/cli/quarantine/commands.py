@@ -17,7 +17,7 @@ from app.cli.quarantine.output import (
 from app.cli.quarantine.replay import replay
 from app.errors import ConfigurationError
 from app.store.lifecycle.audit import command_actor
-from app.store.quarantine import queries as triage
+from app.store.quarantine import queries
 from app.store.read.filters import RejectedFilter
 
 rejected = typer.Typer(
@@ -40,7 +40,7 @@ def list_newest(
     selection = RejectedFilter(reason=reason, event=event, source=source, since=since)
     with open_checked(read_settings()) as database:
         listing = database.transact(
-            triage.list_rejected, selection=selection, limit=limit
+            queries.list_rejected, selection=selection, limit=limit
         )
     if json:
         for line in to_ndjson(listing):
@@ -58,7 +58,7 @@ def show(
 ) -> None:
     """Show all that is known of one event, its payload included."""
     with open_checked(read_settings()) as database:
-        row = database.transact(triage.show_rejected, id_=id_)
+        row = database.transact(queries.show_rejected, id_=id_)
     typer.echo(describe(row))
 
 
@@ -85,7 +85,7 @@ def purge(
         )
     gone: list[int] = []
     with open_checked(read_settings()) as database:
-        found = database.transact(triage.count_selection, selection=selection)
+        found = database.transact(queries.count_selection, selection=selection)
         if not (yes or not found.events):
             typer.confirm(
                 f"Delete {found.events} rejected events?", abort=True, err=True
@@ -94,7 +94,7 @@ def purge(
         try:
             if found.events:
                 database.run(
-                    triage.purge,
+                    queries.purge,
                     selection=ended,
                     actor=command_actor(),
                     report=gone.append,

@@ -22,7 +22,7 @@ def find_routes(
     pages: Pages, *, operators: Operators, queries: QueryLimiter
 ) -> APIRouter:
     """`/find`, with the forms that the reader may use."""
-    may_read = Depends(operators.readers.on_page)
+    may_read = Depends(operators.readers.require_page_reader)
     routes = APIRouter(include_in_schema=False, dependencies=[may_read])
 
     @routes.get("/find")

@@ -56,7 +56,7 @@ class Operators:
             CrossSiteError: the form was forged.
         """
         refuse_cross_site(request)
-        await self.readers.on_page(request)
+        await self.readers.require_page_reader(request)
         if not await self.may(request, action):
             scope = "erase" if action == "erase" else "operate"
             raise ForbiddenError(

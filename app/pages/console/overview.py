@@ -50,7 +50,7 @@ def overview_routes(
         for span, report in EVENTS.items()
     }
 
-    @routes.get("/overview", dependencies=[Depends(readers.on_page)])
+    @routes.get("/overview", dependencies=[Depends(readers.require_page_reader)])
     async def show(
         request: Request, span: Span = "week", scale: Scale = "linear"
     ) -> Response:

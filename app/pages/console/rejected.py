@@ -58,7 +58,7 @@ def rejected_routes(
     replays: ReplayRuns,
 ) -> APIRouter:
     """`/rejected` and `/rejected/{id}`, for operators with the forms of actions."""
-    may_read = Depends(operators.readers.on_page)
+    may_read = Depends(operators.readers.require_page_reader)
     routes = APIRouter(include_in_schema=False, dependencies=[may_read])
 
     @routes.get("/rejected")

@@ -46,7 +46,10 @@ def replay_routes(
             raise OverloadedError(_ENDING if runs.is_ending else _BUSY)
         return RedirectResponse("/rejected/replay", 303)
 
-    @routes.get("/rejected/replay", dependencies=[Depends(operators.readers.on_page)])
+    @routes.get(
+        "/rejected/replay",
+        dependencies=[Depends(operators.readers.require_page_reader)],
+    )
     async def show(request: Request) -> Response:
         page = await pages.render(
             "console/rejected_replay.html", request=request, run=runs.read()

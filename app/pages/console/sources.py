@@ -30,7 +30,7 @@ def source_routes(
 ) -> APIRouter:
     """`/sources` and `/sources/{name}`, and the forms of operators for keys."""
     routes = APIRouter(include_in_schema=False)
-    may_read = Depends(operators.readers.on_page)
+    may_read = Depends(operators.readers.require_page_reader)
 
     @routes.get("/sources", dependencies=[may_read])
     async def show_list(request: Request) -> Response:

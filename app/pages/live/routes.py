@@ -24,7 +24,7 @@ def live_routes(
     """`/live` and `/live/stream`."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/live", dependencies=[Depends(readers.on_page)])
+    @routes.get("/live", dependencies=[Depends(readers.require_page_reader)])
     async def live(
         request: Request, wanted: Annotated[LiveFilter, Query()]
     ) -> Response:
@@ -38,7 +38,7 @@ def live_routes(
             rate=RATE,
         )
 
-    @routes.get("/live/stream", dependencies=[Depends(readers.required)])
+    @routes.get("/live/stream", dependencies=[Depends(readers.require_reader)])
     async def stream(
         request: Request,
         wanted: Annotated[LiveFilter, Query()],

@@ -37,7 +37,7 @@ class Drain:
     Attributes:
         journal: takes the entries that the writer cannot commit.
         circuit: opened by the writer, closed when a commit succeeds here.
-        is_barred: whether Postgres answers, but with a schema that is too old.
+        is_schema_too_old: whether Postgres answers, but with a schema that is too old.
         confirmed: entries that Postgres has confirmed.
     """
 
@@ -54,7 +54,7 @@ class Drain:
         self._check = check
         self._limit = _FIRST_ENTRIES
         self._stopping = False
-        self.is_barred = False
+        self.is_schema_too_old = False
         self.confirmed = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -125,7 +125,7 @@ class Drain:
         try:
             await self._check()
         except (SchemaError, UnavailableError) as error:
-            self.is_barred = isinstance(error, SchemaError)
+            self.is_schema_too_old = isinstance(error, SchemaError)
             if self.circuit.is_open:  # the cause may have changed
                 self.circuit.open(
                     error.detail.rstrip(".")
@@ -133,7 +133,7 @@ class Drain:
                     else error.reason
                 )
             return False
-        self.is_barred = False
+        self.is_schema_too_old = False
         return True
 
     async def _commit(self, page: JournalPage) -> list[int]:

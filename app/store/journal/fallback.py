@@ -90,9 +90,9 @@ class OfflineBuffer:
         return self.drain.circuit.is_open
 
     @property
-    def takes(self) -> bool:
+    def can_accept(self) -> bool:
         """Whether the journal is expected to take events."""
-        return self.drain.journal.takes and not self.drain.is_barred
+        return self.drain.journal.can_accept and not self.drain.is_schema_too_old
 
     async def start(self, *, reason: str | None) -> None:
         """Load the keys, and begin to drain the journals of earlier processes.

@@ -62,7 +62,7 @@ class Journal:
         return self._files.waiting
 
     @property
-    def takes(self) -> bool:
+    def can_accept(self) -> bool:
         """Whether the last append succeeded or lies long enough in the past."""
         return time.monotonic() - self._refused_at > _DISTRUST_S
 
@@ -125,6 +125,6 @@ class Journal:
         return taken
 
     def _refuse(self, message: str, **values: object) -> None:
-        if self.takes:  # logged once per pause
+        if self.can_accept:  # logged once per pause
             log.error(message, extra=fields(**values))
         self._refused_at = time.monotonic()

@@ -36,7 +36,7 @@ class JournalSet:
         self._directory = directory
         self._own: JournalFile | None = None
         self._adopted: list[JournalFile] = []
-        self._passed_over: set[Path] = set()
+        self._unavailable: set[Path] = set()
 
     @property
     def held(self) -> JournalStats:
@@ -64,7 +64,7 @@ class JournalSet:
         try:
             self._own.append(entries, at=at)
         except sqlite3.Error as error:
-            self._part_with(self._own, error)
+            self._set_aside_if_corrupt(self._own, error)
             raise
 
     def read(self, *, limit: int) -> JournalPage | None:
@@ -78,7 +78,7 @@ class JournalSet:
             try:
                 lines = file.read(limit=limit, max_bytes=_PAGE_BYTES)
             except sqlite3.Error as error:
-                if not self._part_with(file, error):
+                if not self._set_aside_if_corrupt(file, error):
                     failure = error  # the other files go first
                 continue
             if lines:
@@ -143,27 +143,27 @@ class JournalSet:
         except BlockingIOError:
             return
         except OSError as error:
-            self._pass_over(path, error)
+            self._log_unavailable(path, error)
             return
         self._adopted.append(file)
         try:
             file.open()
         except sqlite3.Error as error:
-            if not self._part_with(file, error):
+            if not self._set_aside_if_corrupt(file, error):
                 self._forget(file)
                 file.close()
-                self._pass_over(path, error)
+                self._log_unavailable(path, error)
             return
         self._leave_if_done(file)
 
-    def _pass_over(self, path: Path, error: Exception) -> None:
+    def _log_unavailable(self, path: Path, error: Exception) -> None:
         """Log once that a file cannot be opened; it is tried again later."""
-        if path not in self._passed_over:
-            self._passed_over.add(path)
+        if path not in self._unavailable:
+            self._unavailable.add(path)
             place = fields(file=path, error=str(error))
             log.error("a journal cannot be opened", extra=place)
 
-    def _part_with(self, file: JournalFile, error: sqlite3.Error) -> bool:
+    def _set_aside_if_corrupt(self, file: JournalFile, error: sqlite3.Error) -> bool:
         """Set the file aside if it is corrupt; other errors may be temporary."""
         if not is_corrupt(error):
             return False

@@ -15,7 +15,7 @@ from app.store.read.filters import EventFilter, RejectedFilter
 from app.store.read.row_json import shown_columns
 
 # Rows held in memory at once; each may have 128 KiB.
-_PORTION = 50
+_CHUNK_ROWS = 50
 # A page ends early beyond this many characters.
 _PAGE_CHARACTERS = 4 * 1024 * 1024
 _PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
@@ -57,7 +57,7 @@ async def read_page(
     result = await connection.stream(query)
     rows: list[EventRow] = []
     size = 0
-    async for portion in result.partitions(_PORTION):
+    async for portion in result.partitions(_CHUNK_ROWS):
         for row in portion:
             if len(rows) == limit or size > _PAGE_CHARACTERS:
                 await result.close()

@@ -16,9 +16,9 @@ from app.store.read.filters import EventFilter
 from app.store.read.row_json import shown_columns
 from app.store.tables import events
 
-_PORTION = 1_000
-# For one portion: with a filter, all of the table may have to be read for the first.
-_PORTION_TIMEOUT_S = 3600.0
+_CHUNK_ROWS = 1_000
+# For one chunk: with a filter, all of the table may have to be read for the first.
+_CHUNK_TIMEOUT_S = 3600.0
 # The reader of the output may be slow.
 _NO_IDLE_TIMEOUT = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 
@@ -48,7 +48,7 @@ async def export_events(
     """
     try:
         async with (
-            one_connection(url, command_timeout_s=_PORTION_TIMEOUT_S) as engine,
+            one_connection(url, command_timeout_s=_CHUNK_TIMEOUT_S) as engine,
             engine.begin() as connection,
         ):
             await connection.execute(_NO_IDLE_TIMEOUT)
@@ -56,7 +56,7 @@ async def export_events(
             result = await connection.stream(query)
             names = [*map(str, result.keys())]
             write(names, [])
-            async for rows in result.partitions(_PORTION):
+            async for rows in result.partitions(_CHUNK_ROWS):
                 write(names, rows)
     except DATABASE_ERRORS as error:
         raise DatabaseError(

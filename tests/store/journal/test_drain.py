@@ -205,14 +205,14 @@ async def test_outage_leaves_the_journal_unchanged(
     for error in (UnavailableError("away"), SchemaError("old")):
         check.error = error
         assert not await drain.store_page()
-        assert drain.is_barred == isinstance(error, SchemaError)
+        assert drain.is_schema_too_old == isinstance(error, SchemaError)
         assert journal.waiting == 3
         assert circuit.is_open
 
     check.error = None
     assert await drain.store_page()
     assert not circuit.is_open
-    assert not drain.is_barred
+    assert not drain.is_schema_too_old
 
 
 async def test_empty_journal_closes_the_circuit_on_any_response(

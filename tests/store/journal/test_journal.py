@@ -99,7 +99,7 @@ async def test_body_is_taken_whole_or_not_at_all(directory: Path) -> None:
     journal = Journal(directory, max_bytes=size + 10)
     try:
         assert await journal.append([large, small, small]) == [False, True, False]
-        assert not journal.takes
+        assert not journal.can_accept
         assert ids(await waiting_in(journal)) == ids([small[0]])
         assert await journal.append([small]) == [False]
         page = await journal.read(limit=10)
@@ -219,7 +219,7 @@ async def test_full_disk_refuses_and_heals_when_it_has_room(
         filler = fill(disk)
         while (await journal.append([records(50)]))[0]:
             pass
-        assert not journal.takes
+        assert not journal.can_accept
         held = journal.held
         assert (held.entries - 3) % 50 == 0
 

@@ -246,7 +246,7 @@ async def test_full_journal_is_not_used(
         with pytest.raises(UnavailableError):
             await send(writer, record())
     assert outage.drain.journal.held.entries == 0
-    assert not outage.takes
+    assert not outage.can_accept
     await writer.stop()
     await outage.drain.journal.close()
 
@@ -257,7 +257,7 @@ async def test_old_schema_is_treated_as_an_outage(
     await run(engine, "DELETE FROM alembic_version")
     outage = make_outage(engine, tmp_path)
     await outage.start(reason="test")
-    await eventually(lambda: not outage.takes)  # the drain has asked
+    await eventually(lambda: not outage.can_accept)  # the drain has asked
     await outage.stop(within_s=0)
 
 
