@@ -15,7 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.api.allowed_hosts import AllowedHosts
 from app.api.documents import PublicDocuments
 from app.api.health import RecalledReadiness, health_routes
-from app.api.openapi import describe
+from app.api.openapi import openapi_document
 from app.api.ready_refusals import ReadyRefusals
 from app.api.schemas import schema_routes
 from app.api.security_headers import SecurityHeaders
@@ -102,7 +102,7 @@ def create_app(
         )
     )
     app.include_router(event_routes(pages, catalog))
-    document = cache(lambda: describe(app, TRACK_ROUTES, catalog))
+    document = cache(lambda: openapi_document(app, TRACK_ROUTES, catalog))
     app.include_router(reference_routes(pages, document))
     service.reading.install(app, pages)
     service.live.install(app, pages, readers=service.reading.readers)

@@ -21,10 +21,10 @@ _MAX_COOKIES = 256
 # Our tokens have 43 characters.
 _TOKEN = re.compile(rb"[\w-]{1,100}")
 
-Headers = list[tuple[bytes, bytes]]
 
-
-def keep_session_cookie(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+def keep_session_cookie(
+    headers: Iterable[tuple[bytes, bytes]],
+) -> list[tuple[bytes, bytes]]:
     """Copy request headers with no cookie but the session's.
 
     Args:
@@ -35,7 +35,7 @@ def keep_session_cookie(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         replaces all others. That cookie has the plain name, also where the browser
         sent the `__Host-` one.
     """
-    kept: Headers = []
+    kept: list[tuple[bytes, bytes]] = []
     cookies: list[bytes] = []
     for name, value in headers:
         if name == b"cookie":

@@ -32,7 +32,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: _problem(status) for status in statuses}
 
 
-def describe(
+def openapi_document(
     app: FastAPI, routes: Sequence[TrackRoute], catalog: Catalog
 ) -> dict[str, Any]:
     """The OpenAPI document of the app and of the routes that are served ahead of it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import Database, describe, open_database
+from app.cli.database import Database, describe_database, open_database
 from app.errors import OperatorError
 from app.serving.interpreter import fixed_release
 from app.settings import MIB, Settings
@@ -27,7 +27,7 @@ def check() -> None:
     findings = [*_machine(settings)]
     try:
         with open_database(settings) as database:
-            findings.append(Finding("database", describe(settings, database)))
+            findings.append(Finding("database", describe_database(settings, database)))
             findings += _database(settings, database)
     except OperatorError as error:
         findings.append(Finding("database", "not usable", error.detail))

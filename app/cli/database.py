@@ -38,7 +38,7 @@ def echo_err(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def describe(settings: Settings, database: Database) -> str:
+def describe_database(settings: Settings, database: Database) -> str:
     """Return a sentence that names the database, and the data directory in use."""
     target = describe_target(database.url)
     if database.bin_dir is None:

@@ -6,7 +6,7 @@ import subprocess
 import typer
 
 from app.cli.configuration import read_settings
-from app.cli.database import describe, echo_err, open_database
+from app.cli.database import describe_database, echo_err, open_database
 from app.embedded import find_binaries
 from app.settings import child_environment
 from app.store.operator.psql import psql_environment
@@ -17,7 +17,7 @@ def psql(context: typer.Context) -> None:
     settings = read_settings()
     with open_database(settings) as database:
         bin_dir = database.bin_dir or find_binaries(settings.postgres_bin)
-        echo_err(describe(settings, database))
+        echo_err(describe_database(settings, database))
         # Ctrl-C ends the query, not this process, which waits for psql. Unlike
         # SIG_IGN, a Python handler is not inherited by the program.
         signal.signal(signal.SIGINT, lambda *_: None)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from app.events.property_types import LIST_PREFIX, find_property_type
 
-Schema = Mapping[str, Any]
+SchemaMapping = Mapping[str, Any]
 
 # Keywords that are expressed, or that say nothing about which values are valid.
 _KNOWN = frozenset(
@@ -48,7 +48,7 @@ class ImportedProperty(NamedTuple):
     lost: list[str]
 
 
-def import_property(schema: Any, root: Schema) -> ImportedProperty:
+def import_property(schema: Any, root: SchemaMapping) -> ImportedProperty:
     """Express the schema of a property, whose references are in `root`."""
     lost: list[str] = []
     resolved = _resolve(schema, root, lost)
@@ -70,7 +70,9 @@ def import_property(schema: Any, root: Schema) -> ImportedProperty:
     return ImportedProperty(document, nullable=nullable, lost=lost)
 
 
-def _list_of(schema: Schema, root: Schema, lost: list[str]) -> dict[str, Any]:
+def _list_of(
+    schema: SchemaMapping, root: SchemaMapping, lost: list[str]
+) -> dict[str, Any]:
     item = import_property(schema.get("items", {}), root)
     if item.document is None or item.document["type"].startswith(LIST_PREFIX):
         lost.append("the type of the items")
@@ -80,7 +82,9 @@ def _list_of(schema: Schema, root: Schema, lost: list[str]) -> dict[str, Any]:
     return item.document | {"type": LIST_PREFIX + item.document["type"]}
 
 
-def _import_limits(document: dict[str, Any], schema: Schema, lost: list[str]) -> None:
+def _import_limits(
+    document: dict[str, Any], schema: SchemaMapping, lost: list[str]
+) -> None:
     kind = document["type"]
     is_list = kind.startswith(LIST_PREFIX)
     applicable = _LIST_LIMITS if is_list else find_property_type(kind).limits
@@ -99,7 +103,7 @@ def _import_limits(document: dict[str, Any], schema: Schema, lost: list[str]) ->
         lost.append(f"the format `{known_format}`")
 
 
-def _type_of(schema: Schema, lost: list[str]) -> str | None:
+def _type_of(schema: SchemaMapping, lost: list[str]) -> str | None:
     """The declared type; `array` stands for a list whose items are still unknown."""
     if _enum_of(schema) is not None:
         return "enum"
@@ -116,14 +120,16 @@ def _type_of(schema: Schema, lost: list[str]) -> str | None:
     return None
 
 
-def _enum_of(schema: Schema) -> list[str] | None:
+def _enum_of(schema: SchemaMapping) -> list[str] | None:
     values = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if not isinstance(values, list) or not values:
         return None
     return values if all(isinstance(value, str) and value for value in values) else None
 
 
-def _without_null(schema: Schema, root: Schema, lost: list[str]) -> tuple[Schema, bool]:
+def _without_null(
+    schema: SchemaMapping, root: SchemaMapping, lost: list[str]
+) -> tuple[SchemaMapping, bool]:
     """The schema of all values except null, and whether null is valid, too."""
     kinds = schema.get("type")
     if isinstance(kinds, list) and "null" in kinds:
@@ -145,7 +151,7 @@ def _without_null(schema: Schema, root: Schema, lost: list[str]) -> tuple[Schema
     return schema, schema.get("nullable") is True
 
 
-def _resolve(schema: Any, root: Schema, lost: list[str]) -> Schema | None:
+def _resolve(schema: Any, root: SchemaMapping, lost: list[str]) -> SchemaMapping | None:
     """Follow local references; None if they do not lead to a schema."""
     for _ in range(_MAX_REFERENCES):
         if not isinstance(schema, Mapping):
@@ -164,7 +170,7 @@ def _resolve(schema: Any, root: Schema, lost: list[str]) -> Schema | None:
     return None
 
 
-def _look_up(reference: str, root: Schema) -> Any:
+def _look_up(reference: str, root: SchemaMapping) -> Any:
     if not reference.startswith("#"):
         return None
     found: Any = root

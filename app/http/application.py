@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.types import Message
 from uvicorn.config import Config
 
 from app.http.exchange import Exchange
@@ -14,8 +14,6 @@ from app.ingest.dispatch import TRUST
 from app.ingest.request import RequestHead
 
 log = logging.getLogger("app.http")
-
-Message = MutableMapping[str, Any]
 
 # Bytes of a body that wait for the application before reading stops.
 _BUFFER_BYTES = 64 * 1024

@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from app.http.application import ApplicationRequest
 from app.http.exchange import Exchange
-from app.http.inbox import Arrivals
+from app.http.inbox import ConnectionInbox
 from app.http.monitor import ConnectionMonitor
 from app.http.output import ResponseOutput
 from app.http.reader import RequestReader
@@ -75,7 +75,7 @@ class Connection(ResponseOutput):
         # uvicorn's annotation names its own protocols only.
         self._peers: set[Any] = server_state.connections
         self._dispatcher = services.dispatcher
-        self.arrivals = Arrivals(
+        self.arrivals = ConnectionInbox(
             self._monitor.inbox, self, is_known=self._dispatcher.shows_known_key
         )
         self._reader = RequestReader(

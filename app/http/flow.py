@@ -8,9 +8,9 @@ from typing_extensions import override
 # waiting: a request waits behind the current one. body: its handler holds enough of the
 # body. back-off: the client's next request is not due yet. turn: its bytes wait to be
 # parsed. refused: no further request is accepted. writing: the client does not read.
-Reason = Literal["waiting", "body", "back-off", "turn", "refused", "writing"]
+PauseReason = Literal["waiting", "body", "back-off", "turn", "refused", "writing"]
 # The service's own reasons: what its client sends meanwhile waits in the kernel.
-_OWN: frozenset[Reason] = frozenset({"body", "back-off", "turn"})
+_OWN: frozenset[PauseReason] = frozenset({"body", "back-off", "turn"})
 
 
 class FlowControl(asyncio.Protocol):
@@ -23,7 +23,7 @@ class FlowControl(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._reasons: set[Reason] = set()
+        self._reasons: set[PauseReason] = set()
         # Whether the next bytes may have waited in the kernel.
         self._was_unread = False
         # Set while the write buffer is full.
@@ -34,7 +34,7 @@ class FlowControl(asyncio.Protocol):
         """Whether nothing is read."""
         return bool(self._reasons)
 
-    def pause(self, reason: Reason, *, paused: bool = True) -> None:
+    def pause(self, reason: PauseReason, *, paused: bool = True) -> None:
         """Add or remove a reason to stop reading."""
         if not (paused or self._reasons):
             return

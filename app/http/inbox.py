@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from app.http.flow import Reason
+from app.http.flow import PauseReason
 from app.ingest.load.turn_budget import TurnBudget
 from app.request_errors import OverloadedError, RequestError
 
@@ -41,7 +41,7 @@ class Inbox:
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self.size = 0
-        self._waiting: deque[Arrivals] = deque()
+        self._waiting: deque[ConnectionInbox] = deque()
         self._turn = TurnBudget(PER_TURN, call_soon, self._parse_waiting)
 
     def has_room(self, size: int) -> bool:
@@ -51,7 +51,7 @@ class Inbox:
         self._turn.take(_cost_of(size))
         return True
 
-    def add(self, arrivals: "Arrivals", size: int) -> None:
+    def add(self, arrivals: "ConnectionInbox", size: int) -> None:
         """Have a connection wait, or wait with more bytes.
 
         Args:
@@ -89,14 +89,14 @@ class Receiving(Protocol):
     def parse(self, data: bytes) -> bool:
         """Parse bytes, and return whether their sender has shown a known key."""
 
-    def pause(self, reason: Reason, *, paused: bool = True) -> None:
+    def pause(self, reason: PauseReason, *, paused: bool = True) -> None:
         """Read nothing more, or go on."""
 
     def refuse(self, error: RequestError) -> None:
         """Answer with an error, and end the connection."""
 
 
-class Arrivals:
+class ConnectionInbox:
     """The bytes of a connection, from their arrival until they are parsed.
 
     Args:

@@ -28,8 +28,8 @@ def metric_labels() -> dict[str, tuple[str, ...]]:
     return {
         "route": tuple(route.path for route in TRACK_ROUTES),
         "code": tuple(sorted(kind.code for kind in REQUEST_ERRORS)),
-        "reason": tuple(codes.ERRORS),
-        "warning": tuple(codes.WARNINGS),
+        "reason": tuple(codes.ERROR_TEXTS),
+        "warning": tuple(codes.WARNING_TEXTS),
     }
 
 

@@ -11,9 +11,10 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote_to_bytes
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.credentials import first_headers
 from app.access.session_cookie import keep_session_cookie
@@ -21,7 +22,7 @@ from app.ingest.handler import TrackRequest
 from app.ingest.lifecycle import Client
 from app.ingest.load.bounds import Bound, Slot
 from app.ingest.problems import problem_response
-from app.ingest.request import RequestHead, Scope
+from app.ingest.request import RequestHead
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import MAX_PATH_BYTES, TrackRoute
 from app.ingest.services import IngestServices
@@ -31,11 +32,7 @@ from app.request_errors import InternalError, OverloadedError
 
 log = logging.getLogger(__name__)
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID = "request_id"
 # ASGI extension of `app.http`: called when the client's key or session is known.
@@ -69,7 +66,7 @@ class Dispatcher:
         routes: Iterable[TrackRoute],
         *,
         services: IngestServices,
-        rest: App,
+        rest: ASGIApp,
         is_known_reader: Callable[[Headers], bool] = lambda _: False,
     ) -> None:
         self._routes = {

@@ -19,8 +19,6 @@ _SPARSE = {"route", "source", "digest", "host", "version"}
 MAX_SOURCES = 1000
 # Labels without a closed set: their values come from the machines, not from clients.
 OPEN_LABELS = {"host", "version", "python"}
-# Labels without a closed set: the values come from the machines, not from clients.
-OPEN_LABELS = {"host", "version", "python"}
 # `app.ingest.counting` adds the sets of `route`, `code`, `reason` and `warning`.
 LABELS: dict[str, tuple[str, ...]] = {
     "status": tuple(_STATUSES.split()),

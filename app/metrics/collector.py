@@ -16,7 +16,7 @@ _SILENT_S = 5.0
 _MAXIMA = {metric.name for metric in METRICS if metric.across == "max"}
 
 # By metric name and label values.
-Series = dict[tuple[str, ...], float]
+SamplesByLabels = dict[tuple[str, ...], float]
 
 
 class _Families(list[core.Metric]):
@@ -26,12 +26,12 @@ class _Families(list[core.Metric]):
         return self
 
 
-def merge(metrics: Metrics) -> dict[str, Series]:
+def merge(metrics: Metrics) -> dict[str, SamplesByLabels]:
     """Publish the metrics of this worker, and return those of all by name."""
     snapshots = {metrics.snapshot_name: metrics.publish()}
     if metrics.directory is not None:
         snapshots = read_snapshots(metrics.directory) | snapshots
-    merged: dict[str, Series] = defaultdict(dict)
+    merged: dict[str, SamplesByLabels] = defaultdict(dict)
     since = time.monotonic() - _SILENT_S
     for each in snapshots.values():
         gauges = each.gauges if each.alive_at > since else {}
@@ -60,7 +60,7 @@ def expose(metrics: Metrics, *, accept: str, database_up: bool) -> tuple[bytes, 
     return encode(families), content_type
 
 
-def _family(metric: Metric, series: Series) -> core.Metric:
+def _family(metric: Metric, series: SamplesByLabels) -> core.Metric:
     if metric.kind == "histogram":
         counts = accumulate(series[part,] for part in metric.parts[:-1])
         buckets = list(zip(metric.parts, counts, strict=False))

@@ -10,7 +10,7 @@ from app.events.catalog import Catalog
 from app.events.envelope import GROUP_NAMES, SDK_TIMESTAMP_NAME
 from app.events.event_type import EventType
 from app.events.json_schema import NAMES, Schema, json_schema
-from app.pipeline.codes import ERRORS, WARNINGS, Explanation
+from app.pipeline.codes import ERROR_TEXTS, WARNING_TEXTS, Explanation
 
 # Places of a field apart from the names at the top of an event, in reading order.
 _BEFORE = {"group_id": tuple(f"context.{name}" for name in GROUP_NAMES)}
@@ -110,8 +110,16 @@ def event_doc(event_type: EventType) -> EventDoc:
         _properties(event_type, values),
         schema["examples"][0],
         event_type.message_id,
-        {code: text for code, text in ERRORS.items() if code not in excluded_codes},
-        {code: text for code, text in WARNINGS.items() if code not in excluded_codes},
+        {
+            code: text
+            for code, text in ERROR_TEXTS.items()
+            if code not in excluded_codes
+        },
+        {
+            code: text
+            for code, text in WARNING_TEXTS.items()
+            if code not in excluded_codes
+        },
     )
 
 

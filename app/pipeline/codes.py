@@ -17,7 +17,7 @@ class Explanation(NamedTuple):
     remedy: str
 
 
-ERRORS: dict[ErrorCode, Explanation] = {
+ERROR_TEXTS: dict[ErrorCode, Explanation] = {
     ErrorCode.INVALID_TYPE: Explanation(
         "A value has the wrong JSON type, or the event is not an object.",
         "Send the type that the message names.",
@@ -101,7 +101,7 @@ ERRORS: dict[ErrorCode, Explanation] = {
     ),
 }
 
-WARNINGS: dict[WarningCode, Explanation] = {
+WARNING_TEXTS: dict[WarningCode, Explanation] = {
     WarningCode.EVENT_NAME_FOLDED: Explanation(
         "The event name was in title case and was read in snake_case.",
         "Nothing, if an SDK does it.",

@@ -19,13 +19,13 @@ _SILENCE_S = 30.0
 # In so many waits: after a pause of the whole machine, the first one ends at once.
 _WAITS = 2
 
-Process = subprocess.Popen[bytes]
-Spawn = Callable[[socket.socket], Process]
+ChildProcess = subprocess.Popen[bytes]
+Spawn = Callable[[socket.socket], ChildProcess]
 # Settings of a worker that its environment does not have.
 Config = Mapping[str, object]
 
 
-def spawn_worker(listener: socket.socket, control: socket.socket) -> Process:
+def spawn_worker(listener: socket.socket, control: socket.socket) -> ChildProcess:
     """Start a worker as a new program, so that it runs the code that is on disk now."""
     return subprocess.Popen(  # noqa: S603 - our own program
         # -P: modules in the working directory are not ours.

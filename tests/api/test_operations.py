@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api import health
 from app.api.health import Readiness
-from app.api.openapi import describe
+from app.api.openapi import openapi_document
 from app.errors import SchemaError
 from app.ingest.routes import TRACK_ROUTES, TrackRoute
 from app.main import create_app
@@ -180,8 +180,8 @@ async def document(api: Api) -> dict[str, Any]:
 @pytest.mark.parametrize("route", [*TRACK_ROUTES[:3], *TRACK_ROUTES[-9:]])
 def test_operation_of_a_route_equals_the_one_described_alone(route: TrackRoute) -> None:
     catalog = policy_with(declaration_of()).catalog  # with more events than examples
-    described = describe(FastAPI(), TRACK_ROUTES, catalog)["paths"]
-    alone = describe(FastAPI(), (route,), catalog)["paths"]
+    described = openapi_document(FastAPI(), TRACK_ROUTES, catalog)["paths"]
+    alone = openapi_document(FastAPI(), (route,), catalog)["paths"]
     assert [*described] == [route.path for route in TRACK_ROUTES]
     assert described[route.path] == alone[route.path]
 

@@ -54,8 +54,8 @@ REFUSALS = {
     row["code"].strip("`"): row
     for row in table(WIRE, "When a whole request is refused")
 }
-ERRORS = codes_module.ERRORS.keys()
-WARNINGS = codes_module.WARNINGS.keys()
+ERRORS = codes_module.ERROR_TEXTS.keys()
+WARNINGS = codes_module.WARNING_TEXTS.keys()
 # Settings of the tests, which the service does not know.
 OF_THE_TESTS = {"TEST_CITUS_URL", "TEST_CORPORA", "TEST_DATABASE_URL"}
 UNITS = {"": 1, "s": 1, "KiB": KIB, "MiB": MIB}
@@ -206,8 +206,8 @@ def test_every_code_of_an_issue_has_an_explanation() -> None:
 @pytest.mark.parametrize(
     ("title", "known"),
     [
-        ("Errors of one event", codes_module.ERRORS),
-        ("Warnings", codes_module.WARNINGS),
+        ("Errors of one event", codes_module.ERROR_TEXTS),
+        ("Warnings", codes_module.WARNING_TEXTS),
     ],
 )
 def test_message_of_a_code_matches_its_explanation(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.pages.event_docs import FieldDoc, event_doc
-from app.pipeline.codes import ERRORS, WARNINGS
+from app.pipeline.codes import ERROR_TEXTS, WARNING_TEXTS
 from tests.support.pipeline.verdicts import (
     CATALOG,
     added_user_with,
@@ -95,9 +95,9 @@ def test_event_doc_lists_only_possible_codes() -> None:
         event_doc(CATALOG["account_added_user"]),
     )
     of_declared = {"value_not_allowed", "value_out_of_range"}
-    assert ERRORS.keys() - signed_up.errors.keys() == of_declared
+    assert ERROR_TEXTS.keys() - signed_up.errors.keys() == of_declared
     assert signed_up.warnings == added.warnings
-    assert WARNINGS.keys() - added.warnings.keys() == {"undeclared_event"}
-    assert ERRORS.keys() - added.errors.keys() == {"invalid_email", *of_declared}
+    assert WARNING_TEXTS.keys() - added.warnings.keys() == {"undeclared_event"}
+    assert ERROR_TEXTS.keys() - added.errors.keys() == {"invalid_email", *of_declared}
     no_email: dict[str, Any] = with_properties(added_user_with(), user_email="none")
     stored(no_email)

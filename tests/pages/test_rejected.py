@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app.store.operator import rights
-from app.store.quarantine.replay_runs import NAME, ReplayRuns, ReplayState
+from app.store.quarantine.replay_runs import RUN_FILE, ReplayRuns, ReplayState
 from tests.support.app.client import Api
 from tests.support.app.console import signed_in, token_of
 from tests.support.app.read_api import OURS, bearer, browser, read_key
@@ -164,7 +164,7 @@ async def test_replay_during_another_is_refused_with_a_message(
     form = {"id": str(await reject(api)), "form_token": await token_of(operator)}
     now = datetime.now(UTC)
     running = ReplayState("key:a", 9, started_at=now, updated_at=now)
-    (tmp_path / NAME).write_bytes(orjson.dumps(asdict(running)))
+    (tmp_path / RUN_FILE).write_bytes(orjson.dumps(asdict(running)))
     refused = await operator.post("/rejected/replay", data=form)
     assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
     assert "This request started none" in refused.json()["message"]

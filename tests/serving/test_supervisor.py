@@ -19,7 +19,7 @@ from app.metrics.catalog import EVENTS
 from app.metrics.counters import Metrics
 from app.metrics.snapshots import Snapshot, read_snapshots, write_snapshot
 from app.serving import process, supervisor
-from app.serving.process import Process, WorkerProcess
+from app.serving.process import ChildProcess, WorkerProcess
 from app.serving.supervisor import Supervisor
 from app.serving.systemd import Notifier
 from app.settings import Settings
@@ -54,7 +54,7 @@ class Scripts:
     def spawned(self) -> int:
         return len(self.pids)
 
-    def __call__(self, control: socket.socket) -> Process:
+    def __call__(self, control: socket.socket) -> ChildProcess:
         if self.spawned and self._shortages:
             self._shortages -= 1
             raise BlockingIOError
@@ -64,7 +64,7 @@ class Scripts:
         return process
 
 
-def run(script: str, control: socket.socket) -> Process:
+def run(script: str, control: socket.socket) -> ChildProcess:
     return subprocess.Popen(
         ["/bin/sh", "-c", script],
         stdin=control.fileno(),

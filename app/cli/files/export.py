@@ -19,7 +19,7 @@ from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked, record_command
 from app.cli.erase import person_of
 from app.cli.files.csv_output import CsvLines
-from app.cli.quarantine.filters import Source, time_option
+from app.cli.quarantine.filters import SourceOption, time_option
 from app.components.database import read_url
 from app.components.policy import event_policy
 from app.errors import OperatorError
@@ -47,7 +47,7 @@ class OutputFormat(StrEnum):
 def export(
     *,
     event: Annotated[str | None, typer.Option(metavar="NAME", help="Its name.")] = None,
-    source: Source = None,
+    source: SourceOption = None,
     user: Annotated[str | None, typer.Option(help="The user it is about.")] = None,
     group: Annotated[str | None, typer.Option(help="The account it is about.")] = None,
     since: Annotated[

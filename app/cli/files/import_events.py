@@ -19,7 +19,7 @@ from app.cli.input.file import InputFile, open_input
 from app.cli.input.formats import read_items
 from app.cli.input.items import InputItem, UnreadableItem
 from app.cli.input.options import (
-    Form,
+    FormOption,
     OptionalFiles,
 )
 from app.cli.input.process import process_item
@@ -73,7 +73,7 @@ def import_events(
     source: Annotated[
         str | None, typer.Option(help="Source of the events, such as billing-backend.")
     ] = None,
-    form: Form = None,
+    form: FormOption = None,
     mapping: CsvMapping,
     undo: Annotated[
         UUID | None,

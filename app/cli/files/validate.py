@@ -16,9 +16,9 @@ from app.cli.input.formats import Format, read_items
 from app.cli.input.items import BlankItem, UnreadableItem
 from app.cli.input.options import (
     Files,
-    Form,
+    FormOption,
 )
-from app.cli.input.process import IgnoredItem, Result, process_item
+from app.cli.input.process import IgnoredItem, ItemResult, process_item
 from app.cli.input.table.mapping import CsvMapping
 from app.cli.input.table.options import with_csv_options
 from app.cli.input.table.reader import allow_long_fields
@@ -42,7 +42,7 @@ _DRY_RUN = QueryOptions(dry_run=True)
 def validate(
     files: Files,
     *,
-    form: Form = None,
+    form: FormOption = None,
     mapping: CsvMapping,
     source: Annotated[
         str,
@@ -88,7 +88,7 @@ def _results(
     mapping: CsvMapping,
     policy: Policy,
     context: RequestContext,
-) -> Iterator[tuple[int, Result]]:
+) -> Iterator[tuple[int, ItemResult]]:
     with open_input(path) as file:
         items = read_items(
             file, form=form, mapping=mapping, policy=policy, announce=echo_err
@@ -108,7 +108,7 @@ def _print_counts(content: ContentTally, *, to_stdout: bool) -> None:
         typer.echo(line, err=not to_stdout)
 
 
-def _as_text(place: str, result: Result) -> Iterator[str]:
+def _as_text(place: str, result: ItemResult) -> Iterator[str]:
     """A line for each error and warning."""
     if isinstance(result, UnreadableItem):
         yield f"{place}: error unreadable: {result.reason}\n"
@@ -120,7 +120,9 @@ def _as_text(place: str, result: Result) -> Iterator[str]:
             yield f"{place}: warning {print_issue(warning)}\n"
 
 
-def _as_json(name: str | None, line: int, index: int, result: Result) -> Iterator[str]:
+def _as_json(
+    name: str | None, line: int, index: int, result: ItemResult
+) -> Iterator[str]:
     """The result of `/track?dry_run=true`, with file, line and index."""
     if isinstance(result, BlankItem):
         return

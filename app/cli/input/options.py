@@ -42,7 +42,7 @@ _FILES = typer.Argument(
 )
 Files: TypeAlias = Annotated[list[Path], _FILES]
 OptionalFiles: TypeAlias = Annotated[list[Path] | None, _FILES]
-Form: TypeAlias = Annotated[
+FormOption: TypeAlias = Annotated[
     Format | None,
     typer.Option("--format", help="Default: detected from file name and content."),
 ]

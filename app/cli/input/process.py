@@ -26,12 +26,12 @@ class IgnoredItem(NamedTuple):
     line: int
 
 
-Result = Entry | UnreadableItem | IgnoredItem | BlankItem
+ItemResult = Entry | UnreadableItem | IgnoredItem | BlankItem
 
 
 def process_item(
     item: InputItem, *, context: RequestContext, policy: Policy
-) -> Iterator[tuple[int, Result]]:
+) -> Iterator[tuple[int, ItemResult]]:
     """Each result of an item, with its line.
 
     Exported events are processed in the form in which they were sent.
@@ -44,7 +44,7 @@ def process_item(
             yield each.line, each
 
 
-def _process(item: DecodedItem, context: RequestContext, policy: Policy) -> Result:
+def _process(item: DecodedItem, context: RequestContext, policy: Policy) -> ItemResult:
     if _is_other_call(item.value):
         return IgnoredItem(item.line)
     value = restore_sent_form(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 
 from app.cli.input.items import BlankItem, UnreadableItem
-from app.cli.input.process import IgnoredItem, Result
+from app.cli.input.process import IgnoredItem, ItemResult
 from app.pipeline.outcome import Entry, Outcome
 from app.pipeline.rejection import Rejection
 
@@ -42,7 +42,7 @@ class ContentTally:
         """Events without an error."""
         return self.events - self.rejected
 
-    def add(self, result: Result) -> None:
+    def add(self, result: ItemResult) -> None:
         """Count one result of processing."""
         match result:
             case UnreadableItem():

@@ -7,10 +7,15 @@ import typer
 
 from app.cli.configuration import read_settings
 from app.cli.database import echo_err, open_checked
-from app.cli.quarantine.filters import Event, Reason, Since, Source
+from app.cli.quarantine.filters import (
+    EventOption,
+    ReasonOption,
+    SinceOption,
+    SourceOption,
+)
 from app.cli.quarantine.output import (
-    describe,
     describe_drops,
+    describe_rejected,
     print_table,
     to_ndjson,
 )
@@ -29,10 +34,10 @@ rejected = typer.Typer(
 @rejected.command(name="list")
 def list_newest(
     *,
-    reason: Reason = None,
-    event: Event = None,
-    source: Source = None,
-    since: Since = None,
+    reason: ReasonOption = None,
+    event: EventOption = None,
+    source: SourceOption = None,
+    since: SinceOption = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of events.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print NDJSON.")] = False,
 ) -> None:
@@ -59,7 +64,7 @@ def show(
     """Show all that is known of one event, its payload included."""
     with open_checked(read_settings()) as database:
         row = database.transact(queries.show_rejected, id_=id_)
-    typer.echo(describe(row))
+    typer.echo(describe_rejected(row))
 
 
 rejected.command()(replay)
@@ -68,10 +73,10 @@ rejected.command()(replay)
 @rejected.command()
 def purge(
     *,
-    reason: Reason = None,
-    event: Event = None,
-    source: Source = None,
-    since: Since = None,
+    reason: ReasonOption = None,
+    event: EventOption = None,
+    source: SourceOption = None,
+    since: SinceOption = None,
     all_: Annotated[
         bool, typer.Option("--all", help="Every one; needed without a filter.")
     ] = False,

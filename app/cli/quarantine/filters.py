@@ -48,14 +48,14 @@ def time_option(text: str) -> Any:
     return typer.Option(parser=read_since, metavar="TIME", help=text)
 
 
-Reason: TypeAlias = Annotated[
+ReasonOption: TypeAlias = Annotated[
     str | None, typer.Option(help="Code of the first error, as invalid_timestamp.")
 ]
-Event: TypeAlias = Annotated[
+EventOption: TypeAlias = Annotated[
     str | None, typer.Option(help="The event's name, exactly as it was sent.")
 ]
-Source: TypeAlias = Annotated[str | None, typer.Option(help="Who sent it.")]
-Since: TypeAlias = Annotated[
+SourceOption: TypeAlias = Annotated[str | None, typer.Option(help="Who sent it.")]
+SinceOption: TypeAlias = Annotated[
     datetime | None,
     time_option("Received then or later: 2h, 7d, 2023-11-02T00:30:00Z."),
 ]

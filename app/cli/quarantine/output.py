@@ -62,7 +62,7 @@ def print_table(listing: RejectedListing) -> None:
         console.print(describe_drops(drops), markup=False)
 
 
-def describe(row: dict[str, Any]) -> str:
+def describe_rejected(row: dict[str, Any]) -> str:
     """One event in full: a line for each column, its issues, and the payload."""
     lines = [
         f"{name:14}{_write(value)}".rstrip()

@@ -12,7 +12,12 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from app.cli.configuration import read_settings
 from app.cli.database import open_checked
-from app.cli.quarantine.filters import Event, Reason, Since, Source
+from app.cli.quarantine.filters import (
+    EventOption,
+    ReasonOption,
+    SinceOption,
+    SourceOption,
+)
 from app.cli.quarantine.output import print_issue
 from app.components.policy import event_policy
 from app.pipeline.fields.corrections import Corrections, is_correctable
@@ -44,10 +49,10 @@ def read_corrections(texts: Iterable[str]) -> dict[str, str]:
 
 def replay(
     *,
-    reason: Reason = None,
-    event: Event = None,
-    source: Source = None,
-    since: Since = None,
+    reason: ReasonOption = None,
+    event: EventOption = None,
+    source: SourceOption = None,
+    since: SinceOption = None,
     ids: Annotated[
         list[UUID] | None,
         typer.Option("--id", metavar="ID", help="One event. Repeatable."),

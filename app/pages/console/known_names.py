@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.pages.report_cache import ReportCache
-from app.pipeline.codes import ERRORS
+from app.pipeline.codes import ERROR_TEXTS
 from app.store.read.reports import SOURCE_NAMES, ReportRunner
 
 
@@ -18,7 +18,7 @@ class KnownNames:
     def __init__(self, runner: ReportRunner, events: Sequence[str]) -> None:
         self._names = ReportCache(runner, {"sources": SOURCE_NAMES})
         self.events = events
-        self.reasons = tuple(ERRORS)
+        self.reasons = tuple(ERROR_TEXTS)
 
     async def sources(self) -> list[str]:
         """Names of all sources, as far as they are known."""

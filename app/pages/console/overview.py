@@ -15,10 +15,10 @@ from app.pages.report_cache import ReportCache
 from app.store.read.reports import (
     DELAY,
     DROPPED,
-    EVENTS,
-    REJECTED,
+    EVENTS_BY_SPAN,
+    REJECTED_BY_REASON,
     SOURCES,
-    WARNINGS,
+    WARNINGS_BY_CODE,
     ReportRunner,
     Span,
 )
@@ -31,9 +31,9 @@ _AXIS_FORMAT: dict[Span, str] = {
 }
 _TABLES = {
     "sources": SOURCES,
-    "rejected": REJECTED,
+    "rejected": REJECTED_BY_REASON,
     "dropped": DROPPED,
-    "warnings": WARNINGS,
+    "warnings": WARNINGS_BY_CODE,
     "delay": DELAY,
 }
 
@@ -47,7 +47,7 @@ def overview_routes(
     tables = ReportCache(runner, _TABLES, lock=lock)
     counts = {
         span: ReportCache(runner, {"events": report}, lock=lock)
-        for span, report in EVENTS.items()
+        for span, report in EVENTS_BY_SPAN.items()
     }
 
     @routes.get("/overview", dependencies=[Depends(readers.require_page_reader)])
@@ -62,10 +62,10 @@ def overview_routes(
             "console/overview.html",
             request=request,
             span=span,
-            spans=list(EVENTS),
+            spans=list(EVENTS_BY_SPAN),
             scale=scale,
             charts=charts,
-            counted=EVENTS[span],
+            counted=EVENTS_BY_SPAN[span],
             reports=_TABLES,
             results=await tables.results(),
         )

@@ -27,7 +27,7 @@ from app.pipeline.timestamp.parts import (
 
 TwoDigitYear = Literal["ymd", "dmy", "reject"]
 
-MAX_TEXT = 1000  # characters; "any number" of fraction digits ends here
+MAX_CHARACTERS = 1000  # characters; "any number" of fraction digits ends here
 
 _HOUR, _MINUTE, _SECOND = r"([01]\d|2[0-4])", r"([0-5]\d)", r"([0-5]\d|60)"
 # All three have the same eight groups: year, month, day, hour, minute, second,
@@ -115,7 +115,7 @@ def read_text(
     """Read text as an instant in UTC.
 
     Args:
-        sent: text of any length; more than `MAX_TEXT` characters are refused.
+        sent: text of any length; more than `MAX_CHARACTERS` characters are refused.
         two_digit_year: how a date with a two-digit year is read.
 
     Raises:
@@ -125,7 +125,7 @@ def read_text(
     instant = read_common(sent)
     if instant is not None:
         return instant, ()
-    if len(sent) > MAX_TEXT:
+    if len(sent) > MAX_CHARACTERS:
         raise invalid(EXPECTED)
     if number := read_digits(sent):
         return number

@@ -85,7 +85,7 @@ def parse_timestamp(
     """Read the timestamp of an event.
 
     Args:
-        sent: the JSON value; text longer than `grammar.MAX_TEXT` is refused.
+        sent: the JSON value; text longer than `grammar.MAX_CHARACTERS` is refused.
         received_at: aware; `policy.max_future` counts from it.
         policy: the settings.
 

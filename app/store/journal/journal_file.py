@@ -17,7 +17,7 @@ from app.store.journal.sqlite import (
     PARTS,
     SUFFIX,
     JournalStats,
-    connect,
+    connect_file,
     forget,
     measure,
     read_after,
@@ -91,7 +91,7 @@ class JournalFile:
         Raises:
             sqlite3.Error: the database cannot be read.
         """
-        self._connection = connect(self.path)
+        self._connection = connect_file(self.path)
         self.held = measure(self._connection)
 
     @property

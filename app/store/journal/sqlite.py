@@ -51,7 +51,7 @@ def journal_files(directory: Path) -> list[Path]:
     return sorted(directory.rglob(f"*{SUFFIX}"))
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect_file(path: Path) -> sqlite3.Connection:
     """Open a database for writing; each commit is synced to disk before it returns.
 
     Raises:

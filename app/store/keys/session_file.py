@@ -19,7 +19,7 @@ from app.store.keys.scopes import Reader
 
 log = logging.getLogger(__name__)
 
-NAME = "sessions.json"
+SESSIONS_FILE = "sessions.json"
 _REFRESH_S = 3600.0
 # Time and reader; another release may write others.
 _COLUMNS = 1 + len(Reader._fields)
@@ -32,7 +32,7 @@ class SessionFile:
         self, directory: Path, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._clock = clock
-        self._path = directory / NAME
+        self._path = directory / SESSIONS_FILE
         self._lock = self._path.with_suffix(".lock")
         # Reader and time of each session that this process wrote.
         self._written: dict[bytes, tuple[Reader, float]] = {}

@@ -24,7 +24,7 @@ from app.store.tables import write_keys
 
 log = logging.getLogger(__name__)
 
-NAME = "keys.json"
+KEYS_FILE = "keys.json"
 _PATIENCE_S = 3.0
 _PAUSE_S = 0.05
 _LIVE = (
@@ -77,7 +77,7 @@ class KeySnapshotFile:
     """Snapshot file, shared by all processes with one data directory."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / NAME
+        self._path = directory / KEYS_FILE
         self._lock = self._path.with_suffix(".lock")
 
     @contextmanager

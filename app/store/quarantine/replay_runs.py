@@ -24,7 +24,7 @@ Phase: TypeAlias = Literal["running", "finished", "stopped", "failed"]
 # Runs with a callback for each batch, called after its commit.
 Run: TypeAlias = Callable[[Callable[[Replayed], None]], Coroutine[Any, Any, None]]
 
-NAME = "replay.json"
+RUN_FILE = "replay.json"
 _WRITE_EVERY_S = 0.5
 # A worker that has written nothing for so long has died.
 _SILENT = timedelta(minutes=1)
@@ -77,7 +77,7 @@ class ReplayRuns:
     """Runs replays of operators, one at a time, and reads their state."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / NAME
+        self._path = directory / RUN_FILE
         self._task: asyncio.Task[None] | None = None
         # Where the file cannot be written, this worker alone shows the state.
         self._own: ReplayState | None = None

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.query import ask
-from app.store.write.partitions import WEEKS_AHEAD
+from app.store.write.partitions import COUNT_WEEKS_AHEAD
 
 Span: TypeAlias = Literal["hour", "day", "week", "quarter"]
 
@@ -59,7 +59,7 @@ WITH buckets AS (
 SELECT bucket, event, coalesce(live, 0) AS live, coalesce(imported, 0) AS imported
 FROM buckets LEFT JOIN counts USING (bucket)
 ORDER BY bucket, event;"""
-EVENTS: dict[Span, Report] = {
+EVENTS_BY_SPAN: dict[Span, Report] = {
     span: Report(
         "Events over time",
         "By the timestamp of the event, in UTC. Events of an import are counted "
@@ -83,7 +83,7 @@ GROUP BY source, event
 ORDER BY source, event
 LIMIT 200;""",
 )
-REJECTED = Report(
+REJECTED_BY_REASON = Report(
     "Rejected events by reason",
     "Kept in quarantine, received in the last seven days.",
     """\
@@ -108,7 +108,7 @@ GROUP BY source
 ORDER BY events DESC, source
 LIMIT 200;""",
 )
-WARNINGS = Report(
+WARNINGS_BY_CODE = Report(
     "Warnings by code",
     "In the latest 100,000 events of the last seven days.",
     """\
@@ -205,7 +205,7 @@ LIMIT 50;""",
 WEEKS = Report(
     "Partitions of the weeks ahead",
     "Events of a week without a partition cannot be stored.",
-    WEEKS_AHEAD,
+    COUNT_WEEKS_AHEAD,
 )
 
 

@@ -44,11 +44,11 @@ from app.store.write.committer import Committer
 
 Batch = TypeVar("Batch")
 BatchInfo = TypeVar("BatchInfo")
-Process = Callable[[Batch], tuple[list[Entry], BatchInfo]]
+ProcessBatch = Callable[[Batch], tuple[list[Entry], BatchInfo]]
 # On their way between processes records are plain tuples: these are pickled in half
 # the time, which is a twentieth of an import.
 _Processed = tuple[list[Any], BatchInfo]
-Report = Callable[[Sequence[Outcome], BatchInfo], None]
+ReportBatch = Callable[[Sequence[Outcome], BatchInfo], None]
 
 # A backfill is not urgent: while the database is away it waits for this long.
 COMMIT_TIMEOUT_S = 60.0
@@ -78,8 +78,8 @@ async def backfill(
     import_: Import,
     *,
     batches: Iterator[Batch],
-    process: Process[Batch, BatchInfo],
-    report: Report[BatchInfo],
+    process: ProcessBatch[Batch, BatchInfo],
+    report: ReportBatch[BatchInfo],
 ) -> None:
     """Process and commit batches in their order, each in a transaction of its own.
 
@@ -164,7 +164,7 @@ def _gc_tuned_for_batches() -> Iterator[None]:
 async def _commit(
     committer: Committer,
     processing: Future[_Processed[BatchInfo]],
-    report: Report[BatchInfo],
+    report: ReportBatch[BatchInfo],
 ) -> None:
     packed, info = await asyncio.wrap_future(processing)
     entries = [Record._make(e) if type(e) is tuple else e for e in packed]
@@ -178,7 +178,9 @@ async def _commit(
         )
 
 
-def _process(process: Process[Batch, BatchInfo], batch: Batch) -> _Processed[BatchInfo]:
+def _process(
+    process: ProcessBatch[Batch, BatchInfo], batch: Batch
+) -> _Processed[BatchInfo]:
     """Process a batch in the worker."""
     entries, info = process(batch)
     return [tuple(e) if isinstance(e, Record) else e for e in entries], info

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 ENSURE_PARTITIONS = "SELECT rollcall_ensure_partitions()"
 # Number of future weeks that have a partition.
-WEEKS_AHEAD = """\
+COUNT_WEEKS_AHEAD = """\
 SELECT count(*) AS weeks FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'events'::regclass AND relname ~ '^events_p[0-9]{8}$'
     AND to_date(right(relname, 8), 'YYYYMMDD') > (now() AT TIME ZONE 'UTC')::date;"""
@@ -26,5 +26,5 @@ async def ensure_partitions(connection: AsyncConnection) -> int:
 
 async def weeks_ahead(connection: AsyncConnection) -> int:
     """Number of future weeks that have a partition."""
-    weeks: int = (await connection.execute(text(WEEKS_AHEAD))).scalar_one()
+    weeks: int = (await connection.execute(text(COUNT_WEEKS_AHEAD))).scalar_one()
     return weeks

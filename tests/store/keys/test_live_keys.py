@@ -11,7 +11,7 @@ from app.request_errors import UnavailableError
 from app.store.keys.keys import create_key, hash_key, key_id, revoke_key
 from app.store.keys.live_keys import LiveKeys
 from app.store.keys.snapshot_file import (
-    NAME,
+    KEYS_FILE,
     KeySnapshotFile,
     LiveKey,
     live_keys,
@@ -190,7 +190,7 @@ async def test_file_holds_no_key_and_is_for_the_service_alone(
         assert await publish_keys(connection, file=file)
         assert file.read() == await live_keys(connection)
         assert {each.scope for each in file.read() or []} == {"read", "write"}
-    path = tmp_path / NAME
+    path = tmp_path / KEYS_FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert key not in path.read_text()
 
@@ -204,12 +204,12 @@ async def test_file_holds_no_key_and_is_for_the_service_alone(
 def test_key_file_is_written_only_after_changes(tmp_path: Path) -> None:
     file = KeySnapshotFile(tmp_path)
     file.write([ONE])
-    before = (tmp_path / NAME).stat().st_ino
+    before = (tmp_path / KEYS_FILE).stat().st_ino
     file.write([ONE])
-    assert (tmp_path / NAME).stat().st_ino == before
+    assert (tmp_path / KEYS_FILE).stat().st_ino == before
     file.write([ONE, TWO])
-    assert (tmp_path / NAME).stat().st_ino != before
-    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME]
+    assert (tmp_path / KEYS_FILE).stat().st_ino != before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [KEYS_FILE]
 
 
 BROKEN = pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_unreadable_file_is_not_taken_for_an_empty_one(
 ) -> None:
     file = KeySnapshotFile(tmp_path)
     assert file.read() == []
-    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / KEYS_FILE).write_bytes(content)
     assert file.read() is None
     file.write([ONE])
     assert file.read() == [ONE]
@@ -245,7 +245,7 @@ async def test_unreadable_file_changes_nothing_that_is_known(
     known = known_by(postgres, tmp_path)
     await known.refresh()
     postgres.keys = None
-    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / KEYS_FILE).write_bytes(content)
     await known.refresh()
     postgres.now += 3600
 

@@ -11,7 +11,7 @@ from app.access.key_cache import KeyCache
 from app.files import exclusive_lock
 from app.request_errors import UnavailableError
 from app.store.keys.scopes import Reader
-from app.store.keys.session_file import NAME, SessionFile
+from app.store.keys.session_file import SESSIONS_FILE, SessionFile
 from tests.support.eventually import eventually
 
 TOKEN = b"\x01" * 32
@@ -29,19 +29,19 @@ def test_session_of_another_worker_is_recalled_until_it_ends(tmp_path: Path) -> 
 
 def test_file_has_hashes_and_is_private(tmp_path: Path) -> None:
     SessionFile(tmp_path).remember(TOKEN, ANN)
-    assert (tmp_path / NAME).stat().st_mode & 0o077 == 0
+    assert (tmp_path / SESSIONS_FILE).stat().st_mode & 0o077 == 0
 
 
 def test_file_is_written_once_an_hour(tmp_path: Path) -> None:
     now = [1_000.0]
     file = SessionFile(tmp_path, clock=lambda: now[0])
     file.remember(TOKEN, ANN)
-    first = (tmp_path / NAME).stat().st_ino
+    first = (tmp_path / SESSIONS_FILE).stat().st_ino
     file.remember(TOKEN, ANN)
-    assert (tmp_path / NAME).stat().st_ino == first
+    assert (tmp_path / SESSIONS_FILE).stat().st_ino == first
     now[0] += 3_601
     file.remember(TOKEN, ANN)
-    assert (tmp_path / NAME).stat().st_ino != first
+    assert (tmp_path / SESSIONS_FILE).stat().st_ino != first
 
 
 def test_session_is_forgotten_after_its_life(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ OTHER_RELEASE = b'{"%b": [1e12, "ann", "0123456789ab", "read", "new"]}'
     ],
 )
 def test_unreadable_file_is_empty_and_replaced(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / SESSIONS_FILE).write_bytes(content)
     file = SessionFile(tmp_path)
     assert file.recall(TOKEN) is None
     file.remember(TOKEN, ANN)
@@ -79,7 +79,7 @@ def test_file_is_parsed_again_only_after_it_was_replaced(tmp_path: Path) -> None
     one, other = SessionFile(tmp_path), SessionFile(tmp_path)
     one.remember(TOKEN, ANN)
     assert other.recall(TOKEN) == ANN
-    path = tmp_path / NAME
+    path = tmp_path / SESSIONS_FILE
     status = path.stat()
     path.write_bytes(b"{}")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -123,14 +123,14 @@ async def test_cache_waits_for_the_lock_of_the_file_without_holding_up_the_loop(
 
     file = SessionFile(tmp_path)
     cache = KeyCache(find, trust_s=60, recent=file)
-    with exclusive_lock((tmp_path / NAME).with_suffix(".lock")):
+    with exclusive_lock((tmp_path / SESSIONS_FILE).with_suffix(".lock")):
         asked = asyncio.create_task(cache.source_of(b"token"))
         await eventually(lambda: cache.knows(b"token"))
         assert not asked.done()
     assert await asked == ANN
     token_hash = hashlib.sha256(b"token").digest()
     assert file.recall(token_hash) == ANN
-    with exclusive_lock((tmp_path / NAME).with_suffix(".lock")):
+    with exclusive_lock((tmp_path / SESSIONS_FILE).with_suffix(".lock")):
         leaving = asyncio.create_task(cache.forget(b"token"))
         await eventually(lambda: not cache.knows(b"token"))
         assert not leaving.done()

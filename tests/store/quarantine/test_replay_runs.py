@@ -12,7 +12,7 @@ import pytest
 from app.store.quarantine import replay_runs
 from app.store.quarantine.caps import UNSTORABLE
 from app.store.quarantine.replay import Failure, Replayed
-from app.store.quarantine.replay_runs import NAME, ReplayRuns
+from app.store.quarantine.replay_runs import RUN_FILE, ReplayRuns
 from tests.support.eventually import eventually
 
 BATCH = Replayed(2, 1, [Failure(UUID(int=1), [UNSTORABLE])])
@@ -103,7 +103,7 @@ async def test_state_of_a_dead_worker_is_stopped_after_a_minute(
             "started_at": datetime.now(UTC) - timedelta(hours=1),
             "updated_at": datetime.now(UTC) - age,
         }
-        (tmp_path / NAME).write_bytes(orjson.dumps(written))
+        (tmp_path / RUN_FILE).write_bytes(orjson.dumps(written))
         state = ReplayRuns(tmp_path).read()
         assert state is not None
         assert state.phase == phase
@@ -124,12 +124,12 @@ async def test_state_is_readable_by_the_user_of_the_service_only(
     runs = ReplayRuns(tmp_path)
     runs.start(run, actor="key:a", total=4)
     await runs.wait()
-    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / RUN_FILE).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", WITHOUT_ZONE])
 async def test_unreadable_state_is_none(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / RUN_FILE).write_bytes(content)
     assert ReplayRuns(tmp_path).read() is None
 
 

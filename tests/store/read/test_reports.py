@@ -16,11 +16,11 @@ from app.store.read.reports import (
     BUCKETS,
     DELAY,
     DROPPED,
-    EVENTS,
+    EVENTS_BY_SPAN,
     REASONS,
-    REJECTED,
+    REJECTED_BY_REASON,
     SOURCES,
-    WARNINGS,
+    WARNINGS_BY_CODE,
     Report,
     ReportRunner,
     Span,
@@ -31,11 +31,11 @@ from tests.support.postgres.proxy import Proxy
 from tests.support.store.entries import rejection, save
 
 ALL = (
-    *EVENTS.values(),
+    *EVENTS_BY_SPAN.values(),
     SOURCES,
-    REJECTED,
+    REJECTED_BY_REASON,
     DROPPED,
-    WARNINGS,
+    WARNINGS_BY_CODE,
     DELAY,
     ACTIVITY,
     REASONS,
@@ -79,7 +79,7 @@ async def test_events_are_counted_in_the_bucket_of_their_timestamp(
         await connection.execute(
             text("UPDATE events SET import_id = id WHERE user_id = 'user-1'")
         )
-    found = await reports.run(EVENTS["quarter"])
+    found = await reports.run(EVENTS_BY_SPAN["quarter"])
     assert len({row["bucket"] for row in found}) == 91
     counts = {
         (row["bucket"].astimezone(UTC).date(), row["event"]): (
@@ -94,12 +94,12 @@ async def test_events_are_counted_in_the_bucket_of_their_timestamp(
     assert sum(row["live"] + row["imported"] for row in found) == 4
 
 
-@pytest.mark.parametrize("span", list(EVENTS))
+@pytest.mark.parametrize("span", list(EVENTS_BY_SPAN))
 async def test_events_of_each_span_have_all_buckets(
     engine: AsyncEngine, reports: ReportRunner, span: Span
 ) -> None:
     await save(engine, signed_up("a", NOW))
-    found = await reports.run(EVENTS[span])
+    found = await reports.run(EVENTS_BY_SPAN[span])
     assert len({row["bucket"] for row in found}) == BUCKETS[span][1]
     assert sum(row["live"] for row in found) == 1
 
@@ -179,7 +179,7 @@ async def test_rejected_counts_events_by_reason(
         await connection.execute(
             text("INSERT INTO rejected_drops VALUES (now(), 'shop', 'w', 7)")
         )
-    [row] = await reports.run(REJECTED)
+    [row] = await reports.run(REJECTED_BY_REASON)
     assert (row["reason"], row["events"], row["sources"]) == ("invalid_timestamp", 2, 1)
     assert await reports.run(DROPPED) == [{"source": "shop", "events": 7}]
 
@@ -194,7 +194,7 @@ async def test_warnings_count_by_code(
         signed_up("a", NOW, properties=nan),
         signed_up("b", NOW, properties=nan, timestamp=day),
     )
-    found = await reports.run(WARNINGS)
+    found = await reports.run(WARNINGS_BY_CODE)
     assert [tuple(row.values()) for row in found] == [
         ("non_finite_number", 4, 2),
         ("time_assumed_midnight", 1, 1),

@@ -11,8 +11,8 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp
 
-from app.ingest.dispatch import App
 from app.main import create_app
 from app.settings import Settings
 from tests.support.limits import GENEROUS
@@ -65,7 +65,7 @@ def settings(database_url: str, **changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def started(app: App) -> AsyncIterator[None]:
+async def started(app: ASGIApp) -> AsyncIterator[None]:
     """Run the app's lifespan, as a server does."""
     inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     outbox: asyncio.Queue[Any] = asyncio.Queue()
