@@ -7,6 +7,7 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, Request
+from starlette.types import Receive, Scope, Send
 
 from app.access.key_cache import KeyCache
 from app.access.readers import (
@@ -15,7 +16,6 @@ from app.access.readers import (
 )
 from app.access.session_cookie import SESSION_COOKIE
 from app.ingest.dispatch import REQUEST_ID, Receive, Send
-from app.ingest.request import Scope
 from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles

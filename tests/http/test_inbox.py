@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.http.inbox import PER_TURN, Arrivals, Inbox
+from app.http.inbox import PER_TURN, ConnectionInbox, Inbox
 from app.request_errors import RequestError
 from tests.support.eventually import eventually
 from tests.support.http.connecting import Wire, post
@@ -38,7 +38,7 @@ class Client:
         self.is_known = is_known
         self.is_read = True
         self.refused: list[str] = []
-        self.arrivals = Arrivals(inbox, self, is_known=lambda _: False)
+        self.arrivals = ConnectionInbox(inbox, self, is_known=lambda _: False)
 
     def send(self, data: bytes) -> None:
         """Have bytes arrive."""

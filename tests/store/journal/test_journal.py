@@ -15,7 +15,7 @@ from app.pipeline.record import Record
 from app.store.journal.codec import encode_entry
 from app.store.journal.inspection import find_journals
 from app.store.journal.journal import Journal, prepare
-from app.store.journal.sqlite import JournalStats, connect
+from app.store.journal.sqlite import JournalStats, connect_file
 from tests.support.postgres.small_disk import fill, small_disk
 from tests.support.store.entries import record, records, rejection
 
@@ -86,7 +86,7 @@ async def test_journal_files_are_private(journal: Journal, directory: Path) -> N
 
 
 def test_each_commit_waits_for_the_disk(tmp_path: Path) -> None:
-    connection = connect(tmp_path / "journal.sqlite3")
+    connection = connect_file(tmp_path / "journal.sqlite3")
     names = ("journal_mode", "synchronous", "fullfsync")
     settings = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
     connection.close()

@@ -11,7 +11,7 @@ from app.pipeline.outcome import Entry
 from app.store.journal.inspection import Drained, drain_free
 from app.store.journal.journal import Journal, prepare
 from app.store.journal.journal_file import JournalFile
-from app.store.journal.sqlite import connect, measure
+from app.store.journal.sqlite import measure
 from app.store.quarantine.caps import Quarantine
 from tests.support.limits import PATIENCE_S
 from tests.support.store.entries import counts, record, records, rejection
@@ -109,7 +109,7 @@ async def test_size_of_a_journal_is_known_without_measuring(
         page = await journal.read(limit=10)
         assert page is not None
         await journal.delete(page, places)
-        with closing(connect(path)) as connection:
+        with closing(connect_file(path)) as connection:
             assert journal.held == measure(connection)
 
 
