@@ -15,7 +15,7 @@ from app.access.readers import (
     source_limit,
 )
 from app.access.session_cookie import SESSION_COOKIE
-from app.ingest.dispatch import REQUEST_ID, Receive, Send
+from app.ingest.dispatch import REQUEST_ID
 from app.pages.error_handlers import install_error_handlers
 from app.pages.render import Pages
 from app.pages.static_files import StaticFiles

@@ -11,7 +11,7 @@ from app.pipeline.outcome import Entry
 from app.store.journal.inspection import Drained, drain_free
 from app.store.journal.journal import Journal, prepare
 from app.store.journal.journal_file import JournalFile
-from app.store.journal.sqlite import measure
+from app.store.journal.sqlite import connect_file, measure
 from app.store.quarantine.caps import Quarantine
 from tests.support.limits import PATIENCE_S
 from tests.support.store.entries import counts, record, records, rejection
