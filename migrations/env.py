@@ -7,12 +7,8 @@ one to ROLLCALL_DATABASE_URL is made.
 
 import asyncio
 import logging.config
-from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from alembic import context
-from alembic.operations import MigrationScript
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from app.errors import ConfigurationError
@@ -20,18 +16,8 @@ from app.settings import Settings
 from app.store.migrations import migration_connection
 
 
-def _stamp(
-    _: MigrationContext,
-    __: str | Iterable[str | None] | Iterable[str],
-    scripts: list[MigrationScript],
-) -> None:
-    """Name a new revision by its time, so that the files sort."""
-    for script in scripts:
-        script.rev_id = datetime.now(UTC).strftime("%Y%m%dT%H%MZ")
-
-
 def _run(connection: Connection) -> None:
-    context.configure(connection=connection, process_revision_directives=_stamp)
+    context.configure(connection=connection)
     with context.begin_transaction():
         context.run_migrations()
 

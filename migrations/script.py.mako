@@ -1,8 +1,7 @@
 """${message}."""
 
-import sqlalchemy as sa
-from alembic import op
-${imports if imports else ""}
+from migrations.statements import execute_script
+
 revision = "${up_revision}"
 down_revision = ${"None" if down_revision is None else f'"{down_revision}"'}
 branch_labels = ${repr(branch_labels)}
@@ -10,10 +9,10 @@ depends_on = ${repr(depends_on)}
 
 
 def upgrade() -> None:
-    """Expand only: what the release before this one uses must go on working."""
-    ${upgrades if upgrades else "pass"}
+    """Expand only: the release before this one must work with the new schema."""
+    execute_script("views/....sql")
 
 
 def downgrade() -> None:
-    """Undo `upgrade`."""
-    ${downgrades if downgrades else "pass"}
+    """Refuse: the release before this one works with the schema as it is."""
+    raise NotImplementedError("Nothing needs to be undone for an older release.")

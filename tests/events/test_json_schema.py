@@ -6,7 +6,7 @@ from hypothesis import example, given
 from jsonschema_rs import Draft202012Validator as Validator
 from jsonschema_rs import meta
 
-from app.events import account_added_user, signed_up
+from app.events import signed_up
 from app.events.json_schema import all_schemas, json_schema, track_body_schema
 from app.pipeline.record import Record
 from app.pipeline.rejection import Rejection
@@ -24,10 +24,7 @@ from tests.support.pipeline.verdicts import (
     without,
 )
 
-SAMPLES = {
-    "signed_up": signed_up.SAMPLE,
-    "account_added_user": account_added_user.SAMPLE,
-}
+SAMPLES = {name: event_type.sample for name, event_type in CATALOG.items()}
 Validators = dict[str, Validator]
 MENDED = {"non_finite_number", "character_replaced", "empty_array_as_object"}
 ALIASES = {"event": "event_name", "user_id": "userId", "timestamp": "originalTimestamp"}

@@ -10,12 +10,11 @@ from tests.support.pipeline.verdicts import (
     CATALOG,
     added_user_with,
     rejected,
-    signed_up_with,
     stored,
     with_properties,
 )
 
-MAKE = {"signed_up": signed_up_with, "account_added_user": added_user_with}
+AT = {"timestamp": "2023-11-02T00:30:08.276Z"}
 
 
 def of(told: list[FieldDoc], name: str) -> FieldDoc:
@@ -42,7 +41,7 @@ def test_event_doc_required_fields_are_required(event: str) -> None:
     told = event_doc(CATALOG[event])
     required = {one.names[0] for one in told.parameters if one.need == "required"}
     for one in told.parameters:
-        full = MAKE[event](group_id="account_1", context=None)
+        full = CATALOG[event].sample | {"group_id": "account_1", "context": None}
         bare = full | dict.fromkeys(one.names)
         if one.names[0] in required:
             assert rejected(bare).errors
@@ -55,7 +54,7 @@ def test_event_doc_recommended_fields_warn_if_absent(event: str) -> None:
     told = event_doc(CATALOG[event])
     recommended = [o.names[0] for o in told.properties if o.need == "recommended"]
     bare = dict.fromkeys(recommended)
-    missed = stored(with_properties(MAKE[event](), **bare)).warnings
+    missed = stored(with_properties(CATALOG[event].sample | AT, **bare)).warnings
     assert [issue.path for issue in missed] == [
         f"properties.{name}" for name in recommended
     ]

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.events.catalog import built_in_catalog
 from app.pipeline.issues import Issue
 from app.pipeline.record import Record, RequestContext
 from app.pipeline.rejection import reject
@@ -309,6 +310,8 @@ async def test_reader_can_read(
     by_id = "SELECT user_id FROM events JOIN event_ids USING (id, stored_at)"
     assert await run(reader, by_id) == [("u1",)]
     assert await run(reader, "TABLE account_added_user") == []
+    for view in built_in_catalog():
+        await run(reader, f"TABLE {view}")
     assert await run(reader, "TABLE rejected_events") == []
     assert await run(reader, "TABLE rejected_drops") == []
     assert await run(reader, "SELECT count(*) FROM alembic_version") == [(1,)]

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.events.catalog import built_in_catalog
 from app.store.tables import events
 
+CATALOG = built_in_catalog()
 AT = datetime(2023, 11, 2, 0, 30, 8, 276000, tzinfo=UTC)
 UNCOMMENTED = text("""
 SELECT kind, name FROM (
@@ -117,7 +119,7 @@ async def test_added_user_has_a_column_for_each_documented_property(
     assert await read(engine, query) == [("Dev", "M W", "m@x", properties)]
 
 
-@pytest.mark.parametrize("view", ["signed_up", "account_added_user"])
+@pytest.mark.parametrize("view", CATALOG)
 async def test_view_has_the_columns_of_every_event(
     engine: AsyncEngine, view: str
 ) -> None:
@@ -130,6 +132,21 @@ async def test_view_has_the_columns_of_every_event(
     of_view = await read(engine, f"SELECT {shared} FROM {view}")
     assert of_view == await read(engine, f"SELECT {shared} FROM events")
     assert len(of_view) == 1
+
+
+@pytest.mark.parametrize("view", CATALOG)
+async def test_view_has_a_column_for_each_property_of_its_model(
+    engine: AsyncEngine, view: str
+) -> None:
+    model: Any = CATALOG[view].model.model_fields["properties"].annotation
+    second_names = {name for group in CATALOG[view].synonyms for name in group[1:]}
+    second_names |= {n for group in CATALOG[view].require_one_of for n in group[1:]}
+    properties = {name: f"value of {name}" for name in model.model_fields}
+    await insert_event(engine, view, properties)
+
+    for name in model.model_fields.keys() - second_names:
+        query = f'SELECT "{name}" FROM {view}'
+        assert await read(engine, query) == [(properties[name],)]
 
 
 async def test_view_holds_its_own_event_alone(engine: AsyncEngine) -> None:
@@ -147,7 +164,7 @@ async def test_view_holds_its_own_event_alone(engine: AsyncEngine) -> None:
         (100, "2023-11-02T00:30:08.000100Z"),
     ],
 )
-@pytest.mark.parametrize("view", ["signed_up", "account_added_user"])
+@pytest.mark.parametrize("view", CATALOG)
 async def test_view_formats_the_instant_like_responses(
     engine: AsyncEngine, view: str, microsecond: int, written: str
 ) -> None:
