@@ -27,8 +27,8 @@ def prepared_service(
 ) -> Iterator[tuple[Config, Callable[[], Config]]]:
     """Open and check the database, prepare the journal, and print the address.
 
-    The caller gets the configuration of a worker, without what it knows itself, and a
-    function that reads the part of it that may change.
+    The result is the part of a worker's configuration that is prepared here, and a
+    function that reads the declarations again.
     """
     declarations = read_declarations(settings)
     with open_migrated(settings, create=True, declarations=declarations) as database:

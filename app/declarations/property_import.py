@@ -17,7 +17,7 @@ _KNOWN = frozenset(
         "writeOnly",
     }
 )  # fmt: skip
-# Limit of each keyword, and what makes an exclusive one inclusive for integers.
+# Limit of each keyword, and the step from an exclusive to an inclusive integer.
 _LIMITS = {
     "minLength": ("min_length", 0),
     "maxLength": ("max_length", 0),
@@ -49,7 +49,7 @@ class ImportedProperty(NamedTuple):
 
 
 def import_property(schema: Any, root: SchemaMapping) -> ImportedProperty:
-    """Express the schema of a property, whose references are in `root`."""
+    """Express the schema of a property; `root` holds the targets of references."""
     lost: list[str] = []
     resolved = _resolve(schema, root, lost)
     if resolved is None:

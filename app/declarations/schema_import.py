@@ -102,7 +102,7 @@ def _schema_events(
 
 
 def _look_up(document: Any, *path: str) -> Any:
-    """What a document holds at a path; None if there is nothing."""
+    """The value at a path of a document; None if the path leads nowhere."""
     for step in path:
         document = document.get(step) if isinstance(document, Mapping) else None
     return document
