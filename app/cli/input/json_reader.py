@@ -127,7 +127,7 @@ class JsonReader:
                 return b""
 
     def _read_on(self) -> bool:
-        """Read the next chunk; hold what has been examined if that is not too long."""
+        """Read the next chunk; hold the examined part of the value unless too long."""
         self._hold(self._at)
         if len(self._held) > self._max_bytes:
             self._is_too_long = True

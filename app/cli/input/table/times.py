@@ -61,7 +61,7 @@ class TimeReader:
         )
 
     def read(self, cell: str) -> tuple[str, str | None]:
-        """The time for the pipeline, and by what it was converted, if it was.
+        """The time for the pipeline, and the option that converted it, if one did.
 
         Raises:
             ValueError: no instant can be read; the text says why.
