@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, Text, bindparam, cast, select, text, tuple_, update
+from sqlalchemy import Row, Text, cast, literal, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -35,19 +35,6 @@ _COLUMNS = (
     cast(events.c.properties, Text).label("properties"),
     cast(events.c.context, Text).label("context"),
     cast(events.c.warnings, Text).label("warnings"),
-)
-# By bucket and week, so that only one partition is searched for each row. A row that an
-# erasure has changed meanwhile stays as it is; a lock of the rows instead of this
-# comparison would not work on shards.
-_ADOPT = (
-    update(events)
-    .where(
-        events.c.bucket == bindparam("of_bucket"),
-        events.c.id == bindparam("of_id"),
-        events.c.stored_at == bindparam("of_stored_at"),
-        events.c.warnings == bindparam("old_warnings", type_=JSONB),
-    )
-    .values(warnings=bindparam("new_warnings", type_=JSONB))
 )
 
 
@@ -123,8 +110,8 @@ async def _read(
 async def _adopt(
     connection: AsyncConnection, rows: Sequence[Row[Any]], catalog: Catalog
 ) -> Adopted:
+    adopted = 0
     failures: list[NotAdopted] = []
-    changes: list[dict[str, Any]] = []
     for row in rows:
         errors = _validate(row, catalog)
         if errors:
@@ -135,18 +122,20 @@ async def _adopt(
             for warning in orjson.loads(row.warnings)
             if warning["code"] != WarningCode.UNDECLARED_EVENT
         ]
-        changes.append(
-            {
-                "of_bucket": row.bucket,
-                "of_id": row.id,
-                "of_stored_at": row.stored_at,
-                "old_warnings": row.warnings,
-                "new_warnings": orjson.dumps(warnings).decode(),
-            }
+        # By bucket and week, so that only one partition is searched. A row that an
+        # erasure has changed meanwhile stays as it is; a lock of the rows instead of
+        # comparing the warnings would not work on shards.
+        change = (
+            update(events)
+            .where(
+                events.c.bucket == row.bucket,
+                events.c.id == row.id,
+                events.c.stored_at == row.stored_at,
+                events.c.warnings == literal(row.warnings, JSONB),
+            )
+            .values(warnings=orjson.dumps(warnings).decode())
         )
-    adopted = 0
-    for change in changes:
-        adopted += (await connection.execute(_ADOPT, change)).rowcount
+        adopted += (await connection.execute(change)).rowcount
     return Adopted(adopted, failures)
 
 
