@@ -107,15 +107,8 @@ def _record(  # noqa: PLR0913 - an object of them would be one more for each eve
 ) -> Record:
     """The row of an event that passed.
 
-    Args:
-        event: with values as sent.
-        canonical: with values as stored.
-        name: of the event.
-        parsed: its timestamp.
-        warnings: all of them.
-        needs_exact_encoding: whether the fast encoder cannot write the values.
-        sent: the event as decoded.
-        request_context: the source and the time of receipt.
+    `event` has the values as sent, and `canonical` those that are stored.
+    `needs_exact_encoding` says whether the fast encoder cannot write them.
     """
     encode = encode_exactly if needs_exact_encoding else _encode_plainly
     fields = canonical.fields

@@ -10,13 +10,10 @@ from datetime import datetime
 from typing import Literal
 
 from app.pipeline.issues import WarningCode
-from app.pipeline.timestamp.months import read_month_name
 from app.pipeline.timestamp.numbers import read_digits
 from app.pipeline.timestamp.parts import (
     EXPECTED,
-    NOT_ISO,
     OFFSET,
-    UTC_NAMES,
     Parts,
     TimestampWarning,
     assemble,
@@ -29,23 +26,57 @@ TwoDigitYear = Literal["ymd", "dmy", "reject"]
 
 MAX_CHARACTERS = 1000  # characters; "any number" of fraction digits ends here
 
-_HOUR, _MINUTE, _SECOND = r"([01]\d|2[0-4])", r"([0-5]\d)", r"([0-5]\d|60)"
-# All three have the same eight groups: year, month, day, hour, minute, second,
-# fraction, offset. Where the year has two digits, the order of the date is open.
+# The groups of all forms are named after the parts.
+_YEAR, _MONTH, _DAY = r"(?P<year>\d{4})", r"(?P<month>\d\d)", r"(?P<day>\d\d)"
+_HOUR, _MINUTE = r"(?P<hour>[01]\d|2[0-4])", r"(?P<minute>[0-5]\d)"
+_SECOND, _FRACTION = r"(?P<second>[0-5]\d|60)", r"(?:[.,](?P<fraction>\d+))?"
 _EXTENDED = re.compile(
-    rf"(\d{{4}})-(\d\d)-(\d\d)(?:[Tt ]{_HOUR}:{_MINUTE}"
-    rf"(?::{_SECOND}(?:[.,](\d+))?)?([Zz]|{OFFSET})?)?",
+    rf"{_YEAR}-{_MONTH}-{_DAY}(?:[Tt ]{_HOUR}:{_MINUTE}"
+    rf"(?::{_SECOND}{_FRACTION})?(?P<offset>[Zz]|{OFFSET})?)?",
     re.ASCII,
 )
 _BASIC = re.compile(
-    rf"(\d{{4}})(\d\d)(\d\d)(?:[Tt]{_HOUR}{_MINUTE}"
-    rf"(?:{_SECOND}(?:[.,](\d+))?)?([Zz]|{OFFSET})?)?",
+    rf"{_YEAR}{_MONTH}{_DAY}(?:[Tt]{_HOUR}{_MINUTE}"
+    rf"(?:{_SECOND}{_FRACTION})?(?P<offset>[Zz]|{OFFSET})?)?",
     re.ASCII,
 )
+# The order of the date is open: the policy decides it.
 _TWO_DIGIT = re.compile(
-    rf"(\d\d)-(\d\d)-(\d\d)T{_HOUR}:{_MINUTE}"
-    rf"(?::{_SECOND}(?:\.(\d+))?)?(Z|{OFFSET})?",
+    rf"(?P<year>\d\d)-{_MONTH}-{_DAY}T{_HOUR}:{_MINUTE}"
+    rf"(?::{_SECOND}(?:\.(?P<fraction>\d+))?)?(?P<offset>Z|{OFFSET})?",
     re.ASCII,
+)
+# Forms with English month names and a four-digit year.
+_MONTH_NAMES = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+_MONTHS = {name: f"{number:02}" for number, name in enumerate(_MONTH_NAMES, 1)}
+_WEEKDAY = "(?P<weekday>Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MONTH_NAME = f"(?P<month>{'|'.join(_MONTH_NAMES)})"
+_HOUR_MINUTE = rf"(?P<hour>[01]\d|2[0-3]):{_MINUTE}"
+_FOUR_DIGITS = r"[+-](?:[01]\d|2[0-3])[0-5]\d"
+# A zone in parentheses repeats the offset in words, in any language.
+_COMMENT = r"(?: \([^()\x00-\x1f]{1,100}\))?"
+_NAMED = (
+    # RFC 5322 section 3.3 and RFC 9110 section 5.6.7: mail and HTTP.
+    re.compile(
+        rf"(?:{_WEEKDAY}, )?(?P<day>\d\d?) {_MONTH_NAME} {_YEAR} {_HOUR_MINUTE}"
+        rf"(?::{_SECOND})? (?P<offset>UTC|UT|GMT|{_FOUR_DIGITS}){_COMMENT}",
+        re.ASCII,
+    ),
+    # JavaScript's Date#toString.
+    re.compile(
+        rf"{_WEEKDAY} {_MONTH_NAME} {_DAY} {_YEAR} {_HOUR_MINUTE}:{_SECOND} "
+        rf"(?:GMT|UTC)(?P<offset>{_FOUR_DIGITS}){_COMMENT}",
+        re.ASCII,
+    ),
+    # C's asctime, Java's Date#toString, Go's UnixDate and RubyDate.
+    re.compile(
+        rf"{_WEEKDAY} {_MONTH_NAME} (?P<day>\d\d| \d) {_HOUR_MINUTE}:{_SECOND}"
+        rf"(?: (?P<offset>UTC|GMT|{OFFSET}))? {_YEAR}",
+        re.ASCII,
+    ),
 )
 # The form that nearly all senders use, and the only one that `fromisoformat` reads:
 # within this shape it can refuse nothing but a day that does not exist.
@@ -64,7 +95,9 @@ _SUFFIX = re.compile(
     r"(?:\[!?[a-z_][a-z0-9_-]*=[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\])*",
     re.ASCII,
 )
-_UTC_ZONES = UTC_NAMES | {"Etc/UTC", "Etc/GMT", "Etc/UCT", "UCT", "Zulu", "Z"}
+_UTC_ZONES = frozenset(
+    {"UTC", "GMT", "Etc/UTC", "Etc/GMT", "Etc/UCT", "UCT", "Zulu", "Z"}
+)
 
 _YEAR_OF_TWO_DIGITS = (
     "A year of two digits was understood. "
@@ -102,6 +135,10 @@ _YEAR_FIRST = (
 _YEAR_LAST = (
     WarningCode.TWO_DIGIT_YEAR,
     "The date was read as day-month-year, in 20YY.",
+)
+_NOT_ISO = (
+    WarningCode.NOT_ISO_8601,
+    "The timestamp was read although it is not ISO 8601.",
 )
 _ZONE_IGNORED = (
     WarningCode.ZONE_NAME_IGNORED,
@@ -147,12 +184,14 @@ def _read_parts(
     sent: str, two_digit_year: TwoDigitYear
 ) -> tuple[Parts, tuple[TimestampWarning, ...]]:
     if match := _EXTENDED.match(sent) or _BASIC.match(sent):
-        return _read_rest(Parts(*match.groups("")), sent[match.end() :])
+        return _read_rest(Parts(**match.groupdict("")), sent[match.end() :])
     if match := _TWO_DIGIT.fullmatch(sent):
-        parts, warning = _order(Parts(*match.groups("")), two_digit_year)
+        parts, warning = _order(Parts(**match.groupdict("")), two_digit_year)
         return parts, (warning,)
-    if parts_by_name := read_month_name(sent):
-        return parts_by_name, (NOT_ISO,)
+    for form in _NAMED:
+        if match := form.fullmatch(sent):
+            month = _MONTHS[match["month"]]
+            return Parts(**match.groupdict("") | {"month": month}), (_NOT_ISO,)
     if re.match(r"\d\d?[/.]\d\d?[/.]\d", sent, re.ASCII):
         raise invalid(_DAY_OR_MONTH)
     raise invalid(EXPECTED)

@@ -10,7 +10,6 @@ from app.pipeline.issues import ErrorCode, WarningCode
 TimestampWarning = tuple[WarningCode, str]  # code and message
 
 OFFSET = r"[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?"
-UTC_NAMES = frozenset({"UTC", "GMT"})
 
 EXPECTED = (
     "Expected an ISO-8601 date and time such as 2023-11-02T00:30:08.276Z, "
@@ -19,10 +18,6 @@ EXPECTED = (
 CUT = (
     WarningCode.PRECISION_CUT,
     "Digits beyond microseconds were cut off, not rounded.",
-)
-NOT_ISO = (
-    WarningCode.NOT_ISO_8601,
-    "The timestamp was read although it is not ISO 8601.",
 )
 
 _CYCLE = timedelta(days=146_097)  # 400 years, after which the calendar repeats
