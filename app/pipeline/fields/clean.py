@@ -26,13 +26,13 @@ def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
     if not extra or event.is_cloudevent:  # which may have any attribute
         return warnings
     for number, key in enumerate(extra, 1):
-        message = "This is not a field of an event."
-        meant = meant_by(key)
+        path, message = shown_key(key), "This is not a field of an event."
+        meant = meant_by(path)
         if meant is not None:
             message += f" Send it as `{meant}` if that is meant."
         if number == MAX_WARNINGS < len(extra):
             message += " No further field is listed."
-        warnings.append(Issue(WarningCode.UNKNOWN_FIELD, shown_key(key), message))
+        warnings.append(Issue(WarningCode.UNKNOWN_FIELD, path, message))
         if number == MAX_WARNINGS:
             break
     return warnings
