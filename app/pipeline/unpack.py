@@ -169,7 +169,7 @@ def _events_in(value: Any) -> list[Any]:
 def _require_events(value: Any, events: list[Any]) -> None:
     if not events:
         raise EmptyBodyError("The body has no event.")
-    if not isinstance(value, dict | list):
+    if not isinstance(value, (dict, list)):
         explanation = explain_text(value) if isinstance(value, str) else None
         raise InvalidBodyError(
             explanation or "Send a JSON object, or an array of objects."
