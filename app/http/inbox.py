@@ -1,9 +1,9 @@
-"""Spreads the bytes of clients without a known key over the turns of the event loop.
+"""Spreads the bytes of clients without a known key over iterations of the event loop.
 
 The loop hands over the bytes of every readable connection before it does anything else.
 To answer thousands of connections that send at the same moment would take seconds, in
-which nobody else is served. Therefore only some are parsed in a turn of the loop. The
-bytes of the others are kept, with the time of their arrival.
+which nobody else is served. Therefore only some are parsed in an iteration of the loop.
+The bytes of the others are kept, with the time of their arrival.
 
 A request with a known key is parsed at once, because that costs little: it is queued by
 the scheduler, or refused.
@@ -14,14 +14,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app.http.flow import PauseReason
-from app.ingest.load.turn_budget import TurnBudget
+from app.ingest.load.iteration_budget import IterationBudget
 from app.request_errors import OverloadedError, RequestError
 
-# Connections without a known key whose bytes are parsed in one turn of the event loop.
-# A turn with so many refusals or documents takes 5 ms, and a request of a known sender
-# waits for some four turns. One whose bytes are large counts for several, because 60 KB
-# of headers take 4 ms.
-PER_TURN = 16
+# Connections without a known key whose bytes are parsed in one iteration of the event
+# loop. An iteration with so many refusals or documents takes 5 ms, and a request of a
+# known sender waits for some four iterations. One whose bytes are large counts for
+# several, because 60 KB of headers take 4 ms.
+PER_ITERATION = 16
 _SMALL_BYTES = 4 * 1024
 # Above it, a connection is not read until its bytes are parsed.
 _MAX_BYTES_OF_ONE = 16 * 1024
@@ -33,7 +33,7 @@ class Inbox:
     """The connections of a worker that wait until their bytes are parsed.
 
     Args:
-        call_soon: has the event loop call a function in its next turn.
+        call_soon: has the event loop call a function in its next iteration.
 
     Attributes:
         size: bytes that wait.
@@ -42,13 +42,13 @@ class Inbox:
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self.size = 0
         self._waiting: deque[ConnectionInbox] = deque()
-        self._turn = TurnBudget(PER_TURN, call_soon, self._parse_waiting)
+        self._iteration = IterationBudget(PER_ITERATION, call_soon, self._parse_waiting)
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes that arrive now are parsed at once."""
-        if self._waiting or not self._turn.fits(1):
+        if self._waiting or not self._iteration.fits(1):
             return False
-        self._turn.take(_cost_of(size))
+        self._iteration.take(_cost_of(size))
         return True
 
     def add(self, arrivals: "ConnectionInbox", size: int) -> None:
@@ -69,7 +69,7 @@ class Inbox:
         self.size += size
 
     def _parse_waiting(self) -> None:
-        while self._waiting and self._turn.fits(1):
+        while self._waiting and self._iteration.fits(1):
             arrivals = self._waiting.popleft()
             cost = _cost_of(len(arrivals.waiting))
             is_known = False
@@ -77,7 +77,7 @@ class Inbox:
                 is_known = arrivals.take()
             finally:  # a defect in one must not keep all others waiting for ever
                 if not is_known:
-                    self._turn.take(cost)
+                    self._iteration.take(cost)
 
 
 class Receiving(Protocol):

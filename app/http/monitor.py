@@ -33,8 +33,8 @@ _MAX_PAUSE_S = 1.0
 # Sweep interval as a fraction of the shortest limit, so that a connection overruns its
 # limit by at most 10 %.
 _PAUSE_SHARE = 0.1
-# Time that a sweep takes of a turn of the event loop. A request waits for about five
-# turns, and a thousand late connections take 80 ms.
+# Time that a sweep takes of an iteration of the event loop. A request waits for about
+# five iterations, and a thousand late connections take 80 ms.
 _SWEEP_S = 0.001
 # Requests a second of all clients without a known key, and how long the next request of
 # one of them is left unread at most. A proxy may send that of a good client on the same
@@ -89,7 +89,7 @@ class ConnectionMonitor:
         limits: of each connection.
         unfinished_headers: of all connections.
         known_heads: those that their clients repeat.
-        inbox: spreads arriving bytes over the turns of the event loop.
+        inbox: spreads arriving bytes over the iterations of the event loop.
         began_at: when `run` began, on the loop's clock.
     """
 

@@ -40,7 +40,7 @@ _SHARE_OF_SLOTS = 8
 _COMMIT_S = 1.0
 _LOG_INTERVAL_S = 1.0
 # About 3 ms; or a sixteenth of those that wait, so that none waits for long.
-_REFUSALS_PER_TURN = 32
+_REFUSALS_PER_ITERATION = 32
 
 
 def _utc_now() -> datetime:
@@ -158,7 +158,7 @@ class IngestServices:
     def _refuse_some(self) -> None:
         call_soon = asyncio.get_running_loop().call_soon
         waiting = len(self._refusals)
-        for _ in range(min(waiting, max(_REFUSALS_PER_TURN, waiting // 16))):
+        for _ in range(min(waiting, max(_REFUSALS_PER_ITERATION, waiting // 16))):
             call_soon(self._refusals.popleft())
         if self._refusals:
             call_soon(self._refuse_some)

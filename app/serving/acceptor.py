@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 # The pause is so long for each doubling of the connections held.
 _PAUSE_S = 0.001
-# Connections accepted in one turn of the event loop: a thousand would take 100 ms, in
-# which nobody is served.
+# Connections accepted in one iteration of the event loop: a thousand would take 100 ms,
+# in which nobody is served.
 _MOST_AT_A_TIME = 64
 # Time to recover when no descriptor or memory is left for a connection.
 _EXHAUSTED_S = 1.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.http.inbox import PER_TURN, ConnectionInbox, Inbox
+from app.http.inbox import PER_ITERATION, ConnectionInbox, Inbox
 from app.request_errors import RequestError
 from tests.support.eventually import eventually
 from tests.support.http.connecting import Wire, post
@@ -61,7 +61,7 @@ class Client:
 
 def fill(inbox: Inbox) -> None:
     """Have as many arrive as are parsed at once."""
-    for _ in range(PER_TURN):
+    for _ in range(PER_ITERATION):
         assert inbox.has_room(1)
 
 
@@ -78,22 +78,26 @@ def counted(turns: Turns, parsed: list[bytes]) -> list[int]:
 async def test_burst_is_parsed_in_parts_and_in_its_order() -> None:
     turns, parsed = Turns(), list[bytes]()
     inbox = Inbox(turns.call_soon)
-    sent = [b"%d" % number for number in range(2 * PER_TURN + 1)]
+    sent = [b"%d" % number for number in range(2 * PER_ITERATION + 1)]
     for data in sent:
         Client(inbox, parsed).send(data)
 
-    assert counted(turns, parsed) == [PER_TURN, 2 * PER_TURN, 2 * PER_TURN + 1]
+    assert counted(turns, parsed) == [
+        PER_ITERATION,
+        2 * PER_ITERATION,
+        2 * PER_ITERATION + 1,
+    ]
     assert parsed == sent
 
 
 async def test_arrival_waits_behind_those_of_the_turn_before() -> None:
     turns, parsed = Turns(), list[bytes]()
     inbox = Inbox(turns.call_soon)
-    for _ in range(2 * PER_TURN + 1):
+    for _ in range(2 * PER_ITERATION + 1):
         Client(inbox, parsed).send(b"burst")
     turns.turn()
     Client(inbox, parsed).send(b"later")
-    assert len(parsed) == 2 * PER_TURN
+    assert len(parsed) == 2 * PER_ITERATION
     turns.turn()
 
     assert parsed[-2:] == [b"burst", b"later"]
@@ -103,17 +107,17 @@ async def test_requests_that_turn_out_to_have_a_known_key_do_not_fill_a_turn() -
     turns, parsed = Turns(), list[bytes]()
     inbox = Inbox(turns.call_soon)
     fill(inbox)
-    for number in range(3 * PER_TURN):
+    for number in range(3 * PER_ITERATION):
         Client(inbox, parsed, is_known=True).send(b"%d" % number)
     turns.turn()
 
-    assert len(parsed) == 3 * PER_TURN
+    assert len(parsed) == 3 * PER_ITERATION
 
 
 async def test_parts_of_one_connection_are_parsed_together() -> None:
     turns, parsed = Turns(), list[bytes]()
     inbox = Inbox(turns.call_soon)
-    for _ in range(PER_TURN):
+    for _ in range(PER_ITERATION):
         Client(inbox, []).send(b"burst")
     one = Client(inbox, parsed)
     one.send(b"GET ")
@@ -156,11 +160,11 @@ async def test_parts_of_one_connection_count_together_when_they_are_parsed() -> 
     large = Client(inbox, parsed)
     for _ in range(4):
         large.send(bytes(4 * 1024))
-    for _ in range(PER_TURN):
+    for _ in range(PER_ITERATION):
         Client(inbox, parsed).send(b"small")
 
     # Its 16 KiB take the place of five.
-    assert counted(turns, parsed) == [0, 1 + PER_TURN - 5, 1 + PER_TURN]
+    assert counted(turns, parsed) == [0, 1 + PER_ITERATION - 5, 1 + PER_ITERATION]
 
 
 async def test_connection_with_many_waiting_bytes_is_not_read_until_its_turn() -> None:

@@ -43,7 +43,7 @@ class Exhausted(socket.socket):
 
 
 class Counted(socket.socket):
-    """A listener that counts the connections accepted in a turn of the event loop."""
+    """A listener that counts connections accepted in one iteration of the loop."""
 
     most = in_turn = 0
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from app.ingest.load.iteration_budget import IterationBudget
 from app.ingest.load.pacer import Pacer
 from app.ingest.load.source_queue import SourceQueue, Ticket, slots_of, work_of
-from app.ingest.load.turn_budget import TurnBudget
 from app.ingest.load.work_rate import WorkRate
 from app.request_errors import OverloadedError
 
@@ -31,10 +31,11 @@ _MAX_BACK_OFF_S = 5.0
 _LATE_S = 0.4
 # Fraction of the recent rate that is expected: a checkpoint of Postgres takes its part.
 _EXPECTED_PART = 0.9
-# Units of work that are begun in a turn of the event loop while several sources send,
-# about 2 ms: many small bodies, or one of a hundred events. A request of a sender with
-# few waits for four turns, for the connection, its turn, the commit and the response.
-UNITS_PER_TURN = 32
+# Units of work that are begun in an iteration of the event loop while several sources
+# send, about 2 ms: many small bodies, or one of a hundred events. A request of a sender
+# with few waits for four iterations, for the connection, its turn, the commit and the
+# response.
+UNITS_PER_ITERATION = 32
 
 CallLater = Callable[[float, Callable[[], None]], Any]
 
@@ -84,7 +85,9 @@ class Scheduler:
         self._last: SourceQueue | None = None
         self._alone_from = 0.0
         self._rate = WorkRate(clock)
-        self._turn = TurnBudget(UNITS_PER_TURN, partial(call_later, 0), self._pump)
+        self._iteration = IterationBudget(
+            UNITS_PER_ITERATION, partial(call_later, 0), self._pump
+        )
         # Raised when the work under way is no longer counted.
         self._epoch = 0
         self._completed_at = float("-inf")
@@ -174,7 +177,7 @@ class Scheduler:
         else:
             self._unqueue(ticket)
         if self._rounds:
-            self._turn.wake()
+            self._iteration.wake()
 
     def _complete(self, ticket: Ticket) -> None:
         if ticket.epoch == self._epoch:
@@ -207,7 +210,7 @@ class Scheduler:
             self.active = self._working = 0
             for queue in self._queues.values():
                 queue.active = 0
-            self._turn.wake()
+            self._iteration.wake()
         self._time_stall()
 
     def _pump(self) -> None:
@@ -239,16 +242,16 @@ class Scheduler:
         most = self.slots if is_alone else self._shared_slots
         fits_source = not queue.active or queue.active + slots <= most
         fits_all = not self.active or self.active + slots <= self.slots
-        # The first small request of a source in a turn delays nobody, and must not wait
-        # for the next turn behind a body of a hundred events.
-        is_light = ticket.work == 1 and queue.began_in != self._turn.number
-        fits_turn = is_alone or is_light or self._turn.fits(ticket.work)
-        return fits_source and fits_all and fits_turn
+        # The first small request of a source in an iteration delays nobody, and must
+        # not wait for the next iteration behind a body of a hundred events.
+        is_light = ticket.work == 1 and queue.began_in != self._iteration.number
+        fits_iteration = is_alone or is_light or self._iteration.fits(ticket.work)
+        return fits_source and fits_all and fits_iteration
 
     def _activate(self, ticket: Ticket) -> None:
         ticket.is_active = True
-        self._turn.take(ticket.work)
-        ticket.queue.began_in = self._turn.number
+        self._iteration.take(ticket.work)
+        ticket.queue.began_in = self._iteration.number
         ticket.epoch = self._epoch
         self.active += ticket.slots
         self._working += self._known_work(ticket)

@@ -31,7 +31,8 @@ class SourceQueue:
 
     Attributes:
         active: slots that it takes.
-        began_in: number of the last turn of the loop in which one of them was begun.
+        began_in: number of the last iteration of the loop in which one of them was
+            begun.
         has_turns: whether it is among those that take turns.
         pending: units of work that wait.
         tickets: of requests that wait, with those that were given back meanwhile.

@@ -1,8 +1,8 @@
-"""How much work is begun in one turn of the event loop while several sources send."""
+"""Work begun in one iteration of the event loop while several sources send."""
 
 import pytest
 
-from app.ingest.load.scheduler import UNITS_PER_TURN
+from app.ingest.load.scheduler import UNITS_PER_ITERATION
 from tests.support.ingest.scheduling import SLOTS, Work
 
 # Two of these fit into the slots of a source, and not into a turn.
@@ -38,7 +38,7 @@ def test_small_request_begins_in_the_turn_of_a_large_one(work: Work) -> None:
 def test_small_request_of_each_other_source_begins_beside_one_that_fills_a_turn(
     work: Work,
 ) -> None:
-    work.send("flood", "huge", size=1024 * UNITS_PER_TURN)
+    work.send("flood", "huge", size=1024 * UNITS_PER_ITERATION)
     for name in ("first", "second"):
         work.send("quiet", name)
     assert work.started == ["huge", "first"]
@@ -49,9 +49,9 @@ def test_small_request_of_each_other_source_begins_beside_one_that_fills_a_turn(
 
 def test_small_requests_that_end_at_once_fill_a_turn(work: Work) -> None:
     for source in ("quiet", ""):
-        for _ in range(2 * UNITS_PER_TURN):
+        for _ in range(2 * UNITS_PER_ITERATION):
             work.scheduler.leave(work.send(source))
-    assert work.started == ["quiet"] * UNITS_PER_TURN + [""]
+    assert work.started == ["quiet"] * UNITS_PER_ITERATION + [""]
 
     work.loop.advance()
     work.send("quiet", "next")
