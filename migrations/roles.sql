@@ -1,19 +1,18 @@
--- Roles that own nothing, each with the least that it needs:
---   rollcall_service   what `rollcall serve` does: look up keys, store events
---   rollcall_reader    SELECT on everything but the hashes of keys; a service whose
---                      pages and routes shall read needs it, too
+-- Roles that own nothing, each with the rights that its task needs:
+--   rollcall_service   for `rollcall serve`: look up keys, store events
+--   rollcall_reader    SELECT on everything but the hashes of keys; the service needs
+--                      this role, too, for its pages and the read API
+--   rollcall_operator  for the operators' actions on the pages: manage keys, correct,
+--                      replay and purge; without it the pages only read
+--   rollcall_eraser    for `rollcall erase` and `rollcall export --subject`
 --
---   rollcall_operator  what the operators' actions on the pages do: manage keys,
---                      correct, replay and purge; without it the pages only read
---   rollcall_eraser    what `rollcall erase` and `rollcall export --subject` do
---
--- Run this as the owner of the tables (who also runs `rollcall migrate` and
--- `rollcall keys`), after each migration; running it again changes nothing.
--- Neither role can log in. Give each login the role that it needs:
+-- Run this as the owner of the tables, the role of `rollcall migrate` and
+-- `rollcall keys`, after each migration; running it again changes nothing.
+-- No role can log in. Grant each login the roles that it needs:
 --   CREATE ROLE rollcall_1 LOGIN PASSWORD '...' IN ROLE rollcall_service, rollcall_reader;
 --
--- Partitions need no grants of their own: whoever goes through events, as the
--- service and the views do, is held to the grants on events.
+-- Partitions need no grants: the service and the views access them through events,
+-- where the grants on events apply.
 
 DO $do$
 DECLARE
@@ -44,7 +43,7 @@ GRANT INSERT, DELETE, SELECT ON sessions TO rollcall_service;
 GRANT DELETE, SELECT ON sign_in_codes TO rollcall_service;
 GRANT INSERT ON events TO rollcall_service;
 GRANT INSERT, SELECT ON event_ids TO rollcall_service;
--- It counts what is in quarantine and deletes what is too old, but reads none of it.
+-- It counts the rejected events and deletes expired ones, but reads no payload.
 -- FOR UPDATE asks for the right to update any one column.
 GRANT INSERT, DELETE, SELECT (id, source, received_at, payload_bytes), UPDATE (id)
     ON rejected_events TO rollcall_service;
