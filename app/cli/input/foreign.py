@@ -1,25 +1,26 @@
 """Recognise formats that hold no events, to name them."""
 
-from collections.abc import Iterable
-
 import typer
 
 _ZIP = b"PK\x03\x04"
 _SPREADSHEETS = (b"[Content_Types].xml", b"xl/", b"opendocument.spreadsheet")
-_TAR_AT, _TAR = 257, b"ustar"
+_UNPACK = "unpack it and name the files in it"
+# Offset and bytes of the sign of each, its name, and what to do with it.
 _FOREIGN = (
-    (b"PK\x05\x06", "an empty ZIP archive", "there is nothing in it to read"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as CSV"),
-    (b"PAR1", "a Parquet file", "export it as NDJSON or CSV"),
-    (b"Obj\x01", "an Avro file", "export it as NDJSON or CSV"),
-    (b"ORC", "an ORC file", "export it as NDJSON or CSV"),
-    (b"ARROW1", "an Arrow file", "export it as NDJSON or CSV"),
-    (b"SQLite format 3\x00", "an SQLite database", "export its table as CSV"),
-    (b"PGDMP", "a dump of pg_dump", "export its table with COPY ... CSV HEADER"),
-    (b"\x04\x22\x4d\x18", "compressed with LZ4", "decompress it first"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and name the files in it"),
-    (b"Rar!\x1a\x07", "a RAR archive", "unpack it and name the files in it"),
-    (b"%PDF-", "a PDF document", "only NDJSON, JSON and CSV are read"),
+    (0, _ZIP, "a ZIP archive", _UNPACK),
+    (0, b"PK\x05\x06", "an empty ZIP archive", "there is nothing in it to read"),
+    (257, b"ustar", "a tar archive", _UNPACK),
+    (0, b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as CSV"),
+    (0, b"PAR1", "a Parquet file", "export it as NDJSON or CSV"),
+    (0, b"Obj\x01", "an Avro file", "export it as NDJSON or CSV"),
+    (0, b"ORC", "an ORC file", "export it as NDJSON or CSV"),
+    (0, b"ARROW1", "an Arrow file", "export it as NDJSON or CSV"),
+    (0, b"SQLite format 3\x00", "an SQLite database", "export its table as CSV"),
+    (0, b"PGDMP", "a dump of pg_dump", "export its table with COPY ... CSV HEADER"),
+    (0, b"\x04\x22\x4d\x18", "compressed with LZ4", "decompress it first"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
+    (0, b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
+    (0, b"%PDF-", "a PDF document", "only NDJSON, JSON and CSV are read"),
 )
 
 
@@ -29,16 +30,8 @@ def refuse_foreign(name: str, head: bytes) -> None:
     Raises:
         BadParameter: it has such a format; the text says how to proceed.
     """
-    kinds: Iterable[tuple[bytes, str, str]] = _FOREIGN
-    if head.startswith(_ZIP):
-        is_sheet = any(sign in head for sign in _SPREADSHEETS)
-        kinds = [
-            (_ZIP, "an Excel workbook", "save the sheet as CSV")
-            if is_sheet
-            else (_ZIP, "a ZIP archive", "unpack it and name the files in it")
-        ]
-    elif head.startswith(_TAR, _TAR_AT):
-        kinds = [(b"", "a tar archive", "unpack it and name the files in it")]
-    for magic, kind, advice in kinds:
-        if head.startswith(magic):
+    if head.startswith(_ZIP) and any(part in head for part in _SPREADSHEETS):
+        raise typer.BadParameter(f"{name} is an Excel workbook; save the sheet as CSV.")
+    for offset, sign, kind, advice in _FOREIGN:
+        if head.startswith(sign, offset):
             raise typer.BadParameter(f"{name} is {kind}; {advice}.")
