@@ -5,8 +5,6 @@ import signal
 import socket
 from contextlib import AbstractContextManager, closing
 from functools import partial
-from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -41,13 +39,23 @@ def serve(
     warn_if_vulnerable()
     raise_descriptor_limit()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
-    signal.signal(signal.SIGHUP, _ignore_reload)
+        # Unwind the stack, so that the embedded Postgres is stopped.
+        signal.signal(number, lambda *_: unwind(0))
+    # Nothing is to be read again until the workers run.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     manager = service_manager()
     with (
         _listening(settings, manager) as listener,
         snapshot_directory() as metrics_dir,
-        closing(_supervisor(settings, listener, manager, metrics_dir)) as supervisor,
+        closing(
+            Supervisor(
+                spawn=partial(spawn_worker, listener),
+                settings=settings,
+                listener=listener,
+                notifier=Notifier(manager.notify),
+                metrics_dir=metrics_dir,
+            )
+        ) as supervisor,
         _prepared(settings, address_of(listener)) as (config, reread),
     ):
         own = {
@@ -60,37 +68,11 @@ def serve(
             ignore_signals()  # the embedded Postgres is still to be stopped
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """Unwind the stack, so that the embedded Postgres is stopped."""
-    del number, frame
-    unwind(0)
-
-
-def _ignore_reload(number: int, frame: FrameType | None) -> None:
-    """Ignore SIGHUP until the workers run."""
-    del number, frame
-
-
 def _listening(settings: Settings, manager: ServiceManager) -> socket.socket:
     """Listen before the database is up, so that early clients queue."""
     if manager.sockets:
         return inherit_socket(manager.sockets)
     return bind_socket(settings.host, settings.port)
-
-
-def _supervisor(
-    settings: Settings,
-    listener: socket.socket,
-    manager: ServiceManager,
-    metrics_dir: Path | None,
-) -> Supervisor:
-    return Supervisor(
-        spawn=partial(spawn_worker, listener),
-        settings=settings,
-        listener=listener,
-        notifier=Notifier(manager.notify),
-        metrics_dir=metrics_dir,
-    )
 
 
 def _prepared(settings: Settings, address: str) -> AbstractContextManager[Any]:
