@@ -100,7 +100,8 @@ def export(
         return
     if email:
         raise typer.BadParameter("It needs --subject.", param_hint="--email")
-    catalog = event_policy(read_settings()).catalog
+    settings = read_settings()
+    catalog = event_policy(settings).catalog
     if event is not None and event not in catalog:
         raise typer.BadParameter(
             f"Known are {', '.join(catalog)}.", param_hint="--event"
@@ -120,7 +121,6 @@ def export(
     is_csv = (form or _form_of(output)) is OutputFormat.CSV
     lines = CsvLines(raw=raw_cells) if is_csv else _ndjson_lines
     count = 0
-    settings = read_settings()
     with open_checked(settings) as database, _opened(output) as out:
 
         def write(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
