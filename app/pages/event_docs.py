@@ -181,8 +181,13 @@ def _single_type_text(value: Schema) -> str:
         return "timestamp of RFC 3339"
     kind: str = value["type"].replace("string", "text")
     shortest, longest = value.get("minLength"), value.get("maxLength")
-    if longest is None:
-        return kind
-    if shortest is None:
-        return f"{kind} of at most {longest} characters"
-    return f"{kind} of {shortest} to {longest} characters"
+    match shortest, longest:
+        case None, None:
+            return kind
+        case None, _:
+            length = f"at most {longest}"
+        case _, None:
+            length = f"at least {shortest}"
+        case _:
+            length = f"{shortest} to {longest}"
+    return f"{kind} of {length} characters"

@@ -121,3 +121,20 @@ def test_code_samples_are_valid_for_every_json_value() -> None:
             if isinstance(node, ast.Dict)
         ]
         assert values in [each.get("properties", each) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({}, "text"),
+        ({"min_length": 3}, "text of at least 3 characters"),
+        ({"max_length": 9}, "text of at most 9 characters"),
+        ({"min_length": 3, "max_length": 9}, "text of 3 to 9 characters"),
+    ],
+)
+def test_event_doc_states_the_limits_of_a_text(
+    limits: dict[str, int], words: str
+) -> None:
+    declared = declaration_of(code={"type": "text", "description": "A code.", **limits})
+    [documented] = event_doc(declared_event_type(declared)).properties
+    assert documented.kind == words
