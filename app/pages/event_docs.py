@@ -55,21 +55,11 @@ class EventDoc(NamedTuple):
     warnings: dict[str, Explanation]
 
 
-class EventSummary(NamedTuple):
-    """One event in a list of events.
+def event_summaries(catalog: Catalog) -> list[tuple[str, str, list[str]]]:
+    """Name, first paragraph and preferred names of the properties of each event.
 
-    Attributes:
-        purpose: first paragraph of the description.
-        properties: preferred names of the properties.
+    The models of declared events are not needed for it.
     """
-
-    name: str
-    purpose: str
-    properties: list[str]
-
-
-def event_summaries(catalog: Catalog) -> list[EventSummary]:
-    """Summaries of all events; the models of declared ones are not needed for it."""
     summaries = []
     for name in catalog:
         declared = catalog.declarations.get(name)
@@ -78,7 +68,7 @@ def event_summaries(catalog: Catalog) -> list[EventSummary]:
             purpose, names = doc.purpose, [each.names[0] for each in doc.properties]
         else:
             purpose, names = _paragraphs(declared.description), [*declared.properties]
-        summaries.append(EventSummary(name, purpose[0], names))
+        summaries.append((name, purpose[0], names))
     return summaries
 
 
