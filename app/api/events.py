@@ -1,4 +1,4 @@
-"""The read API: what is stored, in pages, the newest first."""
+"""The read API: stored and rejected events in pages, the newest first."""
 
 from functools import partial
 from typing import Annotated, Any

@@ -137,7 +137,7 @@ class Readiness:
             await asyncio.wait({self._checking}, timeout=self._wait_s)
 
     def _known_problem(self) -> _Problem | None:
-        """What the last commits found; no check is needed then."""
+        """The result of the last commits; no check is needed then."""
         outage = self._outage
         if outage is not None and outage.is_on:
             circuit = outage.drain.circuit

@@ -33,7 +33,7 @@ Instant: TypeAlias = Annotated[
 ]
 
 
-# Fields of a page's form, which sends empty text for what is not filled in.
+# Fields of a form of a page; empty ones are sent as empty text.
 _EMPTY_IS_NONE = BeforeValidator(lambda value: None if value == "" else value)
 FormText: TypeAlias = Annotated[Wanted, _EMPTY_IS_NONE]
 FormInstant: TypeAlias = Annotated[Instant, _EMPTY_IS_NONE]

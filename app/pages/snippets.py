@@ -23,7 +23,7 @@ _PYTHON_SDKS = {
 _SEGMENT = (
     f'Analytics({{ writeKey: "{PLACEHOLDER_KEY}", host: "{PLACEHOLDER_ADDRESS}" }})'
 )
-# Package, what is imported, the client, and its call that sends what is waiting.
+# Package, imported name, client, and the call that sends the events in its queue.
 _NODE_SDKS = (
     ("@segment/analytics-node", "{ Analytics }", _SEGMENT, "closeAndFlush"),
     ("@customerio/cdp-analytics-node", "{ Analytics }", _SEGMENT, "closeAndFlush"),
