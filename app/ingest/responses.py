@@ -161,12 +161,22 @@ def _results(
     """The results of all events, in the order sent."""
     times = [entry.timestamp for entry in entries if isinstance(entry, Record)]
     instants = iter(format_timestamps(times) if times else ())
-    return [
-        _result(
-            index, entry, outcome, next(instants) if isinstance(entry, Record) else ""
-        )
-        for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True))
-    ]
+    results: list[dict[str, Any]] = []
+    for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
+        instant = next(instants) if isinstance(entry, Record) else ""
+        if outcome is STORED and isinstance(entry, Record) and not entry.warnings:
+            result = {  # nearly all, in half the time
+                "index": index,
+                "status": "stored",
+                "id": entry.id,
+                "event": entry.event,
+                "timestamp": instant,
+                "warnings": (),  # no list, which the garbage collector would look at
+            }
+        else:
+            result = _result(index, entry, outcome, instant)
+        results.append(result)
+    return results
 
 
 def _result(
@@ -175,15 +185,6 @@ def _result(
     """The result of one event, with the instant of a record."""
     if isinstance(entry, Ignored):
         return {"index": index, "status": "ignored", "warnings": []}
-    if outcome is STORED and isinstance(entry, Record) and not entry.warnings:
-        return {  # nearly all, in half the time
-            "index": index,
-            "status": "stored",
-            "id": entry.id,
-            "event": entry.event,
-            "timestamp": instant,
-            "warnings": [],
-        }
     status = outcome.status.value
     id_ = outcome.rejection_id or entry.id
     result: dict[str, Any] = {"index": index, "status": status, "id": id_}
