@@ -5,7 +5,6 @@ have a bound of their own, so that nobody else can keep them waiting.
 """
 
 import asyncio
-from collections import deque
 
 from app.request_errors import OverloadedError
 
@@ -20,10 +19,10 @@ class Bound:
     """
 
     def __init__(self, slots: int, *, max_waiting: int, max_wait_s: float) -> None:
-        self._free = slots
+        self._free = asyncio.Semaphore(slots)
+        self._waiting = 0
         self._max_waiting = max_waiting
         self._max_wait_s = max_wait_s
-        self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def enter(self) -> None:
         """Wait for a slot, and let the event loop turn once.
@@ -31,12 +30,10 @@ class Bound:
         Raises:
             OverloadedError: too many wait already, or it took too long.
         """
-        if self._free:
-            self._free -= 1
-        elif len(self._waiting) >= self._max_waiting:
-            raise _overloaded()
-        else:
+        if self._free.locked():
             await self._wait()
+        else:
+            await self._free.acquire()
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
@@ -45,26 +42,19 @@ class Bound:
 
     def leave(self) -> None:
         """Give the slot to the request that has waited longest."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+        self._free.release()
 
     async def _wait(self) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        if self._waiting >= self._max_waiting:
+            raise _overloaded()
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._max_wait_s):
-                await turn
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if turn.done() and not turn.cancelled():
-                self.leave()  # its turn came at the same moment
-            turn.cancel()
-            if isinstance(error, TimeoutError):
-                raise _overloaded() from None
-            raise
+                await self._free.acquire()
+        except TimeoutError:
+            raise _overloaded() from None
+        finally:
+            self._waiting -= 1
 
 
 class Slot:
