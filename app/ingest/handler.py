@@ -151,13 +151,6 @@ class TrackRequest(RequestIntake):
     # Waiting
 
     async def _process_slowly(self, unpacked: Unpacked | None = None) -> None:
-        entries = await self._process_in_steps(unpacked)
-        if not self.is_done:
-            self._try(self._submit, entries)
-
-    async def _process_in_steps(
-        self, unpacked: Unpacked | None
-    ) -> list[Entry | Ignored]:
         is_large = len(self._content) > _LARGE_BODY
         if unpacked is None:
             unpacked = await self._in_thread(self._unpack)
@@ -167,9 +160,10 @@ class TrackRequest(RequestIntake):
             self._identify(await self._services.find_source(key))
             self._waits_for_key = False
         if self.is_done:
-            return []
+            return
         process = partial(self._process, unpacked)
-        return await self._in_thread(process) if is_large else process()
+        entries = await self._in_thread(process) if is_large else process()
+        self._try(self._submit, entries)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Run CPU-bound work; the bytes are held until it ends, whatever happens."""
