@@ -25,9 +25,7 @@ from app.events.catalog import Catalog
 from app.http.descriptors import max_connections
 from app.http.monitor import ConnectionMonitor
 from app.http.timeouts import ConnectionLimits
-from app.ingest.counting import register_admission_gauges
-from app.ingest.load.limits import TrackLimits
-from app.ingest.services import IngestServices
+from app.ingest.services import IngestServices, TrackLimits
 from app.logs import RequestLog, fields
 from app.metrics.catalog import BODIES_WAITING, WEEKS_AHEAD
 from app.metrics.collector import totals
@@ -167,11 +165,6 @@ class Service:
             metrics=self.metrics,
             requests=requests,
             origin=RequestOrigin(settings.proxy_networks),
-        )
-        register_admission_gauges(
-            self.metrics,
-            self.ingest.scheduler,
-            (self.ingest.budget, self.ingest.unauthenticated),
         )
         self.metrics_routes = metrics_routes(
             self.reading.keys,

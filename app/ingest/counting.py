@@ -1,18 +1,11 @@
 """Metrics of the routes that take events, besides the requests themselves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from app.ingest.load.budget import ByteBudget
-from app.ingest.load.scheduler import Scheduler
 from app.ingest.routes import TRACK_ROUTES
 from app.metrics.catalog import (
-    BYTES_IN_FLIGHT,
-    BYTES_IN_FLIGHT_LIMIT,
     QUARANTINE_DROPS,
     REJECTED,
-    REQUESTS_IN_FLIGHT,
-    REQUESTS_IN_FLIGHT_LIMIT,
-    REQUESTS_WAITING,
     WARNINGS,
 )
 from app.metrics.counters import Metrics
@@ -57,18 +50,3 @@ def count_issues(
         # An erased event is refused for good; the quarantine may well have room.
         if not outcome.kept and ERASED not in outcome.errors:
             metrics.add(QUARANTINE_DROPS)
-
-
-def register_admission_gauges(
-    metrics: Metrics, scheduler: Scheduler, budgets: Sequence[ByteBudget]
-) -> None:
-    """Publish how much is in flight, and how much may be."""
-    metrics.register_gauges(
-        {
-            REQUESTS_IN_FLIGHT: lambda: scheduler.active,
-            REQUESTS_IN_FLIGHT_LIMIT: lambda: scheduler.slots,
-            REQUESTS_WAITING: lambda: scheduler.waiting,
-            BYTES_IN_FLIGHT: lambda: sum(each.used for each in budgets),
-            BYTES_IN_FLIGHT_LIMIT: lambda: sum(each.limit for each in budgets),
-        }
-    )

@@ -15,10 +15,16 @@ from app.access.credentials import refused_writer
 from app.access.key_cache import KeyCache
 from app.access.origin import RequestOrigin
 from app.ingest.load.budget import ByteBudget, Permit
-from app.ingest.load.limits import TrackLimits
 from app.ingest.load.scheduler import Scheduler
 from app.ingest.load.timeout_queue import TimeoutQueue
 from app.logs import RequestLog, fields
+from app.metrics.catalog import (
+    BYTES_IN_FLIGHT,
+    BYTES_IN_FLIGHT_LIMIT,
+    REQUESTS_IN_FLIGHT,
+    REQUESTS_IN_FLIGHT_LIMIT,
+    REQUESTS_WAITING,
+)
 from app.metrics.counters import Metrics
 from app.pipeline.record import Policy
 from app.request_errors import UnavailableError
@@ -45,6 +51,31 @@ _REFUSALS_PER_ITERATION = 32
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackLimits:
+    """Limits of one request, and of all of a worker.
+
+    Attributes:
+        max_bytes: of one body, decompressed.
+        max_events: in one body.
+        max_values: in all of these.
+        inflight_bytes: of bodies in flight, from the first byte to the commit.
+        unauthenticated_bytes: of bodies that are read before it is known who sends.
+        max_unauthenticated_bytes: of one such body, decompressed.
+        answer_s: from the last byte of a body to its response.
+        slots: those of the requests that are worked on at a time.
+    """
+
+    max_bytes: int
+    max_events: int
+    max_values: int
+    inflight_bytes: int
+    unauthenticated_bytes: int
+    max_unauthenticated_bytes: int
+    answer_s: float
+    slots: int
 
 
 @dataclass(kw_only=True, eq=False)
@@ -93,6 +124,16 @@ class IngestServices:
         self._refused = 0
         self._logged_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
+        budgets = (self.budget, self.unauthenticated)
+        self.metrics.register_gauges(
+            {
+                REQUESTS_IN_FLIGHT: lambda: self.scheduler.active,
+                REQUESTS_IN_FLIGHT_LIMIT: lambda: self.scheduler.slots,
+                REQUESTS_WAITING: lambda: self.scheduler.waiting,
+                BYTES_IN_FLIGHT: lambda: sum(each.used for each in budgets),
+                BYTES_IN_FLIGHT_LIMIT: lambda: sum(each.limit for each in budgets),
+            }
+        )
 
     def cached_source(self, key: bytes) -> str | None:
         """The source of a key from the cache; None if it must be looked up.

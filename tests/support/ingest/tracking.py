@@ -15,11 +15,10 @@ from app.access.credentials import first_headers
 from app.access.key_cache import KeyCache
 from app.ingest.counting import metric_labels
 from app.ingest.handler import TrackRequest
-from app.ingest.load.limits import TrackLimits
 from app.ingest.request import RequestHead
 from app.ingest.responses import TrackResponse
 from app.ingest.routes import TrackRoute
-from app.ingest.services import IngestServices
+from app.ingest.services import IngestServices, TrackLimits
 from app.logs import RequestLog
 from app.metrics.counters import Metrics
 from app.pipeline.outcome import Entry, EventStatus, Outcome
