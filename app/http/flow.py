@@ -9,7 +9,7 @@ from typing_extensions import override
 # body. back-off: the client's next request is not due yet. turn: its bytes wait to be
 # parsed. refused: no further request is accepted. writing: the client does not read.
 PauseReason = Literal["waiting", "body", "back-off", "turn", "refused", "writing"]
-# The service's own reasons: what its client sends meanwhile waits in the kernel.
+# The service's own reasons, during which the client's bytes wait in the kernel.
 _OWN: frozenset[PauseReason] = frozenset({"body", "back-off", "turn"})
 
 

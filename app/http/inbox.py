@@ -56,7 +56,7 @@ class Inbox:
 
         Args:
             arrivals: those of the connection.
-            size: of what is added to them.
+            size: bytes that are added to them.
 
         Raises:
             OverloadedError: too many bytes wait to take these.

@@ -154,7 +154,7 @@ class RequestReader:
         try:
             self._parser.feed(data)
         except HttpParserCallbackError as error:
-            # What a callback raised, which llhttp's binding wraps.
+            # llhttp's binding wraps the error of a callback.
             raise error.__context__ or error from None
         except HttpParserError:
             raise InvalidHttpError("This is not an HTTP/1.1 request.") from None

@@ -100,7 +100,7 @@ def _zstd(_start: bytes) -> Any:
     )
 
 
-# What makes a decompressor, by the first bytes, for each content coding.
+# Functions that make a decompressor from the first bytes, by content coding.
 _STREAMS: dict[bytes, Callable[[bytes], Any]] = {
     b"gzip": lambda _start: zlib.decompressobj(_GZIP),
     b"deflate": _deflate,
