@@ -113,7 +113,7 @@ class ApplicationRequest:
             # The end of the connection is the end of the body.
             self._is_chunked = False
             self._exchange.keep_alive = False
-        if any(name.lower() == b"connection" for name, _ in headers):
+        if b"connection" in names:
             headers = [pair for pair in headers if pair[0].lower() != b"connection"]
             self._exchange.keep_alive = False
         if self._is_chunked:

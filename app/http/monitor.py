@@ -72,9 +72,6 @@ class Monitored(Protocol):
     def check(self, now: float) -> None:
         """End it if its client takes too long."""
 
-    def close_if_idle(self) -> None:
-        """End it if no request is under way on it."""
-
 
 class ConnectionMonitor:
     """Has each connection check itself against its limits.

@@ -42,10 +42,6 @@ class Fake:
         self.is_closed = True
         self._monitor.remove(self)
 
-    def close_if_idle(self) -> None:
-        if self.is_idle:
-            self.evict()
-
 
 def monitor_of(most: int, metrics: Metrics | None = None) -> ConnectionMonitor:
     return ConnectionMonitor(LIMITS, metrics or Metrics(), max_connections=most)
