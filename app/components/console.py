@@ -19,15 +19,17 @@ from app.pages.render import Pages
 from app.pipeline.record import Policy
 from app.store.engine import create_engine
 from app.store.journal.fallback import journal_directory
-from app.store.keys.actions import KeyActions
 from app.store.lifecycle.person_actions import PersonActions
 from app.store.operator.rights import has_rights
 from app.store.quarantine.actions import QuarantineActions
 from app.store.quarantine.replay_runs import ReplayRuns
+from app.store.query import ask
 
 # Actions of operators run one at a time in each worker process.
 _CONNECTIONS = 1
 _TIMEOUT_S = 30.0
+_CHANGE_TIMEOUT_S = 5.0
+_NO_RESPONSE = "The database did not respond in time. Try again."
 
 
 class ConsoleComponents:
@@ -44,7 +46,9 @@ class ConsoleComponents:
             url, pool_size=_CONNECTIONS, command_timeout_s=_TIMEOUT_S
         )
         self._actions = QuarantineActions(self._engine, policy)
-        self._keys = KeyActions(self._engine)
+        self._change = partial(
+            ask, self._engine, timeout_s=_CHANGE_TIMEOUT_S, failure=_NO_RESPONSE
+        )
         self._persons = PersonActions(url, journals=journal_directory(data_dir))
         self._data_dir = data_dir
         self.replays = ReplayRuns(data_dir)
@@ -77,7 +81,7 @@ class ConsoleComponents:
                 operators=operators,
                 queries=queries,
                 activity=live.home_reports,
-                actions=self._keys,
+                change=self._change,
             ),
             quickstart_key_routes(readers, data_dir=self._data_dir),
             find_routes(pages, operators=operators, queries=queries),

@@ -1,18 +1,20 @@
 """`/sources`: each source with its activity, warnings and keys."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
+from app.errors import ConfigurationError
 from app.pages.console.home import sources_of
 from app.pages.console.operators import Operators
 from app.pages.forms import value_of
 from app.pages.render import Pages
 from app.pages.report_cache import ReportCache
-from app.request_errors import NotFoundError
-from app.store.keys.actions import KeyActions
+from app.request_errors import InvalidParameterError, NotFoundError
+from app.store.keys.keys import create_key, revoke_key, rotate_write_key
 from app.store.read.limiter import QueryLimiter
 from app.store.read.source_page import list_sources, read_source
 
@@ -26,9 +28,12 @@ def source_routes(
     operators: Operators,
     queries: QueryLimiter,
     activity: ReportCache,
-    actions: KeyActions,
+    change: Callable[..., Awaitable[Any]],
 ) -> APIRouter:
-    """`/sources` and `/sources/{name}`, and the forms of operators for keys."""
+    """`/sources` and `/sources/{name}`, and the forms of operators for keys.
+
+    `change` does work on a connection that is separate from those of readers.
+    """
     routes = APIRouter(include_in_schema=False)
     may_read = Depends(operators.readers.require_page_reader)
 
@@ -59,7 +64,10 @@ def source_routes(
     async def create(request: Request) -> Response:
         actor, form = await operators.read_action(request)
         source = value_of(form, "source").strip()
-        key = await actions.create(source, actor=actor)
+        try:
+            key = await change(partial(create_key, source=source, actor=actor))
+        except ConfigurationError as error:
+            raise InvalidParameterError(error.detail) from None
         return await pages.render(
             "console/key_created.html", request=request, source=source, key=key
         )
@@ -67,7 +75,7 @@ def source_routes(
     @routes.post("/keys/{id_}/rotate")
     async def rotate(request: Request, id_: _KeyId) -> Response:
         actor, form = await operators.read_action(request)
-        key = await actions.rotate(id_, actor=actor)
+        key = await change(partial(rotate_write_key, id_=id_, actor=actor))
         source = value_of(form, "source")
         return await pages.render(
             "console/key_created.html", request=request, source=source, key=key
@@ -76,7 +84,7 @@ def source_routes(
     @routes.post("/keys/{id_}/revoke")
     async def revoke(request: Request, id_: _KeyId) -> Response:
         actor, _ = await operators.read_action(request)
-        source = await actions.revoke(id_, actor=actor)
-        return RedirectResponse(f"/sources/{source}", 303)
+        row = await change(partial(revoke_key, id_=id_, actor=actor))
+        return RedirectResponse(f"/sources/{row.source}", 303)
 
     return routes

@@ -136,6 +136,20 @@ async def rotate_key(
     return key
 
 
+async def rotate_write_key(connection: AsyncConnection, *, id_: str, actor: str) -> str:
+    """As `rotate_key`, of a write key alone; the old key works for another day.
+
+    Another scope would give an operator a stronger key.
+
+    Raises:
+        KeyNotFoundError: no live write key has this id.
+    """
+    scope = select(write_keys.c.scope).where(write_keys.c.id == id_)
+    if await connection.scalar(scope) != Scope.WRITE:
+        raise KeyNotFoundError("No live write key has this id.")
+    return await rotate_key(connection, id_=id_, actor=actor, keep=timedelta(days=1))
+
+
 async def list_keys(connection: AsyncConnection) -> list[KeyRow]:
     """Return all keys, live and revoked, by source and then the oldest first."""
     rows = await connection.execute(
