@@ -24,13 +24,11 @@ GROUP_NAMES = FIELD_NAMES["group_id"]
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 # Further fields that SDKs of the Segment family, June and Jitsu send. Some change with
 # each retry, so they do not belong to the content of an event.
-SDK_FIELDS = frozenset(
-    {
-        *("type", "sentAt", "sent_at", "receivedAt", "integrations", "channel"),
-        *("anonymousId", "anonymous_id", "traits", "writeKey", "api_key", "version"),
-        *("_metadata", "projectId", "rudderId", "request_ip", "requestIp"),
-    }
-)
+SDK_FIELDS = frozenset({
+    "type", "sentAt", "sent_at", "receivedAt", "integrations", "channel",
+    "anonymousId", "anonymous_id", "traits", "writeKey", "api_key", "version",
+    "_metadata", "projectId", "rudderId", "request_ip", "requestIp",
+})  # fmt: skip
 
 ShortText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Identifier = Annotated[

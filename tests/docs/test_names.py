@@ -35,13 +35,17 @@ def definitions(path: Path) -> Iterator[str]:
 
 
 def constructs(path: Path) -> Iterator[str]:
-    """Constructs that change an object's class or find definitions by search."""
+    """Constructs that change an object's class, search or outwit the formatter."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
             case ast.Attribute(attr="__class__", ctx=ast.Store()):
                 yield "__class__ ="
             case ast.Attribute(attr="__subclasses__"):
                 yield "__subclasses__"
+            case ast.Starred(value=ast.Tuple(elts=elements)) if all(
+                isinstance(element, ast.Constant) for element in elements
+            ):
+                yield "a tuple of constants with a star"
             case ast.Call(func=ast.Name(id="globals")):
                 yield "globals()"
             case ast.ImportFrom(module=str(module)) if (
@@ -63,6 +67,6 @@ def test_public_name_of_the_app_has_one_definition() -> None:
     assert not twice
 
 
-def test_app_neither_changes_classes_nor_searches_for_definitions() -> None:
+def test_app_has_no_construct_that_hides_what_it_does() -> None:
     found = {str(path): list(constructs(path)) for path in APP}
     assert not {path: names for path, names in found.items() if names}

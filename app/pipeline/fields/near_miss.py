@@ -13,17 +13,17 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "event": ("eventtype", "action"),
     "user_id": ("user", "userid", "uid", "distinctid", "customerid", "memberid"),
     "group_id": (
-        *("group", "account", "accountid", "org", "orgid", "organizationid"),
-        *("organisationid", "companyid", "teamid", "tenantid", "workspaceid"),
+        "group", "account", "accountid", "org", "orgid", "organizationid",
+        "organisationid", "companyid", "teamid", "tenantid", "workspaceid",
     ),
     "timestamp": (
-        *("time", "ts", "date", "datetime", "eventtime", "occurredat", "createdat"),
-        *("eventtimestamp", "happenedat"),
+        "time", "ts", "date", "datetime", "eventtime", "occurredat", "createdat",
+        "eventtimestamp", "happenedat",
     ),
     "message_id": ("id", "eventid", "insertid", "uuid", "idempotencykey", "msgid"),
     "properties": ("props", "data", "attributes", "payload", "traits", "params"),
     "context": ("ctx",),
-}
+}  # fmt: skip
 _PLACES = frozenset({"properties", "context", "traits"})
 _TOP_ONLY = frozenset({"event", "properties", "context"})
 _SEPARATORS = re.compile("[^a-z0-9]")
