@@ -44,6 +44,9 @@ _NODE_SDKS = (
     ),
 )
 
+# Where the event does not say how senders should build it.
+_MESSAGE_ID = "{event}:{user_id}:{timestamp}"
+
 
 class Snippet(NamedTuple):
     """One piece of code, to run as it is but for the key.
@@ -110,7 +113,7 @@ def _exemplary(doc: EventDoc) -> dict[str, Any]:
     instant, _ = read_text(sample["timestamp"], two_digit_year="ymd")
     complete = {**sample, "timestamp": format_timestamp(instant)}
     fields = {**sample.get("context", {}), **complete}
-    return {**complete, "message_id": (doc.message_id or "{event}").format(**fields)}
+    return {**complete, "message_id": (doc.message_id or _MESSAGE_ID).format(**fields)}
 
 
 def _json(value: Any, spaces: int = 2) -> str:

@@ -1,10 +1,12 @@
 """The documentation of an event says everything that its model says."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.pages.event_docs import FieldDoc, event_doc
+from app.pages.snippets import Snippets
 from app.pipeline.codes import ERROR_TEXTS, WARNING_TEXTS
 from tests.support.pipeline.verdicts import (
     CATALOG,
@@ -58,6 +60,14 @@ def test_event_doc_recommended_fields_warn_if_absent(event: str) -> None:
     assert [issue.path for issue in missed] == [
         f"properties.{name}" for name in recommended
     ]
+
+
+def test_sample_of_an_event_without_a_pattern_has_a_message_id_of_its_own() -> None:
+    event = replace(CATALOG["account_added_user"], message_id=None)
+    user, at = event.sample["user_id"], event.sample["timestamp"]
+
+    curl, *_ = Snippets().write(event_doc(event))
+    assert f'"account_added_user:{user}:{at}"' in curl.code
 
 
 @pytest.mark.parametrize(
