@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -177,13 +176,14 @@ class Declaration(BaseModel):
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         owners: dict[str, str] = {}
-        for owner, name in self._all_names():
-            if name in owners:
-                raise ValueError(
-                    f"The property `{owner}` has the name `{name}`, which"
-                    f" `{owners[name]}` has already."
-                )
-            owners[name] = owner
+        for owner, declared in self.properties.items():
+            for name in (owner, *declared.names):
+                if name in owners:
+                    raise ValueError(
+                        f"The property `{owner}` has the name `{name}`, which"
+                        f" `{owners[name]}` has already."
+                    )
+                owners[name] = owner
         return self
 
     @model_validator(mode="after")
@@ -220,12 +220,6 @@ class Declaration(BaseModel):
                     " as `properties.NAME`."
                 )
         return self
-
-    def _all_names(self) -> Iterator[tuple[str, str]]:
-        for name, declared in self.properties.items():
-            yield name, name
-            for other in declared.names:
-                yield name, other
 
 
 def declaration_schema() -> dict[str, Any]:
