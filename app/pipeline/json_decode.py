@@ -57,7 +57,8 @@ _MAX_EXACT_CHARACTERS = 16
 _LONGEST_TRIED = 400
 # A body with more long numbers is left to the exact parser, which takes less time.
 _MOST_TRIED = 1_000
-_INT64 = range(-(2**63), 2**64)
+# The integers that the fast parser and the fast encoder hold.
+FAST_INTEGERS = range(-(2**63), 2**64)
 # The marks that are counted to count the values of a body.
 _MARKS = b'",[{'
 _REST = bytes(set(range(256)) - set(_MARKS))
@@ -186,7 +187,7 @@ def _is_exact(number: bytes) -> bool:
         return False
     text = number.decode()
     if text.lstrip("-").isdigit():
-        return int(text) in _INT64
+        return int(text) in FAST_INTEGERS
     try:
         return Decimal(repr(float(text))) == Decimal(text)
     except InvalidOperation:  # an exponent of more than 18 digits

@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.pipeline.issues import ErrorCode, Issue, WarningCode
-from app.pipeline.json_decode import MAX_INTEGER_DIGITS, OutOfRangeNumber
+from app.pipeline.json_decode import (
+    FAST_INTEGERS,
+    MAX_INTEGER_DIGITS,
+    OutOfRangeNumber,
+)
 
 # Issues of one code for one event; the last one says that no more are listed.
 MAX_WARNINGS = 16
 _MAX_KEY_IN_PATH = 64
 # Limit of a whole path, so that the issues of an event cannot outgrow the event.
 MAX_PATH = 256
-_MAX_64_BIT = 2**64 - 1
-_MIN_64_BIT = -(2**63)
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _UNPRINTABLE = re.compile("[^ -~\u00a1-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -74,7 +76,7 @@ class Sanitizer:
                 f"must have at most {MAX_INTEGER_DIGITS} digits.",
             )
         elif isinstance(value, int):
-            self.needs_exact_encoding |= not _MIN_64_BIT <= value <= _MAX_64_BIT
+            self.needs_exact_encoding |= value not in FAST_INTEGERS
         return value
 
     def warn(self, code: WarningCode, path: str, message: str) -> None:
