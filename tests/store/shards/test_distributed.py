@@ -26,6 +26,7 @@ from app.store.shards.buckets import Buckets, read_buckets
 from app.store.shards.distribute import distribute
 from app.store.shards.settings import prepare_shards
 from app.store.tables import event_ids, events
+from app.store.transaction import driver_in_transaction
 from app.store.write.insert import (
     CONFLICT,
     DUPLICATE,
@@ -181,7 +182,8 @@ async def test_settings_reach_the_workers(engine: AsyncEngine) -> None:
     async def ask(*, passed_on: bool) -> object:
         async with engine.begin() as connection:
             if passed_on:
-                await prepare_shards(connection, buckets)
+                driver = await driver_in_transaction(connection)
+                await prepare_shards(driver, buckets)
             return await connection.scalar(text(SETTINGS), {"bucket": row.bucket})
 
     assert await ask(passed_on=True) == "on UTC 1500ms 1800ms"
