@@ -26,7 +26,7 @@ from app.events.event_type import EventType
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# The name that SDKs use is no alias: its value may differ from the timestamp's.
+# Without the SDKs' name of the timestamp, whose value may differ from `timestamp`.
 NAMES = {**FIELD_NAMES, "timestamp": ("timestamp",)}
 _NULL: Schema = {"type": "null"}
 _FILLED: Schema = {"not": _NULL}

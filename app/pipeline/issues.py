@@ -1,7 +1,7 @@
 """Issues: the errors and warnings of one event, and all their codes.
 
 Documents, OpenAPI, metrics and tests take the codes from here. The codes of errors
-that refuse a whole request are in `app.errors`, with their status.
+that refuse a whole request are in `app.request_errors`, with their status.
 """
 
 from enum import StrEnum
@@ -69,7 +69,7 @@ class Issue(NamedTuple):
 
     Attributes:
         code: an `ErrorCode` or a `WarningCode`; part of the wire contract. A plain
-            text is the code of another release, or of an error in `app.errors`.
+            text is the code of another release, or of an error in `app.request_errors`.
         path: the place in the sender's own names: `userId`, `properties.email`,
             `context.tags[3]`.
         message: one sentence for a person; never holds a value of the payload.

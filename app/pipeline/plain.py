@@ -27,7 +27,7 @@ _NOT_IN_CONTENT = 4_096
 
 
 class _UnusualError(Exception):
-    """Only the other way handles what the event has."""
+    """The event has something that only the other way handles."""
 
 
 def record_of_plain(
@@ -58,7 +58,7 @@ def _record(
     policy: Policy,
     body: BodyTraits,
 ) -> Record:
-    # A call is 1 % of its time, so only what few events need has a function.
+    # A call is 1 % of its time, so only code that few events need has a function.
     get, catalog = fields.get, policy.catalog
     sent_name, user_id = get("event"), get("user_id")
     # An integer is common, and takes long to be refused.

@@ -41,7 +41,7 @@ def warn_of_unknown(event: CanonicalEvent) -> list[Issue]:
 def clean(
     event: CanonicalEvent, corrections: Corrections, *, plain: bool
 ) -> tuple[CanonicalEvent, Sanitizer]:
-    """The event with values that can be validated and stored, and what was repaired.
+    """The event with values that can be validated and stored, and the repairs.
 
     Args:
         event: with values as sent; not modified.

@@ -1,1 +1,1 @@
-"""Persons, and how they are found in what was sent: erasure, export and search."""
+"""Finding persons in payloads, for erasure, export and search."""

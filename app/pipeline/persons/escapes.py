@@ -1,4 +1,4 @@
-r"""Escaped text and what it stands for: JSON inside JSON, URLs and HTML.
+r"""Decoding of escaped text: JSON inside JSON, URLs and HTML.
 
 Senders nest escapes, and escape characters that need none: `%7aoe@x.example` and
 `\u007aoe@x.example` are the same address.

@@ -184,7 +184,7 @@ def _is_number(value: object) -> bool:
 
 
 def _words(name: str) -> str:
-    """A regular expression of what is the same in every form of a name."""
+    """A regular expression of the words that all forms of a name share."""
     return ".*".join(re.findall("[0-9a-z]+", name.translate(_LOWER)))
 
 
