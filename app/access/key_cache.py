@@ -61,7 +61,7 @@ class OfflineLookup(Protocol[T_co]):
     """Looks a key up by its SHA-256 where no database is asked."""
 
     def __call__(self, digest: bytes, /, *, stale: bool = False) -> T_co | None:
-        """Return the source; one too old to be trusted only if `stale` counts."""
+        """Return the source; with `stale`, also one that is too old to be trusted."""
 
 
 class KeyCache(Generic[T]):
@@ -71,9 +71,9 @@ class KeyCache(Generic[T]):
     takes no more than one connection from those who write.
 
     Args:
-        fetch: takes the SHA-256 of a key, returns its source if it is live.
+        fetch: returns the source of a live key, given the SHA-256 of the key.
         trust_s: how long a known key is trusted before it is looked up again.
-        known: the sources known without a look-up; in an outage stale ones, too.
+        known: sources known without a look-up; during an outage also stale ones.
         recent: results of the other processes, for outages.
         clock: monotonic seconds.
     """

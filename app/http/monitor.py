@@ -36,9 +36,9 @@ _PAUSE_SHARE = 0.1
 # Time that a sweep takes of an iteration of the event loop. A request waits for about
 # five iterations, and a thousand late connections take 80 ms.
 _SWEEP_S = 0.001
-# Requests a second of all clients without a known key, and how long the next request of
-# one of them is left unread at most. A proxy may send that of a good client on the same
-# connection: with a second for its commit, it must still be answered in time.
+# Rate at which requests of all clients without a known key are read, and the longest
+# pause of one connection. Behind a proxy, the next request on the connection may be one
+# of a known sender, which must still be answered in time after a commit of a second.
 _STRANGER_RATE = 1000.0
 _MAX_STRANGER_PAUSE_S = 1.4
 # Above the limit, this fraction of the connections is closed at a time.

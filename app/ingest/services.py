@@ -58,14 +58,14 @@ class TrackLimits:
     """Limits of one request, and of all of a worker.
 
     Attributes:
-        max_bytes: of one body, decompressed.
-        max_events: in one body.
-        max_values: in all of these.
-        inflight_bytes: of bodies in flight, from the first byte to the commit.
-        unauthenticated_bytes: of bodies that are read before it is known who sends.
-        max_unauthenticated_bytes: of one such body, decompressed.
-        answer_s: from the last byte of a body to its response.
-        slots: those of the requests that are worked on at a time.
+        max_bytes: size of one body, decompressed.
+        max_events: events in one body.
+        max_values: JSON values in one body.
+        inflight_bytes: size of all bodies in flight, from the first byte to the commit.
+        unauthenticated_bytes: size of all bodies whose sender is not known yet.
+        max_unauthenticated_bytes: size of one such body, decompressed.
+        answer_s: time from the last byte of a body to its response.
+        slots: slots of all requests that are worked on at a time.
     """
 
     max_bytes: int
@@ -83,8 +83,8 @@ class IngestServices:
     """The parts that handle requests, and their budgets.
 
     Attributes:
-        key_cache: knows the keys.
-        writer: commits.
+        key_cache: finds the source of a key.
+        writer: commits the entries.
         policy: limits of an event.
         limits: limits of a request.
         metrics: count requests and events.
@@ -93,8 +93,9 @@ class IngestServices:
         origin: reads the client's address and the trace, for the log.
         scheduler: turns of bodies that are complete.
         budget: bytes of bodies from known senders.
-        unauthenticated: bytes of the others, apart so that they cannot shut out those.
-        deadlines: of the responses.
+        unauthenticated: bytes of other bodies, with a limit of their own, so that they
+            cannot keep out known senders.
+        deadlines: timeouts of the responses.
     """
 
     key_cache: KeyCache[str]

@@ -20,14 +20,14 @@ from app.request_errors import OverloadedError
 
 # A source counts as the only sender after so many seconds without another.
 _ALONE_AFTER_S = 60.0
-# A refusal takes as long as the work on a single event. Clients that repeat theirs at
-# once would use up all time. Therefore a source gets at most so many for each
-# unit of work: its refused connections are left unread for a while, at most so long.
+# A refusal costs as much as a single event, so clients that retry at once would use up
+# all time. A source gets at most this many refusals for each unit of work: its refused
+# connections are left unread meanwhile, at most this long.
 _REFUSALS_PER_UNIT = 0.5
 _DEFAULT_REFUSALS = 1000.0
 _MAX_BACK_OFF_S = 5.0
-# A request is not begun that has waited so much longer than it should: it could not be
-# answered in time, and the work would be lost for the others.
+# A request that has waited this much longer than allowed is not begun: it could not be
+# answered in time, and its work would delay the others.
 _LATE_S = 0.4
 # Fraction of the recent rate that is expected: a checkpoint of Postgres takes its part.
 _EXPECTED_PART = 0.9
@@ -45,7 +45,7 @@ STALL_S = 0.25
 
 
 class Scheduler:
-    """Hands out turns.
+    """Gives each request its turn: the slots in which it is worked on.
 
     Args:
         slots: those of all work under way, and those of a source that is alone.
@@ -113,7 +113,7 @@ class Scheduler:
             )
 
     def back_off_s(self, source: str) -> float:
-        """How long to leave a connection unread whose request was refused for load.
+        """How long to leave a connection unread whose request was refused.
 
         Args:
             source: the sender; "" if it is unknown.
@@ -142,8 +142,8 @@ class Scheduler:
             OverloadedError: it would wait too long.
         """
         queue = self._queue(source)
-        # Strangers never have more than a share, and take from a source that is alone
-        # nothing but that.
+        # Clients without a known key have the share of one source, even while another
+        # source is alone.
         slots = min(slots_of(size), self.slots if source else self._shared_slots)
         ticket = Ticket(queue, slots, work_of(size), start)
         is_alone = bool(source) and self._is_alone(queue)
