@@ -24,8 +24,8 @@ from app.request_errors import (
 
 log = logging.getLogger(__name__)
 
-# A refused connection is left unread for this fraction of its `Retry-After`, such as one
-# second of five. A client that ignores the header is then still answered in time.
+# A refused connection is left unread for this fraction of its `Retry-After`, which is
+# at most a second. A client that ignores the header is then still answered in time.
 _UNREAD_PART = 0.2
 _UNKNOWN = "Rollcall failed; whether the events are in is unknown."
 
