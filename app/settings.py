@@ -3,7 +3,7 @@
 Each field is the environment variable `ROLLCALL_` + its name in capitals.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal, Self
@@ -107,11 +107,6 @@ class Settings(BaseSettings):
     def read_timeout_seconds(self) -> float:
         """Time limit of a query of a reader."""
         return self.answer_timeout_seconds * 0.7
-
-    @property
-    def max_future(self) -> timedelta:
-        """Longest time that an event may lie ahead of its receipt."""
-        return timedelta(seconds=self.max_future_seconds)
 
 
 def _networks(addresses: str | None) -> list[IPv4Network | IPv6Network]:

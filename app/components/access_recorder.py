@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from app.logs import fields
 from app.metrics.catalog import AUDIT_FAILURES
@@ -64,12 +64,9 @@ class AccessRecorder:
         except BaseException as error:
             # Also when the task is cancelled: the last flush writes them.
             self._hashes |= hashes
-            self._restore(reads.items())
+            for key_id, paths in reads.items():
+                self._reads.setdefault(key_id, Counter()).update(paths)
             if not isinstance(error, UnavailableError):
                 raise
             log.warning("audit log not written", extra=fields(reason=error.reason))
             self._metrics.add(AUDIT_FAILURES)
-
-    def _restore(self, reads: Iterable[tuple[str, Counter[str]]]) -> None:
-        for key_id, paths in reads:
-            self._reads.setdefault(key_id, Counter()).update(paths)

@@ -25,21 +25,16 @@ def event_policy(settings: Settings, catalog: Catalog | None = None) -> Policy:
         settings: limits and how timestamps are read.
         catalog: the events that are accepted; by default read as the settings say.
     """
+    days = settings.retention_days if settings.retention_basis == "timestamp" else None
     return Policy(
         TimestampPolicy(
             two_digit_year=settings.two_digit_year,
             earliest=settings.earliest_timestamp,
-            max_future=settings.max_future,
-            max_age=_max_age(settings),
+            max_future=timedelta(seconds=settings.max_future_seconds),
+            # With retention by event time, an expired event is rejected on arrival.
+            max_age=None if days is None else timedelta(days=days),
         ),
         max_event_bytes=settings.max_event_bytes,
         max_depth=settings.max_event_depth,
         catalog=load_catalog(settings) if catalog is None else catalog,
     )
-
-
-def _max_age(settings: Settings) -> timedelta | None:
-    """With retention by event time, an expired event is rejected on arrival."""
-    if settings.retention_basis != "timestamp" or settings.retention_days is None:
-        return None
-    return timedelta(days=settings.retention_days)

@@ -101,8 +101,8 @@ class Service:
             on_read=self._recorder.count_read,
         )
         self._lanes = LaneFactory(
-            url,
-            settings,
+            url=url,
+            settings=settings,
             metrics=metrics,
             committer_options=options,
             outage=self._outage,

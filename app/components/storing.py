@@ -1,6 +1,7 @@
 """The parts that store events: in an outage, and in several buckets."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,24 +63,16 @@ def outage_buffer(
     )
 
 
+@dataclass(kw_only=True)
 class LaneFactory:
     """Makes the lane of each bucket, on a pool of connections of their own."""
 
-    def __init__(
-        self,
-        url: str,
-        settings: Settings,
-        *,
-        metrics: Metrics,
-        committer_options: Callable[[], dict[str, Any]],
-        outage: OfflineBuffer | None,
-    ) -> None:
-        self._url = url
-        self._settings = settings
-        self._metrics = metrics
-        self._committer_options = committer_options
-        self._outage = outage
-        self._close: Callable[[], Awaitable[None]] | None = None
+    url: str
+    settings: Settings
+    metrics: Metrics
+    committer_options: Callable[[], dict[str, Any]]
+    outage: OfflineBuffer | None
+    _close: Callable[[], Awaitable[None]] | None = field(init=False, default=None)
 
     def open(self, buckets: Buckets) -> dict[int, Writer]:
         """Make the lanes, which are still to be started.
@@ -88,34 +81,34 @@ class LaneFactory:
             UnavailableError: the directory of a bucket's journal cannot be made or
                 written. Nothing was opened; a later call may succeed.
         """
-        directory = journal_directory(self._settings.data_dir)
+        directory = journal_directory(self.settings.data_dir)
         directories = {each: directory / f"bucket-{each}" for each in buckets.numbers}
-        if self._outage is not None:
+        if self.outage is not None:
             _prepare(directories.values())
         engine = create_engine(
-            self._url,
+            self.url,
             pool_size=_CONNECTIONS * len(buckets.numbers),
-            command_timeout_s=_STATEMENT_SHARE * self._settings.commit_timeout_seconds,
+            command_timeout_s=_STATEMENT_SHARE * self.settings.commit_timeout_seconds,
         )
         self._close = engine.dispose
-        watch_pool(engine, self._metrics, name="buckets")
+        watch_pool(engine, self.metrics, name="buckets")
         lookups = ServiceQueries(
-            engine, timeout_s=self._settings.lookup_timeout_seconds
+            engine, timeout_s=self.settings.lookup_timeout_seconds
         )
 
         def committer() -> BucketCommitter:
-            return BucketCommitter(engine, buckets=buckets, **self._committer_options())
+            return BucketCommitter(engine, buckets=buckets, **self.committer_options())
 
         def lane(bucket: int) -> Writer:
-            if self._outage is None:
+            if self.outage is None:
                 return Writer(committer())
-            max_bytes = self._settings.journal_max_bytes // len(buckets.numbers)
+            max_bytes = self.settings.journal_max_bytes // len(buckets.numbers)
             drain = Drain(
                 Journal(directories[bucket], max_bytes=max_bytes),
                 committer=committer(),
                 check=partial(lookups.check_bucket, bucket),
             )
-            self._outage.include(drain)
+            self.outage.include(drain)
             return Writer(committer(), drain=drain)
 
         return {bucket: lane(bucket) for bucket in buckets.numbers}

@@ -39,8 +39,8 @@ async def test_bucket_whose_journal_cannot_be_kept_opens_nothing(
     )
     assert outage is not None
     lanes = LaneFactory(
-        URL,
-        settings,
+        url=URL,
+        settings=settings,
         metrics=metrics,
         committer_options=partial(dict, timeout_s=1),
         outage=outage,
