@@ -92,9 +92,7 @@ class LaneFactory:
         )
         self._close = engine.dispose
         watch_pool(engine, self.metrics, name="buckets")
-        lookups = ServiceQueries(
-            engine, timeout_s=self.settings.lookup_timeout_seconds
-        )
+        lookups = ServiceQueries(engine, timeout_s=self.settings.lookup_timeout_seconds)
 
         def committer() -> BucketCommitter:
             return BucketCommitter(engine, buckets=buckets, **self.committer_options())

@@ -15,7 +15,6 @@ from app.metrics.snapshots import read_snapshots
 _SILENT_S = 5.0
 _MAXIMA = {metric.name for metric in METRICS if metric.across == "max"}
 
-# By metric name and label values.
 SamplesByLabels = dict[tuple[str, ...], float]
 
 
@@ -27,7 +26,7 @@ class _Families(list[core.Metric]):
 
 
 def merge(metrics: Metrics) -> dict[str, SamplesByLabels]:
-    """Publish the metrics of this worker, and return those of all by name."""
+    """Publish this worker's metrics; return those of all by name and label values."""
     snapshots = {metrics.snapshot_name: metrics.publish()}
     if metrics.directory is not None:
         snapshots = read_snapshots(metrics.directory) | snapshots

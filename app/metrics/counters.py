@@ -78,17 +78,18 @@ class Metrics:
     ) -> None:
         """Count a request that sends events, and its events by their result.
 
-        The seconds run from the headers to the response. A request without a valid key
-        has no source.
+        The seconds run from the headers to the response; the source is that of its key.
         """
-        self._counters[self._key_of(catalog.REQUESTS, route, status)] += 1.0
+        key_of = self._key_of
+        self._counters[key_of(catalog.REQUESTS, route, status)] += 1.0
         self.observe(catalog.REQUEST_SECONDS, seconds)
         for result, count in counts.items():
-            self._counters[self._key_of(catalog.EVENTS, result)] += count
+            self._counters[key_of(catalog.EVENTS, result)] += count
             if source is not None:
-                self.add(catalog.SOURCE_EVENTS, source, result, amount=count)
+                self._counters[key_of(catalog.SOURCE_EVENTS, source, result)] += count
                 if result in _ACCEPTED:
-                    self.set(catalog.SOURCE_LAST_EVENT, source, to=time.time())
+                    key = key_of(catalog.SOURCE_LAST_EVENT, source)
+                    self._gauges[key] = time.time()
 
     def add(self, metric: Metric, *values: str, amount: float = 1.0) -> None:
         """Add to a counter; unknown label values are counted as `other`."""
