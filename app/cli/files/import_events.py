@@ -142,10 +142,13 @@ class _Import:
         self.id = uuid4()
         self.context = RequestContext(source, datetime.now(UTC), str(self.id))
         self.outcomes, self.content = OutcomeTally(), ContentTally()
-        self.progress = RowProgress(
-            _name_of(files), total=_total(files), console=Console(stderr=True)
-        )
         self._names_files = len(files) > 1
+        sizes = [file.total for file in files if file.total is not None]
+        self.progress = RowProgress(
+            f"{len(files)} files" if self._names_files else files[0].name,
+            total=sum(sizes) if len(sizes) == len(files) else None,
+            console=Console(stderr=True),
+        )
 
     def report(self, committed: Sequence[Outcome], batch: _BatchReport) -> None:
         """Count a committed batch, and print its unreadable lines."""
@@ -172,15 +175,6 @@ class _Import:
             echo_err(f"See rejected_events WHERE request_id = '{self.id}'.")
         if self.outcomes.stored or self.outcomes.rejected:
             echo_err(f"To undo this import: rollcall import --undo {self.id}")
-
-
-def _name_of(files: Sequence[InputFile]) -> str:
-    return files[0].name if len(files) == 1 else f"{len(files)} files"
-
-
-def _total(files: Sequence[InputFile]) -> int | None:
-    sizes = [file.total for file in files if file.total is not None]
-    return sum(sizes) if len(sizes) == len(files) else None
 
 
 def _batches(

@@ -45,7 +45,8 @@ def process_item(
 
 
 def _process(item: DecodedItem, context: RequestContext, policy: Policy) -> ItemResult:
-    if _is_other_call(item.value):
+    # As an SDK's route ignores it: one verdict on both roads.
+    if isinstance(item.value, dict) and item.value.get("type") in OTHER_CALLS:
         return IgnoredItem(item.line)
     value = restore_sent_form(
         item.value, received_at=context.received_at, policy=policy.timestamps
@@ -67,8 +68,3 @@ def _process(item: DecodedItem, context: RequestContext, policy: Policy) -> Item
     if isinstance(entry, Record):
         return entry._replace(warnings=warnings)
     return replace(entry, warnings=warnings)
-
-
-def _is_other_call(value: object) -> bool:
-    """Whether an SDK's route would ignore it: one verdict on both roads."""
-    return isinstance(value, dict) and value.get("type") in OTHER_CALLS
