@@ -17,7 +17,7 @@ from app.cli.input.items import (
     read_lines,
 )
 from app.cli.input.json_reader import JsonReader
-from app.cli.input.table.dialect import first_line
+from app.cli.input.table.dialect import DELIMITERS, first_line, split_header
 from app.cli.input.table.mapping import CsvMapping
 from app.cli.input.table.reader import RowReader
 from app.errors import ConfigurationError
@@ -97,9 +97,9 @@ def _detect(file: InputFile, mapping: CsvMapping) -> Format:
 
 
 def _has_header(file: InputFile) -> bool:
-    """Whether the first line names a field, as no JSON value does."""
+    """Whether the first line names a field, as the header of CSV does."""
     line = first_line(file)
-    return any(CsvMapping().count_used(line.split(delimiter)) for delimiter in ",;\t|")
+    return any(CsvMapping().count_used(split_header(line, each)) for each in DELIMITERS)
 
 
 def _spans_lines(start: bytes) -> bool:

@@ -145,10 +145,11 @@ def test_directory_is_named_as_one(tmp_path: Path) -> None:
     assert "is a directory" in unwrapped(result.stderr)
 
 
+@pytest.mark.parametrize("header", [b"user_id;event;x", b'"user_id";"event";"x"'])
 def test_csv_without_suffix_or_options_is_recognised_by_its_header(
-    tmp_path: Path,
+    tmp_path: Path, header: bytes
 ) -> None:
-    content = b"user_id;event;x\nu;signed_up;1\n;;\n"
+    content = header + b"\nu;signed_up;1\n;;\n"
     result = run(validate, write(tmp_path / "e", content))
 
     assert "The delimiter seems to be `;`" in result.stderr

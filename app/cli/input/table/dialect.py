@@ -7,7 +7,7 @@ from collections.abc import Callable
 from app.cli.input.file import InputFile
 from app.cli.input.table.mapping import CsvMapping
 
-_DELIMITERS = ",;\t|"
+DELIMITERS = ",;\t|"
 # Excel writes and reads this first line.
 _EXCEL_HINT = re.compile(r"sep=(.)\s*")
 _NAMES = {"\t": "tab"}
@@ -32,7 +32,7 @@ def find_delimiter(
         names = split_header(header, delimiter)
         return mapping.count_used(names), len(names)
 
-    found = max(_DELIMITERS, key=score)
+    found = max(DELIMITERS, key=score)
     if found != ",":
         name = _NAMES.get(found, f"`{found}`")
         announce(f"The delimiter seems to be {name}; --delimiter decides otherwise.")
