@@ -1,8 +1,8 @@
 """Public documents, made once and answered as bytes.
 
-Rendering a public document for each request would let strangers block the event loop
-cheaply. The first response to a public path is kept, with a compressed form and an
-ETag, and all later responses use the same object.
+Rendering a public document for each request would let clients without a key block the
+event loop cheaply. The first response to a public path is kept, with a compressed form
+and an ETag, and all later responses use the same object.
 """
 
 import asyncio

@@ -39,8 +39,8 @@ _SWEEP_S = 0.001
 # Rate at which requests of all clients without a known key are read, and the longest
 # pause of one connection. Behind a proxy, the next request on the connection may be one
 # of a known sender, which must still be answered in time after a commit of a second.
-_STRANGER_RATE = 1000.0
-_MAX_STRANGER_PAUSE_S = 1.4
+_UNAUTHENTICATED_RATE = 1000.0
+_MAX_UNAUTHENTICATED_PAUSE_S = 1.4
 # Above the limit, this fraction of the connections is closed at a time.
 _CLOSED_PART = 50
 
@@ -112,7 +112,7 @@ class ConnectionMonitor:
         self.unfinished_headers = UnfinishedHeaders()
         self.known_heads = KnownHeads()
         self.inbox = Inbox(lambda call: asyncio.get_running_loop().call_soon(call))
-        self._strangers = Pacer(_MAX_STRANGER_PAUSE_S, time.monotonic)
+        self._unauthenticated = Pacer(_MAX_UNAUTHENTICATED_PAUSE_S, time.monotonic)
         # The headers of every response as uvicorn has them, and as bytes.
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_lines = b""
@@ -159,9 +159,9 @@ class ConnectionMonitor:
             self._header_lines = header_lines(headers)
         return self._header_lines
 
-    def stranger_pause_s(self) -> float:
+    def unauthenticated_pause_s(self) -> float:
         """How long to leave a connection without a known key unread, from now."""
-        return self._strangers.pause_s(_STRANGER_RATE)
+        return self._unauthenticated.pause_s(_UNAUTHENTICATED_RATE)
 
     def count_refusal(self, error: RequestError, *, begun: bool) -> None:
         """Count a request that a connection answers by itself.

@@ -143,7 +143,7 @@ class ResponseOutput(FlowControl, ABC):
         self._server.total_requests += 1
         if exchange.keep_alive:
             if not self.has_known_key:
-                self.back_off(self._monitor.stranger_pause_s())
+                self.back_off(self._monitor.unauthenticated_pause_s())
             self._advance()
         elif not self.transport.is_closing():
             self.transport.close()

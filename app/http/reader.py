@@ -31,7 +31,8 @@ class RequestSink(Protocol):
     """Receives parsed requests; may raise `RequestError` to refuse one.
 
     Attributes:
-        has_known_key: whether the limit that strangers share does not count.
+        has_known_key: whether it is exempt from the limit of clients without a known
+            key.
     """
 
     has_known_key: bool

@@ -90,7 +90,7 @@ class RequestIntake(RequestLifecycle, ABC):
                 self._try(self._finish_body, self._body)
 
     def _keep(self, chunk: bytes) -> None:
-        """Keep what arrives before the key is known, unless strangers hold too much."""
+        """Keep a part of the body that arrives before the key is known."""
         if self._permit is None or self._early_error is not None:
             return
         try:
@@ -151,7 +151,7 @@ class RequestIntake(RequestLifecycle, ABC):
             framing,
             max_bytes,
             self._permit.grow,
-            # At once, so that strangers cannot fill the budget of a known sender.
+            # At once, so that others cannot fill the budget of a known sender.
             self._guess_source if source is None else None,
         )
         self._client.invite_body()
@@ -170,7 +170,7 @@ class RequestIntake(RequestLifecycle, ABC):
     def _guess_source(self, content: bytes) -> None:
         """Choose whose budget and queue a body without a key in a header uses.
 
-        The decoded body decides; this only keeps known senders apart from strangers.
+        The decoded body decides; this only tells known senders from others.
         """
         key = find_body_key(content[:_SCAN_BYTES])
         known = None if key is None else self._services.last_known_source(key)

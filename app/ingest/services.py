@@ -120,7 +120,9 @@ class IngestServices:
         self.budget = ByteBudget(limits.inflight_bytes)
         self.unauthenticated = ByteBudget(limits.unauthenticated_bytes)
         self.deadlines = TimeoutQueue(limits.answer_s)
-        self._strangers = ThreadPoolExecutor(1, thread_name_prefix="strangers")
+        self._unauthenticated_thread = ThreadPoolExecutor(
+            1, thread_name_prefix="unauthenticated"
+        )
         self._refusals: deque[Callable[[], None]] = deque()
         self._refused = 0
         self._logged_at = float("-inf")
@@ -169,7 +171,7 @@ class IngestServices:
 
     async def in_thread(self, work: Callable[[], T], *, is_known: bool) -> T:
         """Run CPU-bound work in a thread; senders without a known key share one."""
-        executor = None if is_known else self._strangers
+        executor = None if is_known else self._unauthenticated_thread
         return await asyncio.get_running_loop().run_in_executor(executor, work)
 
     async def find_source(self, key: bytes) -> str:

@@ -115,7 +115,7 @@ async def test_connection_ends_if_its_response_cannot_be_written(
 
 
 @pytest.mark.parametrize("more", [[], [b"Connection: Upgrade", b"Upgrade: h2c"]])
-async def test_stranger_has_few_requests_begun_in_one_read(
+async def test_client_without_a_key_has_few_requests_begun_in_one_read(
     bench: Bench, more: list[bytes]
 ) -> None:
     wire = Wire(bench)
@@ -263,22 +263,22 @@ async def test_newest_connection_takes_the_place_of_an_idle_one(bench: Bench) ->
     assert [wire.transport.is_closing() for wire in wires] == [False, True, False]
 
 
-async def test_strangers_are_paused_and_known_senders_and_readers_are_not(
+async def test_clients_without_a_key_are_paused_and_known_ones_are_not(
     bench: Bench,
 ) -> None:
-    stranger, sender, _ = wires = [Wire(bench) for _ in range(3)]
+    unknown, sender, _ = wires = [Wire(bench) for _ in range(3)]
     sender.connection.trust()
     reader_get = GET.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer rc_read\r\n\r\n")
     for wire, request in zip(wires, (GET, post(b"[]"), reader_get), strict=True):
         for _ in range(100):
-            wire.monitor.stranger_pause_s()
+            wire.monitor.unauthenticated_pause_s()
         wire.send(request)
         await wire.responses(1)
-        assert wire.transport.reads == (wire is not stranger)
+        assert wire.transport.reads == (wire is not unknown)
 
-    await eventually(lambda: stranger.transport.reads)
-    stranger.send(GET)
-    assert len(await stranger.responses(2)) == 2
+    await eventually(lambda: unknown.transport.reads)
+    unknown.send(GET)
+    assert len(await unknown.responses(2)) == 2
 
 
 async def test_oldest_unfinished_headers_are_refused_where_all_together_are_too_large(
@@ -313,7 +313,7 @@ async def test_oldest_unfinished_headers_are_refused_where_all_together_are_too_
     assert monitor.unfinished_headers.used == 0
 
 
-async def test_stranger_may_not_have_a_large_body_wait_behind_another_request(
+async def test_large_body_without_a_key_may_not_wait_behind_another_request(
     bench: Bench,
 ) -> None:
     bench.keys.open.clear()
@@ -333,7 +333,7 @@ async def test_small_chunks_of_a_known_sender_are_no_unfinished_headers(
     bench: Bench,
 ) -> None:
     wire = Wire(bench)
-    wire.monitor.unfinished_headers.used = 16 * 2**20  # of strangers
+    wire.monitor.unfinished_headers.used = 16 * 2**20  # without a key
     head, _, body = post().partition(b"\r\n\r\n")
     head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
     chunks = [b"1\r\n%c\r\n" % byte for byte in body + b" " * 2_000]

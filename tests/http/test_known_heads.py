@@ -117,7 +117,7 @@ async def test_head_that_is_rare_or_not_alone_is_parsed_each_time(
     assert parsed.count == 5
 
 
-async def test_head_of_a_stranger_is_not_kept(bench: Bench, parsed: Parsed) -> None:
+async def test_head_without_a_key_is_not_kept(bench: Bench, parsed: Parsed) -> None:
     wire = Wire(bench)
     for _ in range(5):
         wire.send(post(BODY, key="rc_unknown" * 20))

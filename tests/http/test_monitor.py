@@ -168,7 +168,7 @@ async def test_sweep_of_slow_checks_lets_the_event_loop_turn() -> None:
 
 def test_requests_of_thousands_without_a_known_key_are_spaced_to_their_rate() -> None:
     monitor = monitor_of(2)
-    pauses = [monitor.stranger_pause_s() for _ in range(1_300)]
+    pauses = [monitor.unauthenticated_pause_s() for _ in range(1_300)]
 
     assert 1.0 < pauses[-1] <= 1.3
 
@@ -177,7 +177,7 @@ def test_request_of_a_client_without_a_known_key_is_read_in_time_for_its_deadlin
     None
 ):
     monitor = monitor_of(2)
-    longest = max(monitor.stranger_pause_s() for _ in range(9_000))
+    longest = max(monitor.unauthenticated_pause_s() for _ in range(9_000))
 
     # A proxy may send a good request on the connection, whose commit has a second.
     assert longest + 1 < Settings.model_fields["answer_timeout_seconds"].default

@@ -77,7 +77,7 @@ class Scheduler:
         self._clock = clock
         # One for each source ever seen; a client cannot make up any.
         self._queues: dict[str, SourceQueue] = {}
-        self._strangers = self._queue("")
+        self._unauthenticated = self._queue("")
         # Queues with tickets, each once, in the order of their turns.
         self._rounds: deque[SourceQueue] = deque()
         # Units of work that wait, and of work of known senders that is under way.
@@ -154,7 +154,7 @@ class Scheduler:
         ticket.queued_at = now
         ticket.at = now if arrived_at is None else arrived_at
         self.check(source, now - ticket.at)
-        if source and self._pending == self._strangers.pending:
+        if source and self._pending == self._unauthenticated.pending:
             self._rate.start()
         if not queue.has_turns:
             queue.has_turns = True
@@ -186,14 +186,14 @@ class Scheduler:
             ticket.queue.active -= ticket.slots
         if self._pending:
             self._completed_at = self._clock()
-        # A request of a stranger is cheap, or waits for the look-up of a key: it says
-        # nothing about the rate of the others.
-        if ticket.queue is not self._strangers:
-            is_saturated = self._pending > self._strangers.pending
+        # A request without a known key is cheap, or waits for the look-up of a key: it
+        # says nothing about the rate of the others.
+        if ticket.queue is not self._unauthenticated:
+            is_saturated = self._pending > self._unauthenticated.pending
             self._rate.add(ticket.work, is_saturated=is_saturated)
 
     def _known_work(self, ticket: Ticket) -> int:
-        return 0 if ticket.queue is self._strangers else ticket.work
+        return 0 if ticket.queue is self._unauthenticated else ticket.work
 
     def _time_stall(self) -> None:
         if not self._is_timed:

@@ -145,7 +145,7 @@ def ask(client: httpx.AsyncClient, *asked: str, **more: Any) -> list[Any]:
     return [asyncio.create_task(client.get(path, **more)) for path in asked]
 
 
-async def test_flood_of_strangers_is_refused_and_holds_up_no_known_reader(
+async def test_flood_without_a_key_is_refused_and_holds_up_no_known_reader(
     client: httpx.AsyncClient, pages: Pages
 ) -> None:
     flood = ask(client, *["/page"] * 100)

@@ -28,7 +28,7 @@ def test_source_that_is_alone_uses_all_slots(work: Work) -> None:
     assert (work.scheduler.active, work.scheduler.waiting) == (SLOTS, 0)
 
 
-def test_source_beside_strangers_counts_as_alone(work: Work) -> None:
+def test_source_beside_clients_without_a_key_counts_as_alone(work: Work) -> None:
     work.end(work.send("billing"))
     strange = [work.send("") for _ in range(SHARED + 1)]
     assert work.scheduler.waiting == 1
@@ -41,7 +41,7 @@ def test_source_beside_strangers_counts_as_alone(work: Work) -> None:
     assert len(work.started) == SLOTS
 
 
-def test_large_request_of_a_stranger_leaves_slots_to_senders(work: Work) -> None:
+def test_large_request_without_a_key_leaves_slots_to_senders(work: Work) -> None:
     work.send("", "large", size=SLOTS * 8 * KIB)
     work.send("billing")
 

@@ -1,4 +1,4 @@
-"""What strangers do is not work of known senders, and time unread is no wait here."""
+"""Requests without a key are no work of known senders; time unread is no wait."""
 
 from collections import deque
 
@@ -13,7 +13,7 @@ def work() -> Work:
     return Work()
 
 
-def test_slow_requests_of_strangers_do_not_lower_the_expected_rate(work: Work) -> None:
+def test_slow_requests_without_a_key_do_not_lower_the_rate(work: Work) -> None:
     strange = deque(work.send("") for _ in range(SHARED + 2))
     for _ in range(50):
         work.loop.advance(0.1)
@@ -33,7 +33,7 @@ def accepted(work: Work) -> int:
     raise AssertionError("No request is refused.")
 
 
-def test_stranger_under_way_is_not_ahead_of_known_senders() -> None:
+def test_request_without_a_key_is_not_ahead_of_known_senders() -> None:
     alone, beside = Work(), Work()
     beside.send("", size=1024 * 1024)
     assert accepted(beside) == accepted(alone)

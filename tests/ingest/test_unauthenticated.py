@@ -105,7 +105,7 @@ async def test_first_part_of_a_body_moves_it_to_the_budget_of_its_known_source(
     assert used == (len(start), 0)
 
 
-async def test_first_part_of_a_body_with_an_unknown_key_stays_with_the_strangers(
+async def test_first_part_of_a_body_with_an_unknown_key_stays_in_their_budget(
     bench: Bench,
 ) -> None:
     await bench.track(event())
@@ -118,7 +118,7 @@ async def test_first_part_of_a_body_with_an_unknown_key_stays_with_the_strangers
     assert (used[0], used[1] > 0) == (0, True)
 
 
-async def test_full_budget_of_strangers_does_not_refuse_a_known_key_in_a_body(
+async def test_full_budget_without_a_key_does_not_refuse_a_known_key_in_a_body(
     bench: Bench,
 ) -> None:
     await bench.track(event())
@@ -131,7 +131,7 @@ async def test_full_budget_of_strangers_does_not_refuse_a_known_key_in_a_body(
     assert answer.status == 200
 
 
-async def test_large_body_of_a_stranger_delays_no_body_of_a_known_sender(
+async def test_large_body_without_a_key_delays_no_body_of_a_known_sender(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.track(event())
@@ -147,7 +147,7 @@ async def test_large_body_of_a_stranger_delays_no_body_of_a_known_sender(
     for size in (LARGE, STRANGE, 1_000):
         answer, _ = await bench.track(filling(size, writeKey=KEY), headers=with_key())
         assert answer.status == 200
-    assert sum(name.startswith("strangers") for name in held.threads) == 1
+    assert sum(name.startswith("unauthenticated") for name in held.threads) == 1
     held.open.set()
     for task in strange:
         with pytest.raises(UnauthorizedError):
@@ -155,7 +155,7 @@ async def test_large_body_of_a_stranger_delays_no_body_of_a_known_sender(
 
 
 @pytest.mark.parametrize(("size", "is_own"), [(STRANGE, True), (16 * 1024, False)])
-async def test_only_large_bodies_of_strangers_go_to_their_thread(
+async def test_only_large_bodies_without_a_key_go_to_their_thread(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, size: int, *, is_own: bool
 ) -> None:
     held = Held(lambda _: False)
@@ -163,7 +163,7 @@ async def test_only_large_bodies_of_strangers_go_to_their_thread(
     with pytest.raises(UnauthorizedError):
         await bench.track(filling(size, writeKey="rc_wrong"), headers=without_key())
 
-    assert [name.startswith("strangers") for name in held.threads] == [is_own]
+    assert [name.startswith("unauthenticated") for name in held.threads] == [is_own]
 
 
 @pytest.mark.parametrize("headers", [with_key(), without_key()])
