@@ -151,7 +151,7 @@ def _key_of(request: Request) -> bytes | None:
 
 
 def _check_scope(request: Request, reader: Reader | None) -> str | None:
-    """The name of a reader, who may read all sources."""
+    """The name of a reader of all sources; others are refused."""
     if reader is None:
         return None
     if not scopes.may_read(reader.scope):

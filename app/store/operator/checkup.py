@@ -46,7 +46,6 @@ _MUST_BE_ON = {
     "declare it.",
 }
 _BACKEND = text("SELECT pg_backend_pid(), current_setting('application_name')")
-_MAY_READ_INSTANCES = text("SELECT has_table_privilege('instances', 'SELECT')")
 _QUARANTINE = text("""
 SELECT source, count(*) AS events, sum(payload_bytes)::bigint AS bytes
 FROM rejected_events GROUP BY source ORDER BY events DESC
@@ -166,7 +165,7 @@ async def check_content(
 
 
 async def _instances(connection: AsyncConnection) -> Finding:
-    if not await connection.scalar(_MAY_READ_INSTANCES):
+    if await missing_rights(connection, ("SELECT on instances",)):
         return Finding("instances", "not readable with this role")
     running = await running_instances(connection)
     found = differences(running)

@@ -27,7 +27,7 @@ _STORE = (
     "SELECT on write_keys.source",
     "SELECT on write_keys.scope",
     "SELECT on write_keys.revoked_at",
-    # Of a database that was distributed; others have no such function.
+    # Only a database that was distributed has this function.
     "EXECUTE on rollcall_store_in_bucket",
 )
 _EXPORT = ("SELECT on events", "SELECT on rejected_events")

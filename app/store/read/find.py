@@ -125,8 +125,5 @@ def _is_uuid(term: str) -> bool:
 
 def _with_literals(sql: str, values: dict[str, str]) -> str:
     """The query with its values as literals of SQL, to be run in psql."""
-    return _PARAMETER.sub(lambda found: _literal(values[found[1]]), sql)
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    literals = {name: value.replace("'", "''") for name, value in values.items()}
+    return _PARAMETER.sub(lambda found: f"'{literals[found[1]]}'", sql)
