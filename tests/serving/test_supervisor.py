@@ -322,6 +322,24 @@ async def test_service_manager_hears_ready_while_old_workers_drain(
     assert notifier.states[3:] == ["STOPPING=1"]
 
 
+async def test_reload_waits_until_the_old_workers_of_the_one_before_have_ended(
+    listener: socket.socket,
+) -> None:
+    """At most two workers for each slot run at the same time."""
+    notifier = RecordingNotifier()
+    scripts = Scripts(DRAINS_FOR_EVER, EXITS_WHEN_ASKED)
+    async with supervising(scripts, listener, notifier=notifier):
+        await eventually(lambda: notifier.states == ["READY=1"])
+        os.kill(os.getpid(), signal.SIGHUP)
+        await eventually(lambda: notifier.states[1:] == ["RELOADING=1", "READY=1"])
+        os.kill(os.getpid(), signal.SIGHUP)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert len(notifier.states) == 3
+        os.kill(scripts.pids[0], signal.SIGKILL)
+        await eventually(lambda: notifier.states[3:] == ["RELOADING=1", "READY=1"])
+
+
 async def test_crashed_worker_is_replaced_once_a_process_can_be_made(
     listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
