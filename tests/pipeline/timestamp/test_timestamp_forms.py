@@ -81,6 +81,9 @@ def test_form_of_one_reading_is_read(sent: str, codes: tuple[str, ...]) -> None:
         "Thu Nov 02 00:30:08 CET 2023",
         "Thu Nov 02 2023 00:30:08 GMT+0000 (a (b))",
         "Nov 02 2023 00:30:08 GMT+0000",
+        "Thu Nov 02 2023 00:30 GMT+0000",
+        "Thu Nov  2 00:30 2023",
+        "20-11-23T22:28:55,5Z",
         "02.11.2023 00:30",
     ],
 )
