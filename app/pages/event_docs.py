@@ -11,6 +11,7 @@ from app.events.envelope import GROUP_NAMES, SDK_TIMESTAMP_NAME
 from app.events.event_type import EventType
 from app.events.json_schema import NAMES, Schema, json_schema
 from app.pipeline.codes import ERROR_TEXTS, WARNING_TEXTS, Explanation
+from app.pipeline.issues import ErrorCode, WarningCode
 
 # Places of a field apart from the names at the top of an event, in reading order.
 _BEFORE = {"group_id": tuple(f"context.{name}" for name in GROUP_NAMES)}
@@ -84,11 +85,15 @@ def event_doc(event_type: EventType) -> EventDoc:
     }
     warns = event_type.recommended and event_type.warns_about_missing
     excluded_codes = {
-        *(["invalid_email"] if "pattern" not in keywords else ()),
-        *(["value_not_allowed"] if "enum" not in keywords else ()),
-        *(["value_out_of_range"] if not keywords & {"minimum", "maximum"} else ()),
-        *(["missing_recommended"] if not warns else ()),
-        "undeclared_event",
+        *([ErrorCode.INVALID_EMAIL] if "pattern" not in keywords else ()),
+        *([ErrorCode.VALUE_NOT_ALLOWED] if "enum" not in keywords else ()),
+        *(
+            [ErrorCode.VALUE_OUT_OF_RANGE]
+            if not keywords & {"minimum", "maximum"}
+            else ()
+        ),
+        *([WarningCode.MISSING_RECOMMENDED] if not warns else ()),
+        WarningCode.UNDECLARED_EVENT,
     }
     return EventDoc(
         event_type.name,

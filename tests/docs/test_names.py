@@ -5,9 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.pipeline.issues import ErrorCode, WarningCode
 from tests.conftest import ROOT
 
 APP = sorted((ROOT / "app").rglob("*.py"))
+CODES = {*ErrorCode, *WarningCode}
 # Each built-in event has its own; each module its own logger.
 OF_EACH_MODULE = {"EVENT_TYPE", "SAMPLE", "log", "main"}
 
@@ -46,6 +48,10 @@ def constructs(path: Path) -> Iterator[str]:
                 isinstance(element, ast.Constant) for element in elements
             ):
                 yield "a tuple of constants with a star"
+            case ast.Call(
+                func=ast.Name(id="Issue"), args=[ast.Constant(str(value)), *_]
+            ) if value in CODES:
+                yield f"the code {value} as a text"
             case ast.Call(func=ast.Name(id="globals")):
                 yield "globals()"
             case ast.ImportFrom(module=str(module)) if (

@@ -14,7 +14,7 @@ from app.api.query import FormInstant, FormText
 from app.pages.console.known_names import KnownNames
 from app.pages.console.operators import Operators
 from app.pages.render import Pages
-from app.pipeline.issues import Issue
+from app.pipeline.issues import ErrorCode, Issue
 from app.store.quarantine.queries import count_selection
 from app.store.quarantine.replay_runs import ReplayRuns
 from app.store.read.events import EventRow, find_rejected, read_page
@@ -119,5 +119,5 @@ async def show_event(
         payload=payload,
         failures=failures,
         can_operate=can_operate,
-        is_replayable=not row.truncated and row.reason != "id_conflict",
+        is_replayable=not row.truncated and row.reason != ErrorCode.ID_CONFLICT,
     )

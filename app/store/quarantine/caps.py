@@ -11,7 +11,7 @@ from operator import itemgetter
 
 import asyncpg
 
-from app.pipeline.issues import Issue
+from app.pipeline.issues import ErrorCode, Issue
 from app.pipeline.record import Record, RequestContext
 from app.pipeline.rejection import Rejection, reject
 from app.store.quarantine.statements import (
@@ -24,9 +24,11 @@ from app.store.quarantine.statements import (
 
 # Reasons to reject an event that passed validation.
 ID_CONFLICT = Issue(
-    "id_conflict", "", "An event with this id and other content is stored already."
+    ErrorCode.ID_CONFLICT,
+    "",
+    "An event with this id and other content is stored already.",
 )
-UNSTORABLE = Issue("unstorable", "", "The database refused this event.")
+UNSTORABLE = Issue(ErrorCode.UNSTORABLE, "", "The database refused this event.")
 
 
 def reject_record(record: Record, error: Issue) -> Rejection:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import EventNotFoundError
-from app.pipeline.issues import Issue
+from app.pipeline.issues import Issue, WarningCode
 from app.pipeline.outcome import EventStatus
 from app.pipeline.record import Policy, Record
 from app.store.lifecycle.audit import record_action
@@ -26,7 +26,7 @@ from app.store.tables import rejected_events
 from app.store.write.partitions import ensure_partitions
 
 CORRECTED = Issue(
-    "corrected_by_operator", "", "An operator corrected the rejected payload."
+    WarningCode.CORRECTED_BY_OPERATOR, "", "An operator corrected the rejected payload."
 )
 _COLUMNS = rejected_events.c
 

@@ -14,13 +14,13 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from app.pipeline.issues import Issue
+from app.pipeline.issues import ErrorCode, Issue, WarningCode
 from app.pipeline.outcome import EventStatus, Outcome
 from app.pipeline.record import Record
 from app.store.quarantine.issues_json import stored_warnings
 
 CONTENT_DIFFERS = Issue(
-    "content_differs",
+    WarningCode.CONTENT_DIFFERS,
     "",
     "An event with this id and other content is stored already and stays; "
     "this one is kept among the rejected events.",
@@ -30,7 +30,7 @@ CONTENT_DROPPED = CONTENT_DIFFERS._replace(
     "this one is kept nowhere, because the quarantine has no room for it."
 )
 ERASED = Issue(
-    "erased",
+    ErrorCode.ERASED,
     "",
     "This event has been erased at a person's request; it is not stored again.",
 )

@@ -9,7 +9,7 @@ from app.cli.files.csv_output import escape_formulas, unescape_formulas
 from app.cli.input.items import FileWarning
 from app.cli.input.table.mapping import ID_FIELDS, CellType, CsvMapping
 from app.cli.input.table.times import TimeReader
-from app.pipeline.issues import Issue
+from app.pipeline.issues import ErrorCode, Issue
 from app.pipeline.json_decode import MAX_BODY_DEPTH, decode
 from app.pipeline.record import Policy
 from app.request_errors import InvalidJsonError
@@ -56,7 +56,7 @@ class RowEvent:
         message = (
             "Two columns, or a column and --set, have different values for this place."
         )
-        self.errors.append(Issue("conflicting_fields", ".".join(keys), message))
+        self.errors.append(Issue(ErrorCode.CONFLICTING_FIELDS, ".".join(keys), message))
 
 
 class CellReader:
@@ -128,7 +128,9 @@ class CellReader:
         try:
             time, conversion = self._times.read(text)
         except ValueError as error:
-            event.errors.append(Issue("invalid_timestamp", self._path, str(error)))
+            event.errors.append(
+                Issue(ErrorCode.INVALID_TIMESTAMP, self._path, str(error))
+            )
             return text
         if conversion is not None:
             message = (

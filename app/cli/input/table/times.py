@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import ConfigurationError
+from app.pipeline.issues import WarningCode
 from app.pipeline.timestamp import (
     ParsedTimestamp,
     TimestampError,
@@ -15,7 +16,9 @@ from app.pipeline.timestamp import (
 
 _OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)")
 # Warnings of the parser for a text without an offset.
-_NO_OFFSET = frozenset({"offset_assumed_utc", "time_assumed_midnight"})
+_NO_OFFSET = frozenset(
+    {WarningCode.OFFSET_ASSUMED_UTC, WarningCode.TIME_ASSUMED_MIDNIGHT}
+)
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
