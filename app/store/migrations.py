@@ -18,8 +18,8 @@ from app.store.engine import create_migration_engine
 from app.store.operator.causes import sqlstate_of
 
 _TAKE_LOCK = select(func.pg_try_advisory_lock(func.hashtext("rollcall_migrations")))
-_TURN_POLL_S = 0.1
-_TURN_WAIT_S = 600
+_LOCK_POLL_S = 0.1
+_LOCK_WAIT_S = 600
 _LOCK_NOT_AVAILABLE = "55P03"
 _TABLES = text(
     "SELECT to_regclass('alembic_version') IS NOT NULL AS versioned,"
@@ -45,7 +45,7 @@ WHERE (SELECT count(*) FROM buckets) > 1
 async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None, str]:
     """Bring the schema to the revision that this code needs; idempotent.
 
-    Any number of processes may call it at once: they take turns. All migrations run in
+    Any number of processes may call it at once: one at a time works. All migrations run in
     one transaction, so an interruption leaves the schema as it was. A schema that is as
     new as this code or newer is left alone.
 
@@ -172,17 +172,17 @@ async def migration_connection(
         )
     engine = create_migration_engine(url, lock_timeout_s=lock_timeout_s)
     async with engine.connect() as connection:
-        await _wait_for_turn(connection)
+        await _wait_for_lock(connection)
         yield connection
 
 
-async def _wait_for_turn(connection: AsyncConnection) -> None:
+async def _wait_for_lock(connection: AsyncConnection) -> None:
     """Poll for the lock: a waiting statement would block CREATE INDEX CONCURRENTLY."""
     try:
-        async with asyncio.timeout(_TURN_WAIT_S):
+        async with asyncio.timeout(_LOCK_WAIT_S):
             while not await connection.scalar(_TAKE_LOCK):
                 await connection.commit()
-                await asyncio.sleep(_TURN_POLL_S)
+                await asyncio.sleep(_LOCK_POLL_S)
     except TimeoutError:
         raise SchemaError(
             "Another process has been migrating this database for ten minutes."

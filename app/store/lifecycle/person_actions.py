@@ -59,7 +59,7 @@ class PersonActions:
         self._url = url
         self._journals = journals
         self._wait_s = wait_s
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def find(self, person: Person) -> tuple[Erasure, JournalTraces]:
         """Find all rows and journal entries that concern the person."""
@@ -108,10 +108,10 @@ class PersonActions:
             async with asyncio.timeout(_TIMEOUT_S):
                 return await work()
 
-        if self._turn.locked():
+        if self._lock.locked():
             # It would hold one of the few slots of pages for minutes.
             raise OverloadedError(_BUSY)
-        async with self._turn:
+        async with self._lock:
             try:
                 return await asyncio.to_thread(asyncio.run, limited())
             except TimeoutError:

@@ -40,14 +40,14 @@ class QueryLimiter:
         self._engine = engine
         self._failure = failure
         self._timeout_s = timeout_s
-        self._turns = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(at_once)
         self._room = at_once + waiting
 
     async def ask(self, question: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Wait for a free place, then run a read-only query, perhaps twice.
 
         Raises:
-            OverloadedError: too many wait, or the turn did not come in time.
+            OverloadedError: too many wait, or no slot was free in time.
             UnavailableError: the database did not answer.
         """
         if not self._room:
@@ -55,20 +55,20 @@ class QueryLimiter:
         self._room -= 1
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
-            await self._wait_for_turn(deadline)
+            await self._wait_for_slot(deadline)
             try:
                 left_s = deadline - asyncio.get_running_loop().time()
                 return await ask(
                     self._engine, question, timeout_s=left_s, failure=self._failure
                 )
             finally:
-                self._turns.release()
+                self._slots.release()
         finally:
             self._room += 1
 
-    async def _wait_for_turn(self, deadline: float) -> None:
+    async def _wait_for_slot(self, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
-                await self._turns.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             raise OverloadedError("Others were still reading; ask again.") from None
