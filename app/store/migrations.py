@@ -45,7 +45,7 @@ WHERE (SELECT count(*) FROM buckets) > 1
 async def migrate(url: str, *, lock_timeout_s: float = 5.0) -> tuple[str | None, str]:
     """Bring the schema to the revision that this code needs; idempotent.
 
-    Any number of processes may call it at once: one at a time works. All migrations run in
+    Processes that call it at once work one after the other. All migrations run in
     one transaction, so an interruption leaves the schema as it was. A schema that is as
     new as this code or newer is left alone.
 
