@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from operator import methodcaller
 from typing import Any
@@ -182,6 +182,26 @@ class Service:
             SchemaError: the schema is older than this code needs. A database that
                 does not answer is no reason not to start: it may come.
         """
+        async with AsyncExitStack() as closing:
+            closing.callback(self.metrics.publish)
+            closing.push_async_callback(self._engine.dispose)
+            for part in (self._lanes, self.reading, self.console, self.live):
+                closing.push_async_callback(part.close)
+            await self._start()
+            chores = [asyncio.create_task(chore) for chore in self._chores()]
+            try:
+                yield
+            finally:
+                for chore in chores:
+                    chore.cancel()
+                await self.readiness.stop()
+                await self._writer.stop()
+                await self._recorder.flush()
+                if self._outage is not None:
+                    await self._outage.stop(within_s=self._drain_s)
+                await self._writer.drain(within_s=self._drain_s)
+
+    async def _start(self) -> None:
         reason: str | None = None
         try:
             await self._check_ready()
@@ -192,34 +212,16 @@ class Service:
         if self._outage is not None:
             await self._outage.start(reason=reason)
         self._writer.start()
-        chores = [
-            asyncio.create_task(run_every(HOUR_S, task, work, metrics=self.metrics))
-            for task, work in self._hourly.items()
-        ]
-        reporting = run_every(
+
+    def _chores(self) -> Iterator[Coroutine[Any, Any, None]]:
+        for task, work in self._hourly.items():
+            yield run_every(HOUR_S, task, work, metrics=self.metrics)
+        yield run_every(
             MINUTE_S, "instances", self.instances.send, metrics=self.metrics
         )
-        chores.append(asyncio.create_task(reporting))
-        chores.append(asyncio.create_task(self.metrics.keep_publishing()))
-        chores.append(asyncio.create_task(self.monitor.run()))
-        chores.append(asyncio.create_task(self._recorder.run()))
-        try:
-            yield
-        finally:
-            for chore in chores:
-                chore.cancel()
-            await self.readiness.stop()
-            await self._writer.stop()
-            await self._recorder.flush()
-            if self._outage is not None:
-                await self._outage.stop(within_s=self._drain_s)
-            await self._writer.drain(within_s=self._drain_s)
-            await self.live.close()
-            await self.console.close()
-            await self.reading.close()
-            await self._lanes.close()
-            await self._engine.dispose()
-            self.metrics.publish()
+        yield self.metrics.keep_publishing()
+        yield self.monitor.run()
+        yield self._recorder.run()
 
     def _maintenance(self, settings: Settings, url: str) -> dict[str, Task]:
         """The hourly tasks by their name in metrics."""

@@ -23,6 +23,7 @@ from tests.conftest import Admin
 from tests.support.app.client import Api, logging_restored, serving, settings, started
 from tests.support.app.read_api import bearer, read_key
 from tests.support.events.declared import declaration_of, policy_with
+from tests.support.eventually import eventually
 from tests.support.limits import OUTAGE, PATIENCE_S
 from tests.support.pipeline.verdicts import (
     ADDED_USER,
@@ -121,13 +122,20 @@ async def test_service_without_a_database_is_live_and_answers_503(
 
 
 async def test_service_does_not_start_on_a_database_without_schema(
-    empty_database_url: str,
+    empty_database_url: str, admin: Admin
 ) -> None:
     with logging_restored():
         app = create_app(settings(empty_database_url))
         with pytest.raises(SchemaError, match="rollcall migrate"):
             async with started(app):
                 pass
+    name = make_url(empty_database_url).database
+    connections = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
+
+    def has_closed_all() -> bool:
+        return admin.scalar(connections) == 0
+
+    await eventually(lambda: asyncio.to_thread(has_closed_all), within_s=PATIENCE_S)
 
 
 async def test_each_schema_accepts_its_sample(api: Api) -> None:
