@@ -9,11 +9,13 @@ import hmac
 from urllib.parse import parse_qs
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from app.access.session_cookie import SESSION_COOKIE
 from app.request_errors import (
     BodyTooLargeError,
     CrossSiteError,
+    SlowClientError,
     UnsupportedMediaError,
 )
 
@@ -31,14 +33,18 @@ async def read_form(request: Request, *, max_bytes: int = 8 * 1024) -> Form:
     Raises:
         UnsupportedMediaError: the body is not a form.
         BodyTooLargeError: the encoded form is larger than `max_bytes`.
+        SlowClientError: the client left, or the connection has refused it as too slow.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
         raise UnsupportedMediaError("Send a form.")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise BodyTooLargeError(f"A form has at most {max_bytes} bytes.")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise BodyTooLargeError(f"A form has at most {max_bytes} bytes.")
+    except ClientDisconnect:
+        raise SlowClientError("The form did not arrive.") from None
     try:
         return parse_qs(body.decode(), max_num_fields=_MAX_FIELDS)
     except ValueError:

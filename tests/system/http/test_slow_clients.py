@@ -17,10 +17,14 @@ from tests.support.http.wire import (
     request,
 )
 from tests.support.postgres.database import Database
-from tests.support.service.process import Service, served
+from tests.support.service.process import Service, served, until
 
 MIB = 1024 * 1024
 CHUNKED = "Transfer-Encoding: chunked"
+FORM = (
+    b"POST /sign-in HTTP/1.1\r\nHost: r\r\nContent-Length: 1000\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+)
 # Between two bytes: far less than the deadlines of this service.
 PACE_S = 0.02
 
@@ -122,12 +126,25 @@ def test_trickling_body_of_a_get_buys_no_time(hasty: Service) -> None:
 
 
 def test_trickling_form_is_answered_408_in_time(hasty: Service) -> None:
-    form = b"application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\n"
-    post = b"POST /sign-in HTTP/1.1\r\nHost: r\r\nContent-Type: " + form
-    answer = trickled(hasty, post, b"x")
+    answer = trickled(hasty, FORM, b"x")
 
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_form_whose_client_leaves_is_no_failure_of_the_service(
+    hasty: Service,
+) -> None:
+    def seen() -> int:
+        return hasty.log.read_bytes().count(b'"path":"/sign-in","status":408')
+
+    before = seen()
+    with connected(hasty) as wire:
+        wire.send(FORM + b"key=rc_")
+    until(lambda: seen() > before, within_s=60, what="the end of the request")
+    trickled(hasty, FORM, b"x")
+    until(lambda: seen() > before + 1, within_s=60, what="the end of the request")
+    assert b"request failed" not in hasty.log.read_bytes()
 
 
 def test_client_that_does_not_read_responses_is_disconnected(
