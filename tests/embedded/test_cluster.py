@@ -2,6 +2,9 @@
 
 import os
 import re
+import runpy
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import Popen
@@ -11,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.embedded import binaries, find_binaries, running
+from app.embedded import cluster as cluster_module
 from app.embedded.binaries import candidates
 from app.embedded.creation import memory_bytes, shared_buffers_mb
 from app.errors import EmbeddedPostgresError
@@ -121,10 +125,20 @@ PROMISED = {
     "server_encoding": "UTF8",
     "lc_messages": "C",
     "work_mem": "7MB",
+    "logging_collector": "off",
 }
 
 
+def test_module_can_be_imported_on_macos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, sockets have no SO_PEERCRED."""
+    monkeypatch.delattr(socket, "SO_PEERCRED")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert runpy.run_path(cluster_module.__file__)["PEER_PID"] == (0, 2)
+
+
 def test_promised_settings_are_set(state_dir: Path) -> None:
+    with (state_dir / "postgres" / "postgresql.conf").open("a") as file:
+        file.write("logging_collector = on\n")  # as some distributions do
     with running(state_dir, settings={"work_mem": "7MB"}) as cluster:
         assert {name: sql(cluster, f"SHOW {name}") for name in PROMISED} == PROMISED
         # Ctrl-C goes to a session; the server's is its own.
