@@ -31,6 +31,9 @@ SETTINGS = {
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # Some distributions turn the collector on in the file that initdb copies; messages
+    # about a failed start would then not be in our log.
+    "logging_collector": "off",
     # Payloads are personal data, so no statement, row or value is logged. Here `log`
     # ranks above `error`; messages at `error` quote values.
     "log_line_prefix": "%m [%p] ",
