@@ -14,10 +14,11 @@ from typing import IO, Any, TypeVar
 
 from app.errors import DatabaseError, OperatorError
 from app.pipeline.persons.person import Person
-from app.request_errors import OverloadedError, UnavailableError
+from app.request_errors import ForbiddenError, OverloadedError, UnavailableError
 from app.store.journal.traces import JournalTraces, find_in_journals, wait_until_stored
 from app.store.lifecycle.erasure import Erasure, erase_person, find_person
 from app.store.lifecycle.person_export import MAX_MEMORY, collect_person
+from app.store.operator.causes import sqlstate_of
 
 T = TypeVar("T")
 
@@ -41,12 +42,19 @@ _BUFFERED = (
     "A journal still holds events of the person. Nothing was changed; try again once "
     "`rollcall journal status` shows that the journals are empty."
 )
+_INSUFFICIENT_PRIVILEGE = "42501"
+# The pages ask for the rights only until the role has them.
+_RIGHTS_REVOKED = (
+    "The database role of the service no longer has the rights of `rollcall_eraser`. "
+    "Nothing was changed."
+)
 
 
 class PersonActions:
     """Finds, exports and erases persons, one at a time.
 
-    Each method raises UnavailableError if the database does not respond in time, and
+    Each method raises UnavailableError if the database does not respond in time,
+    ForbiddenError if the database role has lost its rights, and
     OverloadedError if another action is running.
 
     Args:
@@ -116,7 +124,9 @@ class PersonActions:
                 return await asyncio.to_thread(asyncio.run, limited())
             except TimeoutError:
                 raise UnavailableError(_TOO_LONG) from None
-            except DatabaseError:
+            except DatabaseError as error:
+                if sqlstate_of(error.__cause__ or error) == _INSUFFICIENT_PRIVILEGE:
+                    raise ForbiddenError(_RIGHTS_REVOKED) from None
                 raise UnavailableError(_NO_RESPONSE) from None
             except OperatorError as error:
                 raise UnavailableError(error.detail) from None

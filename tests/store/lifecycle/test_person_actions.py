@@ -6,14 +6,21 @@ from pathlib import Path
 
 import orjson
 import pytest
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.pipeline.persons.person import Person
-from app.request_errors import OverloadedError, UnavailableError
+from app.request_errors import ForbiddenError, OverloadedError, UnavailableError
 from app.store.lifecycle.person_actions import PersonActions
 from tests.support.store.entries import records, save
+from tests.support.store.rejections import read
 
 NOWHERE = "postgresql://rollcall@127.0.0.1:1/none?connect_timeout=1"
+MAKE_LOGIN = """
+DO $$ BEGIN
+    IF to_regrole('{name}') IS NULL THEN CREATE ROLE {name} LOGIN; END IF;
+END $$
+"""
 
 
 async def test_second_action_is_refused_at_once_and_waits_on_no_slot_of_pages(
@@ -29,6 +36,19 @@ async def test_second_action_is_refused_at_once_and_waits_on_no_slot_of_pages(
     assert isinstance(second, OverloadedError)
     with pytest.raises(UnavailableError):
         await actions.find(person)
+
+
+async def test_role_that_has_lost_its_rights_is_not_called_a_slow_database(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    name = "rollcall_test_without_rights"
+    await read(engine, MAKE_LOGIN.format(name=name))
+    url = make_url(database_url).set(username=name)
+    actions = PersonActions(
+        url.render_as_string(hide_password=False), journals=tmp_path
+    )
+    with pytest.raises(ForbiddenError, match="no longer has the rights"):
+        await actions.find(Person("ann"))
 
 
 async def test_rows_of_a_person_are_not_held_in_memory(
