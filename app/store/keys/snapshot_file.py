@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Double, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -60,12 +60,14 @@ class LiveKey:
         return self.expires_at is not None and self.expires_at <= time.time()
 
 
-_FILE = TypeAdapter(
-    dict[str, list[LiveKey]],
-    config=ConfigDict(
+class _Snapshot(BaseModel):
+    """The content of the file. Another release may write further members."""
+
+    model_config = ConfigDict(
         val_json_bytes="hex", ser_json_bytes="hex", hide_input_in_errors=True
-    ),
-)
+    )
+
+    keys: list[LiveKey]
 
 
 async def live_keys(connection: AsyncConnection) -> list[LiveKey]:
@@ -106,10 +108,10 @@ class KeySnapshotFile:
     def read(self) -> list[LiveKey] | None:
         """Return the keys of the file, if it exists; None if it is unreadable."""
         try:
-            return _FILE.validate_json(self._path.read_bytes())["keys"]
+            return _Snapshot.model_validate_json(self._path.read_bytes()).keys
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             log.warning("the file of keys cannot be read: %s", error)
             return None
 
@@ -126,7 +128,8 @@ class KeySnapshotFile:
         if keys == held and self._path.exists():
             return
         try:
-            replace_file(self._path, _FILE.dump_json({"keys": keys}, by_alias=True))
+            text = _Snapshot(keys=keys).model_dump_json(by_alias=True)
+            replace_file(self._path, text.encode())
         except OSError:
             if held is None or not set(held) <= set(keys):
                 self._path.unlink(missing_ok=True)

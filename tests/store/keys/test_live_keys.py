@@ -1,5 +1,6 @@
 """The keys as they are known while Postgres is away; a revoked one stays revoked."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -210,6 +211,19 @@ def test_key_file_is_written_only_after_changes(tmp_path: Path) -> None:
     file.write([ONE, TWO])
     assert (tmp_path / KEYS_FILE).stat().st_ino != before
     assert sorted(path.name for path in tmp_path.iterdir()) == [KEYS_FILE]
+
+
+def test_file_of_another_release_is_read(tmp_path: Path) -> None:
+    """An older one has no expiry; a later one may have more."""
+    file, path = KeySnapshotFile(tmp_path), tmp_path / KEYS_FILE
+    file.write([ONE])
+    content = json.loads(path.read_bytes())
+    [key] = content["keys"]
+    del key["expires_at"]
+    path.write_text(json.dumps(content))
+    assert file.read() == [ONE]
+    path.write_text(json.dumps({"keys": [key | {"note": "new"}], "version": 2}))
+    assert file.read() == [ONE]
 
 
 BROKEN = pytest.mark.parametrize(
