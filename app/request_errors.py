@@ -177,8 +177,6 @@ class SlowClientError(RequestError):
     status = 408
     title = "The request took too long to arrive"
     retryable = True
-    # The rest of the request may still arrive.
-    fixed_headers = (("Connection", "close"),)
 
 
 class BodyTooLargeError(RequestError):

@@ -114,6 +114,17 @@ async def test_connection_ends_if_its_response_cannot_be_written(
     assert wire.statuses == []
 
 
+async def test_refusal_of_a_slow_client_says_once_that_the_connection_ends(
+    bench: Bench,
+) -> None:
+    wire = Wire(bench)
+    wire.send(post()[:-1])
+    wire.connection.check(asyncio.get_running_loop().time() + 2 * LIMITS.body_s)
+
+    assert wire.statuses == [408]
+    assert wire.transport.written.count(b"\r\nconnection: close\r\n") == 1
+
+
 @pytest.mark.parametrize("more", [[], [b"Connection: Upgrade", b"Upgrade: h2c"]])
 async def test_client_without_a_key_has_few_requests_begun_in_one_read(
     bench: Bench, more: list[bytes]
