@@ -88,6 +88,8 @@ class Connection(ResponseOutput):
         # The exchange whose body is being read: the current or the last waiting one.
         self._incoming: Exchange | None = None
         self._is_advancing = False
+        # Whether the client sends nothing more; its bytes may still wait for a turn.
+        self._has_ended = False
         # Requests that began in the bytes that arrived last.
         self._begun = 0
 
@@ -128,12 +130,18 @@ class Connection(ResponseOutput):
             except Exception:
                 log.exception("request failed")
                 self.refuse(InternalError("Rollcall failed."))
+            if self._has_ended and not self._awaits_response():
+                self.transport.close()
         return self.has_known_key
 
     @override
     def eof_received(self) -> bool:
-        """Keep the connection for the response to a request that is complete."""
-        self.arrivals.take()
+        """Keep the connection for bytes that wait for a turn, and for a response."""
+        self._has_ended = True
+        return bool(self.arrivals.waiting) or self._awaits_response()
+
+    def _awaits_response(self) -> bool:
+        """Whether the client of a complete request waits for a response, the last."""
         last = self._waiting[-1] if self._waiting else self._current
         if last is None or not last.is_complete or last.is_started:
             return False

@@ -248,6 +248,26 @@ async def test_request_is_answered_whose_client_half_closes_before_it_is_parsed(
     assert await wire.responses(1) == [204]
 
 
+async def test_client_that_half_closes_is_not_parsed_before_its_turn(
+    bench: Bench,
+) -> None:
+    wire = Wire(bench)
+    fill(wire.monitor.inbox)
+    flood = [Wire(bench, wire.monitor) for _ in range(2 * PER_ITERATION)]
+    for each in flood:
+        each.send(b"GET /docs HTTP/1.1\r\nHost: r\r\n\r\n")
+        assert each.connection.eof_received()
+    assert all(each.connection.arrivals.waiting for each in flood)
+    wire.send(b"GET /docs HTTP")
+    assert wire.connection.eof_received()
+
+    for each in flood:
+        assert await each.responses(1) == [204]
+        assert each.transport.is_closing()
+    await eventually(wire.transport.is_closing)
+    assert wire.statuses == []
+
+
 async def test_request_with_a_known_key_does_not_wait_for_those_without(
     bench: Bench,
 ) -> None:
