@@ -130,7 +130,7 @@ class Connection(ResponseOutput):
             except Exception:
                 log.exception("request failed")
                 self.refuse(InternalError("Rollcall failed."))
-            if self._has_ended and not self._awaits_response():
+            if self._has_ended and not self.half_close():
                 self.transport.close()
         return self.has_known_key
 
@@ -138,15 +138,7 @@ class Connection(ResponseOutput):
     def eof_received(self) -> bool:
         """Keep the connection for bytes that wait for a turn, and for a response."""
         self._has_ended = True
-        return bool(self.arrivals.waiting) or self._awaits_response()
-
-    def _awaits_response(self) -> bool:
-        """Whether the client of a complete request waits for a response, the last."""
-        last = self._waiting[-1] if self._waiting else self._current
-        if last is None or not last.is_complete or last.is_started:
-            return False
-        self._is_half_closed = True
-        return True
+        return bool(self.arrivals.waiting) or self.half_close()
 
     # From the reader
 

@@ -129,6 +129,14 @@ class ResponseOutput(FlowControl, ABC):
         if not (exchange.is_complete or self.transport.is_closing()):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def half_close(self) -> bool:
+        """Have the last response that is due end the connection; whether one is due."""
+        last = self._waiting[-1] if self._waiting else self._current
+        if last is None or not last.is_complete or last.is_started:
+            return False
+        self._is_half_closed = True
+        return True
+
     def abort(self) -> None:
         """The response cannot be completed: end the connection."""
         self.transport.close()
