@@ -8,7 +8,14 @@ from functools import partial
 from types import GenericAlias
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    FiniteFloat,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from app.events.signed_up import Email
@@ -20,7 +27,7 @@ _RFC_3339 = re.compile(
 )
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
-_Number = int | float
+_Number = int | FiniteFloat
 _NUMBER_CLASSES = frozenset({int, float, Decimal})
 
 

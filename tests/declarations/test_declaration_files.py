@@ -49,6 +49,8 @@ def problems_of(path: Path) -> list[tuple[int, str]]:
         ('type = "integer"', 'type = "int"', 19, "Unknown type"),
         ('type = "integer"', 'type = "list of list of text"', 19, "Unknown type"),
         ("minimum = 1", "minimum = true", 21, "minimum"),
+        ("minimum = 1", "minimum = nan", 21, "a finite number"),
+        ("minimum = 1", "minimum = -inf", 21, "a finite number"),
         ("minimum = 1", "minimum = 2\nmaximum = 1", 21, "greater than"),
         ("minimum = 1", "min_length = 1", 21, "does not apply"),
         ("minimum = 1", 'names = ["plan"]', 1, "`plan` has already"),
