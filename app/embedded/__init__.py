@@ -37,10 +37,9 @@ def running(
 ) -> Iterator[Cluster]:
     """Attach to the Postgres of a state directory, or start it.
 
-    The first use creates the cluster and the database `rollcall`; the last user
-    stops the server. A server that ends in between (by the out-of-memory killer, say)
-    is started again: what it had committed is back, under the same URL. Blocks while
-    the server recovers (at most 600 s), so call it before the event loop starts.
+    The first use creates the cluster and its database; the last user stops the server.
+    A server that ends in between is started again, with the same URL and all commits.
+    Blocks while it recovers (at most 600 s): call it before the event loop starts.
 
     Args:
         state_dir: directory, created if missing; its parents are never changed.

@@ -21,10 +21,9 @@ PORT = 5432
 PLAIN_PATH = re.compile(r"[\w./-]{1,80}", re.ASCII)
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 # Names the pid of the other side, first in the value; on macOS <sys/un.h> defines it.
-if sys.platform == "darwin":
-    PEER_PID = (0, 2)
-else:
-    PEER_PID = (socket.SOL_SOCKET, socket.SO_PEERCRED)
+PEER_PID = (
+    (0, 2) if sys.platform == "darwin" else (socket.SOL_SOCKET, socket.SO_PEERCRED)
+)
 
 
 @dataclass(kw_only=True)

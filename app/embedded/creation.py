@@ -31,8 +31,7 @@ SETTINGS = {
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # Some distributions turn the collector on in the file that initdb copies; messages
-    # about a failed start would then not be in our log.
+    # Where a distribution turns it on, messages of a failed start are not in our log.
     "logging_collector": "off",
     # Payloads are personal data, so no statement, row or value is logged. Here `log`
     # ranks above `error`; messages at `error` quote values.
