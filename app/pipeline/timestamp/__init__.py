@@ -1,6 +1,6 @@
 """The timestamp of an event: parsed without guessing, formatted as ISO 8601."""
 
-from app.pipeline.timestamp.grammar import TwoDigitYear, read_common, read_text
+from app.pipeline.timestamp.grammar import read_common, read_text
 from app.pipeline.timestamp.parse import (
     ParsedTimestamp,
     TimestampPolicy,
@@ -10,6 +10,7 @@ from app.pipeline.timestamp.parse import (
     parse_timestamp,
 )
 from app.pipeline.timestamp.parts import TimestampError
+from app.pipeline.timestamp.two_digit_year import TwoDigitYear
 
 __all__ = [
     "ParsedTimestamp",

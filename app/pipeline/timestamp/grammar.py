@@ -7,7 +7,6 @@ written out here. `docs/timestamps.md` documents it for senders.
 
 import re
 from datetime import datetime
-from typing import Literal
 
 from app.pipeline.issues import WarningCode
 from app.pipeline.timestamp.numbers import read_digits
@@ -21,8 +20,7 @@ from app.pipeline.timestamp.parts import (
     offset_of,
     warnings_of,
 )
-
-TwoDigitYear = Literal["ymd", "dmy", "reject"]
+from app.pipeline.timestamp.two_digit_year import TwoDigitYear, order_date
 
 MAX_CHARACTERS = 1000  # characters; "any number" of fraction digits ends here
 
@@ -99,10 +97,6 @@ _UTC_ZONES = frozenset(
     {"UTC", "GMT", "Etc/UTC", "Etc/GMT", "Etc/UCT", "UCT", "Zulu", "Z"}
 )
 
-_YEAR_OF_TWO_DIGITS = (
-    "A year of two digits was understood. "
-    "Expected four digits, as in 2023-11-02T00:30:08.276Z."
-)
 _UNREADABLE_DATE_END = (
     "A date was understood, but not what follows it. "
     "Expected nothing, or a time such as T00:30:08.276Z."
@@ -128,14 +122,6 @@ _DAY_OR_MONTH = (
     "which does not say which number is the day. " + EXPECTED
 )
 
-_YEAR_FIRST = (
-    WarningCode.TWO_DIGIT_YEAR,
-    "The date was read as year-month-day, in 20YY.",
-)
-_YEAR_LAST = (
-    WarningCode.TWO_DIGIT_YEAR,
-    "The date was read as day-month-year, in 20YY.",
-)
 _NOT_ISO = (
     WarningCode.NOT_ISO_8601,
     "The timestamp was read although it is not ISO 8601.",
@@ -186,7 +172,7 @@ def _read_parts(
     if match := _EXTENDED.match(sent) or _BASIC.match(sent):
         return _read_rest(Parts(**match.groupdict("")), sent[match.end() :])
     if match := _TWO_DIGIT.fullmatch(sent):
-        parts, warning = _order(Parts(**match.groupdict("")), two_digit_year)
+        parts, warning = order_date(Parts(**match.groupdict("")), two_digit_year)
         return parts, (warning,)
     for form in _NAMED:
         if match := form.fullmatch(sent):
@@ -232,13 +218,3 @@ def _contradicts(zone: str | None, offset: str, *, is_label: bool) -> bool:
     if zone in _UTC_ZONES or zone[0] in "+-":
         return offset_of(zone) != offset_of(offset)
     return is_label and offset[0] not in "+-"
-
-
-def _order(parts: Parts, order: TwoDigitYear) -> tuple[Parts, TimestampWarning]:
-    match order:
-        case "ymd":
-            return parts._replace(year="20" + parts.year), _YEAR_FIRST
-        case "dmy":
-            return parts._replace(year="20" + parts.day, day=parts.year), _YEAR_LAST
-        case "reject":
-            raise invalid(_YEAR_OF_TWO_DIGITS)

@@ -12,7 +12,7 @@ import orjson
 
 from app.pipeline.issues import ErrorCode, WarningCode
 from app.pipeline.json_encode import decimal_text
-from app.pipeline.timestamp.grammar import TwoDigitYear, read_text
+from app.pipeline.timestamp.grammar import read_text
 from app.pipeline.timestamp.numbers import Number, read_number
 from app.pipeline.timestamp.parts import (
     EXPECTED,
@@ -20,6 +20,7 @@ from app.pipeline.timestamp.parts import (
     TimestampWarning,
     invalid,
 )
+from app.pipeline.timestamp.two_digit_year import TwoDigitYear
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # Local time that is labelled `Z` lies this far ahead east of Greenwich; clocks that are
