@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from app.request_errors import BodyTooLargeError, OverloadedError, UnauthorizedError
+from tests.support.cancelling import cancel
 from tests.support.ingest.tracking import (
     BUDGET,
     KEY,
@@ -26,9 +27,7 @@ async def test_senders_without_a_key_cannot_exclude_those_with_one(
     with pytest.raises(OverloadedError):
         await bench.track(event(writeKey="rc_wrong"), headers=without_key())
     assert (await bench.track(filling(BUDGET)))[0].status == 200
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
+    await cancel(reading)
     assert await bench.takes_as_much_as_ever()
 
 
@@ -41,9 +40,7 @@ async def test_announced_bytes_hold_nothing_without_a_key_in_a_header(
     answer, _ = await bench.track(event(writeKey=KEY), headers=without_key())
 
     assert answer.status == 200
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
+    await cancel(reading)
 
 
 async def test_body_counts_with_keyed_ones_once_its_key_is_read(
@@ -99,9 +96,7 @@ async def test_body_with_a_known_key_in_it_uses_the_budget_of_its_source(
     assert budgets == (2_000, 2_000)
     bench.commits.open.set()
     await sending
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
+    await cancel(reading)
 
 
 async def test_body_without_a_key_in_its_headers_has_a_limit_of_its_own(

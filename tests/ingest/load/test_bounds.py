@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 from app.ingest.dispatch import Dispatcher
 from app.ingest.load.bounds import Bound, Slot
 from app.request_errors import OverloadedError
+from tests.support.cancelling import cancel
 from tests.support.eventually import eventually
 from tests.support.ingest.tracking import TRACK, Bench
 
@@ -66,9 +67,7 @@ async def test_request_that_leaves_while_it_waits_frees_its_place() -> None:
     await one.enter()
     waiting = asyncio.create_task(one.enter())
     await turn()
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
+    await cancel(waiting)
     one.leave()
     await one.enter()
 
