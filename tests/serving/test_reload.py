@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -38,12 +38,22 @@ async def test_reload_replaces_each_worker(
     assert scripts.spawned == 4
 
 
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        pytest.param(
+            lambda: Scripts(EXITS_WHEN_ASKED, FAILS, EXITS_WHEN_ASKED), id="it ends"
+        ),
+        pytest.param(lambda: Scripts(EXITS_WHEN_ASKED, shortages=1), id="no process"),
+    ],
+)
 async def test_reload_keeps_the_workers_if_the_new_one_does_not_start(
-    listener: socket.socket, caplog: pytest.LogCaptureFixture
+    listener: socket.socket,
+    caplog: pytest.LogCaptureFixture,
+    scripts: Callable[[], Scripts],
 ) -> None:
     caplog.set_level(logging.INFO)
-    scripts = Scripts(EXITS_WHEN_ASKED, FAILS, EXITS_WHEN_ASKED)
-    async with supervising(scripts, listener) as running:
+    async with supervising(scripts(), listener) as running:
         os.kill(os.getpid(), signal.SIGHUP)
         await logged(caplog, "workers not replaced")
         assert not running.done()
@@ -99,19 +109,6 @@ async def test_reload_does_not_wait_for_the_pause_of_a_worker_that_it_replaced(
             await asyncio.sleep(0)
     assert scripts.spawned == 3
     assert "asyncio" not in {record.name for record in caplog.records}
-
-
-async def test_reload_keeps_the_workers_if_no_process_can_be_made(
-    listener: socket.socket, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    scripts = Scripts(EXITS_WHEN_ASKED, shortages=1)
-    async with supervising(scripts, listener) as running:
-        os.kill(os.getpid(), signal.SIGHUP)
-        await logged(caplog, "workers not replaced")
-        assert not running.done()
-        os.kill(os.getpid(), signal.SIGHUP)
-        await logged(caplog, "worker replaced")
 
 
 async def test_crash_is_repaired_while_an_old_worker_drains(
