@@ -38,6 +38,7 @@ from app.store.leases import Task, once_an_hour
 from app.store.lifecycle.email_index import index_closed_weeks
 from app.store.lifecycle.retention import Limit
 from app.store.maintenance import HOUR_S, MINUTE_S, on_own_connection, run_every
+from app.store.quarantine.caps import Quarantine, record_fill
 from app.store.service_queries import ServiceQueries
 from app.store.shards.lanes import BucketWriters, RoutingCommitter
 from app.store.write.committer import Committer
@@ -84,6 +85,7 @@ class Service:
             self._engine, timeout_s=settings.lookup_timeout_seconds
         )
         self._recorder = AccessRecorder(self._lookups, metrics)
+        self._quarantines: list[Quarantine] = []
         options = partial(self._committer_options, settings)
         drains = RoutingCommitter(self._engine, **options())
         self._outage = outage_buffer(
@@ -219,7 +221,7 @@ class Service:
         yield run_every(
             MINUTE_S, "instances", self.instances.send, metrics=self.metrics
         )
-        yield self.metrics.keep_publishing()
+        yield self._keep_publishing()
         yield self.monitor.run()
         yield self._recorder.run()
 
@@ -263,10 +265,18 @@ class Service:
         await self._lookups.check_ready()
         await self._writer.refresh()
 
+    async def _keep_publishing(self) -> None:
+        """Publish the metrics once a second, until cancelled."""
+        while True:
+            record_fill(self._quarantines, self.metrics)
+            self.metrics.publish()
+            await asyncio.sleep(1)
+
     def _committer_options(self, settings: Settings) -> dict[str, Any]:
         """Each counts as a worker of its own towards the caps of the quarantine."""
+        self._quarantines.append(make_quarantine(settings))
         return {
             "timeout_s": settings.commit_timeout_seconds,
-            "quarantine": make_quarantine(settings),
+            "quarantine": self._quarantines[-1],
             "metrics": self.metrics,
         }

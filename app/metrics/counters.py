@@ -3,7 +3,6 @@
 Call the methods from the event loop's thread only: others may lose an addition.
 """
 
-import asyncio
 import logging
 import mmap
 import os
@@ -128,12 +127,6 @@ class Metrics:
                 log.exception("shared metrics unavailable, snapshots disabled")
                 self.directory = None
         return snapshot
-
-    async def keep_publishing(self) -> None:
-        """Publish once a second, until cancelled."""
-        while True:
-            self.publish()
-            await asyncio.sleep(1)
 
     def _resolve(self, metric: Metric, *given: object) -> str:
         labels = []

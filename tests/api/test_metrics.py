@@ -167,6 +167,12 @@ async def test_payloads_never_create_series(api: Api, read_key: str) -> None:
         await api.client.request(f"METHOD{number}", "/track")
         await api.post(signed_up_with(event=f"event_{number}"), "/track")
         await api.post(SIGNED_UP, headers={"authorization": f"Bearer {number}"})
+
+    async def has_fill() -> bool:  # recorded once a second
+        told = await figures(api, read_key)
+        return told.total("rollcall_quarantine_fill_ratio") > 0
+
+    await eventually(has_fill)
     after = (await figures(api, read_key)).samples.keys()
 
     new = {

@@ -6,11 +6,14 @@ answered `kept: false` and counted in `rejected_drops`.
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from operator import itemgetter
 
 import asyncpg
 
+from app.metrics.catalog import QUARANTINE_FILL
+from app.metrics.counters import Metrics
 from app.pipeline.issues import ErrorCode, Issue
 from app.pipeline.record import Record, RequestContext
 from app.pipeline.rejection import Rejection, reject
@@ -109,16 +112,12 @@ class Quarantine:
         await count_drops(driver, dropped, worker=self._worker)
         return [row.id in known for row in rows]
 
-    def fill(self) -> list[tuple[str, float]]:
-        """Sources with the part of the cap that they use, the fullest last."""
+    def fill(self) -> Iterator[tuple[str, float]]:
+        """Each source of a rejected event, with the part of the cap that it uses."""
         most_events, most_bytes = self._cap
-        parts = {
-            source: max(
-                held.events / (most_events or 1), held.payload_bytes / (most_bytes or 1)
-            )
-            for source, held in self._held.items()
-        }
-        return sorted(parts.items(), key=itemgetter(1))
+        for source, held in self._held.items():
+            by_bytes = held.payload_bytes / (most_bytes or 1)
+            yield source, max(held.events / (most_events or 1), by_bytes)
 
     def forget(self) -> None:
         """Read the usage again next time, because a transaction has failed."""
@@ -142,3 +141,13 @@ class Quarantine:
                 held[row.source] = after
                 chosen[row.id] = row
         return chosen
+
+
+def record_fill(quarantines: Iterable[Quarantine], metrics: Metrics) -> None:
+    """Set the gauge of each source to its fill in the fullest quarantine.
+
+    Sources beyond the limit of the metrics share a series: the fullest one counts.
+    """
+    fills = chain.from_iterable(each.fill() for each in quarantines)
+    for source, part in sorted(fills, key=itemgetter(1)):
+        metrics.set(QUARANTINE_FILL, source, to=part)

@@ -15,12 +15,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.logs import fields
-from app.metrics.catalog import (
-    COMMIT_EVENTS,
-    COMMIT_FAILURES,
-    COMMIT_SECONDS,
-    QUARANTINE_FILL,
-)
+from app.metrics.catalog import COMMIT_EVENTS, COMMIT_FAILURES, COMMIT_SECONDS
 from app.metrics.counters import Metrics
 from app.pipeline.outcome import Entry, EventStatus, Outcome
 from app.pipeline.record import Record
@@ -150,8 +145,6 @@ class Committer:
         outcomes = resolve_outcomes(records, known, claims)
         if not rejections:
             return outcomes
-        for source, part in self._quarantine.fill():
-            self._metrics.set(QUARANTINE_FILL, source, to=part)
         stored, rejected = iter(outcomes), iter(kept)
         return [
             next(stored)

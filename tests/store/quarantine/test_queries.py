@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.metrics import catalog
 from app.metrics.counters import Metrics
 from app.pipeline.rejection import MAX_PAYLOAD, Rejection
-from app.store.quarantine.caps import Quarantine
+from app.store.quarantine.caps import Quarantine, record_fill
 from app.store.quarantine.statements import measure_rejected
 from app.store.transaction import driver_in_transaction
 from app.store.write.committer import Committer
@@ -198,16 +198,14 @@ async def test_fullest_source_counts_for_those_beyond_the_limit_of_the_metrics(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "MAX_SOURCES", 1)
-    metrics = Metrics()
-    committer = Committer(
-        engine,
-        timeout_s=PATIENCE_S,
-        quarantine=Quarantine(max_events=8),
-        metrics=metrics,
-    )
-    for source, numbers in (("known", (1,)), ("b", range(6)), ("a", (1, 2))):
-        await committer.commit([*numbered(*numbers, source=source)])
-    await committer.release()
+    metrics, quarantines = Metrics(), [Quarantine(max_events=8) for _ in range(2)]
+    rows = (("known", (1,)), ("b", range(6))), (("a", (1, 2)),)
+    for quarantine, by_source in zip(quarantines, rows, strict=True):
+        committer = Committer(engine, timeout_s=PATIENCE_S, quarantine=quarantine)
+        for source, numbers in by_source:
+            await committer.commit([*numbered(*numbers, source=source)])
+        await committer.release()
+    record_fill(quarantines, metrics)
 
     figures = figures_of(metrics)
     assert figures("rollcall_quarantine_fill_ratio", source="known") == 1 / 8
